@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/kernel.h -- what the runner knows of a kernel: three entries and a block of words.
+ * Lives here: the ABI between the runner and code, whoever made the code (interpreter, compiler).
+ * Not here:   how code is made (jit/). Invariant: all codes of one kernel give the same bits, so
+ *             the runner may change from one to another between any two launches. */
+#ifndef RPI_KERNEL_H
+#define RPI_KERNEL_H
+
+#include "core/base/attr.h"
+
+/* A parameter word: integers, bits of scalars (zero-extended), pointers. */
+typedef union rpi_word {
+  int64_t i;
+  uint64_t u;
+  double f;
+  void *p;
+} rpi_word;
+
+/* Scratch memory a thread hands to `body`, 64-byte aligned. */
+enum { RPI_KERNEL_SCRATCH = 1 << 19 };
+
+typedef struct rpi_kernel_code {
+  void (*pro)(const void *self, rpi_word *w);  /* NULL: nothing to do */
+  void (*body)(const void *self, const rpi_word *w, int64_t u0, int64_t u1, void *scratch);
+  void (*epi)(const void *self, rpi_word *w);  /* NULL: nothing to do */
+  const void *self;
+  int32_t tier; /* 0 interpreted, 1 compiled */
+} rpi_kernel_code;
+
+/* A kernel's public face; jit/ embeds it. `code` is never NULL and is replaced at most once. */
+typedef struct rpi_kernel {
+  _Atomic(const rpi_kernel_code *) code;
+  /* Combines the partials, in the order of SEMANTICS 3, into the reductions' destinations. NULL: none. */
+  void (*finish)(const struct rpi_kernel *k, rpi_word *w);
+  int32_t n_words;
+  const char *name; /* readable: "mul_add_dot_1a2b3c4d" */
+} rpi_kernel;
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/workers.h -- the pool of pinned worker threads; the calling thread is worker 0.
+ *
+ * Lives here: fork-join of one function over all workers: spin for a bounded time, then futex.
+ * Not here:   what the function does; splitting of work.
+ * How:        one generation counter that the caller bumps and workers spin on (pause), falling
+ *             asleep on a futex after `spin` turns; one arrival counter the caller waits on the same
+ *             way. A hand-over between spinning threads costs about 0.1 us. Workers block all signals,
+ *             pin the floating-point mode (round to nearest, no flush to zero) and are bound to
+ *             distinct cores (hwloc if it can be opened, else sched_setaffinity in the order of the
+ *             allowed set; the caller's own binding is never touched).
+ * Threads:    one caller at a time. After fork the pool is dead: rpi_workers_run then runs all parts
+ *             on the caller. If the machine has fewer cores than threads, spinning is off. */
+#ifndef RPI_WORKERS_H
+#define RPI_WORKERS_H
+
+#include "core/base/status.h"
+
+typedef struct rpi_workers rpi_workers;
+typedef void rpi_workers_fn(void *arg, int32_t worker, int32_t n, void *scratch);
+
+/* `threads` 0: one per core of the process's affinity mask. The threads start at the first run. */
+rp_status rpi_workers_create(int32_t threads, bool pin, int64_t spin, rpi_workers **out);
+void rpi_workers_destroy(rpi_workers *w);
+int32_t rpi_workers_count(const rpi_workers *w);
+/* Calls fn(arg, i, n, scratch_i) for i < n, worker i being thread i; returns when all have. n is at
+ * most the count; n == 1 is a plain call. scratch_i has RPI_KERNEL_SCRATCH bytes (core/exec/kernel.h). */
+void rpi_workers_run(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg);
+/* The caller's scratch (worker 0's). */
+void *rpi_workers_scratch(rpi_workers *w);
+/* Inside fn, n > 1: waits until all n have arrived. A spin barrier of its own sense word. */
+void rpi_workers_barrier(rpi_workers *w, int32_t n);
+
+#endif

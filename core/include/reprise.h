@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reprise.h -- the public C interface of Reprise: tasks on global arrays, traced, fused, replayed.
+ *
+ * Lives here: every public declaration of the runtime, in the order a program meets them:
+ *             status, contexts, stores, views, libraries and ops, launch, traces, waiting, seeing.
+ * Not here:   the libraries that ship with it (reprise_array.h, reprise_sparse.h, reprise_solve.h)
+ *             and the optional macros (reprise_do.h).
+ *
+ * Rules that hold everywhere, unless a declaration says otherwise:
+ *  - Every function that can fail returns an rp_status; RP_OK is 0 and errors are negative. A failed
+ *    call changes nothing, sets its outputs to NULL or 0, and leaves a sentence for this thread in
+ *    rp_last_error().
+ *  - Outputs come last. Objects from `create` and from functions with an `rp_store **out` belong to
+ *    the caller, who releases them; pointers from `get` functions are borrowed.
+ *  - A context, and everything made from it, is used by one thread at a time (checked). The only
+ *    exception is rp_store_release_any.
+ *  - Shapes and indices count elements, slowest-varying axis first (C order).
+ *  - Strings are NUL-terminated UTF-8 and are copied if they must outlive the call.
+ */
+#ifndef REPRISE_H
+#define REPRISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RP_VERSION_MAJOR 0
+#define RP_VERSION_MINOR 1
+#define RP_VERSION_PATCH 0
+
+#define RP_MAX_DIM 8
+
+#ifndef RP_API
+#if defined(__GNUC__)
+#define RP_API __attribute__((visibility("default")))
+#else
+#define RP_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+typedef int32_t rp_status;
+
+enum {
+  RP_OK = 0,
+  RP_ERR_ARGUMENT = -1,   /* an argument is NULL, out of range, or of the wrong kind */
+  RP_ERR_SHAPE = -2,      /* extents or ranks that do not fit together */
+  RP_ERR_DTYPE = -3,      /* element types that do not fit, or a lossy store without a cast */
+  RP_ERR_BODY = -4,       /* an expression body that does not parse or type */
+  RP_ERR_ACCESS = -5,     /* a write to read-only data, a non-injective written view, an overlap */
+  RP_ERR_HANDLE = -6,     /* a foreign, stale or released handle */
+  RP_ERR_STATE = -7,      /* a call at the wrong time: after fork, from a callback, another trace open */
+  RP_ERR_THREAD = -8,     /* a context used by two threads at once */
+  RP_ERR_MEMORY = -9,     /* out of memory */
+  RP_ERR_DATA = -10,      /* poisoned data: a task read or wrote out of range (see rp_last_error) */
+  RP_ERR_IO = -11,        /* a file that cannot be read, or is malformed */
+  RP_ERR_CONFIG = -12,    /* an unknown knob or a value it does not take */
+  RP_ERR_OPAQUE = -13,    /* an opaque task's function reported failure */
+  RP_ERR_INTERNAL = -14   /* a broken invariant of the library: please report it */
+};
+
+/* The sentence that belongs to the last failed call of the calling thread, "" if there was none.
+ * Borrowed; valid until this thread's next failing call. */
+RP_API const char *rp_last_error(void);
+
+/* The name of a status code, such as "RP_ERR_SHAPE"; "RP_ERR_?" for an unknown one. Never NULL. */
+RP_API const char *rp_status_name(rp_status status);
+
+/* Version of the running library as major*10000 + minor*100 + patch. */
+RP_API int32_t rp_version(void);
+
+/* ---- element types ------------------------------------------------------------------------ */
+
+typedef int32_t rp_dtype;
+
+enum {
+  RP_BOOL = 0, /* one byte, 0 or 1; any other non-zero byte reads as 1 */
+  RP_I8 = 1,
+  RP_I16 = 2,
+  RP_I32 = 3,
+  RP_I64 = 4,
+  RP_U8 = 5,
+  RP_U16 = 6,
+  RP_U32 = 7,
+  RP_U64 = 8,
+  RP_F32 = 9,
+  RP_F64 = 10
+};
+
+/* Bytes of one element, 0 for a number that is no dtype. */
+RP_API size_t rp_dtype_size(rp_dtype dtype);
+/* "f64" and so on; "?" for a number that is no dtype. */
+RP_API const char *rp_dtype_name(rp_dtype dtype);
+/* The dtype in which a and b combine (NumPy's promotion of arrays, NEP 50). */
+RP_API rp_status rp_dtype_promote(rp_dtype a, rp_dtype b, rp_dtype *out);
+
+/* ---- contexts ------------------------------------------------------------------------------ */
+
+typedef struct rp_context rp_context;
+typedef struct rp_store rp_store;
+typedef struct rp_library rp_library;
+typedef struct rp_op rp_op;
+
+/* Makes a context. `config` holds options such as "--threads 2 --fusion off", or is NULL. Order of
+ * precedence: `config`, then the environment's one variable per knob (REPRISE_THREADS=2), then
+ * REPRISE_CONFIG, then the defaults. rp_config_print lists every knob. */
+RP_API rp_status rp_context_create(const char *config, rp_context **out);
+
+/* Runs what is pending, then frees the context. Stores that are still held keep a shell: only
+ * releasing them is legal afterwards. NULL is allowed. Returns the first error of pending work. */
+RP_API rp_status rp_context_destroy(rp_context *ctx);
+
+/* Writes the table of knobs (name, value, default, meaning), one line each, into `buf` as snprintf
+ * does: at most `size` bytes with the NUL; *needed is the full length without it. ctx NULL prints
+ * the defaults. */
+RP_API rp_status rp_config_print(rp_context *ctx, char *buf, size_t size, size_t *needed);
+
+/* ---- stores --------------------------------------------------------------------------------- */
+
+/* Makes an array of zeros. `ndim` in 0..RP_MAX_DIM; `shape` has ndim extents >= 0 (NULL if ndim is
+ * 0: a scalar that lives in memory). No memory is touched before a task needs it. */
+RP_API rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim,
+                                 const int64_t *shape, rp_store **out);
+
+/* Makes a rank-0 store that holds *value (one element of `dtype`). */
+RP_API rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value,
+                                 rp_store **out);
+
+enum { RP_READ_ONLY = 0, RP_READ_WRITE = 1 };
+
+/* Lends the caller's memory to a new store: no copy. `data` holds the elements in C order, aligned
+ * to the element size, and must outlive the store or rp_store_detach. Overlap with memory that is
+ * attached already is RP_ERR_ACCESS. While attached, the caller neither reads nor writes `data`
+ * (RP_READ_ONLY: may read it); rp_store_home makes it current. */
+RP_API rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim,
+                                 const int64_t *shape, void *data, int32_t access, rp_store **out);
+
+/* Brings the values of an attached array back into the caller's memory and leaves it attached. */
+RP_API rp_status rp_store_home(rp_store *store);
+
+/* rp_store_home, then gives the memory back; the store and its views keep their values in memory
+ * of their own. */
+RP_API rp_status rp_store_detach(rp_store *store);
+
+/* One more reference / one less. Releasing NULL is allowed. rp_store_release_any may be called from
+ * any thread and from finalizers; it takes effect at the context's next call. */
+RP_API rp_status rp_store_retain(rp_store *store);
+RP_API rp_status rp_store_release(rp_store *store);
+RP_API rp_status rp_store_release_any(rp_store *store);
+
+/* Facts. On a bad handle: -1, or 0 for the counts. */
+RP_API rp_dtype rp_store_dtype(const rp_store *store);
+RP_API int32_t rp_store_ndim(const rp_store *store);
+RP_API int64_t rp_store_extent(const rp_store *store, int32_t axis);
+RP_API int64_t rp_store_size(const rp_store *store);
+/* The context that made it; NULL on a bad handle. */
+RP_API rp_context *rp_store_context(const rp_store *store);
+
+/* Copies the whole store into / from the caller's dense C-order array of `bytes` bytes, which must
+ * be exactly the store's size times its element size. Waits for what that store needs only.
+ * Poisoned data is RP_ERR_DATA (read); a write clears it. */
+RP_API rp_status rp_store_read(rp_store *store, void *data, size_t bytes);
+RP_API rp_status rp_store_write(rp_store *store, const void *data, size_t bytes);
+
+/* The same for the box lo <= index < hi (ndim bounds each). */
+RP_API rp_status rp_store_read_part(rp_store *store, const int64_t *lo, const int64_t *hi,
+                                    void *data, size_t bytes);
+RP_API rp_status rp_store_write_part(rp_store *store, const int64_t *lo, const int64_t *hi,
+                                     const void *data, size_t bytes);
+
+/* Every element becomes *value (one element of the store's dtype): a task like any other. */
+RP_API rp_status rp_store_fill(rp_store *store, const void *value);
+/* dst[...] = src[...] for equal shapes and dtypes: a task; whole arrays share memory until written. */
+RP_API rp_status rp_store_copy(rp_store *dst, rp_store *src);
+
+/* ---- views: new handles on the same array, nothing is copied -------------------------------- */
+
+/* Axis `axis` becomes the elements start, start+step, ... before stop (after it for step < 0), as
+ * Python's slices do; bounds are clamped, negative ones count from the end. INT64_MAX / INT64_MIN
+ * as `stop` mean "to the end" for a positive / negative step. step 0 is an error. */
+RP_API rp_status rp_store_slice(rp_store *store, int32_t axis, int64_t start, int64_t stop,
+                                int64_t step, rp_store **out);
+/* The box lo <= index < hi; bounds are not clamped. */
+RP_API rp_status rp_store_box(rp_store *store, const int64_t *lo, const int64_t *hi,
+                              rp_store **out);
+/* Axis k of the result is axis axes[k] of the store; `axes` is a permutation. */
+RP_API rp_status rp_store_transpose(rp_store *store, const int32_t *axes, rp_store **out);
+/* A new axis of `extent` equal elements before axis `axis` (0..ndim). Read-only for extent > 1. */
+RP_API rp_status rp_store_promote(rp_store *store, int32_t axis, int64_t extent, rp_store **out);
+/* Axis `axis` is fixed at `index` and disappears. */
+RP_API rp_status rp_store_project(rp_store *store, int32_t axis, int64_t index, rp_store **out);
+/* Axes of extent 1 are repeated, and axes are added in front, to get `shape` (NumPy's rules). */
+RP_API rp_status rp_store_broadcast(rp_store *store, int32_t ndim, const int64_t *shape,
+                                    rp_store **out);
+/* The same elements in C order under another shape; one extent may be -1. RP_ERR_SHAPE where the
+ * strides do not allow it without a copy. */
+RP_API rp_status rp_store_reshape(rp_store *store, int32_t ndim, const int64_t *shape,
+                                  rp_store **out);
+
+/* ---- libraries and ops ----------------------------------------------------------------------- */
+
+/* A named set of ops in a context; the same name again gives the same library. Lives as long as
+ * the context. */
+RP_API rp_status rp_library_create(rp_context *ctx, const char *name, rp_library **out);
+RP_API rp_context *rp_library_context(const rp_library *lib);
+
+/* Registers an op by its body (the language is described in core/README.md). `params` names what
+ * the body mentions, separated by commas, in the order in which a launch passes them:
+ *    "y, x"             stores of any dtype and rank;
+ *    "y, a:f64, x"      `a` is a scalar of the host with that dtype;
+ *    "y, a:float, x"    a weak scalar, passed as a double, that takes the dtype of what it meets
+ *                       ("a:int": passed as an int64_t), like a literal.
+ * The body is parsed here; it is typed at the first launch with new dtypes or ranks. Lives as long
+ * as the context. The same library, name, body and params again give the same op; the same name
+ * with another body is RP_ERR_ARGUMENT. */
+RP_API rp_status rp_op_create(rp_library *lib, const char *name, const char *params,
+                              const char *body, rp_op **out);
+
+/* What an opaque op's function receives, one natural C argument each. */
+typedef int32_t rp_arg_kind;
+enum {
+  RP_ARG_PTR = 0,    /* pointer to the first element of store `a` */
+  RP_ARG_EXTENT = 1, /* int64_t: extent of axis `b` of store `a` */
+  RP_ARG_STRIDE = 2, /* int64_t: stride of axis `b` of store `a`, in elements */
+  RP_ARG_SCALAR = 3, /* scalar `a` of the launch, in its declared dtype */
+  RP_ARG_CONST = 4,  /* int64_t: `value` */
+  RP_ARG_SIZE = 5    /* int64_t: number of elements of store `a` */
+};
+
+typedef struct rp_opaque_arg {
+  rp_arg_kind kind;
+  int32_t a;
+  int32_t b;
+  int32_t reserved; /* 0 */
+  int64_t value;
+} rp_opaque_arg;
+
+enum {
+  RP_PRIV_READ = 1,
+  RP_PRIV_WRITE = 2, /* every element is written */
+  RP_PRIV_READ_WRITE = 3
+};
+
+enum {
+  RP_OPAQUE_DENSE = 1,       /* every store must be handed over in dense C order */
+  RP_OPAQUE_SIDE_EFFECT = 2, /* runs exactly once, in program order; ends a segment */
+  RP_OPAQUE_STATUS = 4       /* the function returns int: non-zero poisons what it writes */
+};
+
+typedef struct rp_opaque_desc {
+  size_t struct_size;         /* sizeof(rp_opaque_desc) */
+  const char *name;
+  const char *params;         /* as in rp_op_create: stores, and scalars with their dtype */
+  const int32_t *privileges;  /* one RP_PRIV_ per store of `params` */
+  void (*function)(void);     /* called as `void f(args...)`, or `int f(args...)` */
+  const rp_opaque_arg *args;
+  int32_t n_args;
+  int32_t flags;              /* RP_OPAQUE_ bits */
+} rp_opaque_desc;
+
+/* Registers a C function as an op. It runs on the calling thread, must not call the library with
+ * the same context (such calls return RP_ERR_STATE), and is never split. */
+RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
+
+/* How many stores and scalars a launch of `op` takes; the privilege (RP_PRIV_ bits) of store i. */
+RP_API int32_t rp_op_n_stores(const rp_op *op);
+RP_API int32_t rp_op_n_scalars(const rp_op *op);
+RP_API int32_t rp_op_privilege(const rp_op *op, int32_t store);
+
+/* ---- launch ----------------------------------------------------------------------------------- */
+
+/* Launches `op`: stores and scalars in the order of its `params`. scalars[i] points to one value of
+ * the declared dtype (double for `float`, int64_t for `int`). Reads see all earlier launches. What
+ * a launch can see wrong (rank, shape, dtype, access) it returns, and nothing happened. */
+RP_API rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
+                           const void *const *scalars, int32_t n_scalars);
+
+/* As rp_launch, but where stores[i] is NULL and the op only writes it, a new store of the shape and
+ * dtype the body gives it is made and put there; the caller owns it. On failure they stay NULL. */
+RP_API rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores,
+                         const void *const *scalars, int32_t n_scalars);
+
+/* One-call sugar: launches a body that is registered at its first use under its own text. `params`
+ * as in rp_op_create, stores only. */
+RP_API rp_status rp_eval(rp_context *ctx, const char *params, const char *body,
+                         rp_store *const *stores, int32_t n_stores);
+
+/* ---- traces ------------------------------------------------------------------------------------ */
+
+/* Marks the body of a loop. From the second pass with the same `id` on, an unchanged body replays.
+ * Begin with the open id ends the previous pass (its end was skipped by a `break`); another id
+ * while one is open is RP_ERR_STATE. */
+RP_API rp_status rp_trace_begin(rp_context *ctx, int64_t id);
+RP_API rp_status rp_trace_end(rp_context *ctx, int64_t id);
+
+/* ---- waiting ----------------------------------------------------------------------------------- */
+
+/* Returns when everything launched so far has run; RP_ERR_DATA if something was poisoned since the
+ * last wait. */
+RP_API rp_status rp_wait(rp_context *ctx);
+/* The same for what this store needs. */
+RP_API rp_status rp_store_wait(rp_store *store);
+/* Waits until the compiles in the background are done (for measurements and tests). */
+RP_API rp_status rp_wait_compiled(rp_context *ctx);
+
+/* ---- seeing ------------------------------------------------------------------------------------ */
+
+/* One number of the context's statistics by name ("launches", "kernels_run", ...), all of which
+ * rp_explain lists; RP_ERR_ARGUMENT for an unknown name. Counts start at the context's creation. */
+RP_API rp_status rp_stat(rp_context *ctx, const char *name, int64_t *out);
+
+/* Describes, for people, what has been traced: segments, groups, kernels, what was eliminated,
+ * renamed or committed late, every refusal with its reason, and all statistics. Written as
+ * rp_config_print does. */
+RP_API rp_status rp_explain(rp_context *ctx, char *buf, size_t size, size_t *needed);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
