@@ -18,11 +18,11 @@ void rpi_alloc_free(void *p);
 
 /* System allocations made so far by these calls: replay must not move it (a test looks). */
 int64_t rpi_alloc_count(void);
-/* Tests: the n-th allocation from now on fails, and each after it; n < 0 switches it off. */
+/* Tests: the n-th allocation from now on (1: the next) fails, and each after it; n < 0: off. */
 void rpi_alloc_inject(int64_t n);
 
-/* Grows *p (capacity *cap elements of `elem` bytes) to hold at least `need`; false if out of memory,
- * then nothing changed. Doubles. */
+/* Grows *p (capacity *cap elements of `elem` bytes) to hold at least `need`; false if out of
+ * memory, then nothing changed. Doubles. */
 bool rpi_alloc_grow(void **p, int32_t *cap, int32_t need, size_t elem);
 
 /* Bump allocator; everything dies together. Zero-initialised memory, 16-byte aligned. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/memory.h -- memory of arrays: size classes over large aligned blocks.
  *
- * Lives here: rpi_memory, the allocator of one context. Not here: who owns an instance, scratch plans.
+ * Lives here: rpi_memory, the allocator of one context.
+ * Not here:   who owns an instance, scratch plans.
  * How:        sizes are rounded up to a class (64-byte steps, then eight classes per power of two);
  *             a freed block goes to its class's list and serves the next request in O(1) without
  *             a system call. Blocks of 2 MiB and more are 2 MiB-aligned mappings with huge pages
@@ -24,6 +25,7 @@ typedef struct rpi_memory_stats {
 } rpi_memory_stats;
 
 rp_status rpi_memory_create(bool hugepages, rpi_memory **out);
+/* What is handed out and not put back stays valid and is never freed. NULL is allowed. */
 void rpi_memory_destroy(rpi_memory *m);
 /* NULL with the status message set when out of memory. `size` 0 is allowed. Contents undefined. */
 void *rpi_memory_get(rpi_memory *m, size_t size);

@@ -4,13 +4,15 @@
  * Lives here: fork-join of one function over all workers: spin for a bounded time, then futex.
  * Not here:   what the function does; splitting of work.
  * How:        one generation counter that the caller bumps and workers spin on (pause), falling
- *             asleep on a futex after `spin` turns; one arrival counter the caller waits on the same
- *             way. A hand-over between spinning threads costs about 0.1 us. Workers block all signals,
- *             pin the floating-point mode (round to nearest, no flush to zero) and are bound to
- *             distinct cores (hwloc if it can be opened, else sched_setaffinity in the order of the
- *             allowed set; the caller's own binding is never touched).
- * Threads:    one caller at a time. After fork the pool is dead: rpi_workers_run then runs all parts
- *             on the caller. If the machine has fewer cores than threads, spinning is off. */
+ *             asleep on a futex after `spin` turns; one arrival counter the caller waits on the
+ *             same way. A hand-over between spinning threads costs about 0.1 us. Workers block all
+ *             signals but those of faults, pin the floating-point mode (round to nearest, no flush
+ *             to zero) and are bound to distinct cores (sched_setaffinity, in the order of the
+ *             allowed set, from the one behind the caller's; the caller's own binding is never
+ *             touched).
+ * Threads:    one caller at a time. After fork the pool is dead: rpi_workers_run then runs
+ *             everything on the caller, as one part. If the machine has fewer cores than threads,
+ *             there is no spinning and no binding. */
 #ifndef RPI_WORKERS_H
 #define RPI_WORKERS_H
 
@@ -24,11 +26,14 @@ rp_status rpi_workers_create(int32_t threads, bool pin, int64_t spin, rpi_worker
 void rpi_workers_destroy(rpi_workers *w);
 int32_t rpi_workers_count(const rpi_workers *w);
 /* Calls fn(arg, i, n, scratch_i) for i < n, worker i being thread i; returns when all have. n is at
- * most the count; n == 1 is a plain call. scratch_i has RPI_KERNEL_SCRATCH bytes (core/exec/kernel.h). */
+ * most the count; n == 1 is a plain call. Where threads cannot be had (after fork, or the system
+ * refuses them) fn gets a smaller n than asked for: it divides the work by the n it is given.
+ * scratch_i has RPI_KERNEL_SCRATCH bytes (core/exec/kernel.h). */
 void rpi_workers_run(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg);
 /* The caller's scratch (worker 0's). */
 void *rpi_workers_scratch(rpi_workers *w);
-/* Inside fn, n > 1: waits until all n have arrived. A spin barrier of its own sense word. */
+/* Inside fn, with the n it was given: waits until all n have arrived; what any of them wrote before
+ * is then seen by all. Spins, then sleeps, on a phase word of its own. */
 void rpi_workers_barrier(rpi_workers *w, int32_t n);
 
 #endif

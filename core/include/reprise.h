@@ -67,6 +67,10 @@ enum {
  * Borrowed; valid until this thread's next failing call. */
 RP_API const char *rp_last_error(void);
 
+/* For libraries built on this interface: makes a copy of `sentence` this thread's sentence and returns
+ * `status`, so that their errors reach rp_last_error() as the runtime's own do. NULL counts as "". */
+RP_API rp_status rp_error_set(rp_status status, const char *sentence);
+
 /* The name of a status code, such as "RP_ERR_SHAPE"; "RP_ERR_?" for an unknown one. Never NULL. */
 RP_API const char *rp_status_name(rp_status status);
 
@@ -118,6 +122,15 @@ RP_API rp_status rp_context_destroy(rp_context *ctx);
  * does: at most `size` bytes with the NUL; *needed is the full length without it. ctx NULL prints
  * the defaults. */
 RP_API rp_status rp_config_print(rp_context *ctx, char *buf, size_t size, size_t *needed);
+
+/* What a library keeps in a context, such as a table of its ops, found again without a string. `key` is
+ * an address of the library's own (of a static variable, say) and is only compared. Setting a key again
+ * replaces its data, and the old data is freed. `free_data` (may be NULL) is called once, when the
+ * data is replaced or the context destroyed (after pending work has run); it must not use the context. */
+RP_API rp_status rp_context_set_data(rp_context *ctx, const void *key, void *data,
+                                     void (*free_data)(void *data));
+/* The data set under `key`; NULL if there is none or on a bad handle. */
+RP_API void *rp_context_data(rp_context *ctx, const void *key);
 
 /* ---- stores --------------------------------------------------------------------------------- */
 

@@ -22,17 +22,23 @@ typedef struct rpi_geom {
   int64_t stride[RP_MAX_DIM]; /* elements; may be negative or 0; entries beyond ndim are 0 */
 } rpi_geom;
 
-/* The whole of a dense C-order array. */
+/* Is it a shape? ndim in 0..RP_MAX_DIM, extents >= 0, and the product of the non-zero ones fits in
+ * an int64_t (so strides of an empty array are safe too); else RP_ERR_SHAPE. *size is the number of
+ * elements. */
+rp_status rpi_geom_check(int32_t ndim, const int64_t *shape, int64_t *size);
+/* The whole of a dense C-order array; the shape has passed rpi_geom_check. */
 void rpi_geom_dense(int32_t ndim, const int64_t *shape, rpi_geom *out);
 int64_t rpi_geom_size(const rpi_geom *g); /* number of elements (1 for rank 0) */
 /* Smallest and largest linear index touched; false if there are no elements. */
 bool rpi_geom_span(const rpi_geom *g, int64_t *lo, int64_t *hi);
 /* Elements are consecutive in C order: axes of extent 1 are free, an empty box is dense. */
 bool rpi_geom_is_dense(const rpi_geom *g);
-/* No element is touched twice; exact where the box decomposes, else conservatively false. */
+/* No element is touched twice; exact where the box decomposes, else conservatively false (also for
+ * a box that leaves its buffer). */
 bool rpi_geom_injective(const rpi_geom *g, int32_t bdim, const int64_t *bshape);
 
-/* The view operations of reprise.h; errors name the axis and the values. */
+/* The view operations of reprise.h; errors name the axis and the values: RP_ERR_ARGUMENT for axes,
+ * indices, steps and bounds, RP_ERR_SHAPE for extents and ranks. `out` may be `g`. */
 rp_status rpi_geom_slice(const rpi_geom *g, int32_t axis, int64_t start, int64_t stop,
                          int64_t step, rpi_geom *out);
 rp_status rpi_geom_box(const rpi_geom *g, const int64_t *lo, const int64_t *hi, rpi_geom *out);
@@ -57,10 +63,11 @@ rpi_relation rpi_geom_relate(const rpi_geom *a, const rpi_geom *b, int32_t bdim,
 
 /* Merges axes of a joint iteration space where every box steps through them as through one: axes
  * d and d+1 merge if stride[d] == shape[d+1]*stride[d+1] in all n boxes. Axes of extent 1 vanish;
- * at least one axis is left. All boxes have the same shape on entry and on exit. Returns the rank. */
+ * at least one axis is left (of stride 1 where none was; extent 0 if empty). All boxes have the
+ * same shape on entry and on exit. Returns the rank. */
 int32_t rpi_geom_collapse(rpi_geom *g, int32_t n);
 
-/* "[2:10:2, 0, :]@+3" style text for dumps into buf; always terminated. */
+/* "(4,6):(12,1)@+3" (extents, strides, offset) for dumps into buf; cut to fit, terminated. */
 void rpi_geom_print(const rpi_geom *g, char *buf, size_t size);
 
 #endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bindings/c/api.h -- what every entry point does first and last.
+ * Lives here: the checks of handles, threads, forks and callbacks, and the queue of releases.
+ * Not here:   what the calls do.
+ * Invariant:  an entry point that works on a context brackets its work with rpi_api_enter and
+ *             rpi_api_leave; a failed check changes nothing. */
+#ifndef RPI_API_H
+#define RPI_API_H
+
+#include "trace/context.h"
+
+extern _Thread_local char rpi_api_thread; /* its address names the thread */
+extern int32_t rpi_api_forks;             /* how often this process is a child of a fork */
+
+rp_status rpi_api_refuse(rp_context *ctx, const char *call);
+void rpi_api_drain(rpi_pool *pool);
+
+/* Takes the context for this thread, or says why not. */
+static inline rp_status rpi_api_enter(rp_context *ctx, const char *call) {
+  if (RPI_UNLIKELY(!ctx || ctx->magic != RPI_MAGIC_CONTEXT || ctx->forks != rpi_api_forks ||
+                   atomic_load_explicit(&ctx->owner, memory_order_relaxed) != NULL))
+    return rpi_api_refuse(ctx, call);
+  atomic_store_explicit(&ctx->owner, &rpi_api_thread, memory_order_relaxed);
+  if (RPI_UNLIKELY(atomic_load_explicit(&ctx->pool->released, memory_order_relaxed)))
+    rpi_api_drain(ctx->pool);
+  return RP_OK;
+}
+
+static inline rp_status rpi_api_leave(rp_context *ctx, rp_status st) {
+  atomic_store_explicit(&ctx->owner, NULL, memory_order_relaxed);
+  return st;
+}
+
+static inline bool rpi_api_store_good(const rp_store *s) {
+  return s && s->magic == RPI_MAGIC_STORE;
+}
+
+/* A live store of a live context, entered. */
+rp_status rpi_api_enter_store(const rp_store *s, const char *call, rp_context **ctx);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bindings/c/api_op.c -- entry points: libraries, ops, launches, traces, waiting.
+ * Not here: recording and running (trace/). The fast path of a launch is rp_launch's first lines and
+ * rpi_segment_launch. */
+#include <string.h>
+
+#include "bindings/c/api.h"
+#include "core/base/alloc.h"
+#include "core/base/hash.h"
+#include "jit/body.h"
+#include "trace/runtime.h"
+
+/* ---- libraries and ops ---- */
+
+rp_status rp_library_create(rp_context *ctx, const char *name, rp_library **out) {
+  if (!out || !name || !name[0])
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_library_create: %s",
+                           out ? "name is NULL or empty" : "out is NULL");
+  *out = NULL;
+  RPI_TRY(rpi_api_enter(ctx, "rp_library_create"));
+  return rpi_api_leave(ctx, rpi_runtime_library(ctx, name, out));
+}
+
+rp_context *rp_library_context(const rp_library *lib) {
+  return lib && lib->magic == RPI_MAGIC_LIBRARY ? lib->ctx : NULL;
+}
+
+static rp_status enter_library(rp_library *lib, const char *call) {
+  if (!lib || lib->magic != RPI_MAGIC_LIBRARY)
+    return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no library", call);
+  return rpi_api_enter(lib->ctx, call);
+}
+
+rp_status rp_op_create(rp_library *lib, const char *name, const char *params, const char *body,
+                       rp_op **out) {
+  if (!out) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: out is NULL");
+  *out = NULL;
+  if (!name || !params || !body)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: %s is NULL",
+                           !name ? "name" : !params ? "params" : "body");
+  RPI_TRY(enter_library(lib, "rp_op_create"));
+  return rpi_api_leave(lib->ctx, rpi_runtime_op(lib, name, params, body, out));
+}
+
+rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out) {
+  if (!out || !desc)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: %s is NULL", out ? "desc" : "out");
+  *out = NULL;
+  rp_opaque_desc d = {0};
+  if (desc->struct_size < sizeof desc->struct_size || desc->struct_size > sizeof d)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: struct_size is %zu, not %zu",
+                           desc->struct_size, sizeof d);
+  memcpy(&d, desc, desc->struct_size);
+  if (!d.name || !d.params)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: %s is NULL",
+                           d.name ? "params" : "name");
+  RPI_TRY(enter_library(lib, "rp_op_create_opaque"));
+  return rpi_api_leave(lib->ctx, rpi_runtime_op_opaque(lib, &d, out));
+}
+
+static bool op_good(const rp_op *op) { return op && op->magic == RPI_MAGIC_OP; }
+int32_t rp_op_n_stores(const rp_op *op) { return op_good(op) ? op->n_stores : 0; }
+int32_t rp_op_n_scalars(const rp_op *op) { return op_good(op) ? op->n_scalars : 0; }
+int32_t rp_op_privilege(const rp_op *op, int32_t store) {
+  return op_good(op) && store >= 0 && store < op->n_stores ? op->privilege[store] : 0;
+}
+
+/* ---- data of clients ---- */
+
+rp_status rp_context_set_data(rp_context *ctx, const void *key, void *data,
+                              void (*free_data)(void *data)) {
+  if (!key) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_set_data: key is NULL");
+  RPI_TRY(rpi_api_enter(ctx, "rp_context_set_data"));
+  rpi_client_data *d = ctx->client_data;
+  while (d && d->key != key) d = d->next;
+  if (d) {
+    if (d->free_data) d->free_data(d->data);
+  } else {
+    d = rpi_alloc_zero(sizeof *d);
+    if (!d) return rpi_api_leave(ctx, rpi_status_nomem("client data"));
+    d->key = key;
+    d->next = ctx->client_data;
+    ctx->client_data = d;
+  }
+  d->data = data;
+  d->free_data = free_data;
+  return rpi_api_leave(ctx, RP_OK);
+}
+
+void *rp_context_data(rp_context *ctx, const void *key) {
+  if (!ctx || ctx->magic != RPI_MAGIC_CONTEXT) return NULL;
+  for (rpi_client_data *d = ctx->client_data; d; d = d->next)
+    if (d->key == key) return d->data;
+  return NULL;
+}
+
+/* ---- launches ---- */
+
+static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *stores,
+                            int32_t n_stores, const void *const *scalars, int32_t n_scalars,
+                            bool may_be_null) {
+  if (!op_good(op)) return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no op", call);
+  if (n_stores != op->n_stores || n_scalars != op->n_scalars)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s takes %d stores and %d scalars, not %d and %d",
+                           call, op->lib->name, op->name, op->n_stores, op->n_scalars, n_stores,
+                           n_scalars);
+  if ((n_stores > 0 && !stores) || (n_scalars > 0 && !scalars))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s is NULL", call, stores ? "scalars" : "stores");
+  for (int32_t i = 0; i < n_stores; i++) {
+    const rp_store *s = stores[i];
+    if (!s && may_be_null) continue;
+    if (!s)
+      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: stores[%d] is NULL", call, op->lib->name,
+                             op->name, i);
+    if (s->magic != RPI_MAGIC_STORE)
+      return rpi_status_fail(RP_ERR_HANDLE, "%s: %s.%s: stores[%d] is no store (or was released)",
+                             call, op->lib->name, op->name, i);
+    if (s->ctx != op->ctx)
+      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: stores[%d] belongs to another context",
+                             call, op->lib->name, op->name, i);
+  }
+  for (int32_t i = 0; i < n_scalars; i++)
+    if (!scalars[i])
+      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: scalars[%d] is NULL", call, op->lib->name,
+                             op->name, i);
+  return RP_OK;
+}
+
+static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t n_stores,
+                               const void *const *scalars, int32_t n_scalars) {
+  if (!op_good(op) || n_stores != op->n_stores || n_scalars != op->n_scalars) return false;
+  for (int32_t i = 0; i < n_stores; i++)
+    if (!stores[i] || stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx) return false;
+  for (int32_t i = 0; i < n_scalars; i++)
+    if (!scalars[i]) return false;
+  return true;
+}
+
+rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
+                    const void *const *scalars, int32_t n_scalars) {
+  if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars)))
+    return bad_launch("rp_launch", op, stores, n_stores, scalars, n_scalars, false);
+  RPI_TRY(rpi_api_enter(op->ctx, "rp_launch"));
+  return rpi_api_leave(op->ctx, rpi_segment_launch(op->ctx, op, stores, scalars));
+}
+
+/* Makes the outputs a call left out; `made` marks them. */
+static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
+  rpi_body_arg args[RPI_OP_MAX_STORES];
+  for (int32_t i = 0; i < op->n_stores; i++) {
+    args[i].dtype = -1;
+    if (stores[i]) args[i] = (rpi_body_arg){stores[i]->view->dtype, stores[i]->view->geom};
+    if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE)
+      return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: stores[%d] is NULL and not an output",
+                             op->lib->name, op->name, i);
+  }
+  if (!op->body)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s is opaque: its outputs must be given",
+                           op->lib->name, op->name);
+  RPI_TRY(rpi_body_infer(op->body, args));
+  for (int32_t i = 0; i < op->n_stores; i++) {
+    if (stores[i]) continue;
+    RPI_TRY(rpi_store_new(op->ctx->pool, args[i].dtype, args[i].geom.ndim, args[i].geom.shape,
+                          &stores[i]));
+    made[i] = true;
+  }
+  return RP_OK;
+}
+
+rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
+                  int32_t n_scalars) {
+  if (!launch_good(op, stores, n_stores, scalars, n_scalars))
+    RPI_TRY(bad_launch("rp_call", op, stores, n_stores, scalars, n_scalars, true));
+  RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
+  bool made[RPI_OP_MAX_STORES] = {false};
+  bool missing = false;
+  for (int32_t i = 0; i < n_stores; i++) missing = missing || !stores[i];
+  rp_status st = missing ? make_outputs(op, stores, made) : RP_OK;
+  if (st == RP_OK) st = rpi_segment_launch(op->ctx, op, stores, scalars);
+  for (int32_t i = 0; i < n_stores && st != RP_OK; i++)
+    if (made[i]) {
+      rpi_store_release(stores[i]);
+      stores[i] = NULL;
+    }
+  return rpi_api_leave(op->ctx, st);
+}
+
+static rp_status eval_op(rp_context *ctx, const char *params, const char *body, rp_op **out) {
+  uint64_t hash = rpi_hash_bytes64(body, strlen(body)) ^ 31 * rpi_hash_bytes64(params, strlen(params));
+  int32_t it = -1;
+  for (rp_op *o; (o = rpi_map_next(&ctx->eval_ops, hash, &it));)
+    if (strcmp(rpi_body_text(o->body), body) == 0 && strcmp(o->params, params) == 0) {
+      *out = o;
+      return RP_OK;
+    }
+  rp_library *lib;
+  RPI_TRY(rpi_runtime_library(ctx, "eval", &lib));
+  char name[32];
+  char hex[33];
+  rpi_hash_hex((rpi_hash128){hash, hash}, hex);
+  memcpy(name, "e_", 2);
+  memcpy(name + 2, hex, 16);
+  name[18] = 0;
+  RPI_TRY(rpi_runtime_op(lib, name, params, body, out));
+  return rpi_map_add(&ctx->eval_ops, hash, *out) ? RP_OK : rpi_status_nomem("op");
+}
+
+rp_status rp_eval(rp_context *ctx, const char *params, const char *body, rp_store *const *stores,
+                  int32_t n_stores) {
+  if (!params || !body)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_eval: %s is NULL", params ? "body" : "params");
+  RPI_TRY(rpi_api_enter(ctx, "rp_eval"));
+  rp_op *op;
+  rp_status st = eval_op(ctx, params, body, &op);
+  if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0))
+    st = bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false);
+  if (st == RP_OK) st = rpi_segment_launch(ctx, op, stores, NULL);
+  return rpi_api_leave(ctx, st);
+}
+
+rp_status rp_store_fill(rp_store *s, const void *value) {
+  rp_context *ctx;
+  if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_fill: value is NULL");
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_fill", &ctx));
+  rp_op *op = ctx->fill_op[s->view->dtype];
+  return rpi_api_leave(ctx, rpi_segment_launch(ctx, op, &s, &value));
+}
+
+rp_status rp_store_copy(rp_store *dst, rp_store *src) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(dst, "rp_store_copy", &ctx));
+  rp_store *both[2] = {dst, src};
+  rp_status st = RP_OK;
+  if (!rpi_api_store_good(src) || src->ctx != ctx)
+    st = rpi_status_fail(RP_ERR_HANDLE, "rp_store_copy: src is no store of dst's context");
+  else if (src->view->dtype != dst->view->dtype)
+    st = rpi_status_fail(RP_ERR_DTYPE, "rp_store_copy: dst is %s, src is %s",
+                         rpi_dtype_name(dst->view->dtype), rpi_dtype_name(src->view->dtype));
+  else if (src->view->geom.ndim != dst->view->geom.ndim ||
+           memcmp(src->view->geom.shape, dst->view->geom.shape, sizeof src->view->geom.shape) != 0)
+    st = rpi_status_fail(RP_ERR_SHAPE, "rp_store_copy: dst and src differ in shape");
+  if (st == RP_OK) st = rpi_segment_launch(ctx, ctx->copy_op, both, NULL);
+  return rpi_api_leave(ctx, st);
+}
+
+/* ---- traces and waiting ---- */
+
+rp_status rp_trace_begin(rp_context *ctx, int64_t id) {
+  RPI_TRY(rpi_api_enter(ctx, "rp_trace_begin"));
+  return rpi_api_leave(ctx, rpi_segment_trace_begin(ctx, id));
+}
+
+rp_status rp_trace_end(rp_context *ctx, int64_t id) {
+  RPI_TRY(rpi_api_enter(ctx, "rp_trace_end"));
+  return rpi_api_leave(ctx, rpi_segment_trace_end(ctx, id));
+}
+
+rp_status rp_wait(rp_context *ctx) {
+  RPI_TRY(rpi_api_enter(ctx, "rp_wait"));
+  rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
+  if (st == RP_OK && ctx->data_error) {
+    ctx->data_error = false;
+    st = rpi_status_fail(RP_ERR_DATA, "%s", ctx->data_message ? ctx->data_message : "poisoned data");
+  }
+  return rpi_api_leave(ctx, st);
+}
+
+rp_status rp_wait_compiled(rp_context *ctx) {
+  RPI_TRY(rpi_api_enter(ctx, "rp_wait_compiled"));
+  rpi_jit_wait(ctx->jit);
+  return rpi_api_leave(ctx, RP_OK);
+}

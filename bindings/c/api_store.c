@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bindings/c/api_store.c -- entry points: stores, host access, views.
+ * Not here: the records (core/model/store.c), geometry (core/model/geom.c), fill and copy as tasks
+ * (api_op.c). */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "bindings/c/api.h"
+#include "core/base/alloc.h"
+#include "trace/runtime.h"
+
+static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
+  if (!rpi_dtype_valid(dtype))
+    return rpi_status_fail(RP_ERR_DTYPE, "%s: %d is no dtype", call, dtype);
+  if (ndim < 0 || ndim > RP_MAX_DIM)
+    return rpi_status_fail(RP_ERR_SHAPE, "%s: ndim is %d, not in 0..%d", call, ndim, RP_MAX_DIM);
+  if (ndim > 0 && !shape) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: shape is NULL", call);
+  int64_t size = rpi_dtype_size(dtype);
+  for (int32_t d = 0; d < ndim; d++) {
+    if (shape[d] < 0)
+      return rpi_status_fail(RP_ERR_SHAPE, "%s: shape[%d] is %lld", call, d, (long long)shape[d]);
+    if (shape[d] > 0 && __builtin_mul_overflow(size, shape[d], &size))
+      return rpi_status_fail(RP_ERR_SHAPE, "%s: the array would have more than 2^63 bytes", call);
+  }
+  return RP_OK;
+}
+
+#define NEED_OUT(call, out)                                                          \
+  do {                                                                               \
+    if (!(out)) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: out is NULL", call);    \
+    *(out) = NULL;                                                                   \
+  } while (0)
+
+rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                          rp_store **out) {
+  NEED_OUT("rp_store_create", out);
+  RPI_TRY(check_shape("rp_store_create", dtype, ndim, shape));
+  RPI_TRY(rpi_api_enter(ctx, "rp_store_create"));
+  return rpi_api_leave(ctx, rpi_store_new(ctx->pool, dtype, ndim, shape, out));
+}
+
+rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp_store **out) {
+  NEED_OUT("rp_store_scalar", out);
+  RPI_TRY(check_shape("rp_store_scalar", dtype, 0, NULL));
+  if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_scalar: value is NULL");
+  rp_store *s;
+  RPI_TRY(rp_store_create(ctx, dtype, 0, NULL, &s));
+  rp_status st = rp_store_write(s, value, rp_dtype_size(dtype));
+  if (st != RP_OK) {
+    rp_store_release(s);
+    return st;
+  }
+  *out = s;
+  return RP_OK;
+}
+
+/* ---- attached memory ---- */
+
+static rp_status check_overlap(rpi_pool *p, const char *data, int64_t bytes) {
+  for (const rpi_buffer *b = p->attached; b; b = b->next) {
+    const char *lo = b->home->data;
+    if (data < lo + b->home->bytes && lo < data + bytes)
+      return rpi_status_fail(RP_ERR_ACCESS,
+                             "rp_store_attach: %lld bytes at %p overlap %lld bytes at %p, which are "
+                             "attached already",
+                             (long long)bytes, (const void *)data, (long long)b->home->bytes,
+                             (const void *)lo);
+  }
+  return RP_OK;
+}
+
+static rp_status attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                        void *data, int32_t access, rp_store **out) {
+  rp_store *s;
+  RPI_TRY(rpi_store_new(ctx->pool, dtype, ndim, shape, &s));
+  rpi_buffer *b = s->buf;
+  int64_t bytes = rpi_store_bytes(b);
+  rp_status st = check_overlap(ctx->pool, data, bytes);
+  rpi_instance *i = st == RP_OK ? rpi_alloc_zero(sizeof *i) : NULL;
+  if (!i) {
+    rpi_store_release(s);
+    return st != RP_OK ? st : rpi_status_nomem("instance");
+  }
+  *i = (rpi_instance){.data = data, .bytes = bytes, .refs = 2, .foreign = true};
+  b->inst = b->home = i;
+  b->klass = access == RP_READ_ONLY ? RPI_CLASS_READ_ONLY : 0;
+  b->next = ctx->pool->attached;
+  ctx->pool->attached = b;
+  *out = s;
+  return RP_OK;
+}
+
+rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                          void *data, int32_t access, rp_store **out) {
+  NEED_OUT("rp_store_attach", out);
+  RPI_TRY(check_shape("rp_store_attach", dtype, ndim, shape));
+  if (access != RP_READ_ONLY && access != RP_READ_WRITE)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: access is %d", access);
+  if (!data) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: data is NULL");
+  if ((uintptr_t)data % (uintptr_t)rpi_dtype_size(dtype) != 0)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: data at %p is not aligned to %d bytes",
+                           data, rpi_dtype_size(dtype));
+  RPI_TRY(rpi_api_enter(ctx, "rp_store_attach"));
+  return rpi_api_leave(ctx, attach(ctx, dtype, ndim, shape, data, access, out));
+}
+
+/* The caller's memory holds the values and is the buffer's instance. */
+static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
+  rpi_buffer *b = s->buf;
+  if (!b->home) return rpi_status_fail(RP_ERR_STATE, "%s: the store is not attached", call);
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
+  if (b->inst == b->home) return RP_OK;
+  if (b->inst) {
+    memcpy(b->home->data, b->inst->data, (size_t)b->home->bytes);
+    rpi_store_instance_release(b->pool, b->inst);
+  } else {
+    memset(b->home->data, 0, (size_t)b->home->bytes);
+  }
+  if (b->spare) rpi_store_instance_release(b->pool, b->spare);
+  b->spare = NULL;
+  b->spare_tag = 0;
+  b->inst = b->home;
+  b->home->refs++;
+  return RP_OK;
+}
+
+rp_status rp_store_home(rp_store *s) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_home", &ctx));
+  return rpi_api_leave(ctx, bring_home(ctx, s, "rp_store_home"));
+}
+
+static rp_status detach(rp_context *ctx, rp_store *s) {
+  RPI_TRY(bring_home(ctx, s, "rp_store_detach"));
+  rpi_buffer *b = s->buf;
+  rpi_instance *own = rpi_store_instance(b->pool, b->home->bytes);
+  if (!own) return RP_ERR_MEMORY;
+  memcpy(own->data, b->home->data, (size_t)b->home->bytes);
+  /* Copies that still share the caller's memory get values of their own. */
+  RPI_TRY(rpi_store_unshare(b->pool, b->home, 2));
+  for (rpi_buffer **at = &b->pool->attached; *at; at = &(*at)->next)
+    if (*at == b) {
+      *at = b->next;
+      break;
+    }
+  rpi_store_instance_release(b->pool, b->inst);
+  rpi_store_instance_release(b->pool, b->home);
+  b->inst = own;
+  b->home = NULL;
+  b->next = NULL;
+  b->klass = 0;
+  return RP_OK;
+}
+
+rp_status rp_store_detach(rp_store *s) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_detach", &ctx));
+  return rpi_api_leave(ctx, detach(ctx, s));
+}
+
+/* ---- references ---- */
+
+rp_status rp_store_retain(rp_store *s) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_retain", &ctx));
+  s->refs++;
+  return rpi_api_leave(ctx, RP_OK);
+}
+
+rp_status rp_store_release(rp_store *s) {
+  if (!s) return RP_OK;
+  if (s->magic != RPI_MAGIC_STORE)
+    return rpi_status_fail(RP_ERR_HANDLE, "rp_store_release: this is no store (or it was released)");
+  rp_context *ctx = s->buf->pool->ctx;
+  if (RPI_UNLIKELY(!ctx || ctx->forks != rpi_api_forks)) return rp_store_release_any(s);
+  RPI_TRY(rpi_api_enter(ctx, "rp_store_release"));
+  rpi_store_release(s);
+  return rpi_api_leave(ctx, RP_OK);
+}
+
+/* The queue is a stack of handles; a handle with several references is queued once per call by
+ * counting in `queued`. */
+rp_status rp_store_release_any(rp_store *s) {
+  if (!s) return RP_OK;
+  if (s->magic != RPI_MAGIC_STORE)
+    return rpi_status_fail(RP_ERR_HANDLE,
+                           "rp_store_release_any: this is no store (or it was released)");
+  rpi_store_release_later(s);
+  return RP_OK;
+}
+
+void rpi_api_drain(rpi_pool *pool) { rpi_store_release_queued(pool); }
+
+/* ---- facts ---- */
+
+rp_dtype rp_store_dtype(const rp_store *s) { return rpi_api_store_good(s) ? s->view->dtype : -1; }
+int32_t rp_store_ndim(const rp_store *s) { return rpi_api_store_good(s) ? s->view->geom.ndim : -1; }
+int64_t rp_store_size(const rp_store *s) { return rpi_api_store_good(s) ? s->view->size : 0; }
+rp_context *rp_store_context(const rp_store *s) {
+  return rpi_api_store_good(s) ? s->buf->pool->ctx : NULL;
+}
+int64_t rp_store_extent(const rp_store *s, int32_t axis) {
+  if (!rpi_api_store_good(s) || axis < 0 || axis >= s->view->geom.ndim) return -1;
+  return s->view->geom.shape[axis];
+}
+
+/* ---- host access ---- */
+
+static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom *g,
+                             const void *data, size_t bytes) {
+  size_t want = (size_t)rpi_geom_size(g) * (size_t)rpi_dtype_size(s->view->dtype);
+  if (!data && want > 0) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: data is NULL", call);
+  if (bytes != want)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "%s: bytes is %zu, the elements take %zu", call, bytes,
+                           want);
+  return RP_OK;
+}
+
+static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void *data) {
+  rpi_buffer *b = s->buf;
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
+  b->unread = NULL;
+  if (b->poison) return rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", b->poison);
+  int32_t elem = rpi_dtype_size(s->view->dtype);
+  if (b->inst)
+    rpi_store_pack(b->inst->data, g, elem, data);
+  else
+    memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
+  return RP_OK;
+}
+
+static rp_status write_box(rp_context *ctx, rp_store *s, const rpi_geom *g, const void *data) {
+  rpi_buffer *b = s->buf;
+  if (b->klass & RPI_CLASS_READ_ONLY)
+    return rpi_status_fail(RP_ERR_ACCESS, "rp_store_write: the store is attached read-only");
+  if (s->readonly_view)
+    return rpi_status_fail(RP_ERR_ACCESS, "rp_store_write: the view shows elements twice");
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
+  bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
+  RPI_TRY(rpi_store_own(b, !all));
+  rpi_store_unpack(b->inst->data, g, rpi_dtype_size(s->view->dtype), data);
+  char *poison = all ? NULL : b->poison;
+  if (poison) b->poison = NULL;
+  rpi_store_touch(b);
+  b->poison = poison;
+  return RP_OK;
+}
+
+rp_status rp_store_read(rp_store *s, void *data, size_t bytes) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_read", &ctx));
+  rp_status st = check_bytes("rp_store_read", s, &s->view->geom, data, bytes);
+  return rpi_api_leave(ctx, st != RP_OK ? st : read_box(ctx, s, &s->view->geom, data));
+}
+
+rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_write", &ctx));
+  rp_status st = check_bytes("rp_store_write", s, &s->view->geom, data, bytes);
+  return rpi_api_leave(ctx, st != RP_OK ? st : write_box(ctx, s, &s->view->geom, data));
+}
+
+rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, void *data,
+                             size_t bytes) {
+  rp_context *ctx;
+  rpi_geom g;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
+  rp_status st = rpi_geom_box(&s->view->geom, lo, hi, &g);
+  if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
+  return rpi_api_leave(ctx, st != RP_OK ? st : read_box(ctx, s, &g, data));
+}
+
+rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi, const void *data,
+                              size_t bytes) {
+  rp_context *ctx;
+  rpi_geom g;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_write_part", &ctx));
+  rp_status st = rpi_geom_box(&s->view->geom, lo, hi, &g);
+  if (st == RP_OK) st = check_bytes("rp_store_write_part", s, &g, data, bytes);
+  return rpi_api_leave(ctx, st != RP_OK ? st : write_box(ctx, s, &g, data));
+}
+
+rp_status rp_store_wait(rp_store *s) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_wait", &ctx));
+  rp_status st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
+  if (st == RP_OK && s->buf->poison)
+    st = rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", s->buf->poison);
+  return rpi_api_leave(ctx, st);
+}
+
+/* ---- views ---- */
+
+#define VIEW(call, expr)                                                \
+  rp_context *ctx;                                                      \
+  rpi_geom g;                                                           \
+  NEED_OUT(call, out);                                                  \
+  RPI_TRY(rpi_api_enter_store(s, call, &ctx));                          \
+  rp_status st = (expr);                                                \
+  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_store_derive(s, &g, out))
+
+rp_status rp_store_slice(rp_store *s, int32_t axis, int64_t start, int64_t stop, int64_t step,
+                         rp_store **out) {
+  VIEW("rp_store_slice", rpi_geom_slice(&s->view->geom, axis, start, stop, step, &g));
+}
+
+rp_status rp_store_box(rp_store *s, const int64_t *lo, const int64_t *hi, rp_store **out) {
+  VIEW("rp_store_box", rpi_geom_box(&s->view->geom, lo, hi, &g));
+}
+
+rp_status rp_store_transpose(rp_store *s, const int32_t *axes, rp_store **out) {
+  VIEW("rp_store_transpose", rpi_geom_transpose(&s->view->geom, axes, &g));
+}
+
+rp_status rp_store_promote(rp_store *s, int32_t axis, int64_t extent, rp_store **out) {
+  VIEW("rp_store_promote", rpi_geom_promote(&s->view->geom, axis, extent, &g));
+}
+
+rp_status rp_store_project(rp_store *s, int32_t axis, int64_t index, rp_store **out) {
+  VIEW("rp_store_project", rpi_geom_project(&s->view->geom, axis, index, &g));
+}
+
+rp_status rp_store_broadcast(rp_store *s, int32_t ndim, const int64_t *shape, rp_store **out) {
+  VIEW("rp_store_broadcast", rpi_geom_broadcast(&s->view->geom, ndim, shape, &g));
+}
+
+rp_status rp_store_reshape(rp_store *s, int32_t ndim, const int64_t *shape, rp_store **out) {
+  VIEW("rp_store_reshape", rpi_geom_reshape(&s->view->geom, ndim, shape, &g));
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/opaque.c -- see opaque.h. The argument values are gathered into a block of the caller's
+ * stack; libffi reads them from there. */
+#include "core/exec/opaque.h"
+
+#include <ffi.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+
+enum { MAX_ARGS = 128 };
+
+struct rpi_opaque {
+  ffi_cif cif;
+  void (*function)(void);
+  int32_t n_args, flags;
+  ffi_type **types;
+  rp_opaque_arg *args;
+};
+
+static ffi_type *scalar_type(rp_dtype t) {
+  static ffi_type *const table[] = {&ffi_type_uint8,  &ffi_type_sint8,  &ffi_type_sint16,
+                                    &ffi_type_sint32, &ffi_type_sint64, &ffi_type_uint8,
+                                    &ffi_type_uint16, &ffi_type_uint32, &ffi_type_uint64,
+                                    &ffi_type_float,  &ffi_type_double};
+  return table[t];
+}
+
+static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
+                           int32_t n_scalars) {
+  const rp_opaque_arg *a = &d->args[i];
+  bool of_store = a->kind == RP_ARG_PTR || a->kind == RP_ARG_EXTENT || a->kind == RP_ARG_STRIDE ||
+                  a->kind == RP_ARG_SIZE;
+  if (a->kind < RP_ARG_PTR || a->kind > RP_ARG_SIZE)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].kind is %d", d->name, i, a->kind);
+  if (of_store && (a->a < 0 || a->a >= n_stores))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is store %d of %d", d->name, i, a->a,
+                           n_stores);
+  if ((a->kind == RP_ARG_EXTENT || a->kind == RP_ARG_STRIDE) && (a->b < 0 || a->b >= RP_MAX_DIM))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].b is axis %d", d->name, i, a->b);
+  if (a->kind == RP_ARG_SCALAR && (a->a < 0 || a->a >= n_scalars))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is scalar %d of %d", d->name, i,
+                           a->a, n_scalars);
+  return RP_OK;
+}
+
+rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n_scalars,
+                            const uint8_t *scalar_dtype, rpi_opaque **out) {
+  *out = NULL;
+  if (!d->function)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: function is NULL", d->name);
+  if (d->n_args < 0 || d->n_args > MAX_ARGS || (d->n_args > 0 && !d->args))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: n_args is %d (0..%d) with args %s", d->name,
+                           d->n_args, MAX_ARGS, d->args ? "given" : "NULL");
+  for (int32_t i = 0; i < d->n_args; i++) RPI_TRY(check_arg(d, i, n_stores, n_scalars));
+  size_t n = (size_t)d->n_args;
+  rpi_opaque *o = rpi_alloc_zero(sizeof *o);
+  if (o) o->types = rpi_alloc(n * sizeof *o->types);
+  if (o) o->args = rpi_alloc(n * sizeof *o->args);
+  if (!o || !o->types || !o->args) {
+    rpi_opaque_free(o);
+    return rpi_status_nomem("opaque op");
+  }
+  o->function = d->function;
+  o->n_args = d->n_args;
+  o->flags = d->flags;
+  for (int32_t i = 0; i < d->n_args; i++) {
+    o->args[i] = d->args[i];
+    o->types[i] = d->args[i].kind == RP_ARG_PTR      ? &ffi_type_pointer
+                  : d->args[i].kind == RP_ARG_SCALAR ? scalar_type(scalar_dtype[d->args[i].a])
+                                                     : &ffi_type_sint64;
+  }
+  ffi_type *ret = d->flags & RP_OPAQUE_STATUS ? &ffi_type_sint : &ffi_type_void;
+  if (ffi_prep_cif(&o->cif, FFI_DEFAULT_ABI, (unsigned)o->n_args, ret, o->types) != FFI_OK) {
+    rpi_opaque_free(o);
+    return rpi_status_fail(RP_ERR_INTERNAL, "op %s: libffi refuses the signature", d->name);
+  }
+  *out = o;
+  return RP_OK;
+}
+
+void rpi_opaque_free(rpi_opaque *o) {
+  if (!o) return;
+  rpi_alloc_free(o->types);
+  rpi_alloc_free(o->args);
+  rpi_alloc_free(o);
+}
+
+int32_t rpi_opaque_flags(const rpi_opaque *o) { return o->flags; }
+
+bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
+                     const uint64_t *scalars) {
+  union {
+    int64_t i;
+    uint64_t u;
+    void *p;
+  } value[MAX_ARGS];
+  void *at[MAX_ARGS];
+  for (int32_t k = 0; k < o->n_args; k++) {
+    const rp_opaque_arg *a = &o->args[k];
+    at[k] = &value[k];
+    switch (a->kind) {
+      case RP_ARG_PTR: value[k].p = ptr[a->a]; break;
+      case RP_ARG_EXTENT: value[k].i = a->b < geom[a->a].ndim ? geom[a->a].shape[a->b] : 1; break;
+      case RP_ARG_STRIDE: value[k].i = a->b < geom[a->a].ndim ? geom[a->a].stride[a->b] : 0; break;
+      case RP_ARG_SCALAR: value[k].u = scalars[a->a]; break; /* low bytes first: little endian */
+      case RP_ARG_SIZE: value[k].i = rpi_geom_size(&geom[a->a]); break;
+      default: value[k].i = a->value; break;
+    }
+  }
+  union {
+    ffi_arg word;
+    int status;
+  } ret = {0};
+  ffi_call((ffi_cif *)&o->cif, o->function, &ret, at);
+  return !(o->flags & RP_OPAQUE_STATUS) || (int)ret.word == 0;
+}

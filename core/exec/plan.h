@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/plan.h -- the steps a replay runs.
+ *
+ * Lives here: the plan as data. Not here: how it was made (trace/lower), walking it (run.h).
+ * How:        a plan owns one block of parameter words for all its kernels. What changes from one
+ *             run to the next is small and listed: pointers (symbols, below) and scalars. Symbols
+ *             are the pieces of memory a plan touches; commit turns each into a pointer.
+ * Invariant:  steps run in order; each begins when the one before has ended. */
+#ifndef RPI_PLAN_H
+#define RPI_PLAN_H
+
+#include "core/exec/kernel.h"
+#include "core/exec/opaque.h"
+
+typedef enum rpi_step_kind {
+  RPI_STEP_LAUNCH, /* kernels, side by side */
+  RPI_STEP_OPAQUE, /* one C function on the caller's thread */
+  RPI_STEP_PATCH   /* copy one whole instance into another, if symbol `dst` says it is needed */
+} rpi_step_kind;
+
+/* One kernel of a launch. */
+typedef struct rpi_sub {
+  const rpi_kernel *kernel;
+  int32_t word;  /* where its words begin */
+  int64_t units; /* of its body; 0: prologue and epilogue only */
+} rpi_sub;
+
+typedef struct rpi_step {
+  rpi_step_kind kind;
+  int32_t first_sub, n_sub; /* LAUNCH */
+  int32_t threads;          /* LAUNCH: how many are worth waking */
+  int64_t units;            /* LAUNCH: sum over its kernels */
+  int64_t bytes;            /* modelled traffic */
+  int32_t src, dst;         /* PATCH: symbols */
+  int32_t call;             /* OPAQUE: index into calls */
+} rpi_step;
+
+/* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar. */
+typedef struct rpi_plan_call {
+  const rpi_opaque *opaque;
+  const rpi_geom *geom;
+  int32_t word, n, scalar;
+  bool failed; /* set by the runner: the function reported failure */
+} rpi_plan_call;
+
+/* words[word] = pointer of the symbol + offset bytes. */
+typedef struct rpi_plan_patch {
+  int32_t word, symbol;
+  int64_t offset;
+} rpi_plan_patch;
+
+typedef struct rpi_plan_scalar {
+  int32_t word, scalar;
+} rpi_plan_scalar;
+
+typedef struct rpi_plan {
+  rpi_word *words;
+  rpi_step *step;
+  rpi_sub *sub;
+  rpi_plan_call *call;
+  rpi_plan_patch *patch;
+  rpi_plan_scalar *scalar;
+  int32_t n_words, n_step, n_sub, n_call, n_patch, n_scalar;
+  int32_t n_kernels; /* kernels run each time */
+  int64_t bytes;     /* modelled traffic of one run */
+} rpi_plan;
+
+#endif

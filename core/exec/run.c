@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/run.c -- see run.h.
+ * How: a launch runs the prologues of its kernels on the caller, then the bodies, their units laid
+ *      end to end and cut into one contiguous range per thread, then reductions and epilogues on the
+ *      caller. A code that is swapped in meanwhile is picked up by the next launch. */
+#include "core/exec/run.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <xmmintrin.h>
+
+enum { MODE = 0x1f80 }; /* MXCSR: round to nearest, all exceptions masked, no FTZ or DAZ */
+
+void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars) {
+  rpi_word *w = plan->words;
+  for (int32_t i = 0; i < plan->n_patch; i++) {
+    const rpi_plan_patch *p = &plan->patch[i];
+    w[p->word].p = (char *)pointers[p->symbol] + p->offset;
+  }
+  for (int32_t i = 0; i < plan->n_scalar; i++)
+    w[plan->scalar[i].word].u = scalars[plan->scalar[i].scalar];
+}
+
+typedef struct launch {
+  const rpi_plan *plan;
+  const rpi_step *step;
+  const rpi_kernel_code *code[16]; /* of the first kernels; the rest are read again */
+} launch;
+
+static const rpi_kernel_code *code_of(const launch *l, int32_t i) {
+  if (i < RPI_COUNT(l->code)) return l->code[i];
+  return atomic_load_explicit(&l->plan->sub[l->step->first_sub + i].kernel->code,
+                              memory_order_acquire);
+}
+
+static void bodies(void *arg, int32_t worker, int32_t n, void *scratch) {
+  const launch *l = arg;
+  int64_t lo = l->step->units * worker / n, hi = l->step->units * (worker + 1) / n;
+  int64_t base = 0;
+  for (int32_t i = 0; i < l->step->n_sub && base < hi; i++) {
+    const rpi_sub *s = &l->plan->sub[l->step->first_sub + i];
+    int64_t u0 = lo > base ? lo - base : 0;
+    int64_t u1 = hi - base < s->units ? hi - base : s->units;
+    if (u0 < u1) {
+      const rpi_kernel_code *c = code_of(l, i);
+      c->body(c->self, &l->plan->words[s->word], u0, u1, scratch);
+    }
+    base += s->units;
+  }
+}
+
+static void run_launch(const rpi_plan *plan, const rpi_step *step, rpi_workers *workers) {
+  launch l = {.plan = plan, .step = step};
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = &plan->sub[step->first_sub + i];
+    const rpi_kernel_code *c = atomic_load_explicit(&s->kernel->code, memory_order_acquire);
+    if (i < RPI_COUNT(l.code)) l.code[i] = c;
+    if (c->pro) c->pro(c->self, &plan->words[s->word]);
+  }
+  if (step->units > 0) {
+    if (step->threads > 1)
+      rpi_workers_run(workers, step->threads, bodies, &l);
+    else
+      bodies(&l, 0, 1, rpi_workers_scratch(workers));
+  }
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = &plan->sub[step->first_sub + i];
+    const rpi_kernel_code *c = code_of(&l, i);
+    if (s->kernel->finish) s->kernel->finish(s->kernel, &plan->words[s->word]);
+    if (c->epi) c->epi(c->self, &plan->words[s->word]);
+  }
+}
+
+static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars) {
+  void *ptr[RPI_OP_MAX_STORES];
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = plan->words[c->word + i].p;
+  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar);
+}
+
+void rpi_run_plan(rpi_plan *plan, rpi_workers *workers, void *const *pointers,
+                  const bool *needs_patch, const int64_t *patch_bytes, const uint64_t *scalars) {
+  unsigned mode = _mm_getcsr();
+  if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);
+  for (int32_t i = 0; i < plan->n_step; i++) {
+    const rpi_step *s = &plan->step[i];
+    switch (s->kind) {
+      case RPI_STEP_LAUNCH: run_launch(plan, s, workers); break;
+      case RPI_STEP_OPAQUE:
+        _mm_setcsr(mode);
+        run_call(plan, &plan->call[s->call], scalars);
+        _mm_setcsr(MODE);
+        break;
+      case RPI_STEP_PATCH:
+        if (needs_patch[s->dst])
+          memcpy(pointers[s->dst], pointers[s->src], (size_t)patch_bytes[s->dst]);
+        break;
+    }
+  }
+  if ((mode & ~0x3fu) != MODE) _mm_setcsr(mode);
+}

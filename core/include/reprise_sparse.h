@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reprise_sparse.h -- sparse matrices in CSR form: making, reading, writing, multiplying.
+ *
+ * Lives here: the public interface of kernels/sparse, an ordinary client of reprise.h.
+ * Not here:   solvers (reprise_solve.h).
+ *
+ * A matrix of n rows is three stores: ptr (i64, n + 1 offsets), col (i32, or i64 if there are more than
+ * 2^31 - 1 columns) and val (f32 or f64). It is not changed after it is made. Indices count from 0.
+ */
+#ifndef REPRISE_SPARSE_H
+#define REPRISE_SPARSE_H
+
+#include "reprise.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rp_csr rp_csr;
+
+/* ---- making --------------------------------------------------------------------------------------- */
+
+/* From n_entries triplets in any order: val[k] at (row[k], col[k]). Entries of one place are summed in
+ * the order given, in f64; then values are rounded to `dtype` (f32 or f64). Columns ascend in each
+ * row. An index out of range is RP_ERR_ARGUMENT and names the entry. The arrays are only read. */
+RP_API rp_status rp_csr_from_triplets(rp_context *ctx, rp_dtype dtype, int64_t n_rows,
+                                      int64_t n_cols, int64_t n_entries, const int64_t *row,
+                                      const int64_t *col, const double *val, rp_csr **out);
+
+/* From CSR arrays of the host, which are checked and copied as they are: ptr has n_rows + 1 offsets that
+ * start at 0 and do not descend, col and val have ptr[n_rows] elements. Columns of a row may be in
+ * any order and repeat (then they add up). */
+RP_API rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows,
+                                    int64_t n_cols, const int64_t *ptr, const int64_t *col,
+                                    const double *val, rp_csr **out);
+
+/* From stores that exist, of the dtypes above (col: i32 or i64), each of rank 1; the matrix keeps
+ * references. What they hold is not looked at: a bad index poisons the results of a product. */
+RP_API rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_t n_cols,
+                                    rp_csr **out);
+
+/* From a Matrix Market file: coordinate or array; real, integer or pattern (values 1); general,
+ * symmetric or skew-symmetric (both triangles are stored). Entries that repeat are summed in file
+ * order; zeros of an array file are not stored. Complex files (hermitian ones are) are RP_ERR_DTYPE:
+ * there are no complex dtypes yet. A malformed file is RP_ERR_IO with the line and what was expected
+ * there. */
+RP_API rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,
+                                           rp_csr **out);
+
+/* The matrix of a stencil on an n-d grid of `shape` in C order: row g has coefficient[k] in the column of
+ * grid point g + offset[k], for the n_points offsets (ndim numbers each) that stay inside the grid;
+ * beyond it values are taken as 0 (Dirichlet). Offsets must differ. Five-point Poisson on 2-d:
+ * offsets {0,0, -1,0, 1,0, 0,-1, 0,1}, coefficients {4, -1, -1, -1, -1}. */
+RP_API rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim,
+                                     const int64_t *shape, int32_t n_points, const int64_t *offset,
+                                     const double *coefficient, rp_csr **out);
+
+/* One more reference / one less. Releasing NULL is allowed. */
+RP_API rp_status rp_csr_retain(rp_csr *a);
+RP_API rp_status rp_csr_release(rp_csr *a);
+
+/* ---- facts; on NULL: -1, or NULL for pointers -------------------------------------------------------- */
+
+RP_API int64_t rp_csr_rows(const rp_csr *a);
+RP_API int64_t rp_csr_cols(const rp_csr *a);
+RP_API int64_t rp_csr_nnz(const rp_csr *a);
+RP_API rp_dtype rp_csr_dtype(const rp_csr *a);
+RP_API rp_context *rp_csr_context(const rp_csr *a);
+/* The stores, borrowed. Writing to them changes the matrix: retain them only to read. */
+RP_API rp_store *rp_csr_ptr(const rp_csr *a);
+RP_API rp_store *rp_csr_col(const rp_csr *a);
+RP_API rp_store *rp_csr_val(const rp_csr *a);
+
+/* ---- using -------------------------------------------------------------------------------------------- */
+
+/* y = A x, for rank-1 x of cols and y of rows elements; one launch. */
+RP_API rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out);
+RP_API rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y);
+/* The diagonal (rank 1, rows elements; 0 where nothing is stored) of a square matrix; one launch. */
+RP_API rp_status rp_csr_diagonal(rp_csr *a, rp_store **out);
+/* Writes "matrix coordinate real general" with as many digits as the dtype needs to come back equal.
+ * Waits for the matrix. RP_ERR_IO if the file cannot be written. */
+RP_API rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/model/op.h -- what a library registers: ops with a body, and opaque ones.
+ * Lives here: the records. Not here: what a body means (jit/body.h), how an opaque function is
+ *             called (core/exec/opaque.h), entry points (bindings/c). Ops and libraries live as
+ *             long as their context. */
+#ifndef RPI_OP_H
+#define RPI_OP_H
+
+#include "core/model/store.h"
+
+enum { RPI_OP_MAX_STORES = 64, RPI_OP_MAX_SCALARS = 64 };
+
+/* What the runtime itself knows an op to do, beyond its body. */
+enum { RPI_OP_PLAIN = 0, RPI_OP_COPY = 1 };
+
+struct rp_library {
+  uint32_t magic;
+  rp_context *ctx;
+  char *name;
+  rp_library *next;
+};
+
+struct rp_op {
+  uint32_t magic;
+  uint32_t id; /* counts from 1 in its context */
+  rp_context *ctx;
+  rp_library *lib;
+  char *name;
+  char *params;
+  int32_t n_stores, n_scalars;
+  uint8_t scalar_dtype[RPI_OP_MAX_SCALARS];
+  uint8_t scalar_size[RPI_OP_MAX_SCALARS];
+  uint8_t privilege[RPI_OP_MAX_STORES]; /* RP_PRIV_ bits */
+  int32_t special;                      /* RPI_OP_ */
+  struct rpi_body *body;                /* NULL: opaque */
+  struct rpi_opaque *opaque;            /* NULL: has a body */
+  rp_op *next;
+};
+
+#endif

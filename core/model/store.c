@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/model/store.c -- makes, counts and recycles handles, buffers, instances and interned views.
+ * Not here: geometry (geom.c), entry points (bindings/c/api_store.c).
+ * How: handles and buffers come from slabs through free lists, so that a temporary made and released
+ *      in a pass costs no system call; views are interned by hash with a full comparison. */
+#include "core/model/store.h"
+
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/hash.h"
+
+enum { SLAB_RECORDS = 64 };
+
+rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out) {
+  *out = NULL;
+  rpi_pool *p = rpi_alloc_zero(sizeof *p);
+  if (!p) return rpi_status_nomem("store pool");
+  atomic_init(&p->ctx, ctx);
+  pthread_mutex_init(&p->closed, NULL);
+  p->memory = memory;
+  rpi_map_init(&p->views);
+  *out = p;
+  return RP_OK;
+}
+
+static void pool_free(rpi_pool *p) {
+  for (int32_t i = 0; i < p->n_views; i++) rpi_alloc_free((void *)p->view_by_id[i]);
+  for (int32_t i = 0; i < p->n_slabs; i++) rpi_alloc_free(p->slabs[i]);
+  rpi_alloc_free((void *)p->view_by_id);
+  rpi_alloc_free(p->slabs);
+  rpi_alloc_free(p->buffer_slab);
+  pthread_mutex_destroy(&p->closed);
+  rpi_alloc_free(p->free_instances);
+  rpi_map_deinit(&p->views);
+  rpi_alloc_free(p);
+}
+
+/* Instances go now, whoever still holds a handle: their memory ends with the context. */
+static void drop_instances(rpi_pool *p, rpi_buffer *b) {
+  if (b->home) rpi_store_instance_release(p, b->home);
+  if (b->spare) rpi_store_instance_release(p, b->spare);
+  if (b->inst) rpi_store_instance_release(p, b->inst);
+  b->home = b->spare = b->inst = NULL;
+}
+
+void rpi_store_pool_close(rpi_pool *p) {
+  rpi_store_release_queued(p);
+  for (int32_t s = 0; s < p->n_buffer_slabs; s++)
+    for (int32_t i = 0; i < SLAB_RECORDS; i++) drop_instances(p, &p->buffer_slab[s][i]);
+  p->attached = NULL;
+  for (int32_t i = 0; i < p->n_free_instances; i++) rpi_alloc_free(p->free_instances[i]);
+  p->n_free_instances = 0;
+  p->memory = NULL;
+  pthread_mutex_lock(&p->closed);
+  atomic_store(&p->ctx, NULL);
+  bool unused = p->live_stores == 0;
+  pthread_mutex_unlock(&p->closed);
+  if (unused) pool_free(p);
+}
+
+/* ---- views ---- */
+
+typedef struct view_key {
+  int32_t dtype, bdim;
+  int64_t bshape[RP_MAX_DIM];
+  rpi_geom geom;
+} view_key;
+
+static void view_key_make(rp_dtype dtype, int32_t bdim, const int64_t *bshape, const rpi_geom *g,
+                          view_key *k) {
+  memset(k, 0, sizeof *k);
+  k->dtype = dtype;
+  k->bdim = bdim;
+  for (int32_t d = 0; d < bdim; d++) k->bshape[d] = bshape[d];
+  k->geom.ndim = g->ndim;
+  k->geom.offset = g->offset;
+  for (int32_t d = 0; d < g->ndim; d++) {
+    k->geom.shape[d] = g->shape[d];
+    k->geom.stride[d] = g->stride[d];
+  }
+}
+
+static bool view_matches(const rpi_view *v, const view_key *k) {
+  return v->dtype == k->dtype && v->bdim == k->bdim &&
+         memcmp(v->bshape, k->bshape, sizeof v->bshape) == 0 &&
+         memcmp(&v->geom, &k->geom, sizeof v->geom) == 0;
+}
+
+static rpi_view *view_make(rpi_pool *p, const view_key *k) {
+  rpi_view *v = rpi_alloc_zero(sizeof *v);
+  if (!v) return NULL;
+  void *ids = (void *)p->view_by_id;
+  if (!rpi_alloc_grow(&ids, &p->cap_views, p->n_views + 1, sizeof *p->view_by_id)) {
+    rpi_alloc_free(v);
+    return NULL;
+  }
+  p->view_by_id = ids;
+  v->id = (uint32_t)p->n_views;
+  v->dtype = k->dtype;
+  v->bdim = k->bdim;
+  memcpy(v->bshape, k->bshape, sizeof v->bshape);
+  v->geom = k->geom;
+  rpi_geom dense;
+  rpi_geom_dense(k->bdim, k->bshape, &dense);
+  v->bsize = rpi_geom_size(&dense);
+  v->size = rpi_geom_size(&v->geom);
+  v->dense = rpi_geom_is_dense(&v->geom);
+  v->whole = rpi_geom_equal(&v->geom, &dense);
+  v->covers = rpi_geom_relate(&v->geom, &dense, k->bdim, k->bshape).covers;
+  v->injective = rpi_geom_injective(&v->geom, k->bdim, k->bshape);
+  p->view_by_id[p->n_views++] = v;
+  return v;
+}
+
+const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const int64_t *bshape,
+                               const rpi_geom *geom) {
+  view_key key;
+  view_key_make(dtype, bdim, bshape, geom, &key);
+  uint64_t hash = rpi_hash_bytes64(&key, sizeof key);
+  int32_t it = -1;
+  for (rpi_view *v; (v = rpi_map_next(&p->views, hash, &it));)
+    if (view_matches(v, &key)) return v;
+  rpi_view *v = view_make(p, &key);
+  if (!v || !rpi_map_add(&p->views, hash, v)) {
+    rpi_status_nomem("view");
+    return NULL;
+  }
+  return v;
+}
+
+/* The whole array: the view of the last create is the usual answer. */
+static const rpi_view *dense_view(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
+  const rpi_view *v = p->last_dense;
+  if (v && v->dtype == dtype && v->bdim == ndim) {
+    bool same = true;
+    for (int32_t d = 0; d < ndim; d++) same = same && v->bshape[d] == shape[d];
+    if (same) return v;
+  }
+  rpi_geom g;
+  rpi_geom_dense(ndim, shape, &g);
+  v = rpi_store_view(p, dtype, ndim, shape, &g);
+  if (v) p->last_dense = v;
+  return v;
+}
+
+/* ---- records from slabs ---- */
+
+static void *slab(rpi_pool *p, size_t record) {
+  void *s = rpi_alloc_zero(record * SLAB_RECORDS);
+  void *slabs = (void *)p->slabs;
+  if (!s || !rpi_alloc_grow(&slabs, &p->cap_slabs, p->n_slabs + 1, sizeof *p->slabs)) {
+    rpi_alloc_free(s);
+    rpi_status_nomem("store records");
+    return NULL;
+  }
+  p->slabs = slabs;
+  p->slabs[p->n_slabs++] = s;
+  return s;
+}
+
+static rp_store *store_get(rpi_pool *p) {
+  if (RPI_UNLIKELY(!p->free_stores)) {
+    rp_store *s = slab(p, sizeof *s);
+    if (!s) return NULL;
+    for (int32_t i = 0; i < SLAB_RECORDS; i++) {
+      s[i].next = p->free_stores;
+      p->free_stores = &s[i];
+    }
+  }
+  rp_store *s = p->free_stores;
+  p->free_stores = s->next;
+  return s;
+}
+
+static rpi_buffer *buffer_get(rpi_pool *p) {
+  if (RPI_UNLIKELY(!p->free_buffers)) {
+    rpi_buffer *b = slab(p, sizeof *b);
+    void *list = p->buffer_slab;
+    if (!b || !rpi_alloc_grow(&list, &p->cap_buffer_slabs, p->n_buffer_slabs + 1, sizeof b))
+      return NULL;
+    p->buffer_slab = list;
+    p->buffer_slab[p->n_buffer_slabs++] = b;
+    for (int32_t i = 0; i < SLAB_RECORDS; i++) {
+      b[i].pool = p;
+      b[i].next = p->free_buffers;
+      p->free_buffers = &b[i];
+    }
+  }
+  rpi_buffer *b = p->free_buffers;
+  p->free_buffers = b->next;
+  return b;
+}
+
+static void store_init(rp_store *s, rpi_buffer *b, const rpi_view *v) {
+  s->magic = RPI_MAGIC_STORE;
+  s->view_id = v->id;
+  s->view = v;
+  s->buf = b;
+  s->refs = 1;
+  s->readonly_view = !v->injective;
+  s->ctx = b->pool->ctx;
+  b->app_refs++;
+  b->pool->live_stores++;
+}
+
+rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                        rp_store **out) {
+  *out = NULL;
+  const rpi_view *v = dense_view(p, dtype, ndim, shape);
+  rpi_buffer *b = v ? buffer_get(p) : NULL;
+  rp_store *s = b ? store_get(p) : NULL;
+  if (!s) {
+    if (b) {
+      b->next = p->free_buffers;
+      p->free_buffers = b;
+    }
+    return RP_ERR_MEMORY;
+  }
+  b->stamp = 0;
+  b->klass = 0;
+  b->app_refs = b->run_refs = 0;
+  b->inst = NULL;
+  b->base = v;
+  b->spare = NULL;
+  b->spare_tag = 0;
+  b->home = NULL;
+  b->unread = NULL;
+  b->range_version = 0;
+  b->poison = NULL;
+  b->next = NULL;
+  p->live_buffers++;
+  store_init(s, b, v);
+  *out = s;
+  return RP_OK;
+}
+
+rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out) {
+  *out = NULL;
+  rpi_buffer *b = s->buf;
+  const rpi_view *v =
+      rpi_store_view(b->pool, b->base->dtype, b->base->bdim, b->base->bshape, geom);
+  if (!v) return RP_ERR_MEMORY;
+  rp_store *d = store_get(b->pool);
+  if (!d) return RP_ERR_MEMORY;
+  store_init(d, b, v);
+  *out = d;
+  return RP_OK;
+}
+
+void rpi_store_release(rp_store *s) {
+  if (--s->refs > 0) return;
+  rpi_buffer *b = s->buf;
+  rpi_pool *p = b->pool;
+  s->magic = RPI_MAGIC_DEAD;
+  s->next = p->free_stores;
+  p->free_stores = s;
+  p->live_stores--;
+  if (--b->app_refs == 0 && b->run_refs == 0) rpi_store_buffer_drop(b);
+}
+
+void rpi_store_release_queued(rpi_pool *p) {
+  rp_store *s = atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
+  while (s) {
+    rp_store *next = s->next;
+    for (int32_t n = atomic_exchange_explicit(&s->queued, 0, memory_order_acquire); n > 0; n--)
+      rpi_store_release(s);
+    s = next;
+  }
+}
+
+/* A handle enters the queue with its first waiting release, so that its link is used once. */
+void rpi_store_release_later(rp_store *s) {
+  rpi_pool *p = s->buf->pool;
+  if (atomic_fetch_add_explicit(&s->queued, 1, memory_order_acq_rel) == 0) {
+    rp_store *head = atomic_load_explicit(&p->released, memory_order_relaxed);
+    do {
+      s->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&p->released, &head, s, memory_order_release,
+                                                    memory_order_relaxed));
+  }
+  if (atomic_load(&p->ctx)) return;
+  pthread_mutex_lock(&p->closed);
+  rpi_store_release_queued(p);
+  bool unused = p->live_stores == 0;
+  pthread_mutex_unlock(&p->closed);
+  if (unused) pool_free(p);
+}
+
+static void detach_list_remove(rpi_pool *p, rpi_buffer *b) {
+  for (rpi_buffer **at = &p->attached; *at; at = &(*at)->next)
+    if (*at == b) {
+      *at = b->next;
+      return;
+    }
+}
+
+void rpi_store_buffer_drop(rpi_buffer *b) {
+  rpi_pool *p = b->pool;
+  if (b->home) {
+    detach_list_remove(p, b);
+    rpi_store_instance_release(p, b->home);
+  }
+  if (b->spare) rpi_store_instance_release(p, b->spare);
+  if (b->inst) rpi_store_instance_release(p, b->inst);
+  if (b->poison) rpi_store_poison(b, NULL);
+  if (b->unread && b->base->bsize > 1) ++*b->unread;
+  b->home = b->spare = b->inst = NULL;
+  p->live_buffers--;
+  b->next = p->free_buffers;
+  p->free_buffers = b;
+}
+
+/* ---- instances ---- */
+
+static rpi_instance *instance_record(rpi_pool *p) {
+  if (p->n_free_instances > 0) return p->free_instances[--p->n_free_instances];
+  return rpi_alloc_zero(sizeof(rpi_instance));
+}
+
+rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes) {
+  rpi_instance *i = instance_record(p);
+  if (!i) {
+    rpi_status_nomem("instance");
+    return NULL;
+  }
+  i->data = rpi_memory_get(p->memory, (size_t)bytes);
+  if (!i->data) {
+    rpi_alloc_free(i);
+    return NULL;
+  }
+  i->bytes = bytes;
+  i->refs = 1;
+  i->foreign = false;
+  return i;
+}
+
+void rpi_store_instance_release(rpi_pool *p, rpi_instance *i) {
+  if (--i->refs > 0) return;
+  if (!i->foreign && p->memory) rpi_memory_put(p->memory, i->data, (size_t)i->bytes);
+  void *list = (void *)p->free_instances;
+  if (p->memory && rpi_alloc_grow(&list, &p->cap_free_instances, p->n_free_instances + 1,
+                                  sizeof *p->free_instances)) {
+    p->free_instances = list;
+    p->free_instances[p->n_free_instances++] = i;
+  } else {
+    rpi_alloc_free(i);
+  }
+}
+
+rp_status rpi_store_own(rpi_buffer *b, bool keep) {
+  rpi_instance *old = b->inst;
+  if (old && old->refs == 1 + (old == b->home)) return RP_OK;
+  int64_t bytes = rpi_store_bytes(b);
+  rpi_instance *own = rpi_store_instance(b->pool, bytes);
+  if (!own) return RP_ERR_MEMORY;
+  if (keep) {
+    if (old)
+      memcpy(own->data, old->data, (size_t)bytes);
+    else
+      memset(own->data, 0, (size_t)bytes);
+  }
+  if (old) rpi_store_instance_release(b->pool, old);
+  b->inst = own;
+  return RP_OK;
+}
+
+rp_status rpi_store_unshare(rpi_pool *p, rpi_instance *i, int32_t refs) {
+  for (int32_t s = 0; s < p->n_buffer_slabs && i->refs > refs; s++)
+    for (int32_t k = 0; k < SLAB_RECORDS && i->refs > refs; k++) {
+      rpi_buffer *b = &p->buffer_slab[s][k];
+      if (b->home == i) continue;
+      if (b->spare == i) {
+        rpi_store_instance_release(p, b->spare);
+        b->spare = NULL;
+        b->spare_tag = 0;
+      }
+      if (b->inst == i) RPI_TRY(rpi_store_own(b, true));
+    }
+  return RP_OK;
+}
+
+void rpi_store_touch(rpi_buffer *b) {
+  b->version++;
+  b->spare_tag = 0;
+  b->unread = NULL;
+  if (b->poison) rpi_store_poison(b, NULL);
+}
+
+void rpi_store_poison(rpi_buffer *b, const char *why) {
+  if (b->poison) {
+    rpi_alloc_free(b->poison);
+    b->pool->n_poisoned--;
+  }
+  b->poison = why ? rpi_alloc_string(why) : NULL;
+  if (b->poison) b->pool->n_poisoned++;
+}
+
+/* ---- strided copies: the innermost run by memcpy where it is one ---- */
+
+static void copy_axis(char *strided, const rpi_geom *g, int32_t axis, int64_t at, int32_t elem,
+                      char **host, bool pack) {
+  int64_t n = axis < g->ndim ? g->shape[axis] : 1;
+  int64_t step = axis < g->ndim ? g->stride[axis] : 1;
+  if (axis >= g->ndim - 1) {
+    if (step == 1 || n == 1) {
+      size_t bytes = (size_t)(n * elem);
+      char *s = strided + at * elem;
+      memcpy(pack ? *host : s, pack ? s : *host, bytes);
+      *host += bytes;
+      return;
+    }
+    for (int64_t i = 0; i < n; i++, at += step, *host += elem) {
+      char *s = strided + at * elem;
+      memcpy(pack ? *host : s, pack ? s : *host, (size_t)elem);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < n; i++) copy_axis(strided, g, axis + 1, at + i * step, elem, host, pack);
+}
+
+void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host) {
+  char *h = host;
+  if (rpi_geom_size(geom) > 0) copy_axis((char *)data, geom, 0, geom->offset, elem, &h, true);
+}
+
+void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host) {
+  char *h = (char *)host;
+  if (rpi_geom_size(geom) > 0) copy_axis(data, geom, 0, geom->offset, elem, &h, false);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/model/store.h -- stores (handles), views (interned geometry), buffers (arrays), instances.
+ *
+ * Lives here: the four records, their counts, and the pool of a context that makes them.
+ * Not here:   what tasks do to them (trace/), views' arithmetic (geom.h), entry points (bindings/c).
+ *
+ *   rp_store ──► rpi_view          (dtype, geometry, the buffer's shape: interned, an id each)
+ *      │
+ *      └───────► rpi_buffer ──► rpi_instance   (one piece of memory, shared copy-on-write)
+ *
+ * Invariants: a buffer lives while a handle (app_refs) or a segment (run_refs) holds it; an instance
+ *             while a buffer holds it. A buffer without instance holds zeros. Counts are plain
+ *             integers: a context belongs to one thread at a time. A released handle's magic is
+ *             cleared, so that a stale use is seen. */
+#ifndef RPI_STORE_H
+#define RPI_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/base/map.h"
+#include "core/exec/memory.h"
+#include "core/model/dtype.h"
+#include "core/model/geom.h"
+
+enum { RPI_MAGIC_STORE = 0x52505331, RPI_MAGIC_CONTEXT = 0x52504331, RPI_MAGIC_OP = 0x52504f31,
+       RPI_MAGIC_LIBRARY = 0x52504c31, RPI_MAGIC_DEAD = 0x52504430 };
+
+typedef struct rpi_view {
+  uint32_t id;
+  rp_dtype dtype;
+  rpi_geom geom;
+  int32_t bdim;
+  int64_t bshape[RP_MAX_DIM];
+  int64_t bsize;  /* elements of the buffer */
+  int64_t size;   /* elements of the view */
+  bool dense;     /* consecutive in C order */
+  bool whole;     /* the buffer itself, in its own shape */
+  bool covers;    /* every element of the buffer */
+  bool injective;
+} rpi_view;
+
+typedef struct rpi_instance {
+  void *data;
+  int64_t bytes;
+  int32_t refs;
+  bool foreign; /* memory of the caller: never freed, never given to another buffer */
+} rpi_instance;
+
+enum { RPI_CLASS_READ_ONLY = 1 };
+
+typedef struct rpi_buffer {
+  uint64_t stamp;     /* number of the segment that bound it last, and its slot there */
+  uint32_t slot;
+  uint32_t klass;     /* RPI_CLASS_ bits: part of every segment's key */
+  int32_t app_refs;
+  int32_t run_refs;
+  rpi_instance *inst;
+  const rpi_view *base;
+  rpi_instance *spare; /* the instance before the last renaming, kept for the next */
+  uint64_t spare_tag;  /* names what the spare lacks against `inst`; 0: unknown */
+  rpi_instance *home;  /* attached: the caller's memory */
+  int64_t *unread;     /* counts outputs that die unread, for who wrote this one; NULL: was read */
+  uint64_t version;    /* moves with every write */
+  uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
+  int64_t range_lo, range_hi;
+  char *poison;        /* why its data must not be read; NULL: sound */
+  struct rpi_buffer *next; /* free list, or the list of attached buffers */
+  struct rpi_pool *pool;
+} rpi_buffer;
+
+struct rp_store {
+  uint32_t magic;
+  uint32_t view_id;
+  rpi_buffer *buf;
+  const rpi_view *view;
+  int32_t refs;
+  int32_t readonly_view; /* broadcast: not injective */
+  rp_context *ctx;
+  rp_store *next;          /* free list, or the queue of releases */
+  _Atomic int32_t queued;  /* releases that wait in the queue */
+};
+
+/* What all records of a context are made from; outlives the context while handles are held. */
+typedef struct rpi_pool {
+  _Atomic(rp_context *) ctx;      /* NULL once the context is destroyed */
+  _Atomic(rp_store *) released;   /* queue of rp_store_release_any */
+  pthread_mutex_t closed;         /* serialises releases after that */
+  rpi_memory *memory;
+  rpi_buffer *free_buffers;
+  rp_store *free_stores;
+  rpi_instance **free_instances;
+  int32_t n_free_instances, cap_free_instances;
+  rpi_map views;
+  const rpi_view **view_by_id;
+  int32_t n_views, cap_views;
+  const rpi_view *last_dense; /* of the last create: the usual answer of the next */
+  rpi_buffer *attached;
+  int64_t live_stores, live_buffers;
+  int32_t n_poisoned;
+  rpi_buffer **buffer_slab; /* SLAB records each */
+  int32_t n_buffer_slabs, cap_buffer_slabs;
+  void **slabs;
+  int32_t n_slabs, cap_slabs;
+} rpi_pool;
+
+rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out);
+/* The context goes: instances are freed, views and handles stay until the last handle is released. */
+void rpi_store_pool_close(rpi_pool *p);
+
+/* The interned view of that geometry; NULL and a status message when out of memory. */
+const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const int64_t *bshape,
+                               const rpi_geom *geom);
+/* A new array of zeros and a handle on the whole of it. */
+rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                        rp_store **out);
+/* A new handle on `s`'s buffer with another geometry. */
+rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out);
+void rpi_store_release(rp_store *s);
+/* From any thread: queues one release; on a closed pool it is done at once. */
+void rpi_store_release_later(rp_store *s);
+/* The context's thread: does the queued releases. May free a closed pool. */
+void rpi_store_release_queued(rpi_pool *p);
+/* Drops a segment's reference / the buffer when nobody holds it. */
+void rpi_store_buffer_drop(rpi_buffer *b);
+static inline void rpi_store_buffer_unbind(rpi_buffer *b) {
+  if (--b->run_refs == 0 && b->app_refs == 0) rpi_store_buffer_drop(b);
+}
+
+/* An instance for `bytes` (contents undefined), counted once; NULL when out of memory. */
+rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes);
+void rpi_store_instance_release(rpi_pool *p, rpi_instance *i);
+/* Gives `b` an instance of its own that holds its values (zeros if it had none); with `keep` false
+ * the contents may be anything. */
+rp_status rpi_store_own(rpi_buffer *b, bool keep);
+/* Buffers of the pool other than its owner that share instance `i` get copies (it has `refs`
+ * references of its owner's). */
+rp_status rpi_store_unshare(rpi_pool *p, rpi_instance *i, int32_t refs);
+/* The buffer was written by the host or outside a plan's own bookkeeping. */
+void rpi_store_touch(rpi_buffer *b);
+void rpi_store_poison(rpi_buffer *b, const char *why); /* NULL clears */
+static inline int64_t rpi_store_bytes(const rpi_buffer *b) {
+  return b->base->bsize * rpi_dtype_size(b->base->dtype);
+}
+
+/* Copies between a dense host array and the elements of `geom` in `data`. */
+void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host);
+void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_c_impl.h -- what the files of the C emitter share: the plan of one text, and line makers.
+ *
+ * Lives here: rpi_emit and the functions that cross the emitter's files. Nobody else includes it.
+ * Words:      a *uniform* value is the same for the whole launch, a *row* value for one row of the
+ *             space, a *column* value differs from point to point. A *stage* is a pass over the
+ *             columns of a leaf: even stages are vector code, odd stages run one inner loop per point in
+ *             scalar code. A value that one stage makes and a later one needs lives in a *slot*: an
+ *             array of one leaf in the scratch memory.
+ * Names in the text: v<i> the vector and s<i> the scalar of instruction i; p<o> an operand's pointer,
+ *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a table's extent;
+ *             x<i> the slot of a value; acc<r>, a<r>_<k> accumulators; z<r> the partials of a row. */
+#ifndef RPI_EMIT_C_IMPL_H
+#define RPI_EMIT_C_IMPL_H
+
+#include "jit/ir.h"
+
+enum { RPI_EMIT_UNIFORM, RPI_EMIT_ROW, RPI_EMIT_COLUMN, RPI_EMIT_INNER };
+enum { RPI_EMIT_MAX_STAGE = 129 };
+
+/* Where a line stands: decides how memory is addressed and which letter names a value. */
+typedef enum rpi_emit_place {
+  RPI_EMIT_FULL,   /* vector code, all lanes at column c */
+  RPI_EMIT_TAIL,   /* vector code, the first m lanes at column c */
+  RPI_EMIT_ONCE,   /* vector code of row values: every lane the same */
+  RPI_EMIT_POINT,  /* scalar code at column c */
+  RPI_EMIT_SCALAR, /* scalar code of prologue and epilogue */
+  RPI_EMIT_LANES   /* vector code inside an inner loop: lanes are consecutive k */
+} rpi_emit_place;
+
+typedef struct rpi_emit {
+  const rpi_ir *ir;
+  rpi_ir_layout l;
+  rpi_strbuf *out;
+  int32_t indent;
+  int32_t bits;  /* of a hardware vector */
+  int32_t lanes; /* of every vector in this text */
+  bool row_mode;
+  bool checked;      /* some gather clamps */
+  int32_t n_prefix;  /* ROW mode: reduced axes */
+  int32_t n_stage;   /* odd: 2 * top-level loops + 1 */
+  int32_t n_slot;
+  int32_t loop_inner; /* LANES: the LOOP whose k runs over the lanes */
+  bool failed;        /* memory */
+  uint8_t *level;     /* per instruction of the body: RPI_EMIT_ */
+  int32_t *stage;     /* per instruction of the body: where it stands */
+  int32_t *end;       /* of a LOOP: its ENDLOOP; of an ENDLOOP: its LOOP; else -1 */
+  int32_t *slot;      /* -1: none */
+  uint8_t *scalar;    /* 1: an inner loop wants the value of a row or uniform instruction */
+  uint8_t *mark;      /* [stage * n_body + i]: instruction i is made in that stage */
+  int32_t loop_at[RPI_EMIT_MAX_STAGE]; /* of an odd stage: its LOOP */
+} rpi_emit;
+
+/* ---- emit_c_plan.c */
+/* RP_ERR_INTERNAL with a sentence if the kernel is beyond what the emitter takes on. */
+rp_status rpi_emit_plan(rpi_emit *e);
+void rpi_emit_plan_free(rpi_emit *e);
+static inline bool rpi_emit_marked(const rpi_emit *e, int32_t stage, int32_t i) {
+  return e->mark[(size_t)stage * (size_t)e->ir->n_body + (size_t)i] != 0;
+}
+
+/* ---- emit_c_line.c */
+/* One indented line. */
+void rpi_emit_line(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3);
+void rpi_emit_open(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3); /* line, then deeper */
+void rpi_emit_close(rpi_emit *e);                                       /* "}" */
+const char *rpi_emit_ctype(rp_dtype t);
+/* A C expression of that dtype with exactly these bits, in buf. */
+const char *rpi_emit_bits(rp_dtype t, uint64_t bits, char *buf, size_t size);
+/* Makes value i (anything but STORE, REDUCE, LOOP, ENDLOOP). */
+void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where);
+void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where);
+/* Pointers, strides and extents of the operands that instructions [from, to) touch. */
+void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to);
+/* Uniform values made by the prologue, read from the words: those that [from, to) use. */
+void rpi_emit_uniforms(rpi_emit *e, int32_t from, int32_t to, bool vectors);
+/* Scalar instructions [from, to), inner loops included. */
+void rpi_emit_scalars(rpi_emit *e, int32_t from, int32_t to, rpi_emit_place where);
+
+/* ---- emit_c_loop.c */
+/* The inner loop that starts at instruction i; afterwards s<end> is its value. */
+void rpi_emit_loop(rpi_emit *e, int32_t i, rpi_emit_place where);
+
+/* ---- emit_c_body.c */
+void rpi_emit_body(rpi_emit *e);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kernels/sparse/csr.c -- the matrix object: three stores and the ops that read them.
+ * Lives here: rp_csr, its making from host arrays, its product and diagonal.
+ * Not here:   assembly (csr_host.c), the file format (mm_read.c, mm_file.c).
+ * Invariants: a handle begins with a magic word, which is cleared when the last reference goes. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/include/reprise_sparse.h"
+#include "kernels/failure.h"
+#include "kernels/sparse/csr_host.h"
+#include "kernels/sparse/mm_file.h"
+
+static const uint64_t magic = UINT64_C(0x5250435352303031);
+
+struct rp_csr {
+  uint64_t magic;
+  int64_t refs;
+  int64_t n_rows, n_cols, nnz;
+  rp_context *ctx;
+  rp_store *ptr, *col, *val;
+  rp_op *multiply, *diagonal;
+};
+
+static bool is_csr(const rp_csr *a) { return a && a->magic == magic; }
+
+static rp_status need_csr(const rp_csr *a, const char *function) {
+  if (is_csr(a)) return RP_OK;
+  return rpi_failure_set(RP_ERR_HANDLE, "%s: a is no matrix, or was released", function);
+}
+
+/* ---- making ---------------------------------------------------------------------------------------- */
+
+/* Takes the references to the stores, also on failure. */
+static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store *ptr,
+                      rp_store *col, rp_store *val, rp_csr **out) {
+  rp_library *lib;
+  rp_op *multiply = NULL, *diagonal = NULL;
+  rp_status status = rp_library_create(ctx, "sparse", &lib);
+  if (status == RP_OK) {
+    status = rp_op_create(lib, "csr_multiply", "y, ptr, col, val, x",
+                          "y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]]", &multiply);
+  }
+  if (status == RP_OK) {
+    status = rp_op_create(lib, "csr_diagonal", "d, ptr, col, val",
+                          "d[i] = sum(k in ptr[i]..ptr[i+1]) where(col[k] == i, val[k], 0)",
+                          &diagonal);
+  }
+  rp_csr *a = status == RP_OK ? malloc(sizeof *a) : NULL;
+  if (status == RP_OK && !a) status = rpi_failure_memory("a sparse matrix");
+  if (status != RP_OK) {
+    rp_store_release(ptr);
+    rp_store_release(col);
+    rp_store_release(val);
+    return status;
+  }
+  *a = (rp_csr){magic, 1, n_rows, n_cols, rp_store_size(val), ctx, ptr, col, val, multiply,
+                diagonal};
+  *out = a;
+  return RP_OK;
+}
+
+/* A vector of n elements with what `data` holds. */
+static rp_status make_store(rp_context *ctx, rp_dtype dtype, int64_t n, const void *data,
+                            rp_store **out) {
+  rp_store *made;
+  rp_status status = rp_store_create(ctx, dtype, 1, &n, &made);
+  if (status == RP_OK && n > 0) {
+    status = rp_store_write(made, data, (size_t)n * rp_dtype_size(dtype));
+  }
+  if (status != RP_OK) rp_store_release(made);
+  *out = status == RP_OK ? made : NULL;
+  return status;
+}
+
+static rp_status make_col(rp_context *ctx, int64_t n_cols, int64_t nnz, const int64_t *col,
+                          rp_store **out) {
+  *out = NULL;
+  if (n_cols > INT32_MAX) return make_store(ctx, RP_I64, nnz, col, out);
+  int32_t *narrow = malloc(((size_t)nnz + 1) * sizeof *narrow);
+  if (!narrow) return rpi_failure_memory("column indices");
+  for (int64_t k = 0; k < nnz; k++) narrow[k] = (int32_t)col[k];
+  const rp_status status = make_store(ctx, RP_I32, nnz, narrow, out);
+  free(narrow);
+  return status;
+}
+
+static rp_status make_val(rp_context *ctx, rp_dtype dtype, int64_t nnz, const double *val,
+                          rp_store **out) {
+  *out = NULL;
+  if (dtype == RP_F64) return make_store(ctx, RP_F64, nnz, val, out);
+  float *narrow = malloc(((size_t)nnz + 1) * sizeof *narrow);
+  if (!narrow) return rpi_failure_memory("values");
+  for (int64_t k = 0; k < nnz; k++) narrow[k] = (float)val[k];
+  const rp_status status = make_store(ctx, RP_F32, nnz, narrow, out);
+  free(narrow);
+  return status;
+}
+
+static rp_status from_host(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
+                           const int64_t *ptr, const int64_t *col, const double *val,
+                           rp_csr **out) {
+  const int64_t nnz = ptr[n_rows];
+  rp_store *s_ptr = NULL, *s_col = NULL, *s_val = NULL;
+  rp_status status = make_store(ctx, RP_I64, n_rows + 1, ptr, &s_ptr);
+  if (status == RP_OK) status = make_col(ctx, n_cols, nnz, col, &s_col);
+  if (status == RP_OK) status = make_val(ctx, dtype, nnz, val, &s_val);
+  if (status != RP_OK) {
+    rp_store_release(s_ptr);
+    rp_store_release(s_col);
+    return status;
+  }
+  return wrap(ctx, n_rows, n_cols, s_ptr, s_col, s_val, out);
+}
+
+static rp_status from_host_and_free(rp_context *ctx, rp_dtype dtype, rpi_csr_host *a,
+                                    rp_csr **out) {
+  const rp_status status =
+      from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr, a->col, a->val, out);
+  rpi_csr_host_free(a);
+  return status;
+}
+
+/* What every maker checks first. */
+static rp_status start(const char *function, rp_context *ctx, rp_dtype dtype, rp_csr **out) {
+  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", function);
+  *out = NULL;
+  if (!ctx) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: ctx is NULL", function);
+  if (dtype == RP_F32 || dtype == RP_F64) return RP_OK;
+  return rpi_failure_set(RP_ERR_DTYPE, "%s: values are f32 or f64, not %s", function,
+                         rp_dtype_name(dtype));
+}
+
+rp_status rp_csr_from_triplets(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
+                               int64_t n_entries, const int64_t *row, const int64_t *col,
+                               const double *val, rp_csr **out) {
+  rp_status status = start(__func__, ctx, dtype, out);
+  if (status != RP_OK) return status;
+  if (n_entries > 0 && (!row || !col || !val)) {
+    return rpi_failure_set(RP_ERR_ARGUMENT, "%s: row, col or val is NULL", __func__);
+  }
+  rpi_csr_host a;
+  char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_host_triplets(n_rows, n_cols, n_entries, row, col, val, &a, message);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
+  return from_host_and_free(ctx, dtype, &a, out);
+}
+
+rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
+                             const int64_t *ptr, const int64_t *col, const double *val,
+                             rp_csr **out) {
+  rp_status status = start(__func__, ctx, dtype, out);
+  if (status != RP_OK) return status;
+  if (!ptr || !col || !val) {
+    return rpi_failure_set(RP_ERR_ARGUMENT, "%s: ptr, col or val is NULL", __func__);
+  }
+  char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_host_check(n_rows, n_cols, ptr, col, message);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
+  return from_host(ctx, dtype, n_rows, n_cols, ptr, col, val, out);
+}
+
+rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_t n_cols,
+                             rp_csr **out) {
+  const rp_status status = start(__func__, rp_store_context(ptr), rp_store_dtype(val), out);
+  if (status != RP_OK) return status;
+  const rp_dtype index = rp_store_dtype(col);
+  if (rp_store_dtype(ptr) != RP_I64 || (index != RP_I32 && index != RP_I64)) {
+    return rpi_failure_set(RP_ERR_DTYPE, "%s: ptr is %s and must be i64, col is %s and must be "
+                           "i32 or i64", __func__, rp_dtype_name(rp_store_dtype(ptr)),
+                           rp_dtype_name(index));
+  }
+  if (rp_store_ndim(ptr) != 1 || rp_store_ndim(col) != 1 || rp_store_ndim(val) != 1 ||
+      rp_store_size(ptr) < 1 || rp_store_size(col) != rp_store_size(val) || n_cols < 0) {
+    return rpi_failure_set(RP_ERR_SHAPE, "%s: ptr needs one element at least, col and val as many "
+                           "as each other, all of rank 1, n_cols 0 or more", __func__);
+  }
+  rp_store_retain(ptr);
+  rp_store_retain(col);
+  rp_store_retain(val);
+  return wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
+}
+
+rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,
+                                    rp_csr **out) {
+  rp_status status = start(__func__, ctx, dtype, out);
+  if (status != RP_OK) return status;
+  if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
+  rpi_mm_triplets t;
+  status = rpi_mm_file_read(path, &t);
+  if (status != RP_OK) return status;
+  rpi_csr_host a;
+  char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_host_triplets(t.n_rows, t.n_cols, t.n, t.row, t.col, t.val, &a, message);
+  rpi_mm_read_free(&t);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", path, message);
+  return from_host_and_free(ctx, dtype, &a, out);
+}
+
+rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                              int32_t n_points, const int64_t *offset, const double *coefficient,
+                              rp_csr **out) {
+  rp_status status = start(__func__, ctx, dtype, out);
+  if (status != RP_OK) return status;
+  if (!shape || !offset || !coefficient) {
+    return rpi_failure_set(RP_ERR_ARGUMENT, "%s: shape, offset or coefficient is NULL", __func__);
+  }
+  rpi_csr_host a;
+  char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_host_stencil(ndim, shape, n_points, offset, coefficient, &a, message);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
+  return from_host_and_free(ctx, dtype, &a, out);
+}
+
+rp_status rp_csr_retain(rp_csr *a) {
+  const rp_status status = need_csr(a, __func__);
+  if (status == RP_OK) a->refs++;
+  return status;
+}
+
+rp_status rp_csr_release(rp_csr *a) {
+  if (!a) return RP_OK;
+  const rp_status status = need_csr(a, __func__);
+  if (status != RP_OK || --a->refs > 0) return status;
+  rp_store_release(a->ptr);
+  rp_store_release(a->col);
+  rp_store_release(a->val);
+  a->magic = 0;
+  free(a);
+  return RP_OK;
+}
+
+/* ---- facts ------------------------------------------------------------------------------------------- */
+
+int64_t rp_csr_rows(const rp_csr *a) { return is_csr(a) ? a->n_rows : -1; }
+int64_t rp_csr_cols(const rp_csr *a) { return is_csr(a) ? a->n_cols : -1; }
+int64_t rp_csr_nnz(const rp_csr *a) { return is_csr(a) ? a->nnz : -1; }
+rp_dtype rp_csr_dtype(const rp_csr *a) { return is_csr(a) ? rp_store_dtype(a->val) : -1; }
+rp_context *rp_csr_context(const rp_csr *a) { return is_csr(a) ? a->ctx : NULL; }
+rp_store *rp_csr_ptr(const rp_csr *a) { return is_csr(a) ? a->ptr : NULL; }
+rp_store *rp_csr_col(const rp_csr *a) { return is_csr(a) ? a->col : NULL; }
+rp_store *rp_csr_val(const rp_csr *a) { return is_csr(a) ? a->val : NULL; }
+
+/* ---- using --------------------------------------------------------------------------------------------- */
+
+rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y) {
+  const rp_status status = need_csr(a, __func__);
+  if (status != RP_OK) return status;
+  if (rp_store_ndim(x) != 1 || rp_store_extent(x, 0) != a->n_cols || rp_store_ndim(y) != 1 ||
+      rp_store_extent(y, 0) != a->n_rows) {
+    return rpi_failure_set(RP_ERR_SHAPE, "%s: a matrix of %lld by %lld takes x of %lld elements to "
+                           "y of %lld, not %lld to %lld", __func__, (long long)a->n_rows,
+                           (long long)a->n_cols, (long long)a->n_cols, (long long)a->n_rows,
+                           (long long)rp_store_size(x), (long long)rp_store_size(y));
+  }
+  rp_store *stores[5] = {y, a->ptr, a->col, a->val, x};
+  return rp_launch(a->multiply, stores, 5, NULL, 0);
+}
+
+rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
+  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
+  *out = NULL;
+  rp_status status = need_csr(a, __func__);
+  rp_dtype dtype = 0;
+  if (status == RP_OK) status = rp_dtype_promote(rp_csr_dtype(a), rp_store_dtype(x), &dtype);
+  rp_store *y;
+  if (status == RP_OK) status = rp_store_create(a->ctx, dtype, 1, &a->n_rows, &y);
+  if (status != RP_OK) return status;
+  status = rp_csr_multiply_to(a, x, y);
+  if (status != RP_OK) {
+    rp_store_release(y);
+    return status;
+  }
+  *out = y;
+  return RP_OK;
+}
+
+rp_status rp_csr_diagonal(rp_csr *a, rp_store **out) {
+  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
+  *out = NULL;
+  rp_status status = need_csr(a, __func__);
+  if (status != RP_OK) return status;
+  if (a->n_rows != a->n_cols) {
+    return rpi_failure_set(RP_ERR_SHAPE, "%s: the matrix is %lld by %lld, not square", __func__,
+                           (long long)a->n_rows, (long long)a->n_cols);
+  }
+  rp_store *d;
+  status = rp_store_create(a->ctx, rp_csr_dtype(a), 1, &a->n_rows, &d);
+  if (status != RP_OK) return status;
+  rp_store *stores[4] = {d, a->ptr, a->col, a->val};
+  status = rp_launch(a->diagonal, stores, 4, NULL, 0);
+  if (status != RP_OK) {
+    rp_store_release(d);
+    return status;
+  }
+  *out = d;
+  return RP_OK;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------- */
+
+/* Widens n elements of `narrow` bytes in place, from the end, into 8-byte ones. */
+static void widen(void *data, int64_t n, bool is_float) {
+  for (int64_t k = n - 1; k >= 0; k--) {
+    if (is_float) {
+      float v;
+      memcpy(&v, (char *)data + k * 4, 4);
+      const double w = (double)v;
+      memcpy((char *)data + k * 8, &w, 8);
+    } else {
+      int32_t v;
+      memcpy(&v, (char *)data + k * 4, 4);
+      const int64_t w = v;
+      memcpy((char *)data + k * 8, &w, 8);
+    }
+  }
+}
+
+static rp_status read_wide(rp_store *s, void *data) {
+  const int64_t n = rp_store_size(s);
+  const rp_dtype dtype = rp_store_dtype(s);
+  if (n == 0) return RP_OK;
+  const rp_status status = rp_store_read(s, data, (size_t)n * rp_dtype_size(dtype));
+  if (status == RP_OK && rp_dtype_size(dtype) == 4) widen(data, n, dtype == RP_F32);
+  return status;
+}
+
+rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path) {
+  rp_status status = need_csr(a, __func__);
+  if (status != RP_OK) return status;
+  if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
+  rpi_csr_host h;
+  char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_host_alloc(a->n_rows, a->n_cols, a->nnz, &h, message);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
+  status = read_wide(a->ptr, h.ptr);
+  if (status == RP_OK) status = read_wide(a->col, h.col);
+  if (status == RP_OK) status = read_wide(a->val, h.val);
+  if (status == RP_OK && h.ptr[h.n_rows] > a->nnz) {
+    status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: ptr ends at %lld, beyond %lld entries", __func__,
+                             (long long)h.ptr[h.n_rows], (long long)a->nnz);
+  }
+  if (status == RP_OK &&
+      rpi_csr_host_check(a->n_rows, a->n_cols, h.ptr, h.col, message) != RP_OK) {
+    status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: %s", __func__, message);
+  }
+  if (status == RP_OK) {
+    status = rpi_mm_file_write(path, &h, rp_store_dtype(a->val) == RP_F32 ? 9 : 17);
+  }
+  rpi_csr_host_free(&h);
+  return status;
+}

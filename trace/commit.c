@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/commit.c -- see commit.h. */
+#include "trace/commit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/exec/run.h"
+
+/* ---- who is alive ---- */
+
+/* An output lives if the application holds it or the next segment reads it; if the next segment
+ * overwrites it first, nobody can see it. */
+static void find_live(const rpi_template *t, const rpi_segment *s, const rpi_segment *next,
+                      bool *live) {
+  for (uint32_t i = 0; i < s->n_slot; i++) {
+    const rpi_buffer *b = s->slot[i];
+    if (!(t->slot[i] & RPI_SLOT_WRITTEN)) {
+      live[i] = true;
+      continue;
+    }
+    if (next && b->stamp == next->number)
+      live[i] = !next->done || (next->done->slot[b->slot] & RPI_SLOT_READS_OLD);
+    else
+      live[i] = b->app_refs > 0;
+  }
+}
+
+/* Waiting for the next segment is worth it while outputs would have been stored for nothing. */
+static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segment *next,
+                           const bool *live) {
+  if (!next) return;
+  bool saved = false;
+  for (uint32_t i = 0; i < s->n_slot && !saved; i++)
+    saved = !live[i] && s->slot[i]->base->bsize > 1;
+  t->late_idle = saved ? 0 : t->late_idle + 1;
+  if (t->late_idle >= 4) {
+    t->late = false;
+    t->died_unread = 0;
+  }
+}
+
+/* ---- index data ---- */
+
+#define MINMAX(T)                                    \
+  do {                                               \
+    const T *p = b->inst->data;                      \
+    T lo = p[0], hi = p[0];                          \
+    for (int64_t i = 1; i < n; i++) {                \
+      lo = p[i] < lo ? p[i] : lo;                    \
+      hi = p[i] > hi ? p[i] : hi;                    \
+    }                                                \
+    b->range_lo = (int64_t)lo;                       \
+    b->range_hi = (int64_t)hi; /* a u64 beyond i64 turns negative: caught below */ \
+  } while (0)
+
+/* Smallest and largest value of an integer buffer, once per version. */
+static void find_range(rpi_buffer *b) {
+  int64_t n = b->base->bsize;
+  b->range_version = b->version + 1;
+  b->range_lo = b->range_hi = 0;
+  if (!b->inst || n == 0) return;
+  switch (b->base->dtype) {
+    case RP_I8: MINMAX(int8_t); break;
+    case RP_I16: MINMAX(int16_t); break;
+    case RP_I32: MINMAX(int32_t); break;
+    case RP_I64: MINMAX(int64_t); break;
+    case RP_U8: MINMAX(uint8_t); break;
+    case RP_U16: MINMAX(uint16_t); break;
+    case RP_U32: MINMAX(uint32_t); break;
+    case RP_U64:
+      MINMAX(uint64_t);
+      if (b->range_hi < 0) b->range_lo = b->range_hi; /* never in range */
+      break;
+    default: b->range_lo = 0; b->range_hi = 1; break;
+  }
+}
+
+static bool in_range(const rpi_template *t, const rpi_segment *s) {
+  bool ok = true;
+  for (int32_t i = 0; i < t->n_range; i++) {
+    rpi_buffer *b = s->slot[t->range[i].slot];
+    if (b->range_version != b->version + 1) find_range(b);
+    ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
+  }
+  return ok;
+}
+
+/* ---- memory of the symbols ---- */
+
+static rp_status reserve_symbols(rp_context *ctx, int32_t n) {
+  if (n <= ctx->cap_symbols) return RP_OK;
+  void **p = rpi_alloc_resize(ctx->pointers, sizeof *p * (size_t)n);
+  if (p) ctx->pointers = p;
+  bool *q = rpi_alloc_resize(ctx->patch, (size_t)n);
+  if (q) ctx->patch = q;
+  int64_t *r = rpi_alloc_resize(ctx->patch_bytes, sizeof *r * (size_t)n);
+  if (r) ctx->patch_bytes = r;
+  rpi_instance **i = rpi_alloc_resize(ctx->instances, sizeof(*i) * (size_t)n);
+  if (i) ctx->instances = i;
+  if (!p || !q || !r || !i) return rpi_status_nomem("symbols");
+  ctx->cap_symbols = n;
+  return RP_OK;
+}
+
+static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
+  if (b->scratch_bytes > ctx->scratch_bytes) {
+    if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
+    ctx->scratch_bytes = 0;
+    ctx->scratch = rpi_memory_get(ctx->memory, (size_t)b->scratch_bytes);
+    if (!ctx->scratch) return RP_ERR_MEMORY;
+    ctx->scratch_bytes = b->scratch_bytes;
+  }
+  if (b->n_flag > ctx->cap_flags) {
+    uint32_t *f = rpi_alloc_resize(ctx->flags, sizeof *f * (size_t)b->n_flag);
+    if (!f) return rpi_status_nomem("flags");
+    memset(f, 0, sizeof *f * (size_t)b->n_flag);
+    ctx->flags = f;
+    ctx->cap_flags = b->n_flag;
+  }
+  return RP_OK;
+}
+
+static rp_status own_input(rpi_buffer *b, const rpi_symbol *k) {
+  rpi_instance *inst = b->inst;
+  if (RPI_LIKELY(inst && (!k->written || inst->refs == 1 + (inst == b->home)))) return RP_OK;
+  return rpi_store_own(b, k->needs_old);
+}
+
+/* The instance a buffer takes on renaming: its spare if there is one. */
+static rp_status new_instance(rp_context *ctx, rpi_buffer *b, const rpi_bound *bound, int32_t s) {
+  rpi_instance *spare = b->spare;
+  uint32_t slot = bound->an->symbol[s].slot;
+  if (spare && spare->refs == 1 + (spare == b->home)) {
+    ctx->patch[s] = !(b->spare_tag != 0 && b->spare_tag == bound->tag[slot]);
+    b->spare = NULL;
+  } else {
+    if (spare) rpi_store_instance_release(b->pool, spare);
+    b->spare = NULL;
+    spare = rpi_store_instance(b->pool, rpi_store_bytes(b));
+    if (!spare) return RP_ERR_MEMORY;
+    ctx->patch[s] = true;
+  }
+  ctx->instances[s] = spare;
+  return RP_OK;
+}
+
+static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
+  const rpi_analysis *an = bound->an;
+  RPI_TRY(reserve_symbols(ctx, bound->n_symbol));
+  RPI_TRY(reserve_scratch(ctx, bound));
+  for (int32_t i = 0; i < an->n_symbol; i++) {
+    const rpi_symbol *k = &an->symbol[i];
+    rpi_buffer *b = s->slot[k->slot];
+    ctx->patch[i] = true;
+    switch (k->kind) {
+      case RPI_SYMBOL_IN:
+        RPI_TRY(own_input(b, k));
+        ctx->instances[i] = b->inst;
+        ctx->pointers[i] = b->inst->data;
+        break;
+      case RPI_SYMBOL_NEW:
+        RPI_TRY(new_instance(ctx, b, bound, i));
+        ctx->pointers[i] = ctx->instances[i]->data;
+        ctx->patch_bytes[i] = rpi_store_bytes(b);
+        break;
+      case RPI_SYMBOL_SCRATCH:
+        ctx->instances[i] = NULL;
+        ctx->pointers[i] = (char *)ctx->scratch + bound->scratch[i];
+        ctx->patch_bytes[i] = rpi_store_bytes(b);
+        break;
+    }
+  }
+  ctx->pointers[an->n_symbol] = ctx->scratch;
+  ctx->pointers[an->n_symbol + 1] = ctx->flags;
+  return RP_OK;
+}
+
+/* ---- afterwards ---- */
+
+/* A slot's buffer holds what its last symbol is now; the symbol's instance is counted already. */
+static void settle_slot(rpi_buffer *b, const rpi_bound *bound, uint32_t slot, rpi_instance *now) {
+  const rpi_symbol *k = &bound->an->symbol[bound->an->out[slot]];
+  rpi_instance *old = b->inst;
+  b->inst = now;
+  if (!old) return;
+  bool renamed = k->kind == RPI_SYMBOL_NEW && k->slot == slot;
+  if (renamed && old->refs == 1 + (old == b->home) && !b->spare) {
+    b->spare = old;
+    b->spare_tag = bound->tag[slot];
+  } else {
+    rpi_store_instance_release(b->pool, old);
+    b->spare_tag = 0;
+  }
+}
+
+/* The instance the slot's buffer changes to, NULL if it keeps its own. */
+static rpi_instance *changes_to(const rp_context *ctx, const rpi_segment *s,
+                                const rpi_bound *bound, uint32_t slot) {
+  int32_t out = bound->an->out[slot];
+  if (out < 0 || ctx->instances[out] == s->slot[slot]->inst) return NULL;
+  return ctx->instances[out];
+}
+
+/* Shared copies take their references before anybody releases one; a NEW symbol that is not its
+ * slot's last one gives back the reference it was made with. */
+static void settle_instances(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
+  const rpi_analysis *an = bound->an;
+  for (uint32_t i = 0; i < s->n_slot; i++) {
+    rpi_instance *now = changes_to(ctx, s, bound, i);
+    if (now) now->refs++;
+  }
+  for (int32_t i = 0; i < an->n_symbol; i++)
+    if (an->symbol[i].kind == RPI_SYMBOL_NEW)
+      rpi_store_instance_release(ctx->pool, ctx->instances[i]);
+  for (uint32_t i = 0; i < s->n_slot; i++) {
+    rpi_instance *now = changes_to(ctx, s, bound, i);
+    if (now) settle_slot(s->slot[i], bound, i, now);
+  }
+}
+
+/* What the buffers' counters say after the run. */
+static void settle(rp_context *ctx, rpi_template *t, const rpi_segment *s, const rpi_bound *bound) {
+  const rpi_analysis *an = bound->an;
+  for (uint32_t i = 0; i < s->n_slot; i++) {
+    rpi_buffer *b = s->slot[i];
+    bool writes = t->slot[i] & RPI_SLOT_WRITTEN;
+    if (b->unread) {
+      bool reads = t->slot[i] & RPI_SLOT_READS_OLD;
+      if (writes && !reads && b->base->bsize > 1) ++*b->unread;
+      if (writes || reads) b->unread = NULL;
+    }
+    if (!writes) continue;
+    b->version++;
+    if (!an->written[i] || an->out[i] < 0 || an->symbol[an->out[i]].kind == RPI_SYMBOL_IN)
+      b->spare_tag = 0;
+    if (an->written[i] && an->live[i] && ctx->config.tracing) b->unread = &t->died_unread;
+  }
+  settle_instances(ctx, s, bound);
+}
+
+static void count_run(rp_context *ctx, const rpi_bound *b) {
+  const rpi_analysis *an = b->an;
+  ctx->stats.segments++;
+  ctx->stats.kernels_run += b->plan.n_kernels;
+  ctx->stats.steps_run += b->plan.n_step;
+  ctx->stats.bytes_moved += b->plan.bytes;
+  ctx->stats.temporaries += an->n_temporary;
+  ctx->stats.dead_tasks += an->n_dead;
+  ctx->stats.renamed += an->n_renamed;
+  ctx->stats.copies_shared += an->n_copies;
+}
+
+/* ---- poison ---- */
+
+static void report(rp_context *ctx, const char *why) {
+  ctx->data_error = true;
+  rpi_alloc_free(ctx->data_message);
+  ctx->data_message = rpi_alloc_string(why);
+}
+
+/* Who failed itself in this run: every slot a group writes whose kernel raised its flag, or whose
+ * function reported failure. */
+static bool group_failed(const rp_context *ctx, const rpi_bound *b, int32_t group) {
+  for (int32_t f = 0; f < b->n_flag; f++)
+    if (b->flag_group[f] == group && ctx->flags[f]) return true;
+  const rpi_group *g = &b->an->group[group];
+  if (g->opaque)
+    for (int32_t c = 0; c < b->plan.n_call; c++)
+      if (b->plan.call[c].failed && b->call_group[c] == group) return true;
+  return false;
+}
+
+/* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
+static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
+                          const rpi_bound *b) {
+  for (int32_t k = 0; k < t->tasks.n_task; k++) {
+    const rpi_task *task = &t->tasks.task[k];
+    const rpi_access *a = &t->tasks.access[task->first_access];
+    int32_t group = b->an->fusion.group[k];
+    const char *why = NULL;
+    char text[256];
+    if (group >= 0 && task->kind != RPI_TASK_COPY && group_failed(ctx, b, group)) {
+      snprintf(text, sizeof text, "%s.%s (task %d of segment %d) %s", task->op->lib->name,
+               task->op->name, k, t->number,
+               b->an->group[group].opaque ? "reported failure" : "met an index out of range");
+      why = text;
+      report(ctx, text);
+    }
+    for (int32_t i = 0; i < task->n_access && !why; i++)
+      if ((a[i].mode & RPI_ACCESS_READ) && s->slot[a[i].slot]->poison)
+        why = s->slot[a[i].slot]->poison;
+    char keep[256];
+    if (why) snprintf(keep, sizeof keep, "%s", why);
+    for (int32_t i = 0; i < task->n_access; i++) {
+      if (!(a[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))) continue;
+      rpi_buffer *buf = s->slot[a[i].slot];
+      if (why) {
+        if (!buf->poison) ctx->stats.poisoned++;
+        rpi_store_poison(buf, keep);
+        rpi_context_reason(ctx, RPI_REASON_POISONED);
+      } else if (buf->poison && rpi_task_overwrites(&a[i])) {
+        rpi_store_poison(buf, NULL);
+      }
+    }
+  }
+}
+
+static void look_after_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
+                              rpi_bound *b) {
+  bool raised = ctx->pool->n_poisoned > 0;
+  for (int32_t f = 0; f < b->n_flag; f++) raised = raised || ctx->flags[f];
+  for (int32_t c = 0; c < b->plan.n_call; c++) raised = raised || b->plan.call[c].failed;
+  if (RPI_LIKELY(!raised)) return;
+  spread_poison(ctx, t, s, b);
+  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = 0;
+  for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = false;
+}
+
+/* ---- the whole ---- */
+
+static void unbind(rpi_segment *s) {
+  for (uint32_t i = 0; i < s->n_slot; i++) rpi_store_buffer_unbind(s->slot[i]);
+  s->n_slot = 0;
+  s->n_scalar = 0;
+  s->n_task = 0;
+  s->number = 0;
+  s->done = NULL;
+}
+
+static rp_status run(rp_context *ctx, rpi_template *t, rpi_segment *s, const rpi_segment *next) {
+  find_live(t, s, next, t->live);
+  if (t->late) learn_lateness(t, s, next, t->live);
+  bool trusted = t->n_range == 0 || in_range(t, s);
+  rpi_bound *b = t->bound;
+  if (RPI_UNLIKELY(!b || b->trusted != trusted || memcmp(b->live, t->live, t->n_slot) != 0))
+    RPI_TRY(rpi_template_plan(ctx, t, t->live, trusted, &b));
+  RPI_TRY(bind_symbols(ctx, s, b));
+  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
+  rpi_run_plan(&b->plan, ctx->workers, ctx->pointers, ctx->patch, ctx->patch_bytes, s->scalar);
+  look_after_poison(ctx, t, s, b);
+  settle(ctx, t, s, b);
+  b->runs++;
+  count_run(ctx, b);
+  return RP_OK;
+}
+
+rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next) {
+  rpi_template *t = s->done;
+  rp_status st = run(ctx, t, s, next);
+  unbind(s);
+  if (t->died_unread > 0 && !t->late && ctx->config.late && t->late_idle < 4) t->late = true;
+  if (!ctx->config.tracing) rpi_template_free(ctx, t);
+  return st;
+}

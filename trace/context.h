@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/context.h -- a context: everything one program's run owns.
+ * Lives here: the record and its counters. Not here: behaviour (segment, template, commit, ...). */
+#ifndef RPI_CONTEXT_H
+#define RPI_CONTEXT_H
+
+#include "core/base/config.h"
+#include <stdatomic.h>
+
+#include "core/base/alloc.h"
+#include "core/exec/workers.h"
+#include "core/model/op.h"
+#include "jit/jit.h"
+#include "trace/segment.h"
+
+typedef enum rpi_reason {
+#define RPI_REASON(code, sentence) RPI_REASON_##code,
+#include "trace/reason.def"
+#undef RPI_REASON
+  RPI_N_REASON
+} rpi_reason;
+
+typedef struct rpi_stats {
+#define RPI_STAT(name, meaning) int64_t name;
+#include "trace/stat.def"
+#undef RPI_STAT
+} rpi_stats;
+
+/* A marked loop. */
+typedef struct rpi_trace {
+  int64_t id;
+  struct rpi_template *first; /* predicted first segment of the next pass */
+  struct rpi_template *all;   /* its templates, most recently made first (chained by in_trace) */
+  int64_t passes;
+} rpi_trace;
+
+/* What a library keeps here (rp_context_set_data). */
+typedef struct rpi_client_data {
+  const void *key;
+  void *data;
+  void (*free_data)(void *data);
+  struct rpi_client_data *next;
+} rpi_client_data;
+
+struct rp_context {
+  uint32_t magic;
+  int32_t forks;               /* of the process when it was made */
+  _Atomic(const void *) owner; /* names the thread inside a call; NULL: none */
+  rpi_config config;
+  rpi_memory *memory;
+  rpi_pool *pool;
+  rpi_workers *workers;
+  rpi_jit *jit;
+  rp_library *libraries;
+  rp_library *runtime_lib; /* "rp": fill and copy */
+  rp_op *copy_op, *fill_op[RPI_N_DTYPE];
+  rp_op *ops;
+  rp_op **op_by_id;
+  int32_t n_ops, cap_ops;
+  rpi_map eval_ops; /* rp_eval: by text */
+
+  rpi_segment seg;     /* what is being launched */
+  rpi_segment pending; /* complete, committed late; number 0: none */
+  rpi_trace *trace;    /* open, or NULL */
+  rpi_trace *last_trace;
+  rpi_trace loose;     /* what runs outside traces */
+  rpi_map traces;
+  rpi_map templates, skeletons;
+  struct rpi_template *all_templates;
+  struct rpi_analysis *all_analyses;
+  struct rpi_template *last; /* template of the previous segment of this pass */
+
+  void *scratch; /* leased to the plan that runs: scratch of a segment */
+  int64_t scratch_bytes;
+  void **pointers; /* per symbol of the plan at hand, with what goes with it */
+  bool *patch;
+  int64_t *patch_bytes;
+  rpi_instance **instances;
+  int32_t cap_symbols;
+  uint32_t *flags; /* raised by kernels when an index was clamped */
+  int32_t cap_flags;
+  bool data_error; /* something was poisoned since the last wait */
+  char *data_message;
+
+  struct rpi_client_data *client_data;
+  rpi_stats stats;
+  int64_t reason[RPI_N_REASON];
+};
+
+static inline void rpi_context_reason(rp_context *ctx, rpi_reason r) { ctx->reason[r]++; }
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/lower.c -- see lower.h. */
+#include "trace/lower.h"
+
+#include <string.h>
+
+#include "core/base/hash.h"
+
+typedef struct lowerer {
+  rp_context *ctx;
+  const rpi_analysis *an;
+  const rpi_tasks *ts;
+  rpi_bound *b;
+  rpi_geom *geom;
+  int64_t partial_bytes; /* of the launch at hand, and of the widest one */
+  int64_t partial_most;
+  bool mismatch;
+} lowerer;
+
+static int32_t group_tasks(const rpi_group *g) { return g->n_pro + g->n_body + g->n_epi; }
+static int64_t align64(int64_t n) { return (n + 63) & ~(int64_t)63; }
+
+/* ---- sizes ---- */
+
+static void count_group(const rpi_group *g, rpi_plan *p) {
+  if (g->opaque) {
+    p->n_call++;
+    p->n_words += g->n_operand;
+    p->n_patch += g->n_operand;
+    return;
+  }
+  if (!g->kernel) return;
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  p->n_sub++;
+  p->n_words += g->kernel->n_words;
+  p->n_patch += g->n_operand + ir->n_red + 1;
+  p->n_scalar += ir->n_scalar;
+}
+
+static bool allocate(lowerer *l) {
+  rpi_plan *p = &l->b->plan, n = {0};
+  const rpi_analysis *an = l->an;
+  int32_t operands = 0;
+  for (int32_t i = 0; i < an->n_group; i++) {
+    count_group(&an->group[i], &n);
+    n.n_step += 1 + an->group[i].n_patch;
+    if (an->group[i].n_operand > operands) operands = an->group[i].n_operand;
+  }
+  rpi_arena *a = &l->b->arena;
+  p->words = rpi_arena_get(a, sizeof *p->words * (size_t)(n.n_words + 1));
+  p->step = rpi_arena_get(a, sizeof *p->step * (size_t)(n.n_step + 1));
+  p->sub = rpi_arena_get(a, sizeof *p->sub * (size_t)(n.n_sub + 1));
+  p->call = rpi_arena_get(a, sizeof *p->call * (size_t)(n.n_call + 1));
+  p->patch = rpi_arena_get(a, sizeof *p->patch * (size_t)(n.n_patch + 1));
+  p->scalar = rpi_arena_get(a, sizeof *p->scalar * (size_t)(n.n_scalar + 1));
+  l->geom = rpi_arena_get(a, sizeof *l->geom * (size_t)(operands + 1));
+  l->b->scratch = rpi_arena_get(a, sizeof(int64_t) * (size_t)(an->n_symbol + 1));
+  l->b->flag_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_sub + 1));
+  l->b->call_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_call + 1));
+  l->b->tag = rpi_arena_get(a, sizeof(uint64_t) * (an->n_slot + 1u));
+  return !a->failed;
+}
+
+/* ---- scratch: symbols whose groups overlap get disjoint places ---- */
+
+static int64_t slot_bytes(const lowerer *l, uint32_t slot) {
+  for (int32_t x = 0; x < l->ts->n_access; x++)
+    if (l->ts->access[x].slot == slot)
+      return l->ts->access[x].view->bsize * rpi_dtype_size(l->ts->access[x].view->dtype);
+  return 0;
+}
+
+static void plan_scratch(lowerer *l) {
+  const rpi_analysis *an = l->an;
+  int64_t top = 0;
+  for (int32_t s = 0; s < an->n_symbol; s++) {
+    if (an->symbol[s].kind != RPI_SYMBOL_SCRATCH) continue;
+    int64_t bytes = align64(slot_bytes(l, an->symbol[s].slot)), at = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int32_t o = 0; o < s; o++) {
+        const rpi_symbol *q = &an->symbol[o];
+        if (q->kind != RPI_SYMBOL_SCRATCH || q->last < an->symbol[s].first ||
+            q->first > an->symbol[s].last)
+          continue;
+        int64_t lo = l->b->scratch[o], hi = lo + align64(slot_bytes(l, q->slot));
+        if (at < hi && lo < at + bytes) {
+          at = hi;
+          moved = true;
+        }
+      }
+    }
+    l->b->scratch[s] = at;
+    if (at + bytes > top) top = at + bytes;
+  }
+  l->b->scratch_bytes = top;
+}
+
+/* ---- kernels ---- */
+
+static void add_patch(lowerer *l, int32_t word, int32_t symbol, int64_t offset) {
+  rpi_plan *p = &l->b->plan;
+  p->patch[p->n_patch++] = (rpi_plan_patch){.word = word, .symbol = symbol, .offset = offset};
+}
+
+static int64_t box_elements(const rpi_geom *g) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (g->stride[d] != 0 || g->shape[d] == 0) n *= g->shape[d];
+  return n;
+}
+
+/* Modelled traffic: per symbol, what is read and what is written, each at most once. */
+static int64_t group_bytes(const lowerer *l, const rpi_group *g) {
+  int64_t total = 0;
+  for (int32_t rw = 0; rw < 2; rw++) {
+    uint8_t want = rw ? RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE : RPI_ACCESS_READ;
+    for (int32_t o = 0; o < g->n_operand; o++) {
+      const rpi_group_operand *k = &g->operand[o];
+      if (!(k->ir.access & want)) continue;
+      bool first = true;
+      for (int32_t q = 0; q < o; q++)
+        first = first && !(g->operand[q].symbol == k->symbol && (g->operand[q].ir.access & want));
+      if (!first) continue;
+      const rpi_view *v = l->ts->access[k->access].view;
+      int64_t sum = 0;
+      for (int32_t q = o; q < g->n_operand; q++)
+        if (g->operand[q].symbol == k->symbol && (g->operand[q].ir.access & want))
+          sum += box_elements(&l->geom[q]);
+      total += (sum < v->bsize ? sum : v->bsize) * rpi_dtype_size(v->dtype);
+    }
+  }
+  return total;
+}
+
+static void bind_tasks(lowerer *l, const rpi_group *g, const rpi_ir_layout *lay, int32_t word) {
+  rpi_plan *p = &l->b->plan;
+  int32_t scalar = 0, param = 0;
+  for (int32_t i = 0; i < group_tasks(g); i++) {
+    const rpi_task *t = &l->ts->task[g->task[i]];
+    for (int32_t s = 0; s < t->variant->ir.n_scalar; s++)
+      p->scalar[p->n_scalar++] =
+          (rpi_plan_scalar){.word = word + lay->scalar + scalar++, .scalar = t->first_scalar + s};
+    for (int32_t e = 0; e < t->variant->ir.n_extent; e++)
+      p->words[word + lay->param + param++].i = t->extent_param[e];
+  }
+}
+
+/* Returns false if the kernel does not fit this geometry. */
+static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
+  rpi_bound *b = l->b;
+  rpi_plan *p = &b->plan;
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  rpi_ir_layout lay;
+  rpi_ir_layout_get(ir, &lay);
+  int64_t extent[RP_MAX_DIM] = {0};
+  if (!rpi_analyse_geometry(g, l->ts, l->geom, extent)) return false;
+  int32_t word = p->n_words;
+  p->n_words += g->kernel->n_words;
+  for (int32_t d = 0; d < ir->rank; d++) p->words[word + lay.extent + d].i = extent[d];
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_ir_operand *k = &ir->operand[o];
+    add_patch(l, word + lay.ptr + o, g->operand[o].symbol,
+              l->geom[o].offset * rpi_dtype_size(k->dtype));
+    int32_t at = word + rpi_ir_layout_stride(ir, &lay, o);
+    for (int32_t d = 0; d < k->rank; d++) p->words[at + d].i = l->geom[o].stride[d];
+    if (k->kind == RPI_OPERAND_TABLE)
+      for (int32_t d = 0; d < k->rank; d++) p->words[at + k->rank + d].i = l->geom[o].shape[d];
+  }
+  bind_tasks(l, g, &lay, word);
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    add_patch(l, word + lay.partial + r, l->an->n_symbol, *partials);
+    *partials += align64(rpi_ir_partials(ir, extent) *
+                         rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
+  }
+  add_patch(l, word + lay.flag, l->an->n_symbol + 1, 4 * (int64_t)b->n_flag);
+  b->flag_group[b->n_flag++] = (int32_t)(g - l->an->group);
+  bool body = ir->n_body > ir->n_pro;
+  p->sub[p->n_sub++] = (rpi_sub){.kernel = g->kernel,
+                                 .word = word,
+                                 .units = body ? rpi_ir_units(ir, extent) : 0};
+  return true;
+}
+
+static void lower_call(lowerer *l, const rpi_group *g) {
+  rpi_plan *p = &l->b->plan;
+  const rpi_task *t = &l->ts->task[g->task[0]];
+  rpi_geom *geom = rpi_arena_get(&l->b->arena, sizeof *geom * (size_t)(t->n_store + 1));
+  if (!geom) return;
+  for (int32_t i = 0; i < t->n_store; i++) {
+    geom[i] = t->view[i]->geom;
+    add_patch(l, p->n_words + i, g->operand[i].symbol,
+              geom[i].offset * rpi_dtype_size(t->view[i]->dtype));
+  }
+  l->b->call_group[p->n_call] = (int32_t)(g - l->an->group);
+  p->call[p->n_call] = (rpi_plan_call){.opaque = t->op->opaque,
+                                       .geom = geom,
+                                       .word = p->n_words,
+                                       .n = t->n_store,
+                                       .scalar = t->first_scalar};
+  p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_OPAQUE, .call = p->n_call++};
+  p->n_words += t->n_store;
+}
+
+static void lower_group(lowerer *l, const rpi_group *g) {
+  rpi_plan *p = &l->b->plan;
+  for (int32_t i = 0; i < g->n_patch; i++)
+    p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_PATCH,
+                                      .src = l->an->symbol[g->patch[i]].old,
+                                      .dst = g->patch[i]};
+  if (g->opaque) {
+    lower_call(l, g);
+    return;
+  }
+  if (!g->kernel) return;
+  bool join = g->beside && p->n_step > 0 && p->step[p->n_step - 1].kind == RPI_STEP_LAUNCH;
+  if (!join) {
+    p->step[p->n_step++] =
+        (rpi_step){.kind = RPI_STEP_LAUNCH, .first_sub = p->n_sub, .threads = 1};
+    l->partial_bytes = 0;
+  }
+  rpi_step *s = &p->step[p->n_step - 1];
+  if (!lower_kernel(l, g, &l->partial_bytes)) {
+    l->mismatch = true;
+    return;
+  }
+  if (l->partial_bytes > l->partial_most) l->partial_most = l->partial_bytes;
+  s->n_sub++;
+  s->units += p->sub[p->n_sub - 1].units;
+  s->bytes += group_bytes(l, g);
+  p->n_kernels++;
+}
+
+static void choose_threads(lowerer *l) {
+  rpi_plan *p = &l->b->plan;
+  int64_t most = rpi_workers_count(l->ctx->workers);
+  for (int32_t i = 0; i < p->n_step; i++) {
+    rpi_step *s = &p->step[i];
+    if (s->kind != RPI_STEP_LAUNCH) continue;
+    int64_t grain = l->ctx->config.grain > 0 ? l->ctx->config.grain : 1;
+    int64_t n = s->bytes / grain;
+    if (n > most) n = most;
+    if (n > s->units) n = s->units;
+    s->threads = n < 1 ? 1 : (int32_t)n;
+    p->bytes += s->bytes;
+  }
+}
+
+/* Partials lie behind the scratch of symbols. */
+static void place_partials(lowerer *l) {
+  rpi_plan *p = &l->b->plan;
+  for (int32_t i = 0; i < p->n_patch; i++)
+    if (p->patch[i].symbol == l->an->n_symbol) p->patch[i].offset += l->b->scratch_bytes;
+}
+
+static void name_writes(lowerer *l) {
+  for (uint32_t s = 0; s < l->an->n_slot; s++) {
+    if (l->an->n_tag[s] == 0) continue;
+    uint64_t tag = 0;
+    for (int32_t i = 0; i < l->an->n_tag[s]; i++)
+      tag += rpi_hash_bytes64(&l->ts->access[l->an->tag_access[s][i]].geom, sizeof(rpi_geom));
+    l->b->tag[s] = tag | 1;
+  }
+}
+
+rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, rpi_bound **out) {
+  *out = NULL;
+  rpi_bound *b = rpi_alloc_zero(sizeof *b);
+  if (!b) return rpi_status_nomem("plan");
+  rpi_arena_init(&b->arena);
+  b->an = an;
+  b->trusted = an->trusted;
+  b->live = an->live;
+  b->n_symbol = an->n_symbol + 2;
+  lowerer l = {.ctx = ctx, .an = an, .ts = tasks, .b = b};
+  bool ok = allocate(&l);
+  if (ok) {
+    plan_scratch(&l);
+    for (int32_t i = 0; i < an->n_group && !l.mismatch; i++) lower_group(&l, &an->group[i]);
+    place_partials(&l);
+    b->scratch_bytes += l.partial_most;
+    choose_threads(&l);
+    name_writes(&l);
+  }
+  if (!ok || l.mismatch || b->arena.failed) {
+    bool memory = !ok || b->arena.failed;
+    rpi_lower_free(b);
+    return memory ? rpi_status_nomem("plan") : RP_OK;
+  }
+  ctx->stats.plans++;
+  *out = b;
+  return RP_OK;
+}
+
+void rpi_lower_free(rpi_bound *b) {
+  if (!b) return;
+  if (b->owns) rpi_analyse_free(b->an);
+  rpi_arena_deinit(&b->arena);
+  rpi_alloc_free(b);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/lower.h -- an analysis with the geometry of given tasks filled in: a plan.
+ * Lives here: words, patches, scratch offsets, unit counts. Not here: decisions (analyse.h), memory
+ *             at run time (commit.h). */
+#ifndef RPI_LOWER_H
+#define RPI_LOWER_H
+
+#include "core/exec/plan.h"
+#include "trace/analyse.h"
+
+/* A plan of a template, for one set of live outputs. Symbols beyond the analysis' own: */
+typedef struct rpi_bound {
+  rpi_analysis *an;
+  bool owns;        /* the analysis is this plan's alone (tracing off) */
+  bool trusted;
+  const bool *live; /* the analysis' */
+  rpi_plan plan;
+  int32_t n_symbol;       /* the analysis' symbols, then SCRATCH, then FLAGS */
+  int64_t *scratch;       /* per symbol of kind SCRATCH: offset */
+  int64_t scratch_bytes;
+  int32_t n_flag;         /* one per kernel of the plan */
+  int32_t *flag_group;
+  int32_t *call_group;    /* one per opaque call */
+  uint64_t *tag;          /* per slot: names what the spare will lack; 0: unknown */
+  int64_t runs;
+  rpi_arena arena;
+  struct rpi_bound *next;
+} rpi_bound;
+
+/* *out NULL and RP_OK: the analysis does not fit these tasks after all. */
+rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, rpi_bound **out);
+void rpi_lower_free(rpi_bound *b);
+
+#endif

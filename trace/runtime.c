@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/runtime.c -- see runtime.h: makes and ends contexts, registers libraries and ops. */
+#include "trace/runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "jit/body.h"
+#include "trace/template.h"
+
+/* ---- libraries and ops ---- */
+
+rp_status rpi_runtime_library(rp_context *ctx, const char *name, rp_library **out) {
+  *out = NULL;
+  for (rp_library *l = ctx->libraries; l; l = l->next)
+    if (strcmp(l->name, name) == 0) {
+      *out = l;
+      return RP_OK;
+    }
+  rp_library *l = rpi_alloc_zero(sizeof *l);
+  if (l) l->name = rpi_alloc_string(name);
+  if (!l || !l->name) {
+    rpi_alloc_free(l);
+    return rpi_status_nomem("library");
+  }
+  l->magic = RPI_MAGIC_LIBRARY;
+  l->ctx = ctx;
+  l->next = ctx->libraries;
+  ctx->libraries = l;
+  *out = l;
+  return RP_OK;
+}
+
+static void op_free(rp_op *op) {
+  rpi_body_free(op->body);
+  rpi_opaque_free(op->opaque);
+  rpi_alloc_free(op->name);
+  rpi_alloc_free(op->params);
+  op->magic = RPI_MAGIC_DEAD;
+  rpi_alloc_free(op);
+}
+
+static rp_op *op_find(rp_library *lib, const char *name) {
+  for (rp_op *o = lib->ctx->ops; o; o = o->next)
+    if (o->lib == lib && strcmp(o->name, name) == 0) return o;
+  return NULL;
+}
+
+static rp_status op_enter(rp_op *op) {
+  rp_context *ctx = op->ctx;
+  void *ids = ctx->op_by_id;
+  if (!rpi_alloc_grow(&ids, &ctx->cap_ops, ctx->n_ops + 2, sizeof *ctx->op_by_id))
+    return rpi_status_nomem("op");
+  ctx->op_by_id = ids;
+  op->id = (uint32_t)++ctx->n_ops;
+  ctx->op_by_id[op->id] = op;
+  op->next = ctx->ops;
+  ctx->ops = op;
+  return RP_OK;
+}
+
+static rp_op *op_new(rp_library *lib, const char *name, const char *params) {
+  rp_op *op = rpi_alloc_zero(sizeof *op);
+  if (!op) return NULL;
+  op->magic = RPI_MAGIC_OP;
+  op->ctx = lib->ctx;
+  op->lib = lib;
+  op->name = rpi_alloc_string(name);
+  op->params = rpi_alloc_string(params);
+  if (op->name && op->params) return op;
+  op_free(op);
+  return NULL;
+}
+
+static void describe_body(rp_op *op) {
+  op->n_stores = rpi_body_n_stores(op->body);
+  op->n_scalars = rpi_body_n_scalars(op->body);
+  for (int32_t i = 0; i < op->n_stores; i++)
+    op->privilege[i] = (uint8_t)rpi_body_privilege(op->body, i);
+  for (int32_t i = 0; i < op->n_scalars; i++) {
+    op->scalar_dtype[i] = (uint8_t)rpi_body_scalar_dtype(op->body, i);
+    op->scalar_size[i] = (uint8_t)rpi_dtype_size(op->scalar_dtype[i]);
+  }
+}
+
+rp_status rpi_runtime_op(rp_library *lib, const char *name, const char *params, const char *body,
+                         rp_op **out) {
+  *out = NULL;
+  rp_op *known = op_find(lib, name);
+  if (known) {
+    if (!known->body || strcmp(known->params, params) != 0 ||
+        strcmp(rpi_body_text(known->body), body) != 0)
+      return rpi_status_fail(RP_ERR_ARGUMENT, "op %s.%s exists with another body or other params",
+                             lib->name, name);
+    *out = known;
+    return RP_OK;
+  }
+  struct rpi_body *b;
+  rp_status st = rpi_body_parse(params, body, &b);
+  if (st != RP_OK) return rpi_status_context(st, "op %s.%s", lib->name, name);
+  rp_op *op = op_new(lib, name, params);
+  if (!op) {
+    rpi_body_free(b);
+    return rpi_status_nomem("op");
+  }
+  op->body = b;
+  describe_body(op);
+  st = op_enter(op);
+  if (st != RP_OK) {
+    op_free(op);
+    return st;
+  }
+  *out = op;
+  return RP_OK;
+}
+
+/* "y, a:f64, x" of an opaque op: names are only counted, scalars need a dtype. */
+static rp_status opaque_params(rp_op *op) {
+  const char *p = op->params;
+  while (*p) {
+    size_t n = strcspn(p, ",");
+    const char *colon = memchr(p, ':', n);
+    if (!colon) {
+      if (op->n_stores == RPI_OP_MAX_STORES)
+        return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: more than %d stores", op->name,
+                               RPI_OP_MAX_STORES);
+      op->n_stores++;
+    } else {
+      const char *t = colon + 1, *end = p + n;
+      while (t < end && *t == ' ') t++;
+      while (end > t && end[-1] == ' ') end--;
+      rp_dtype d = rpi_dtype_find(t, (size_t)(end - t));
+      if (d < 0 || op->n_scalars == RPI_OP_MAX_SCALARS)
+        return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: \"%.*s\" names no dtype, or too many scalars",
+                               op->name, (int)n, p);
+      op->scalar_dtype[op->n_scalars] = (uint8_t)d;
+      op->scalar_size[op->n_scalars++] = (uint8_t)rpi_dtype_size(d);
+    }
+    p += n + (p[n] == ',');
+  }
+  return RP_OK;
+}
+
+static rp_status opaque_fill(rp_op *op, const rp_opaque_desc *d) {
+  RPI_TRY(opaque_params(op));
+  for (int32_t i = 0; i < op->n_stores; i++) {
+    int32_t priv = d->privileges ? d->privileges[i] : 0;
+    if (priv < RP_PRIV_READ || priv > RP_PRIV_READ_WRITE)
+      return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: privileges[%d] is %d", op->name, i, priv);
+    op->privilege[i] = (uint8_t)priv;
+  }
+  RPI_TRY(rpi_opaque_create(d, op->n_stores, op->n_scalars, op->scalar_dtype, &op->opaque));
+  return op_enter(op);
+}
+
+rp_status rpi_runtime_op_opaque(rp_library *lib, const rp_opaque_desc *d, rp_op **out) {
+  *out = NULL;
+  if (op_find(lib, d->name))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s.%s exists", lib->name, d->name);
+  rp_op *op = op_new(lib, d->name, d->params);
+  if (!op) return rpi_status_nomem("op");
+  rp_status st = opaque_fill(op, d);
+  if (st != RP_OK) {
+    op_free(op);
+    return st;
+  }
+  *out = op;
+  return RP_OK;
+}
+
+/* ---- contexts ---- */
+
+static rp_status own_ops(rp_context *ctx) {
+  RPI_TRY(rpi_runtime_library(ctx, "rp", &ctx->runtime_lib));
+  RPI_TRY(rpi_runtime_op(ctx->runtime_lib, "copy", "y, x", "y = x", &ctx->copy_op));
+  ctx->copy_op->special = RPI_OP_COPY;
+  for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
+    char name[32], params[32];
+    snprintf(name, sizeof name, "fill_%s", rpi_dtype_name(t));
+    snprintf(params, sizeof params, "y, a:%s", rpi_dtype_name(t));
+    RPI_TRY(rpi_runtime_op(ctx->runtime_lib, name, params, "y = a", &ctx->fill_op[t]));
+  }
+  return RP_OK;
+}
+
+static void free_records(rp_context *ctx) {
+  while (ctx->ops) {
+    rp_op *op = ctx->ops;
+    ctx->ops = op->next;
+    op_free(op);
+  }
+  while (ctx->libraries) {
+    rp_library *l = ctx->libraries;
+    ctx->libraries = l->next;
+    rpi_alloc_free(l->name);
+    rpi_alloc_free(l);
+  }
+  for (int32_t i = 0; i < ctx->traces.cap; i++) rpi_alloc_free(ctx->traces.slots[i].value);
+  rpi_map_deinit(&ctx->traces);
+  rpi_map_deinit(&ctx->eval_ops);
+  rpi_alloc_free(ctx->op_by_id);
+  rpi_alloc_free(ctx->pointers);
+  rpi_alloc_free(ctx->patch);
+  rpi_alloc_free(ctx->patch_bytes);
+  rpi_alloc_free(ctx->instances);
+  rpi_alloc_free(ctx->flags);
+  rpi_alloc_free(ctx->data_message);
+}
+
+static void destroy(rp_context *ctx) {
+  while (ctx->client_data) {
+    rpi_client_data *d = ctx->client_data;
+    ctx->client_data = d->next;
+    if (d->free_data) d->free_data(d->data);
+    rpi_alloc_free(d);
+  }
+  rpi_segment_deinit(&ctx->seg);
+  rpi_segment_deinit(&ctx->pending);
+  rpi_template_free_all(ctx);
+  free_records(ctx);
+  if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
+  if (ctx->pool) rpi_store_pool_close(ctx->pool);
+  if (ctx->jit) rpi_jit_destroy(ctx->jit);
+  if (ctx->workers) rpi_workers_destroy(ctx->workers);
+  if (ctx->memory) rpi_memory_destroy(ctx->memory);
+  rpi_config_deinit(&ctx->config);
+  ctx->magic = RPI_MAGIC_DEAD;
+  rpi_alloc_free(ctx);
+}
+
+static rp_status make_parts(rp_context *ctx) {
+  const rpi_config *c = &ctx->config;
+  RPI_TRY(rpi_memory_create(c->hugepages, &ctx->memory));
+  RPI_TRY(rpi_store_pool_create(ctx, ctx->memory, &ctx->pool));
+  RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));
+  RPI_TRY(rpi_jit_create(c, &ctx->jit));
+  RPI_TRY(own_ops(ctx));
+  return rpi_segment_predict(ctx, NULL);
+}
+
+rp_status rpi_runtime_create(const char *config, rp_context **out) {
+  *out = NULL;
+  rp_context *ctx = rpi_alloc_zero(sizeof *ctx);
+  if (!ctx) return rpi_status_nomem("context");
+  rp_status st = rpi_config_init(&ctx->config, config);
+  if (st != RP_OK) {
+    rpi_alloc_free(ctx);
+    return st;
+  }
+  ctx->magic = RPI_MAGIC_CONTEXT;
+  rpi_log_level(ctx->config.log);
+  rpi_map_init(&ctx->traces);
+  rpi_map_init(&ctx->templates);
+  rpi_map_init(&ctx->skeletons);
+  rpi_map_init(&ctx->eval_ops);
+  st = make_parts(ctx);
+  if (st != RP_OK) {
+    destroy(ctx);
+    return st;
+  }
+  *out = ctx;
+  return RP_OK;
+}
+
+rp_status rpi_runtime_destroy(rp_context *ctx) {
+  rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_DESTROY, true);
+  if (ctx->config.explain) {
+    rpi_strbuf text;
+    rpi_strbuf_init(&text);
+    rpi_explain(ctx, &text);
+    fputs(rpi_strbuf_str(&text), stderr);
+    rpi_strbuf_deinit(&text);
+  }
+  destroy(ctx);
+  return st;
+}
+
+void rpi_runtime_abandon(rp_context *ctx) { ctx->magic = RPI_MAGIC_DEAD; }

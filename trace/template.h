@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/template.h -- what is known about a segment, found by its content.
+ *
+ * Lives here: the template, the tables that find it (by hash with a full comparison), its plans, and
+ *             the analyses shared by all segments of one skeleton whose guards hold.
+ * Not here:   recording (segment.h), running (commit.h).
+ * Invariant:  a template is immutable but for its plans, its counters and its predicted successor. */
+#ifndef RPI_TEMPLATE_H
+#define RPI_TEMPLATE_H
+
+#include "trace/lower.h"
+
+enum { RPI_SLOT_WRITTEN = 1, RPI_SLOT_READS_OLD = 2 };
+enum { RPI_TEMPLATE_RANGES = 16 };
+
+typedef struct rpi_template {
+  uint64_t *words;
+  int32_t n_words;
+  uint32_t *klass;   /* class bits of each slot's buffer at its first binding */
+  uint32_t n_slot;
+  uint64_t hash;
+  int32_t number;
+  rpi_arena arena;
+  rpi_tasks tasks;
+  uint8_t *slot;     /* RPI_SLOT_ bits: what the tasks do, dead ones included */
+  rpi_range range[RPI_TEMPLATE_RANGES];
+  int32_t n_range;
+  rpi_bound *bound;  /* its plans, the last used first */
+  bool *live;        /* working space of commit */
+  struct rpi_template *next;     /* predicted successor in the pass */
+  struct rpi_template *in_trace; /* other templates of the same trace */
+  struct rpi_template *all;
+  bool late;         /* commit after the next segment has matched */
+  int32_t late_idle; /* times in a row that waiting saved nothing */
+  int64_t died_unread;
+  int64_t hits;
+  bool remembered;   /* by its trace's list */
+} rpi_template;
+
+/* The template of these words, made if it is new. `ctx->config.tracing` off: always made anew and
+ * owned by the caller (rpi_template_free after the run). */
+rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_words,
+                           const uint32_t *klass, uint32_t n_slot, rpi_template **out);
+/* The plan for these live outputs. */
+rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
+                            rpi_bound **out);
+void rpi_template_free(rp_context *ctx, rpi_template *t);
+/* All of a context. */
+void rpi_template_free_all(rp_context *ctx);
+
+#endif
