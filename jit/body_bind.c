@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/body_bind.c -- what each name of a body means: axes of the space, loops, affine accesses.
  *
- * Lives here: per statement its axes, which accesses are affine in them, which axes are reduced, the
- *             privileges of the stores. Everything that the text alone decides.
+ * Lives here: per statement its axes, which accesses are affine in them, which axes are reduced,
+ *             the privileges of the stores. Everything that the text alone decides.
  * Not here:   extents (body_place.c), types and IR (body_type.c, body_emit.c).
- * How:        one walk per statement with its lets put in; a let is a name for its expression, and the
- *             indices in it mean what they mean where it is used. A root reduction first becomes a
- *             reduction of the space; if then the statements differ in rank, all become loops.
- * Invariant:  inside one statement a name is either an axis or the index of loops, never both, so an
- *             access is affine or a table independently of where in the statement it stands. */
+ * How:        one walk per statement with its lets put in; a let is a name for its expression, and
+ *             the indices in it mean what they mean where it is used. A root reduction first
+ *             becomes a reduction of the space; if then the statements differ in rank, all
+ *             become loops.
+ * Invariant:  inside one statement a name is either an axis or the index of loops, never both, so
+ *             an access is affine or a table independently of where in the statement it stands. */
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -70,7 +71,8 @@ static rp_status bind_name(binder *x, const rpi_body_node *n) {
   if (x->s->asg == RPI_ASG_SET) {
     return fail_at(x, n->at,
                    "expected a parameter, a let or an index of the destination, found '%s' "
-                   "(an index to reduce over is named as in sum(%s) ...)", name, name);
+                   "(an index to reduce over is named as in sum(%s) ...)",
+                   name, name);
   }
   if (x->looped[n->ref] == x->stmt + 1) {
     return fail_at(x, n->at, "'%s' is the index of a reduction of this statement already", name);
@@ -125,20 +127,17 @@ static bool affine_call(binder *x, const rpi_body_node *n, rpi_body_affine *out)
   int32_t k0 = n->n_kid > 0 ? x->b->kids[n->kid] : -1;
   int32_t k1 = n->n_kid > 1 ? x->b->kids[n->kid + 1] : -1;
   switch (n->op) {
-  case RPI_FN_PLUS:
-    return affine_of(x, k0, out);
-  case RPI_FN_NEG:
-    return affine_of(x, k0, &a) && affine_add(out, &a, -1);
-  case RPI_FN_ADD:
-  case RPI_FN_SUB:
-    return affine_of(x, k0, &a) && affine_of(x, k1, &b) && affine_add(out, &a, 1) &&
-           affine_add(out, &b, n->op == RPI_FN_ADD ? 1 : -1);
-  case RPI_FN_MUL:
-    if (!affine_of(x, k0, &a) || !affine_of(x, k1, &b)) return false;
-    if (is_constant(&a)) return affine_add(out, &b, a.k);
-    return is_constant(&b) && affine_add(out, &a, b.k);
-  default:
-    return false;
+    case RPI_FN_PLUS: return affine_of(x, k0, out);
+    case RPI_FN_NEG: return affine_of(x, k0, &a) && affine_add(out, &a, -1);
+    case RPI_FN_ADD:
+    case RPI_FN_SUB:
+      return affine_of(x, k0, &a) && affine_of(x, k1, &b) && affine_add(out, &a, 1) &&
+             affine_add(out, &b, n->op == RPI_FN_ADD ? 1 : -1);
+    case RPI_FN_MUL:
+      if (!affine_of(x, k0, &a) || !affine_of(x, k1, &b)) return false;
+      if (is_constant(&a)) return affine_add(out, &b, a.k);
+      return is_constant(&b) && affine_add(out, &a, b.k);
+    default: return false;
   }
 }
 
@@ -148,25 +147,22 @@ static bool affine_of(binder *x, int32_t node, rpi_body_affine *out) {
   memset(out, 0, sizeof *out);
   if (++x->visits > RPI_BODY_MAX_VISITS) return false;
   switch (n->kind) {
-  case RPI_NODE_INT:
-    out->k = (int64_t)(n->v.u & INT64_MAX);
-    return n->v.u <= (UINT64_C(1) << AFFINE_LIMIT_BITS);
-  case RPI_NODE_NAME: {
-    int32_t d = find_axis(x->s, n->ref);
-    if (d < 0 || find_loop(x, n->ref) >= 0) return false;
-    out->coef[d] = 1;
-    return true;
-  }
-  case RPI_NODE_EXTENT:
-    out->n_term = 1;
-    out->term[0] = (struct rpi_body_term){1, n->ref, (int32_t)(int64_t)n->v.u};
-    return true;
-  case RPI_NODE_LET:
-    return affine_of(x, x->b->let[n->ref].node, out);
-  case RPI_NODE_CALL:
-    return affine_call(x, n, out);
-  default:
-    return false;
+    case RPI_NODE_INT:
+      out->k = (int64_t)(n->v.u & INT64_MAX);
+      return n->v.u <= (UINT64_C(1) << AFFINE_LIMIT_BITS);
+    case RPI_NODE_NAME: {
+      int32_t d = find_axis(x->s, n->ref);
+      if (d < 0 || find_loop(x, n->ref) >= 0) return false;
+      out->coef[d] = 1;
+      return true;
+    }
+    case RPI_NODE_EXTENT:
+      out->n_term = 1;
+      out->term[0] = (struct rpi_body_term){1, n->ref, (int32_t)(int64_t)n->v.u};
+      return true;
+    case RPI_NODE_LET: return affine_of(x, x->b->let[n->ref].node, out);
+    case RPI_NODE_CALL: return affine_call(x, n, out);
+    default: return false;
   }
 }
 
@@ -287,20 +283,18 @@ static rp_status walk(binder *x, int32_t node) {
   rpi_body_node n = x->b->node[node];
   RPI_TRY(visit(x, n.at));
   switch (n.kind) {
-  case RPI_NODE_NAME:
-    return bind_name(x, &n);
-  case RPI_NODE_LET:
-    if (x->b->let[n.ref].scope == x->scope) return RP_OK;
-    x->b->let[n.ref].scope = x->scope;
-    return walk(x, x->b->let[n.ref].node);
-  case RPI_NODE_STORE:
-    if (n.bracket || x->b->indexed || n.stamp != x->stmt) return bind_store(x, node);
-    return RP_OK;
-  case RPI_NODE_RED:
-    return bind_red(x, node);
-  default:
-    for (int32_t i = 0; i < n.n_kid; i++) RPI_TRY(walk(x, x->b->kids[n.kid + i]));
-    return RP_OK;
+    case RPI_NODE_NAME: return bind_name(x, &n);
+    case RPI_NODE_LET:
+      if (x->b->let[n.ref].scope == x->scope) return RP_OK;
+      x->b->let[n.ref].scope = x->scope;
+      return walk(x, x->b->let[n.ref].node);
+    case RPI_NODE_STORE:
+      if (n.bracket || x->b->indexed || n.stamp != x->stmt) return bind_store(x, node);
+      return RP_OK;
+    case RPI_NODE_RED: return bind_red(x, node);
+    default:
+      for (int32_t i = 0; i < n.n_kid; i++) RPI_TRY(walk(x, x->b->kids[n.kid + i]));
+      return RP_OK;
   }
 }
 
@@ -314,8 +308,9 @@ static rp_status bind_dest(binder *x) {
   for (int32_t i = 0; i < s->n_sub; i++) {
     const rpi_body_node *n = &b->node[b->kids[s->sub + i]];
     if (n->kind != RPI_NODE_NAME || find_axis(s, n->ref) >= 0) {
-      return fail_at(x, n->at, "a subscript on the left must be an index of its own "
-                               "(scatter is not supported yet)");
+      return fail_at(x, n->at,
+                     "a subscript on the left must be an index of its own "
+                     "(scatter is not supported yet)");
     }
     RPI_TRY(add_axis(x, n->ref, n->at));
   }
@@ -419,8 +414,7 @@ static rp_status bind_stmt(binder *x, bool fold) {
   align_axes(x, s->access);
   s->n_access = b->n_access - s->access;
   s->n_use = b->n_use - s->use;
-  b->param[b->store[s->dest]].access |=
-      s->asg == RPI_ASG_SET ? RP_PRIV_WRITE : RP_PRIV_READ_WRITE;
+  b->param[b->store[s->dest]].access |= s->asg == RPI_ASG_SET ? RP_PRIV_WRITE : RP_PRIV_READ_WRITE;
   return RP_OK;
 }
 
@@ -461,7 +455,8 @@ static rp_status bind_all(binder *x, bool fold) {
     if (x->s->n_axis != b->stmt[0].n_axis) {
       return fail_at(x, x->s->at,
                      "this statement ranges over %d axes, the first one over %d: one body has "
-                     "one space", x->s->n_axis, b->stmt[0].n_axis);
+                     "one space",
+                     x->s->n_axis, b->stmt[0].n_axis);
     }
   }
   return RP_OK;

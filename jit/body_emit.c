@@ -31,12 +31,11 @@ typedef struct emitter {
   struct open_loop {
     int32_t range;
     rpi_irval k;
-  } *loop;
+  } * loop;
   int32_t n_loop, cap_loop;
 } emitter;
 
-#define type_fail(e, at, ...) \
-  rpi_body_lex_fail(RP_ERR_DTYPE, "body", (e)->b->text, at, __VA_ARGS__)
+#define type_fail(e, at, ...) rpi_body_lex_fail(RP_ERR_DTYPE, "body", (e)->b->text, at, __VA_ARGS__)
 
 static rp_status emit(emitter *e, int32_t node, value *out);
 
@@ -352,34 +351,28 @@ static rp_status emit(emitter *e, int32_t node, value *out) {
   const rpi_body_node *n = &e->b->node[node];
   RPI_TRY(check_size(e, n->at));
   switch ((rpi_body_kind)n->kind) {
-  case RPI_NODE_INT:
-    *out = (value){.dtype = RP_I64, .weak = true, .literal = true, .i = n->v.u, .f = (double)n->v.u};
-    return RP_OK;
-  case RPI_NODE_FLOAT:
-    *out = (value){.dtype = RP_F64, .weak = true, .literal = true, .f = n->v.f};
-    return RP_OK;
-  case RPI_NODE_STORE:
-    return emit_store_read(e, n, out);
-  case RPI_NODE_SCALAR:
-    return emit_scalar(e, n, out);
-  case RPI_NODE_LET:
-    return emit_let(e, n->ref, out);
-  case RPI_NODE_NAME:
-    *out = strong(emit_name(e, n->ref), RP_I64);
-    return RP_OK;
-  case RPI_NODE_COORD:
-    *out = strong(emit_index(e, n->ref < 0 ? n->ref + e->facts->rank : n->ref), RP_I64);
-    return RP_OK;
-  case RPI_NODE_EXTENT:
-    *out = strong(0, RP_I64);
-    return emit_extent(e, n->ref, (int32_t)(int64_t)n->v.u, &out->ins);
-  case RPI_NODE_CALL:
-    return emit_call(e, n, out);
-  case RPI_NODE_CAST:
-    RPI_TRY(emit(e, e->b->kids[n->kid], out));
-    return rpi_body_type_cast(&e->typer, n->at, *out, n->op, out);
-  case RPI_NODE_RED:
-    return emit_ranges(e, node, n->ref, n->n_range, out);
+    case RPI_NODE_INT:
+      *out =
+          (value){.dtype = RP_I64, .weak = true, .literal = true, .i = n->v.u, .f = (double)n->v.u};
+      return RP_OK;
+    case RPI_NODE_FLOAT:
+      *out = (value){.dtype = RP_F64, .weak = true, .literal = true, .f = n->v.f};
+      return RP_OK;
+    case RPI_NODE_STORE: return emit_store_read(e, n, out);
+    case RPI_NODE_SCALAR: return emit_scalar(e, n, out);
+    case RPI_NODE_LET: return emit_let(e, n->ref, out);
+    case RPI_NODE_NAME: *out = strong(emit_name(e, n->ref), RP_I64); return RP_OK;
+    case RPI_NODE_COORD:
+      *out = strong(emit_index(e, n->ref < 0 ? n->ref + e->facts->rank : n->ref), RP_I64);
+      return RP_OK;
+    case RPI_NODE_EXTENT:
+      *out = strong(0, RP_I64);
+      return emit_extent(e, n->ref, (int32_t)(int64_t)n->v.u, &out->ins);
+    case RPI_NODE_CALL: return emit_call(e, n, out);
+    case RPI_NODE_CAST:
+      RPI_TRY(emit(e, e->b->kids[n->kid], out));
+      return rpi_body_type_cast(&e->typer, n->at, *out, n->op, out);
+    case RPI_NODE_RED: return emit_ranges(e, node, n->ref, n->n_range, out);
   }
   return rpi_status_fail(RP_ERR_INTERNAL, "node %d of a body has no kind", node);
 }
@@ -390,9 +383,9 @@ static const struct {
   rpi_irop op;
   const char *sign;
 } redop_table[] = {
-    [RPI_RED_SUM] = {RPI_IR_ADD, "+="},  [RPI_RED_PROD] = {RPI_IR_MUL, "*="},
+    [RPI_RED_SUM] = {RPI_IR_ADD, "+="},   [RPI_RED_PROD] = {RPI_IR_MUL, "*="},
     [RPI_RED_MIN] = {RPI_IR_MIN, "min="}, [RPI_RED_MAX] = {RPI_IR_MAX, "max="},
-    [RPI_RED_AND] = {RPI_IR_AND, "&="},  [RPI_RED_OR] = {RPI_IR_OR, "|="},
+    [RPI_RED_AND] = {RPI_IR_AND, "&="},   [RPI_RED_OR] = {RPI_IR_OR, "|="},
     [RPI_RED_XOR] = {RPI_IR_XOR, "^="},
 };
 
@@ -402,8 +395,8 @@ static rp_status check_redop(emitter *e, const rpi_body_stmt *s, rp_dtype to) {
   if (s->redop == RPI_ASG_SET) return RP_OK;
   if (s->redop == RPI_RED_ANY || s->redop == RPI_RED_ALL) {
     if (kind == RPI_KIND_B) return RP_OK;
-    return type_fail(e, s->at, "any and all give bool, but '%s' is %s: write %s(any(...) ...)", name,
-                     rpi_dtype_name(to), rpi_dtype_name(to));
+    return type_fail(e, s->at, "any and all give bool, but '%s' is %s: write %s(any(...) ...)",
+                     name, rpi_dtype_name(to), rpi_dtype_name(to));
   }
   bool arithmetic = s->redop == RPI_RED_SUM || s->redop == RPI_RED_PROD;
   bool bits = s->redop == RPI_RED_AND || s->redop == RPI_RED_OR || s->redop == RPI_RED_XOR;

@@ -3,9 +3,9 @@
  *
  * Lives here: the grammar of SEMANTICS 4, names, precedence, limits on nesting.
  * Not here:   which index is which axis (body_bind.c), types (body_type.c).
- * How:        recursive descent with precedence climbing. A reduction takes everything to its right,
- *             as the grammar says. `min(` and `max(` open a reduction if `id in` follows, or if
- *             only names stand in the brackets and an operand follows them; else a function.
+ * How:        recursive descent with precedence climbing. A reduction takes everything to its
+ *             right, as the grammar says. `min(` and `max(` open a reduction if `id in` follows,
+ *             or if only names stand in the brackets and an operand follows them; else a function.
  * Invariant:  no recursion deeper than RPI_BODY_MAX_NEST here, nor than RPI_BODY_MAX_DEPTH in any
  *             walk over the finished tree, lets put in. */
 #include <string.h>
@@ -27,10 +27,10 @@ static const struct {
   int32_t level;
   int32_t fn;
 } binary_table[] = {
-    {"||", 1, RPI_FN_LOR}, {"&&", 2, RPI_FN_LAND},     {"|", 3, RPI_FN_OR},   {"^", 4, RPI_FN_XOR},
-    {"&", 5, RPI_FN_AND},  {"==", 6, RPI_FN_EQ},       {"!=", 6, RPI_FN_NE},  {"<", 7, RPI_FN_LT},
-    {"<=", 7, RPI_FN_LE},  {">", 7, RPI_FN_GT},        {">=", 7, RPI_FN_GE},  {"<<", 8, RPI_FN_SHL},
-    {">>", 8, RPI_FN_SHR}, {"+", 9, RPI_FN_ADD},       {"-", 9, RPI_FN_SUB},  {"*", 10, RPI_FN_MUL},
+    {"||", 1, RPI_FN_LOR}, {"&&", 2, RPI_FN_LAND},      {"|", 3, RPI_FN_OR},  {"^", 4, RPI_FN_XOR},
+    {"&", 5, RPI_FN_AND},  {"==", 6, RPI_FN_EQ},        {"!=", 6, RPI_FN_NE}, {"<", 7, RPI_FN_LT},
+    {"<=", 7, RPI_FN_LE},  {">", 7, RPI_FN_GT},         {">=", 7, RPI_FN_GE}, {"<<", 8, RPI_FN_SHL},
+    {">>", 8, RPI_FN_SHR}, {"+", 9, RPI_FN_ADD},        {"-", 9, RPI_FN_SUB}, {"*", 10, RPI_FN_MUL},
     {"/", 10, RPI_FN_DIV}, {"//", 10, RPI_FN_FLOORDIV}, {"%", 10, RPI_FN_MOD}};
 
 static const struct {
@@ -114,8 +114,7 @@ static rp_status enter(parser *p) {
 static rp_status name_of(parser *p, const rpi_body_token *t, int32_t *out) {
   rpi_body *b = p->b;
   for (int32_t i = 0; i < b->n_name; i++) {
-    if (b->name[i].len == t->len &&
-        memcmp(b->name[i].text, p->text + t->at, (size_t)t->len) == 0) {
+    if (b->name[i].len == t->len && memcmp(b->name[i].text, p->text + t->at, (size_t)t->len) == 0) {
       *out = i;
       return RP_OK;
     }
@@ -339,8 +338,8 @@ static rp_status parse_args(parser *p, const char *name, int32_t len, int32_t wa
   int32_t n = 0;
   if (!at_sign(p, ")")) {
     do {
-      if (n == want) return fail_at(p, at, "%.*s takes %d argument%s", len, name, want,
-                                    want == 1 ? "" : "s");
+      if (n == want)
+        return fail_at(p, at, "%.*s takes %d argument%s", len, name, want, want == 1 ? "" : "s");
       RPI_TRY(parse_expr(p, &arg[n++]));
     } while (accept(p, ","));
   }
@@ -668,8 +667,8 @@ static rp_status check_used(const rpi_body *b) {
     if (b->param[i].store && !b->param[i].used) {
       const rpi_body_name *n = &b->name[b->param[i].name];
       return rpi_body_lex_fail(RP_ERR_BODY, "parameters", b->params_text,
-                               (int32_t)(n->text - b->params_text),
-                               "the body does not use '%.*s'", n->len < 40 ? n->len : 40, n->text);
+                               (int32_t)(n->text - b->params_text), "the body does not use '%.*s'",
+                               n->len < 40 ? n->len : 40, n->text);
     }
   }
   return RP_OK;

@@ -7,7 +7,8 @@
  *             stride of a kernel axis = sum over the argument's axes of coefficient * stride.
  *             Axes that all reductions share and the last axis is not among come first in the
  *             kernel's order (ROW mode wants a prefix).
- * Invariant:  a bound is checked in 128 bits; coefficients stay below 2^41, so it cannot overflow. */
+ * Invariant:  a bound is checked in 128 bits; coefficients stay below 2^41, so it cannot
+ *             overflow. */
 #include <stdio.h>
 #include <string.h>
 
@@ -69,8 +70,7 @@ static rp_status whole_masks(const rpi_body *b, const rpi_body_arg *args, rpi_bo
       if (d < shift || (g->shape[d - shift] == 1 && f->extent[d] != 1)) mask |= (uint8_t)(1u << d);
     }
     if (mask != 0 && s->asg == RPI_ASG_SET) {
-      return shape_fail(b, args, s->dest, s->at, f->rank, f->extent,
-                        "but '=' gives it the shape");
+      return shape_fail(b, args, s->dest, s->at, f->rank, f->extent, "but '=' gives it the shape");
     }
     f->mask[s->dest] = mask;
   }
@@ -108,11 +108,11 @@ static int32_t dest_axis(const rpi_body *b, const rpi_body_stmt *s, int32_t j) {
 
 static rp_status agree_fail(const rpi_body *b, const rpi_body_arg *args, const rpi_body_use *u,
                             int32_t store, int32_t axis, const char *why) {
-  return rpi_body_lex_fail(
-      RP_ERR_SHAPE, "body", b->text, u->at,
-      "axis %d of '%s' has extent %lld, but axis %d of '%s' has %lld, and %s", u->axis,
-      b->store_name[u->store], (long long)args[u->store].geom.shape[u->axis], axis,
-      b->store_name[store], (long long)args[store].geom.shape[axis], why);
+  return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, u->at,
+                           "axis %d of '%s' has extent %lld, but axis %d of '%s' has %lld, and %s",
+                           u->axis, b->store_name[u->store],
+                           (long long)args[u->store].geom.shape[u->axis], axis,
+                           b->store_name[store], (long long)args[store].geom.shape[axis], why);
 }
 
 /* Extents of the axes of one statement. */
@@ -182,10 +182,10 @@ static rp_status check_bounds(const rpi_body *b, const rpi_body_arg *args, const
     }
     int64_t n = args[a->store].geom.shape[j];
     if (lo < 0 || hi >= n) {
-      return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, a->at,
-                               "'%s' is read at indices %lld..%lld of axis %d, whose extent is %lld",
-                               b->store_name[a->store], (long long)lo, (long long)hi, j,
-                               (long long)n);
+      return rpi_body_lex_fail(
+          RP_ERR_SHAPE, "body", b->text, a->at,
+          "'%s' is read at indices %lld..%lld of axis %d, whose extent is %lld",
+          b->store_name[a->store], (long long)lo, (long long)hi, j, (long long)n);
     }
   }
   return RP_OK;
@@ -261,7 +261,8 @@ static rp_status order_axes(const rpi_body *b, rpi_body_facts *f) {
     if (leaf != ((first & last) != 0) || (!leaf && mask != first)) {
       return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, b->stmt[i].at,
                                "'%s' reduces over other axes than the destinations before it; "
-                               "make it a body of its own", b->store_name[b->stmt[i].dest]);
+                               "make it a body of its own",
+                               b->store_name[b->stmt[i].dest]);
     }
   }
   bool row = first != 0 && (first & last) == 0;

@@ -2,11 +2,12 @@
  * jit/body_tree.h -- the records behind jit/body.h, shared by the body_*.c files only.
  *
  * Lives here: tokens, the tree, what binding adds to it (axes, accesses), launch facts, variants.
- * Flow:       body_lex (tokens, carets) -> body_parse (tree) -> body_bind (which index is which axis,
- *             which access is affine) -> per launch body_place (extents, bounds, boxes) and, for new
- *             types, body_emit with body_type (IR); body_variant keeps the results.
+ * Flow:       body_lex (tokens, carets) -> body_parse (tree) -> body_bind (which index is which
+ *             axis, which access is affine) -> per launch body_place (extents, bounds, boxes) and,
+ *             for new types, body_emit with body_type (IR); body_variant keeps the results.
  * Words:      a logical axis is one of the body's own space, in the order of the language; a kernel
- *             axis is one of the IR's, which may be permuted (facts.perm) and has at least rank 1. */
+ *             axis is one of the IR's, which may be permuted (facts.perm); it has at
+ *             least rank 1. */
 #ifndef RPI_BODY_TREE_H
 #define RPI_BODY_TREE_H
 
@@ -19,15 +20,19 @@ __extension__ typedef __int128 rpi_body_wide;
 
 enum {
   RPI_BODY_MAX_TEXT = 65536,
-  RPI_BODY_MAX_NEST = 256,    /* brackets, prefix operators and reductions inside each other */
-  RPI_BODY_MAX_DEPTH = 1000,  /* levels of the tree, lets included */
-  RPI_BODY_MAX_NAMES = 1024,  /* distinct names */
+  RPI_BODY_MAX_NEST = 256,      /* brackets, prefix operators and reductions inside each other */
+  RPI_BODY_MAX_DEPTH = 1000,    /* levels of the tree, lets included */
+  RPI_BODY_MAX_NAMES = 1024,    /* distinct names */
   RPI_BODY_MAX_VISITS = 200000, /* nodes walked with lets put in */
-  RPI_BODY_MAX_TERMS = 4      /* extent() terms of one subscript */
+  RPI_BODY_MAX_TERMS = 4        /* extent() terms of one subscript */
 };
 
 typedef enum rpi_body_tok {
-  RPI_TOK_END, RPI_TOK_NAME, RPI_TOK_INT, RPI_TOK_FLOAT, RPI_TOK_SIGN
+  RPI_TOK_END,
+  RPI_TOK_NAME,
+  RPI_TOK_INT,
+  RPI_TOK_FLOAT,
+  RPI_TOK_SIGN
 } rpi_body_tok;
 
 typedef struct rpi_body_token {
@@ -51,11 +56,31 @@ typedef enum rpi_body_kind {
 
 /* How a function is typed and what it emits: see body_type.c. */
 typedef enum rpi_body_rule {
-  RPI_RULE_ARITH, RPI_RULE_DIVIDE, RPI_RULE_INTDIV, RPI_RULE_POW, RPI_RULE_BITS, RPI_RULE_SHIFT,
-  RPI_RULE_COMPARE, RPI_RULE_LOGIC, RPI_RULE_NOT, RPI_RULE_INVERT, RPI_RULE_NEG, RPI_RULE_PLUS,
-  RPI_RULE_ABS, RPI_RULE_SIGN, RPI_RULE_ROUND, RPI_RULE_MATH, RPI_RULE_TEST, RPI_RULE_SIGNBIT,
-  RPI_RULE_PICK, RPI_RULE_LDEXP, RPI_RULE_WHERE, RPI_RULE_CLIP, RPI_RULE_SQUARE,
-  RPI_RULE_RECIPROCAL, RPI_RULE_SCALE
+  RPI_RULE_ARITH,
+  RPI_RULE_DIVIDE,
+  RPI_RULE_INTDIV,
+  RPI_RULE_POW,
+  RPI_RULE_BITS,
+  RPI_RULE_SHIFT,
+  RPI_RULE_COMPARE,
+  RPI_RULE_LOGIC,
+  RPI_RULE_NOT,
+  RPI_RULE_INVERT,
+  RPI_RULE_NEG,
+  RPI_RULE_PLUS,
+  RPI_RULE_ABS,
+  RPI_RULE_SIGN,
+  RPI_RULE_ROUND,
+  RPI_RULE_MATH,
+  RPI_RULE_TEST,
+  RPI_RULE_SIGNBIT,
+  RPI_RULE_PICK,
+  RPI_RULE_LDEXP,
+  RPI_RULE_WHERE,
+  RPI_RULE_CLIP,
+  RPI_RULE_SQUARE,
+  RPI_RULE_RECIPROCAL,
+  RPI_RULE_SCALE
 } rpi_body_rule;
 
 typedef enum rpi_body_fn {
@@ -78,12 +103,12 @@ typedef struct rpi_body_node {
   uint8_t op;
   bool bracket;
   int16_t depth;
-  int32_t at;  /* where a caret points */
+  int32_t at; /* where a caret points */
   int32_t ref;
   int32_t kid; /* first of n_kid in rpi_body.kids */
   int32_t n_kid;
   int32_t n_range;
-  int32_t stamp;  /* body_bind: statement in which `access` is right */
+  int32_t stamp; /* body_bind: statement in which `access` is right */
   int32_t access;
   union {
     uint64_t u;
@@ -123,7 +148,7 @@ enum { RPI_ASG_SET = -1 }; /* otherwise an rpi_redop */
 typedef struct rpi_body_stmt {
   int32_t dest; /* store */
   int32_t asg;
-  int32_t at;   /* of the destination */
+  int32_t at;         /* of the destination */
   int32_t sub, n_sub; /* kids: subscripts of the destination */
   int32_t rhs;
   /* from here on by body_bind */
@@ -186,7 +211,7 @@ typedef struct rpi_body_variant_rec {
   int32_t cap_access;
   rpi_body_extent *extent;
   int32_t cap_extent;
-  int32_t rank; /* key: logical rank, and per store ... */
+  int32_t rank;                         /* key: logical rank, and per store ... */
   uint8_t key_dtype[RPI_BODY_MAX_ARGS]; /* 0xff: inferred; such a record has no IR */
   uint8_t key_rank[RPI_BODY_MAX_ARGS];
   uint8_t key_mask[RPI_BODY_MAX_ARGS];
@@ -226,8 +251,8 @@ struct rpi_body {
   rpi_body_variant_rec *variants;
 };
 
-/* Room for n elements in a typed array; false if out of memory. The only place where a typed pointer
- * passes through void *. */
+/* Room for n elements in a typed array; false if out of memory. The only place where a typed
+ * pointer passes through void *. */
 #define RPI_BODY_ROOM(array, cap, n) rpi_body_room(&(array), sizeof *(array), &(cap), (n))
 static inline bool rpi_body_room(void *array, size_t elem, int32_t *cap, int32_t n) {
   void *p;
@@ -268,16 +293,17 @@ rp_status rpi_body_place_infer(const rpi_body *b, rpi_body_arg *args);
 const char *rpi_body_place_shape(int32_t ndim, const int64_t *shape, char buf[200]);
 
 /* ---- body_emit.c */
-/* Fills rec->pub.ir, rec->operand, rec->access, rec->extent; dtype[s] = 0xff are inferred and set. */
+/* Fills rec->pub.ir, rec->operand, rec->access, rec->extent; dtype[s] = 0xff are inferred and
+ * set. */
 rp_status rpi_body_emit(rpi_body *b, const rpi_body_facts *facts, uint8_t *dtype,
                         rpi_body_variant_rec *rec);
 
 /* ---- body_type.c: values and the typing rules */
 typedef struct rpi_body_value {
-  rpi_irval ins;  /* unless literal */
-  uint8_t dtype;  /* of ins; the default dtype (i64, f64) of a literal */
+  rpi_irval ins; /* unless literal */
+  uint8_t dtype; /* of ins; the default dtype (i64, f64) of a literal */
   bool weak;
-  bool literal;   /* not emitted yet: i or f by dtype */
+  bool literal; /* not emitted yet: i or f by dtype */
   rpi_body_wide i;
   double f;
 } rpi_body_value;

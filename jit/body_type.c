@@ -4,8 +4,9 @@
  * Lives here: promotion (NEP 50: literals and weak scalars adopt the dtype of what they meet),
  *             conversions, and one small function per rule of body_funcs.def.
  * Not here:   the tree, loops, accesses (body_emit.c); what an instruction computes (lanes.h).
- * How:        values carry their dtype and weakness; a literal is emitted only when its dtype is known,
- *             so 2*x costs no cast. Weak values that are no literals are computed in i64 or f64. */
+ * How:        values carry their dtype and weakness; a literal is emitted only when its dtype is
+ *             known, so 2*x costs no cast. Weak values that are no literals are computed in
+ *             i64 or f64. */
 #include "core/model/dtype.h"
 #include "jit/body_tree.h"
 
@@ -30,14 +31,11 @@ static value with_weak(rpi_irval ins, rp_dtype dtype, bool weak) {
 static bool fits(rpi_body_wide v, rp_dtype to) {
   int32_t bits = rpi_dtype_size(to) * 8;
   switch (rpi_dtype_kind(to)) {
-  case RPI_KIND_B:
-    return v == 0 || v == 1;
-  case RPI_KIND_I:
-    return v >= -((rpi_body_wide)1 << (bits - 1)) && v < (rpi_body_wide)1 << (bits - 1);
-  case RPI_KIND_U:
-    return v >= 0 && v < (rpi_body_wide)1 << bits;
-  default:
-    return true;
+    case RPI_KIND_B: return v == 0 || v == 1;
+    case RPI_KIND_I:
+      return v >= -((rpi_body_wide)1 << (bits - 1)) && v < (rpi_body_wide)1 << (bits - 1);
+    case RPI_KIND_U: return v >= 0 && v < (rpi_body_wide)1 << bits;
+    default: return true;
   }
 }
 
@@ -77,7 +75,8 @@ rp_status rpi_body_type_cast(typer *t, int32_t at, value v, rp_dtype to, value *
     return literal(t, at, v, to, out);
   }
   RPI_TRY(settle(t, at, v, &v));
-  *out = v.dtype == to ? strong(v.ins, to) : strong(rpi_ir_emit1(t->ir, RPI_IR_CAST, to, v.ins), to);
+  *out =
+      v.dtype == to ? strong(v.ins, to) : strong(rpi_ir_emit1(t->ir, RPI_IR_CAST, to, v.ins), to);
   return RP_OK;
 }
 
@@ -89,8 +88,8 @@ rp_status rpi_body_type_bool(typer *t, int32_t at, value v, value *out) {
   RPI_TRY(settle(t, at, v, &v));
   *out = strong(v.ins, RP_BOOL);
   if (v.dtype == RP_BOOL) return RP_OK;
-  rpi_irval zero = is_float(v.dtype) ? rpi_ir_const_f64(t->ir, v.dtype, 0)
-                                     : rpi_ir_const_i64(t->ir, v.dtype, 0);
+  rpi_irval zero =
+      is_float(v.dtype) ? rpi_ir_const_f64(t->ir, v.dtype, 0) : rpi_ir_const_i64(t->ir, v.dtype, 0);
   out->ins = rpi_ir_emit2(t->ir, RPI_IR_NE, RP_BOOL, v.ins, zero);
   return RP_OK;
 }
@@ -271,10 +270,9 @@ static rp_status rule_test(typer *t, int32_t at, const rpi_body_fn_info *f, cons
 static rp_status rule_signbit(typer *t, int32_t at, const value *a, value *out) {
   value v;
   RPI_TRY(settle(t, at, *a, &v));
-  rpi_irval r = is_float(v.dtype)
-                    ? rpi_ir_emit1(t->ir, RPI_IR_SIGNBIT, RP_BOOL, v.ins)
-                    : rpi_ir_emit2(t->ir, RPI_IR_LT, RP_BOOL, v.ins,
-                                   rpi_ir_const_i64(t->ir, v.dtype, 0));
+  rpi_irval r = is_float(v.dtype) ? rpi_ir_emit1(t->ir, RPI_IR_SIGNBIT, RP_BOOL, v.ins)
+                                  : rpi_ir_emit2(t->ir, RPI_IR_LT, RP_BOOL, v.ins,
+                                                 rpi_ir_const_i64(t->ir, v.dtype, 0));
   *out = strong(r, RP_BOOL);
   return RP_OK;
 }
@@ -326,56 +324,37 @@ rp_status rpi_body_type_call(typer *t, int32_t at, int32_t fn, const value *a, v
   const rpi_body_fn_info *f = rpi_body_parse_fn(fn);
   value pair[2];
   switch ((rpi_body_rule)f->rule) {
-  case RPI_RULE_ARITH:
-    return rule_arith(t, at, f, a, out);
-  case RPI_RULE_DIVIDE:
-    return rule_divide(t, at, a, out);
-  case RPI_RULE_INTDIV:
-    return rule_intdiv(t, at, f, a, out);
-  case RPI_RULE_POW:
-    return rule_pow(t, at, a, out);
-  case RPI_RULE_BITS:
-  case RPI_RULE_SHIFT:
-    return rule_bits(t, at, f, a, 2, out);
-  case RPI_RULE_INVERT:
-    return rule_bits(t, at, f, a, 1, out);
-  case RPI_RULE_COMPARE:
-    return rule_compare(t, at, f, a, out);
-  case RPI_RULE_LOGIC:
-    return rule_logic(t, at, f, a, 2, out);
-  case RPI_RULE_NOT:
-    return rule_logic(t, at, f, a, 1, out);
-  case RPI_RULE_NEG:
-  case RPI_RULE_PLUS:
-    return rule_neg(t, at, f, a, out);
-  case RPI_RULE_ABS:
-  case RPI_RULE_SIGN:
-  case RPI_RULE_ROUND:
-    return rule_same(t, at, f, a, out);
-  case RPI_RULE_MATH:
-    return rule_math(t, at, f, a, out);
-  case RPI_RULE_TEST:
-    return rule_test(t, at, f, a, out);
-  case RPI_RULE_SIGNBIT:
-    return rule_signbit(t, at, a, out);
-  case RPI_RULE_PICK:
-    return rule_pick(t, at, (rpi_irop)f->op, a, out);
-  case RPI_RULE_LDEXP:
-    return rule_ldexp(t, at, a, out);
-  case RPI_RULE_WHERE:
-    return rule_where(t, at, a, out);
-  case RPI_RULE_CLIP:
-    return rule_clip(t, at, a, out);
-  case RPI_RULE_SQUARE:
-    RPI_TRY(settle(t, at, *a, &pair[0]));
-    pair[1] = pair[0];
-    return rule_arith(t, at, f, pair, out);
-  case RPI_RULE_RECIPROCAL:
-    pair[0] = (value){.dtype = RP_F64, .weak = true, .literal = true, .f = 1.0};
-    pair[1] = *a;
-    return rule_divide(t, at, pair, out);
-  case RPI_RULE_SCALE:
-    return rule_scale(t, at, f, a, out);
+    case RPI_RULE_ARITH: return rule_arith(t, at, f, a, out);
+    case RPI_RULE_DIVIDE: return rule_divide(t, at, a, out);
+    case RPI_RULE_INTDIV: return rule_intdiv(t, at, f, a, out);
+    case RPI_RULE_POW: return rule_pow(t, at, a, out);
+    case RPI_RULE_BITS:
+    case RPI_RULE_SHIFT: return rule_bits(t, at, f, a, 2, out);
+    case RPI_RULE_INVERT: return rule_bits(t, at, f, a, 1, out);
+    case RPI_RULE_COMPARE: return rule_compare(t, at, f, a, out);
+    case RPI_RULE_LOGIC: return rule_logic(t, at, f, a, 2, out);
+    case RPI_RULE_NOT: return rule_logic(t, at, f, a, 1, out);
+    case RPI_RULE_NEG:
+    case RPI_RULE_PLUS: return rule_neg(t, at, f, a, out);
+    case RPI_RULE_ABS:
+    case RPI_RULE_SIGN:
+    case RPI_RULE_ROUND: return rule_same(t, at, f, a, out);
+    case RPI_RULE_MATH: return rule_math(t, at, f, a, out);
+    case RPI_RULE_TEST: return rule_test(t, at, f, a, out);
+    case RPI_RULE_SIGNBIT: return rule_signbit(t, at, a, out);
+    case RPI_RULE_PICK: return rule_pick(t, at, (rpi_irop)f->op, a, out);
+    case RPI_RULE_LDEXP: return rule_ldexp(t, at, a, out);
+    case RPI_RULE_WHERE: return rule_where(t, at, a, out);
+    case RPI_RULE_CLIP: return rule_clip(t, at, a, out);
+    case RPI_RULE_SQUARE:
+      RPI_TRY(settle(t, at, *a, &pair[0]));
+      pair[1] = pair[0];
+      return rule_arith(t, at, f, pair, out);
+    case RPI_RULE_RECIPROCAL:
+      pair[0] = (value){.dtype = RP_F64, .weak = true, .literal = true, .f = 1.0};
+      pair[1] = *a;
+      return rule_divide(t, at, pair, out);
+    case RPI_RULE_SCALE: return rule_scale(t, at, f, a, out);
   }
   return rpi_status_fail(RP_ERR_INTERNAL, "function %d of bodies has no rule", fn);
 }

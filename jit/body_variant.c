@@ -3,8 +3,8 @@
  *
  * Lives here: the list of variants and inferred results, the life of a body, its plain getters.
  * Not here:   how a variant is made (body_emit.c), shapes (body_place.c).
- * How:        a list, newest first: a body meets few combinations. What was inferred once is kept as
- *             a record without IR under the same kind of key. */
+ * How:        a list, newest first: a body meets few combinations. What was inferred once is kept
+ *             as a record without IR under the same kind of key. */
 #include <string.h>
 
 #include "core/base/alloc.h"

@@ -3,10 +3,11 @@
  *
  * Lives here: the folder, the entries' trailer, locks, eviction.
  * Not here:   what the key is made of, when to compile (jit.c).
- * How:        an entry is the object with a trailer behind it (the loader of ELF files does not look there).
- *             It is read whole and its checksum compared before dlopen sees it; after dlopen it must
- *             answer rpk_query with its own key. Entries are written under a name of their own and
- *             renamed, never changed in place, so a process that has one mapped is never disturbed.
+ * How:        an entry is the object with a trailer behind it (the loader of ELF files does not
+ *             look there). It is read whole and its checksum compared before dlopen sees it; after
+ *             dlopen it must answer rpk_query with its own key. Entries are written under a name of
+ *             their own and renamed, never changed in place, so a process that has one mapped is
+ *             never disturbed.
  * Invariant:  nothing is loaded that another user could have written: folder and file belong to the
  *             effective user, the folder is 0700, the file not writable by others. */
 #ifndef _GNU_SOURCE
@@ -43,13 +44,13 @@ typedef struct trailer {
 } trailer;
 
 struct rpi_cache {
-  char dir[DIR_SIZE];       /* "" while off */
-  char temp_dir[DIR_SIZE];  /* private folder for objects that are not kept; "" until needed */
+  char dir[DIR_SIZE];      /* "" while off */
+  char temp_dir[DIR_SIZE]; /* private folder for objects that are not kept; "" until needed */
   int64_t max_bytes;
   _Atomic bool writable; /* read by the context, switched off by whoever compiles */
 };
 
-/* ---- the folder --------------------------------------------------------------------------------- */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 /* mkdir -p; parents as the umask says, the last one 0700. */
 static bool make_folder(const char *dir) {
@@ -58,13 +59,16 @@ static bool make_folder(const char *dir) {
   for (char *p = path + 1; *p; p++) {
     if (*p != '/') continue;
     *p = '\0';
-    if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES) return false;
+    if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+      return false;
     *p = '/';
   }
   return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-static bool ours(const struct stat *st) { return st->st_uid == geteuid() && (st->st_mode & 022) == 0; }
+static bool ours(const struct stat *st) {
+  return st->st_uid == geteuid() && (st->st_mode & 022) == 0;
+}
 
 static bool folder_ok(const char *dir) {
   struct stat st;
@@ -84,12 +88,16 @@ rp_status rpi_cache_create(const char *dir, int64_t max_mb, rpi_cache **out) {
   if (!c) return rpi_status_nomem("the kernel cache");
   c->max_bytes = max_mb << 20;
   bool on = !(dir && strcmp(dir, "none") == 0);
-  if (on && dir && *dir) on = (size_t)snprintf(c->dir, sizeof c->dir, "%s", dir) < sizeof c->dir;
-  else if (on) on = default_folder(c->dir, sizeof c->dir);
+  if (on && dir && *dir)
+    on = (size_t)snprintf(c->dir, sizeof c->dir, "%s", dir) < sizeof c->dir;
+  else if (on)
+    on = default_folder(c->dir, sizeof c->dir);
   if (on) {
     make_folder(c->dir);
     on = folder_ok(c->dir);
-    if (!on) rpi_log(RPI_LOG_INFO, "no kernel cache: %s is not a folder of mode 0700 of this user", c->dir);
+    if (!on)
+      rpi_log(RPI_LOG_INFO, "no kernel cache: %s is not a folder of mode 0700 of this user",
+              c->dir);
   }
   if (!on) c->dir[0] = '\0';
   c->writable = on && faccessat(AT_FDCWD, c->dir, W_OK, AT_EACCESS) == 0;
@@ -111,7 +119,7 @@ static void entry_path(const rpi_cache *c, rpi_hash128 key, const char *suffix, 
   snprintf(path, PATH_SIZE, "%s/%s%s", c->dir, hex, suffix);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* dlopen, and the object must know its key. */
 static void *open_object(const char *path, rpi_hash128 key) {
@@ -172,13 +180,14 @@ void *rpi_cache_load(rpi_cache *c, rpi_hash128 key) {
   return so;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool private_folder(rpi_cache *c) {
   const char *base = getenv("TMPDIR");
   if (c->temp_dir[0]) return true;
   if (!base || base[0] != '/') base = "/tmp";
-  if ((size_t)snprintf(c->temp_dir, sizeof c->temp_dir, "%s/reprise-XXXXXX", base) < sizeof c->temp_dir &&
+  if ((size_t)snprintf(c->temp_dir, sizeof c->temp_dir, "%s/reprise-XXXXXX", base) <
+          sizeof c->temp_dir &&
       mkdtemp(c->temp_dir)) {
     return true;
   }
@@ -193,9 +202,10 @@ rp_status rpi_cache_temp(rpi_cache *c, rpi_hash128 key, char *path, size_t size)
   if (!c->writable && !private_folder(c)) {
     return rpi_status_fail(RP_ERR_IO, "no folder for temporary files: %s", strerror(errno));
   }
-  const int n = snprintf(path, size, "%s/%s.%ld-%u.tmp", c->writable ? c->dir : c->temp_dir, hex, (long)getpid(),
-                         atomic_fetch_add(&number, 1u));
-  if (n < 0 || (size_t)n >= size) return rpi_status_fail(RP_ERR_IO, "the path of a temporary kernel is too long");
+  const int n = snprintf(path, size, "%s/%s.%ld-%u.tmp", c->writable ? c->dir : c->temp_dir, hex,
+                         (long)getpid(), atomic_fetch_add(&number, 1u));
+  if (n < 0 || (size_t)n >= size)
+    return rpi_status_fail(RP_ERR_IO, "the path of a temporary kernel is too long");
   return RP_OK;
 }
 
@@ -220,7 +230,7 @@ static bool seal(const char *path) {
   return close(fd) == 0 && done;
 }
 
-/* ---- eviction ------------------------------------------------------------------------------------- */
+/* ---- eviction -------------------------------------------------------------------------------- */
 
 typedef struct file {
   char name[64];
@@ -260,12 +270,15 @@ static file *list_entries(DIR *d, int32_t *n, int64_t *total) {
     const size_t len = strlen(e->d_name);
     const bool temp = strstr(e->d_name, ".tmp") != NULL;
     const bool entry = ends_with(e->d_name, ".so") || ends_with(e->d_name, ".c");
-    if ((!temp && !entry) || len < 32 || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if ((!temp && !entry) || len < 32 ||
+        fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
     if (temp) {
       if (now - st.st_mtime > TEMP_STALE) unlinkat(dirfd(d), e->d_name, 0);
       continue;
     }
-    if (len >= sizeof files->name || !rpi_alloc_grow((void **)&files, &cap, *n + 1, sizeof *files)) continue;
+    if (len >= sizeof files->name || !rpi_alloc_grow((void **)&files, &cap, *n + 1, sizeof *files))
+      continue;
     memcpy(files[*n].name, e->d_name, len + 1);
     files[*n].size = st.st_size;
     files[*n].used = st.st_mtime;
@@ -306,7 +319,8 @@ void *rpi_cache_publish(rpi_cache *c, rpi_hash128 key, const char *path) {
       return NULL;
     }
     c->writable = false; /* the disk is full or was remounted: from now on nothing is kept */
-    rpi_log(RPI_LOG_INFO, "the kernel cache %s cannot be written any more: %s", c->dir, strerror(errno));
+    rpi_log(RPI_LOG_INFO, "the kernel cache %s cannot be written any more: %s", c->dir,
+            strerror(errno));
   }
   so = open_object(path, key);
   unlink(path);
@@ -324,7 +338,8 @@ bool rpi_cache_lock(rpi_cache *c, rpi_hash128 key) {
       close(fd);
       return true;
     }
-    if (errno != EEXIST) return true; /* no locks here: two may compile the same, which is harmless */
+    if (errno != EEXIST)
+      return true; /* no locks here: two may compile the same, which is harmless */
     if (lstat(path, &st) == 0 && time(NULL) - st.st_mtime < LOCK_STALE) return false;
     unlink(path);
   }

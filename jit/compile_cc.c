@@ -4,14 +4,14 @@
  * Lives here: finding the compiler, its flags, one run of it.
  * Not here:   when to compile, where objects are kept (jit.c, cache.c); scheduling (the compile
  *             thread is SCHED_IDLE and its children inherit that).
- * How:        posix_spawn with an argument array; the child leads a process group of its own, has every
- *             signal at its default and nothing blocked, and only descriptors 0, 1 and 2. The text
- *             goes through a file beside the output, what the compiler prints comes back through a
- *             pipe, of which the first part is kept. End of file on the pipe is the end of the run: the
- *             exit status may be unknown, for an application that ignores SIGCHLD has its children
- *             reaped by the kernel. What counts is the output: an ELF file.
- *             The first compile is preceded by one of a tiny text, which tells flags this compiler
- *             does not take, and a missing libmvec or libm, apart from errors in a kernel. */
+ * How:        posix_spawn with an argument array; the child leads a process group of its own, has
+ *             every signal at its default and nothing blocked, and only descriptors 0, 1 and 2. The
+ *             text goes through a file beside the output, what the compiler prints comes back
+ *             through a pipe, of which the first part is kept. End of file on the pipe is the end
+ *             of the run: the exit status may be unknown, for an application that ignores SIGCHLD
+ *             has its children reaped by the kernel. What counts is the output: an ELF file. The
+ *             first compile is preceded by one of a tiny text, which tells flags this compiler does
+ *             not take, and a missing libmvec or libm, apart from errors in a kernel. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -38,30 +38,43 @@ struct rpi_cc {
   char *path;
   char *identity;
   int32_t vector;
-  bool probed, tune; /* the tiny text was tried; -mtune=native is taken */
-  char *missing;     /* why nothing can be compiled; NULL: all is well */
+  bool probed, tune;    /* the tiny text was tried; -mtune=native is taken */
+  char *missing;        /* why nothing can be compiled; NULL: all is well */
   pthread_mutex_t lock; /* guards pid and cancelled */
   pid_t pid;            /* of the running compiler, 0: none */
   bool cancelled;
 };
 
-static const char *const flags[] = {
-    "-x", "c", "-std=gnu17", "-O2", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-math-errno",
-    "-fno-trapping-math", "-fno-strict-aliasing", "-fvisibility=hidden", "-nostartfiles", "-mavx2", "-mfma"};
+/* -fno-builtin: the compiler must not compute tgamma(2.5) itself, it rounds better than libm. */
+static const char *const flags[] = {"-x",
+                                    "c",
+                                    "-std=gnu17",
+                                    "-O2",
+                                    "-fPIC",
+                                    "-shared",
+                                    "-w",
+                                    "-ffp-contract=off",
+                                    "-fno-math-errno",
+                                    "-fno-trapping-math",
+                                    "-fno-strict-aliasing",
+                                    "-fno-builtin",
+                                    "-fvisibility=hidden",
+                                    "-nostartfiles",
+                                    "-mavx2",
+                                    "-mfma"};
 static const char *const flags512[] = {"-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl",
                                        "-mprefer-vector-width=512"};
 static const char *const libraries[] = {"-x", "none", "-Wl,-z,noexecstack", "-lmvec", "-lm"};
 
-static const char probe_text[] =
-    "typedef double v4 __attribute__((vector_size(32)));\n"
-    "v4 _ZGVdN4v_exp(v4);\n"
-    "double cbrt(double);\n"
-    "__attribute__((visibility(\"default\"))) v4 rpk_probe(v4 a) {\n"
-    "  a[0] = cbrt(a[1]);\n"
-    "  return _ZGVdN4v_exp(a);\n"
-    "}\n";
+static const char probe_text[] = "typedef double v4 __attribute__((vector_size(32)));\n"
+                                 "v4 _ZGVdN4v_exp(v4);\n"
+                                 "double cbrt(double);\n"
+                                 "__attribute__((visibility(\"default\"))) v4 rpk_probe(v4 a) {\n"
+                                 "  a[0] = cbrt(a[1]);\n"
+                                 "  return _ZGVdN4v_exp(a);\n"
+                                 "}\n";
 
-/* ---- one run ------------------------------------------------------------------------------------ */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 extern char **environ;
 
@@ -89,7 +102,8 @@ static int set_attributes(posix_spawnattr_t *attr) {
   sigdelset(&all, SIGKILL);
   sigdelset(&all, SIGSTOP);
   sigemptyset(&none);
-  int rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  int rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
   if (rc == 0) rc = posix_spawnattr_setpgroup(attr, 0);
   if (rc == 0) rc = posix_spawnattr_setsigmask(attr, &none);
   if (rc == 0) rc = posix_spawnattr_setsigdefault(attr, &all);
@@ -140,7 +154,7 @@ static void read_all(int fd, char *said, size_t size) {
   said[n] = '\0';
 }
 
-/* Runs argv. What it printed is in said. *killed: it died of a signal. False if it could not start. */
+/* Runs argv; what it printed is in said. *killed: it died of a signal. False: it did not start. */
 static bool run(rpi_cc *c, char *const *argv, char *said, size_t size, bool *killed) {
   int ends[2], status = 0, rc;
   pid_t pid = 0;
@@ -155,8 +169,10 @@ static bool run(rpi_cc *c, char *const *argv, char *said, size_t size, bool *kil
   if (rc == 0) c->pid = pid;
   pthread_mutex_unlock(&c->lock);
   close(ends[1]);
-  if (rc == 0) read_all(ends[0], said, size);
-  else snprintf(said, size, "%s does not start: %s", argv[0], strerror(rc));
+  if (rc == 0)
+    read_all(ends[0], said, size);
+  else
+    snprintf(said, size, "%s does not start: %s", argv[0], strerror(rc));
   close(ends[0]);
   if (rc != 0) return false;
   pthread_mutex_lock(&c->lock);
@@ -169,14 +185,14 @@ static bool run(rpi_cc *c, char *const *argv, char *said, size_t size, bool *kil
   return true;
 }
 
-/* ---- finding ------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static bool executable(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-/* The program `name` as posix_spawnp would find it; path names with a slash are taken as they are. */
+/* The program `name` as posix_spawnp finds it; names with a slash are taken as they are. */
 static bool find(const char *name, char *out, size_t size) {
   if (strchr(name, '/')) {
     snprintf(out, size, "%s", name);
@@ -216,7 +232,8 @@ static void ask(rpi_cc *c, char *said, size_t size) {
     snprintf(said, size, "%s", known.said);
   } else {
     said[0] = '\0';
-    if (run(c, version, text, sizeof text, &killed) && run(c, machine, target, sizeof target, &killed)) {
+    if (run(c, version, text, sizeof text, &killed) &&
+        run(c, machine, target, sizeof target, &killed)) {
       text[strcspn(text, "\n")] = '\0';
       target[strcspn(target, "\n")] = '\0';
       snprintf(said, size, "%.160s, %.60s", text, target);
@@ -255,7 +272,8 @@ rp_status rpi_cc_create(const char *knob, int32_t vector, rpi_cc **out) {
   if (knob && *knob) {
     found = find(knob, path, sizeof path);
   } else {
-    for (int32_t i = 0; i < RPI_COUNT(names) && !found; i++) found = find(names[i], path, sizeof path);
+    for (int32_t i = 0; i < RPI_COUNT(names) && !found; i++)
+      found = find(names[i], path, sizeof path);
   }
   if (!found) return RP_OK;
   rpi_cc *c = rpi_alloc_zero(sizeof *c);
@@ -283,7 +301,7 @@ void rpi_cc_free(rpi_cc *c) {
 
 const char *rpi_cc_identity(const rpi_cc *c) { return c->identity; }
 
-/* ---- compiling ------------------------------------------------------------------------------------ */
+/* ---- compiling ------------------------------------------------------------------------------- */
 
 static bool write_text(const char *path, const char *text) {
   unlink(path);
@@ -358,7 +376,8 @@ rp_status rpi_cc_compile(rpi_cc *c, const char *text, const char *path) {
   char source[PATH_SIZE], output[PATH_SIZE], said[SAID];
   rp_status status = RP_OK;
   if ((size_t)snprintf(output, sizeof output, "%s", path) >= sizeof output - 2) {
-    return rpi_status_fail(RP_ERR_IO, "the path of a kernel is longer than %d bytes", PATH_SIZE - 3);
+    return rpi_status_fail(RP_ERR_IO, "the path of a kernel is longer than %d bytes",
+                           PATH_SIZE - 3);
   }
   snprintf(source, sizeof source, "%.*s.c", PATH_SIZE - 3, path);
   if (!c->probed) {
@@ -374,7 +393,8 @@ rp_status rpi_cc_compile(rpi_cc *c, const char *text, const char *path) {
   if (!write_text(source, text)) goto no_text;
   if (!compile_file(c, c->tune, source, output, said, sizeof said)) {
     unlink(output);
-    status = rpi_status_fail(RP_ERR_IO, "%s made no object: %s", c->path, said[0] ? said : "it printed nothing");
+    status = rpi_status_fail(RP_ERR_IO, "%s made no object: %s", c->path,
+                             said[0] ? said : "it printed nothing");
   }
   unlink(source);
   return status;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/emit_c.c -- the text of a kernel: head, prologue, body, epilogue, query.
  *
- * Lives here: what surrounds the body. Not here: the plan (emit_c_plan.c), the body (emit_c_body.c).
- * How:        the head defines the widths and the dtypes in use, then comes lanes.h, whole, then the few
- *             helpers below. The text includes nothing, so it needs a compiler but no headers. */
+ * Lives here: what surrounds the body. Not here: the plan (emit_c_plan.c), the body
+ *             (emit_c_body.c).
+ * How:        the head defines the widths and the dtypes in use, then comes lanes.h, whole, then
+ *             the few helpers below. The text includes nothing, so it needs a compiler but no
+ *             headers. */
 #include "jit/emit_c.h"
 
 #include "core/base/config.h"
@@ -13,21 +15,27 @@
 extern const char rpi_lanes_text[]; /* jit/lanes.h, embedded by the build */
 
 static const char helpers[] =
-    "typedef rpc_i8 int8_t; typedef rpc_i16 int16_t; typedef rpc_i32 int32_t; typedef rpc_i64 int64_t;\n"
-    "typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; typedef rpc_u64 uint64_t;\n"
+    "typedef rpc_i8 int8_t; typedef rpc_i16 int16_t; typedef rpc_i32 int32_t; typedef rpc_i64 "
+    "int64_t;\n"
+    "typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; typedef rpc_u64 "
+    "uint64_t;\n"
     "typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;\n"
     "#define RPK_API __attribute__((visibility(\"default\")))\n"
     "/* Values from and to the bits of a word. */\n"
     "#define RPK_WORD(T, ctype) \\\n"
-    "  RPV_FN ctype rpk_##T(uint64_t u) { ctype v; __builtin_memcpy(&v, &u, sizeof v); return v; } \\\n"
-    "  RPV_FN uint64_t rpk_put_##T(ctype v) { uint64_t u = 0; __builtin_memcpy(&u, &v, sizeof v); return u; }\n"
+    "  RPV_FN ctype rpk_##T(uint64_t u) { ctype v; __builtin_memcpy(&v, &u, sizeof v); return v; } "
+    "\\\n"
+    "  RPV_FN uint64_t rpk_put_##T(ctype v) { uint64_t u = 0; __builtin_memcpy(&u, &v, sizeof v); "
+    "return u; }\n"
     "/* Partial vectors, once per dtype: in line they would be most of a kernel's code. */\n"
     "#define RPK_FN static __attribute__((noinline, unused))\n"
     "#define RPK_PARTIAL(T, ctype) \\\n"
     "  RPK_FN rpv_##T rpk_loadn_##T(const ctype *p, int64_t n) { return rpv_loadn_##T(p, n); } \\\n"
     "  RPK_FN void rpk_storen_##T(ctype *p, rpv_##T v, int64_t n) { rpv_storen_##T(p, v, n); } \\\n"
-    "  RPK_FN rpv_##T rpk_loadsn_##T(const ctype *p, int64_t s, int64_t n) { return rpv_loadsn_##T(p, s, n); } \\\n"
-    "  RPK_FN void rpk_storesn_##T(ctype *p, int64_t s, rpv_##T v, int64_t n) { rpv_storesn_##T(p, s, v, n); }\n"
+    "  RPK_FN rpv_##T rpk_loadsn_##T(const ctype *p, int64_t s, int64_t n) { return "
+    "rpv_loadsn_##T(p, s, n); } \\\n"
+    "  RPK_FN void rpk_storesn_##T(ctype *p, int64_t s, rpv_##T v, int64_t n) { rpv_storesn_##T(p, "
+    "s, v, n); }\n"
     "RPK_WORD(bool, uint8_t) RPK_WORD(i8, int8_t) RPK_WORD(i16, int16_t) RPK_WORD(i32, int32_t)\n"
     "RPK_WORD(i64, int64_t) RPK_WORD(u8, uint8_t) RPK_WORD(u16, uint16_t) RPK_WORD(u32, uint32_t)\n"
     "RPK_WORD(u64, uint64_t) RPK_WORD(f32, float) RPK_WORD(f64, double)\n";
@@ -54,12 +62,14 @@ static void emit_head(rpi_emit *e) {
   uint32_t used = 1u << RP_I64 | 1u << RP_BOOL;
   for (int32_t o = 0; o < ir->n_operand; o++) used |= 1u << ir->operand[o].dtype;
   for (int32_t i = 0; i < ir->n_ins; i++) {
-    if (ir->ins[i].op != RPI_IR_STORE && ir->ins[i].op != RPI_IR_REDUCE) used |= 1u << ir->ins[i].dtype;
-    for (int32_t s = 0; s < ir->ins[i].n_src; s++) used |= 1u << ir->ins[rpi_ir_src(ir, &ir->ins[i], s)].dtype;
+    if (ir->ins[i].op != RPI_IR_STORE && ir->ins[i].op != RPI_IR_REDUCE)
+      used |= 1u << ir->ins[i].dtype;
+    for (int32_t s = 0; s < ir->ins[i].n_src; s++)
+      used |= 1u << ir->ins[rpi_ir_src(ir, &ir->ins[i], s)].dtype;
   }
   const bool wide = e->lanes * 64 == e->bits;
-  rpi_emit_line(e, "/* A kernel of rank %d: %d instructions, %d operands, %d reductions. */", ir->rank, ir->n_ins,
-                ir->n_operand, ir->n_red);
+  rpi_emit_line(e, "/* A kernel of rank %d: %d instructions, %d operands, %d reductions. */",
+                ir->rank, ir->n_ins, ir->n_operand, ir->n_red);
   rpi_emit_line(e, "#define RPV_W %d", e->lanes);
   rpi_emit_line(e, "#define RPV_BITS %d", e->bits);
   rpi_emit_line(e, "#define RPV_MASK %d", wide ? 8 : 4);
@@ -71,7 +81,8 @@ static void emit_head(rpi_emit *e) {
   rpi_emit_line(e, "#line 1 \"kernel.c\"");
   rpi_strbuf_add(e->out, helpers);
   for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-    if (used >> t & 1) rpi_emit_line(e, "RPK_PARTIAL(%s, %s)", rpi_dtype_name(t), rpi_emit_ctype(t));
+    if (used >> t & 1)
+      rpi_emit_line(e, "RPK_PARTIAL(%s, %s)", rpi_dtype_name(t), rpi_emit_ctype(t));
   }
   if (e->checked) rpi_strbuf_add(e->out, checked_helpers);
 }
@@ -90,16 +101,19 @@ static void emit_section(rpi_emit *e, const char *name, int32_t from, int32_t to
     const rpi_ir_ins *ins = &ir->ins[i];
     if (ins->op == RPI_IR_STORE) continue;
     if (ins->op == RPI_IR_LOOP) i = e->end[i];
-    rpi_emit_line(e, "w[%d].u = rpk_put_%s(s%d);", e->l.uniform + i, rpi_dtype_name(ir->ins[i].dtype), i);
+    rpi_emit_line(e, "w[%d].u = rpk_put_%s(s%d);", e->l.uniform + i,
+                  rpi_dtype_name(ir->ins[i].dtype), i);
   }
   if (e->checked) {
-    rpi_emit_line(e, "if (bad) __atomic_store_n((uint32_t *)w[%d].p, 1u, __ATOMIC_RELAXED);", e->l.flag);
+    rpi_emit_line(e, "if (bad) __atomic_store_n((uint32_t *)w[%d].p, 1u, __ATOMIC_RELAXED);",
+                  e->l.flag);
   }
   rpi_emit_close(e);
 }
 
 rp_status rpi_emit_c(const rpi_ir *ir, int32_t vector, const char *key, rpi_strbuf *out) {
-  rpi_emit e = {.ir = ir, .out = out, .bits = vector == RPI_VECTOR_AVX512 ? 512 : 256, .loop_inner = -1};
+  rpi_emit e = {
+      .ir = ir, .out = out, .bits = vector == RPI_VECTOR_AVX512 ? 512 : 256, .loop_inner = -1};
   rp_status status = rpi_emit_plan(&e);
   if (status == RP_OK) {
     emit_head(&e);

@@ -4,12 +4,13 @@
  * Lives here: how a unit number becomes a place in the space, the column loops of each stage, the
  *             accumulators of reductions.
  * Not here:   the lines inside the loops (emit_c_line.c, emit_c_loop.c).
- * How:        a unit is a leaf of at most 1024 columns (n of them) of one row. Full vectors run in one loop;
- *             what is left is one padded vector with its first m lanes in use, so bits never
- *             depend on sizes. A leaf's 64 accumulators are 64/W vectors. A short body is written out once
- *             for each of them, so that they can stay in registers (1.2x on data in L2); a longer one
- *             hides the load and store of an accumulator in memory. Columns are always taken in order:
- *             going through a leaf by groups of accumulators costs 1.7x on data in DRAM. */
+ * How:        a unit is a leaf of at most 1024 columns (n of them) of one row. Full vectors run in
+ *             one loop; what is left is one padded vector with its first m lanes in use, so bits
+ *             never depend on sizes. A leaf's 64 accumulators are 64/W vectors. A short body is
+ *             written out once for each of them, so that they can stay in registers (1.2x on data
+ *             in L2); a longer one hides the load and store of an accumulator in memory. Columns
+ *             are always taken in order: going through a leaf by groups of accumulators costs 1.7x
+ *             on data in DRAM. */
 #include "jit/emit_c_impl.h"
 
 #include <stdio.h>
@@ -19,7 +20,9 @@
 enum { SHORT_BODY = 12 };
 
 static const char *red_name(const rpi_ir_red *r) { return rpi_ir_redop_name((rpi_redop)r->op); }
-static rp_dtype red_dtype(const rpi_emit *e, int32_t r) { return e->ir->operand[e->ir->red[r].operand].dtype; }
+static rp_dtype red_dtype(const rpi_emit *e, int32_t r) {
+  return e->ir->operand[e->ir->red[r].operand].dtype;
+}
 static bool leaf_mode(const rpi_emit *e) { return e->ir->n_red > 0 && !e->row_mode; }
 
 /* Accumulates value v; `group` >= 0: into the register accumulator of that number. */
@@ -30,10 +33,12 @@ static void emit_reduce(rpi_emit *e, int32_t i, rpi_emit_place where, int32_t gr
   if (e->row_mode) {
     const bool tail = where == RPI_EMIT_TAIL;
     const char *m = tail ? ", m" : "";
-    rpi_emit_line(e, "%s_%s(z%d + c, rpv_red_%s_%s(%s_%s(z%d + c%s), v%d)%s);", tail ? "rpk_storen" : "rpv_store", t, r,
-                  op, t, tail ? "rpk_loadn" : "rpv_load", t, r, m, v, m);
+    rpi_emit_line(e, "%s_%s(z%d + c, rpv_red_%s_%s(%s_%s(z%d + c%s), v%d)%s);",
+                  tail ? "rpk_storen" : "rpv_store", t, r, op, t, tail ? "rpk_loadn" : "rpv_load",
+                  t, r, m, v, m);
   } else if (where == RPI_EMIT_TAIL) {
-    rpi_emit_line(e, "acc%d[j] = rpv_select_%s(in, rpv_red_%s_%s(acc%d[j], v%d), acc%d[j]);", r, t, op, t, r, v, r);
+    rpi_emit_line(e, "acc%d[j] = rpv_select_%s(in, rpv_red_%s_%s(acc%d[j], v%d), acc%d[j]);", r, t,
+                  op, t, r, v, r);
   } else if (group >= 0) {
     rpi_emit_line(e, "a%d_%d = rpv_red_%s_%s(a%d_%d, v%d);", r, group, op, t, r, group, v);
   } else {
@@ -46,14 +51,21 @@ static void emit_slot(rpi_emit *e, int32_t i, rpi_emit_place where, bool write) 
   const char *t = rpi_dtype_name(e->ir->ins[i].dtype);
   const bool truth = e->ir->ins[i].dtype == RP_BOOL;
   if (where == RPI_EMIT_POINT) {
-    if (write) rpi_emit_line(e, "x%d[c] = s%d;", i, i);
-    else rpi_emit_line(e, "const %s s%d = x%d[c]%s;", rpi_emit_ctype(e->ir->ins[i].dtype), i, i, truth ? " != 0" : "");
+    if (write)
+      rpi_emit_line(e, "x%d[c] = s%d;", i, i);
+    else
+      rpi_emit_line(e, "const %s s%d = x%d[c]%s;", rpi_emit_ctype(e->ir->ins[i].dtype), i, i,
+                    truth ? " != 0" : "");
   } else if (write) {
-    rpi_emit_line(e, where == RPI_EMIT_TAIL ? "rpk_storen_%s(x%d + c, v%d, m);" : "rpv_store_%s(x%d + c, v%d);", t,
-                  i, i);
+    rpi_emit_line(e,
+                  where == RPI_EMIT_TAIL ? "rpk_storen_%s(x%d + c, v%d, m);"
+                                         : "rpv_store_%s(x%d + c, v%d);",
+                  t, i, i);
   } else {
-    rpi_emit_line(e, where == RPI_EMIT_TAIL ? "const rpv_%s v%d = rpk_loadn_%s(x%d + c, m);"
-                                            : "const rpv_%s v%d = rpv_load_%s(x%d + c);", t, i, t, i);
+    rpi_emit_line(e,
+                  where == RPI_EMIT_TAIL ? "const rpv_%s v%d = rpk_loadn_%s(x%d + c, m);"
+                                         : "const rpv_%s v%d = rpv_load_%s(x%d + c);",
+                  t, i, t, i);
   }
 }
 
@@ -63,10 +75,14 @@ static void emit_values(rpi_emit *e, int32_t stage, rpi_emit_place where, int32_
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (!rpi_emit_marked(e, stage, i)) continue;
     const bool here = e->stage[i] == stage;
-    if (e->slot[i] >= 0 && !here) emit_slot(e, i, where, false);
-    else if (ir->ins[i].op == RPI_IR_STORE) rpi_emit_store(e, i, where);
-    else if (ir->ins[i].op == RPI_IR_REDUCE) emit_reduce(e, i, where, group);
-    else rpi_emit_value(e, i, where);
+    if (e->slot[i] >= 0 && !here)
+      emit_slot(e, i, where, false);
+    else if (ir->ins[i].op == RPI_IR_STORE)
+      rpi_emit_store(e, i, where);
+    else if (ir->ins[i].op == RPI_IR_REDUCE)
+      emit_reduce(e, i, where, group);
+    else
+      rpi_emit_value(e, i, where);
     if (e->slot[i] >= 0 && here) emit_slot(e, i, where, true);
   }
 }
@@ -140,8 +156,10 @@ static void emit_loop_stage(rpi_emit *e, int32_t stage) {
   rpi_emit_open(e, "for (int64_t c = 0; c < n; c++) {");
   for (int32_t i = e->ir->n_pro; i < at; i++) {
     if (!rpi_emit_marked(e, stage, i)) continue;
-    if (e->slot[i] >= 0) emit_slot(e, i, RPI_EMIT_POINT, false);
-    else rpi_emit_value(e, i, RPI_EMIT_POINT);
+    if (e->slot[i] >= 0)
+      emit_slot(e, i, RPI_EMIT_POINT, false);
+    else
+      rpi_emit_value(e, i, RPI_EMIT_POINT);
   }
   rpi_emit_loop(e, at, RPI_EMIT_POINT);
   emit_slot(e, end, RPI_EMIT_POINT, true);
@@ -155,7 +173,8 @@ static void emit_row_pointers(rpi_emit *e) {
     const rpi_ir_operand *op = &ir->operand[o];
     bool used = false;
     for (int32_t i = ir->n_pro; i < ir->n_body && !used; i++) {
-      used = (ir->ins[i].op == RPI_IR_LOAD || ir->ins[i].op == RPI_IR_STORE) && ir->ins[i].imm == (uint64_t)o;
+      used = (ir->ins[i].op == RPI_IR_LOAD || ir->ins[i].op == RPI_IR_STORE) &&
+             ir->ins[i].imm == (uint64_t)o;
     }
     if (!used || op->kind != RPI_OPERAND_AFFINE) continue;
     char text[512];
@@ -165,8 +184,10 @@ static void emit_row_pointers(rpi_emit *e) {
       if (op->sclass[d] == RPI_STRIDE_ZERO) continue;
       char at[16];
       snprintf(at, sizeof at, last ? "c0" : "i%d", d);
-      if (op->sclass[d] == RPI_STRIDE_UNIT) len += snprintf(text + len, sizeof text - (size_t)len, " + %s", at);
-      else len += snprintf(text + len, sizeof text - (size_t)len, " + %s * p%d_s%d", at, o, d);
+      if (op->sclass[d] == RPI_STRIDE_UNIT)
+        len += snprintf(text + len, sizeof text - (size_t)len, " + %s", at);
+      else
+        len += snprintf(text + len, sizeof text - (size_t)len, " + %s * p%d_s%d", at, o, d);
     }
     rpi_emit_line(e, "%s *const q%d = %s;", rpi_emit_ctype(op->dtype), o, text);
   }
@@ -181,12 +202,15 @@ static void emit_leaf(rpi_emit *e) {
     rpi_emit_value(e, i, RPI_EMIT_ONCE);
     if (e->scalar[i]) {
       const rp_dtype t = ir->ins[i].dtype;
-      rpi_emit_line(e, "const %s s%d = rpv_get_%s(v%d, 0);", rpi_emit_ctype(t), i, rpi_dtype_name(t), i);
+      rpi_emit_line(e, "const %s s%d = rpv_get_%s(v%d, 0);", rpi_emit_ctype(t), i,
+                    rpi_dtype_name(t), i);
     }
   }
   for (int32_t s = 0; s < e->n_stage; s++) {
-    if (s & 1) emit_loop_stage(e, s);
-    else emit_vector_stage(e, s);
+    if (s & 1)
+      emit_loop_stage(e, s);
+    else
+      emit_vector_stage(e, s);
   }
 }
 
@@ -222,7 +246,9 @@ static void emit_fold(rpi_emit *e, int32_t r) {
   rpi_emit_open(e, "{");
   rpi_emit_line(e, "%s t[%d];", rpi_emit_ctype(dt), w);
   rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", RPI_ACCUMULATORS / w / 2);
-  rpi_emit_line(e, "  for (int j = 0; j < h; j++) acc%d[j] = rpv_red_%s_%s(acc%d[j], acc%d[j + h]);", r, op, t, r, r);
+  rpi_emit_line(e,
+                "  for (int j = 0; j < h; j++) acc%d[j] = rpv_red_%s_%s(acc%d[j], acc%d[j + h]);",
+                r, op, t, r, r);
   rpi_emit_line(e, "rpv_store_%s(t, acc%d[0]);", t, r);
   rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", w / 2);
   rpi_emit_line(e, "  for (int j = 0; j < h; j++) t[j] = rps_red_%s_%s(t[j], t[j + h]);", op, t);
@@ -237,14 +263,14 @@ static void emit_leaf_units(rpi_emit *e) {
   rpi_emit_line(e, "(void)r;");
   emit_decode(e, 0, ir->rank - 1, "r");
   rpi_emit_open(e, "for (int64_t u = u0; u < u1; u++) {");
-  rpi_emit_line(e, "const int64_t c0 = l * %d, n = columns - c0 < %d ? columns - c0 : %d;", RPI_LEAF, RPI_LEAF,
-                RPI_LEAF);
+  rpi_emit_line(e, "const int64_t c0 = l * %d, n = columns - c0 < %d ? columns - c0 : %d;",
+                RPI_LEAF, RPI_LEAF, RPI_LEAF);
   for (int32_t r = 0; r < ir->n_red; r++) {
     const char *t = rpi_dtype_name(red_dtype(e, r));
     const int32_t n = RPI_ACCUMULATORS / e->lanes;
     rpi_emit_line(e, "rpv_%s acc%d[%d];", t, r, n);
-    rpi_emit_line(e, "for (int j = 0; j < %d; j++) acc%d[j] = rpv_splat_%s(rps_identity_%s_%s());", n, r, t,
-                  red_name(&ir->red[r]), t);
+    rpi_emit_line(e, "for (int j = 0; j < %d; j++) acc%d[j] = rpv_splat_%s(rps_identity_%s_%s());",
+                  n, r, t, red_name(&ir->red[r]), t);
   }
   emit_leaf(e);
   for (int32_t r = 0; r < ir->n_red; r++) emit_fold(e, r);
@@ -261,14 +287,15 @@ static void emit_row_units(rpi_emit *e) {
   const int32_t k = e->n_prefix;
   rpi_emit_open(e, "for (int64_t u = u0; u < u1; u++) {");
   rpi_emit_line(e, "int64_t kr = u / leaves;");
-  rpi_emit_line(e, "const int64_t c0 = u %% leaves * %d, n = columns - c0 < %d ? columns - c0 : %d;", RPI_LEAF,
-                RPI_LEAF, RPI_LEAF);
+  rpi_emit_line(e,
+                "const int64_t c0 = u %% leaves * %d, n = columns - c0 < %d ? columns - c0 : %d;",
+                RPI_LEAF, RPI_LEAF, RPI_LEAF);
   for (int32_t r = 0; r < ir->n_red; r++) {
     const rp_dtype t = red_dtype(e, r);
-    rpi_emit_line(e, "%s *const z%d = (%s *)w[%d].p + kr * columns + c0;", rpi_emit_ctype(t), r, rpi_emit_ctype(t),
-                  e->l.partial + r);
-    rpi_emit_line(e, "for (int64_t c = 0; c < n; c++) z%d[c] = rps_identity_%s_%s();", r, red_name(&ir->red[r]),
-                  rpi_dtype_name(t));
+    rpi_emit_line(e, "%s *const z%d = (%s *)w[%d].p + kr * columns + c0;", rpi_emit_ctype(t), r,
+                  rpi_emit_ctype(t), e->l.partial + r);
+    rpi_emit_line(e, "for (int64_t c = 0; c < n; c++) z%d[c] = rps_identity_%s_%s();", r,
+                  red_name(&ir->red[r]), rpi_dtype_name(t));
   }
   rpi_emit_line(e, "int64_t f = kr / kept * %d;", RPI_ROW_LEAF);
   rpi_emit_line(e, "const int64_t f1 = rows - f < %d ? rows : f + %d;", RPI_ROW_LEAF, RPI_ROW_LEAF);
@@ -285,21 +312,26 @@ static void emit_row_units(rpi_emit *e) {
 
 static void emit_constants(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  for (int32_t d = 0; d < ir->rank; d++) rpi_emit_line(e, "const int64_t e%d = w[%d].i;", d, e->l.extent + d);
-  rpi_emit_line(e, "const int64_t columns = e%d, leaves = (columns + %d) / %d;", ir->rank - 1, RPI_LEAF - 1, RPI_LEAF);
+  for (int32_t d = 0; d < ir->rank; d++)
+    rpi_emit_line(e, "const int64_t e%d = w[%d].i;", d, e->l.extent + d);
+  rpi_emit_line(e, "const int64_t columns = e%d, leaves = (columns + %d) / %d;", ir->rank - 1,
+                RPI_LEAF - 1, RPI_LEAF);
   if (e->row_mode) {
     char rows[128] = "1", kept[128] = "1";
     int32_t nr = 1, nk = 1;
     for (int32_t d = 0; d < ir->rank - 1; d++) {
-      if (d < e->n_prefix) nr += snprintf(rows + nr, sizeof rows - (size_t)nr, " * e%d", d);
-      else nk += snprintf(kept + nk, sizeof kept - (size_t)nk, " * e%d", d);
+      if (d < e->n_prefix)
+        nr += snprintf(rows + nr, sizeof rows - (size_t)nr, " * e%d", d);
+      else
+        nk += snprintf(kept + nk, sizeof kept - (size_t)nk, " * e%d", d);
     }
     rpi_emit_line(e, "const int64_t rows = %s, kept = %s;", rows, kept);
   }
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (e->slot[i] < 0) continue;
     const char *t = rpi_emit_ctype(ir->ins[i].dtype);
-    rpi_emit_line(e, "%s *const x%d = (%s *)((char *)scratch + %d);", t, i, t, e->slot[i] * RPI_LEAF * 8);
+    rpi_emit_line(e, "%s *const x%d = (%s *)((char *)scratch + %d);", t, i, t,
+                  e->slot[i] * RPI_LEAF * 8);
   }
   rpi_emit_operands(e, ir->n_pro, ir->n_body);
   rpi_emit_uniforms(e, ir->n_pro, ir->n_body, true);
@@ -308,14 +340,16 @@ static void emit_constants(rpi_emit *e) {
     rpi_emit_value(e, i, RPI_EMIT_ONCE);
     if (e->scalar[i]) {
       const rp_dtype t = ir->ins[i].dtype;
-      rpi_emit_line(e, "const %s s%d = rpv_get_%s(v%d, 0);", rpi_emit_ctype(t), i, rpi_dtype_name(t), i);
+      rpi_emit_line(e, "const %s s%d = rpv_get_%s(v%d, 0);", rpi_emit_ctype(t), i,
+                    rpi_dtype_name(t), i);
     }
   }
 }
 
 void rpi_emit_body(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  rpi_emit_line(e, "RPK_API void rpk_body(const void *self, const rpk_word *w, int64_t u0, int64_t u1, void *scratch) {");
+  rpi_emit_line(e, "RPK_API void rpk_body(const void *self, const rpk_word *w, int64_t u0, int64_t "
+                   "u1, void *scratch) {");
   e->indent++;
   rpi_emit_line(e, "(void)self, (void)w, (void)scratch;");
   if (ir->n_body > ir->n_pro) {
@@ -325,11 +359,14 @@ void rpi_emit_body(rpi_emit *e) {
       rpi_emit_line(e, "int bad = 0;");
       rpi_emit_line(e, "rpv_bool badv = rpv_splat_bool(0);");
     }
-    if (e->row_mode) emit_row_units(e);
-    else emit_leaf_units(e);
+    if (e->row_mode)
+      emit_row_units(e);
+    else
+      emit_leaf_units(e);
     if (e->checked) {
       rpi_emit_line(e, "for (int k = 0; k < RPV_W; k++) bad |= rpv_get_bool(badv, k);");
-      rpi_emit_line(e, "if (bad) __atomic_store_n((uint32_t *)w[%d].p, 1u, __ATOMIC_RELAXED);", e->l.flag);
+      rpi_emit_line(e, "if (bad) __atomic_store_n((uint32_t *)w[%d].p, 1u, __ATOMIC_RELAXED);",
+                    e->l.flag);
     }
   }
   rpi_emit_close(e);

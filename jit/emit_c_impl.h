@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * jit/emit_c_impl.h -- what the files of the C emitter share: the plan of one text, and line makers.
+ * jit/emit_c_impl.h -- what the files of the C emitter share: the plan of one text, and line
+ * makers.
  *
  * Lives here: rpi_emit and the functions that cross the emitter's files. Nobody else includes it.
  * Words:      a *uniform* value is the same for the whole launch, a *row* value for one row of the
  *             space, a *column* value differs from point to point. A *stage* is a pass over the
- *             columns of a leaf: even stages are vector code, odd stages run one inner loop per point in
- *             scalar code. A value that one stage makes and a later one needs lives in a *slot*: an
- *             array of one leaf in the scratch memory.
- * Names in the text: v<i> the vector and s<i> the scalar of instruction i; p<o> an operand's pointer,
- *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a table's extent;
- *             x<i> the slot of a value; acc<r>, a<r>_<k> accumulators; z<r> the partials of a row. */
+ *             columns of a leaf: even stages are vector code, odd stages run one inner loop per
+ *             point in scalar code. A value that one stage makes and a later one needs lives in a
+ *             *slot*: an array of one leaf in the scratch memory.
+ * Names in the text: v<i> the vector and s<i> the scalar of instruction i; p<o> an operand's
+ *                    pointer,
+ *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a
+ *             table's extent; x<i> the slot of a value; acc<r>, a<r>_<k> accumulators; z<r> the
+ *             partials of a row. */
 #ifndef RPI_EMIT_C_IMPL_H
 #define RPI_EMIT_C_IMPL_H
 
@@ -36,9 +39,9 @@ typedef struct rpi_emit {
   int32_t bits;  /* of a hardware vector */
   int32_t lanes; /* of every vector in this text */
   bool row_mode;
-  bool checked;      /* some gather clamps */
-  int32_t n_prefix;  /* ROW mode: reduced axes */
-  int32_t n_stage;   /* odd: 2 * top-level loops + 1 */
+  bool checked;     /* some gather clamps */
+  int32_t n_prefix; /* ROW mode: reduced axes */
+  int32_t n_stage;  /* odd: 2 * top-level loops + 1 */
   int32_t n_slot;
   int32_t loop_inner; /* LANES: the LOOP whose k runs over the lanes */
   bool failed;        /* memory */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/emit_c_line.c -- one value, one line of C.
  *
- * Lives here: how values, loads, gathers and stores are spelled, as vectors (rpv_) and as scalars (rps_).
- * Not here:   loops around the lines (emit_c_body.c, emit_c_loop.c); what the operations mean (lanes.h).
+ * Lives here: how values, loads, gathers and stores are spelled, as vectors (rpv_) and as scalars
+ *             (rps_).
+ * Not here:   loops around the lines (emit_c_body.c, emit_c_loop.c); what the operations mean
+ *             (lanes.h).
  * Invariant:  numbers are printed as integers or bits, never through the locale's decimal point. */
 #include "jit/emit_c_impl.h"
 
@@ -26,7 +28,8 @@ const char *rpi_emit_ctype(rp_dtype t) { return ctypes[t]; }
 static void add_line(rpi_emit *e, const char *fmt, va_list args) {
   char text[2 * EXPR];
   static const char blanks[] = "                                ";
-  const int32_t n = 2 * e->indent < (int32_t)sizeof blanks - 1 ? 2 * e->indent : (int32_t)sizeof blanks - 1;
+  const int32_t n =
+      2 * e->indent < (int32_t)sizeof blanks - 1 ? 2 * e->indent : (int32_t)sizeof blanks - 1;
   const int len = vsnprintf(text, sizeof text, fmt, args);
   rpi_assert(len >= 0 && (size_t)len < sizeof text);
   (void)len;
@@ -59,28 +62,32 @@ const char *rpi_emit_bits(rp_dtype t, uint64_t bits, char *buf, size_t size) {
   double value = 0;
   float narrow = 0;
   switch (t) {
-  case RP_F32: case RP_F64:
-    if (t == RP_F32) {
-      const uint32_t low = (uint32_t)bits;
-      memcpy(&narrow, &low, sizeof narrow);
-      value = (double)narrow;
-    } else {
-      memcpy(&value, &bits, sizeof value);
-    }
-    if (isfinite(value) && fabs(value) < 1e6 && value == floor(value) && !(value == 0 && signbit(value))) {
-      snprintf(buf, size, "%s%lld.0%s%s", value < 0 ? "(" : "", (long long)value, t == RP_F32 ? "f" : "",
-               value < 0 ? ")" : "");
-    } else {
-      snprintf(buf, size, "rpk_%s(0x%llxu) /* %.*g */", rpi_dtype_name(t), (unsigned long long)bits,
-               t == RP_F32 ? 9 : 17, value);
-    }
-    return buf;
-  case RP_BOOL: snprintf(buf, size, "%d", bits != 0); return buf;
-  default: snprintf(buf, size, "(%s)0x%llxu", ctypes[t], (unsigned long long)bits); return buf;
+    case RP_F32:
+    case RP_F64:
+      if (t == RP_F32) {
+        const uint32_t low = (uint32_t)bits;
+        memcpy(&narrow, &low, sizeof narrow);
+        value = (double)narrow;
+      } else {
+        memcpy(&value, &bits, sizeof value);
+      }
+      if (isfinite(value) && fabs(value) < 1e6 && value == floor(value) &&
+          !(value == 0 && signbit(value))) {
+        snprintf(buf, size, "%s%lld.0%s%s", value < 0 ? "(" : "", (long long)value,
+                 t == RP_F32 ? "f" : "", value < 0 ? ")" : "");
+      } else {
+        snprintf(buf, size, "rpk_%s(0x%llxu) /* %.*g */", rpi_dtype_name(t),
+                 (unsigned long long)bits, t == RP_F32 ? 9 : 17, value);
+      }
+      return buf;
+    case RP_BOOL: snprintf(buf, size, "%d", bits != 0); return buf;
+    default: snprintf(buf, size, "(%s)0x%llxu", ctypes[t], (unsigned long long)bits); return buf;
   }
 }
 
-static bool vectors(rpi_emit_place where) { return where != RPI_EMIT_POINT && where != RPI_EMIT_SCALAR; }
+static bool vectors(rpi_emit_place where) {
+  return where != RPI_EMIT_POINT && where != RPI_EMIT_SCALAR;
+}
 
 static void add(char *buf, const char *fmt, ...) RPI_PRINTF(2, 3);
 static void add(char *buf, const char *fmt, ...) {
@@ -94,32 +101,37 @@ static void add(char *buf, const char *fmt, ...) {
 /* "p3 (f64), task 2": what a person wants to know of a memory access. */
 static void add_note(const rpi_emit *e, int32_t i, char *buf) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
-  add(buf, " /* operand %d %s, task %d */", (int)ins->imm, rpi_dtype_name(e->ir->operand[ins->imm].dtype),
-      ins->origin);
+  add(buf, " /* operand %d %s, task %d */", (int)ins->imm,
+      rpi_dtype_name(e->ir->operand[ins->imm].dtype), ins->origin);
 }
 
 static void load_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char *buf) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const int32_t o = (int32_t)ins->imm;
   const char *t = rpi_dtype_name(ins->dtype);
-  const uint8_t sclass = e->ir->rank > 0 ? e->ir->operand[o].sclass[e->ir->rank - 1] : RPI_STRIDE_ZERO;
+  const uint8_t sclass =
+      e->ir->rank > 0 ? e->ir->operand[o].sclass[e->ir->rank - 1] : RPI_STRIDE_ZERO;
   const char *truth = ins->dtype == RP_BOOL ? " != 0" : "";
   const bool column = where == RPI_EMIT_FULL || where == RPI_EMIT_TAIL;
   if (where == RPI_EMIT_SCALAR) {
     add(buf, "p%d[0]%s", o, truth);
   } else if (where == RPI_EMIT_POINT || where == RPI_EMIT_LANES) {
     if (where == RPI_EMIT_LANES) add(buf, "rpv_splat_%s(", t);
-    if (sclass == RPI_STRIDE_ZERO) add(buf, "q%d[0]%s", o, truth);
-    else if (sclass == RPI_STRIDE_UNIT) add(buf, "q%d[c]%s", o, truth);
-    else add(buf, "q%d[c * p%d_s%d]%s", o, o, e->ir->rank - 1, truth);
+    if (sclass == RPI_STRIDE_ZERO)
+      add(buf, "q%d[0]%s", o, truth);
+    else if (sclass == RPI_STRIDE_UNIT)
+      add(buf, "q%d[c]%s", o, truth);
+    else
+      add(buf, "q%d[c * p%d_s%d]%s", o, o, e->ir->rank - 1, truth);
     if (where == RPI_EMIT_LANES) add(buf, ")");
   } else if (sclass == RPI_STRIDE_ZERO || !column) {
     add(buf, "rpv_splat_%s(q%d[0]%s)", t, o, truth);
   } else if (sclass == RPI_STRIDE_UNIT) {
     add(buf, where == RPI_EMIT_FULL ? "rpv_load_%s(q%d + c)" : "rpk_loadn_%s(q%d + c, m)", t, o);
   } else {
-    add(buf, where == RPI_EMIT_FULL ? "rpv_loads_%s(q%d + c * p%d_s%d, p%d_s%d)"
-                                    : "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)",
+    add(buf,
+        where == RPI_EMIT_FULL ? "rpv_loads_%s(q%d + c * p%d_s%d, p%d_s%d)"
+                               : "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)",
         t, o, o, e->ir->rank - 1, o, e->ir->rank - 1);
   }
   add_note(e, i, buf);
@@ -144,18 +156,22 @@ static void gather_checks(rpi_emit *e, int32_t i, rpi_emit_place where) {
   for (int32_t d = 0; d < ins->n_src; d++) {
     const int32_t s = rpi_ir_src(e->ir, ins, d);
     if (!v) {
-      if (checked) rpi_emit_line(e, "const int64_t g%d_%d = rpk_clamp(s%d, p%d_n%d, &bad);", i, d, s, o, d);
+      if (checked)
+        rpi_emit_line(e, "const int64_t g%d_%d = rpk_clamp(s%d, p%d_n%d, &bad);", i, d, s, o, d);
       continue;
     }
     char idx[64];
     snprintf(idx, sizeof idx, "v%d", s);
     if (where == RPI_EMIT_TAIL && (s < e->ir->n_pro || e->level[s] >= RPI_EMIT_COLUMN)) {
-      rpi_emit_line(e, "const rpv_i64 h%d_%d = rpv_select_i64(in, v%d, rpv_splat_i64(rpv_get_i64(v%d, 0)));", i,
-                    d, s, s);
+      rpi_emit_line(
+          e, "const rpv_i64 h%d_%d = rpv_select_i64(in, v%d, rpv_splat_i64(rpv_get_i64(v%d, 0)));",
+          i, d, s, s);
       snprintf(idx, sizeof idx, "h%d_%d", i, d);
     }
-    if (checked) rpi_emit_line(e, "const rpv_i64 g%d_%d = rpk_clampv(%s, p%d_n%d, &badv);", i, d, idx, o, d);
-    else if (where == RPI_EMIT_TAIL) rpi_emit_line(e, "const rpv_i64 g%d_%d = %s;", i, d, idx);
+    if (checked)
+      rpi_emit_line(e, "const rpv_i64 g%d_%d = rpk_clampv(%s, p%d_n%d, &badv);", i, d, idx, o, d);
+    else if (where == RPI_EMIT_TAIL)
+      rpi_emit_line(e, "const rpv_i64 g%d_%d = %s;", i, d, idx);
   }
 }
 
@@ -166,24 +182,34 @@ static void gather_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char
   const bool v = vectors(where), renamed = op->checked || where == RPI_EMIT_TAIL;
   const bool run = where == RPI_EMIT_LANES && gathers_run(e, ins);
   const char *t = rpi_dtype_name(ins->dtype);
-  if (run) add(buf, "rpv_load_%s(p%d", t, o);
-  else if (v) add(buf, "rpv_gather_%s(p%d, ", t, o);
-  else add(buf, "p%d[", o);
+  if (run)
+    add(buf, "rpv_load_%s(p%d", t, o);
+  else if (v)
+    add(buf, "rpv_gather_%s(p%d, ", t, o);
+  else
+    add(buf, "p%d[", o);
   char term[64];
   for (int32_t d = 0; d < ins->n_src; d++) {
     const int32_t s = rpi_ir_src(e->ir, ins, d);
     const bool unit = d == ins->n_src - 1 && op->sclass[d] == RPI_STRIDE_UNIT;
     if (run) {
-      if (unit) add(buf, " + k%d", e->loop_inner);
-      else add(buf, " + s%d * p%d_s%d", s, o, d);
+      if (unit)
+        add(buf, " + k%d", e->loop_inner);
+      else
+        add(buf, " + s%d * p%d_s%d", s, o, d);
       continue;
     }
-    if (renamed && (v || op->checked)) snprintf(term, sizeof term, "g%d_%d", i, d);
-    else snprintf(term, sizeof term, "%c%d", v ? 'v' : 's', s);
+    if (renamed && (v || op->checked))
+      snprintf(term, sizeof term, "g%d_%d", i, d);
+    else
+      snprintf(term, sizeof term, "%c%d", v ? 'v' : 's', s);
     if (d) add(buf, " + ");
-    if (unit) add(buf, "%s", term);
-    else if (v) add(buf, "%s * rpv_splat_i64(p%d_s%d)", term, o, d);
-    else add(buf, "%s * p%d_s%d", term, o, d);
+    if (unit)
+      add(buf, "%s", term);
+    else if (v)
+      add(buf, "%s * rpv_splat_i64(p%d_s%d)", term, o, d);
+    else
+      add(buf, "%s * p%d_s%d", term, o, d);
   }
   add(buf, v ? ")" : "]%s", !v && ins->dtype == RP_BOOL ? " != 0" : "");
   add_note(e, i, buf);
@@ -192,13 +218,18 @@ static void gather_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char
 static void index_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where, char *buf) {
   const int32_t d = (int32_t)ins->imm;
   const bool last = d == e->ir->rank - 1;
-  if (where == RPI_EMIT_POINT) add(buf, last ? "c0 + c" : "i%d", d);
-  else if (!last) add(buf, "rpv_splat_i64(i%d)", d);
-  else if (where == RPI_EMIT_LANES) add(buf, "rpv_splat_i64(c0 + c)");
-  else add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(c0 + c))");
+  if (where == RPI_EMIT_POINT)
+    add(buf, last ? "c0 + c" : "i%d", d);
+  else if (!last)
+    add(buf, "rpv_splat_i64(i%d)", d);
+  else if (where == RPI_EMIT_LANES)
+    add(buf, "rpv_splat_i64(c0 + c)");
+  else
+    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(c0 + c))");
 }
 
-static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where, char *buf) {
+static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where,
+                         char *buf) {
   const rpi_ir *ir = e->ir;
   const char letter = vectors(where) ? 'v' : 's';
   const char *pre = vectors(where) ? "rpv" : "rps";
@@ -230,21 +261,25 @@ void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where) {
   const char *t = rpi_dtype_name(ins->dtype);
   char buf[EXPR] = "";
   switch (ins->op) {
-  case RPI_IR_CONST: case RPI_IR_SCALAR: case RPI_IR_EXTENT:
-    if (vectors(where)) add(buf, "rpv_splat_%s(", t);
-    word_expr(e, ins, buf);
-    if (vectors(where)) add(buf, ")");
-    break;
-  case RPI_IR_INDEX: index_expr(e, ins, where, buf); break;
-  case RPI_IR_LOAD: load_expr(e, i, where, buf); break;
-  case RPI_IR_GATHER:
-    gather_checks(e, i, where);
-    gather_expr(e, i, where, buf);
-    break;
-  default: compute_expr(e, ins, where, buf); break;
+    case RPI_IR_CONST:
+    case RPI_IR_SCALAR:
+    case RPI_IR_EXTENT:
+      if (vectors(where)) add(buf, "rpv_splat_%s(", t);
+      word_expr(e, ins, buf);
+      if (vectors(where)) add(buf, ")");
+      break;
+    case RPI_IR_INDEX: index_expr(e, ins, where, buf); break;
+    case RPI_IR_LOAD: load_expr(e, i, where, buf); break;
+    case RPI_IR_GATHER:
+      gather_checks(e, i, where);
+      gather_expr(e, i, where, buf);
+      break;
+    default: compute_expr(e, ins, where, buf); break;
   }
-  if (vectors(where)) rpi_emit_line(e, "const rpv_%s v%d = %s;", t, i, buf);
-  else rpi_emit_line(e, "const %s s%d = %s;", ctypes[ins->dtype], i, buf);
+  if (vectors(where))
+    rpi_emit_line(e, "const rpv_%s v%d = %s;", t, i, buf);
+  else
+    rpi_emit_line(e, "const %s s%d = %s;", ctypes[ins->dtype], i, buf);
 }
 
 void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
@@ -259,20 +294,22 @@ void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
   }
   const bool full = where == RPI_EMIT_FULL;
   switch (e->ir->operand[o].sclass[e->ir->rank - 1]) {
-  case RPI_STRIDE_UNIT:
-    rpi_emit_line(e, full ? "rpv_store_%s(q%d + c, v%d);%s" : "rpk_storen_%s(q%d + c, v%d, m);%s", t, o, v, note);
-    break;
-  case RPI_STRIDE_ZERO: /* one column only */
-    rpi_emit_line(e, full ? "rpv_stores_%s(q%d, 0, v%d);%s" : "rpk_storesn_%s(q%d, 0, v%d, m);%s", t, o, v,
-                  note);
-    break;
-  default: {
-    char stride[32];
-    snprintf(stride, sizeof stride, "p%d_s%d", o, e->ir->rank - 1);
-    rpi_emit_line(e, full ? "rpv_stores_%s(q%d + c * %s, %s, v%d);%s"
-                          : "rpk_storesn_%s(q%d + c * %s, %s, v%d, m);%s",
-                  t, o, stride, stride, v, note);
-  }
+    case RPI_STRIDE_UNIT:
+      rpi_emit_line(e, full ? "rpv_store_%s(q%d + c, v%d);%s" : "rpk_storen_%s(q%d + c, v%d, m);%s",
+                    t, o, v, note);
+      break;
+    case RPI_STRIDE_ZERO: /* one column only */
+      rpi_emit_line(e, full ? "rpv_stores_%s(q%d, 0, v%d);%s" : "rpk_storesn_%s(q%d, 0, v%d, m);%s",
+                    t, o, v, note);
+      break;
+    default: {
+      char stride[32];
+      snprintf(stride, sizeof stride, "p%d_s%d", o, e->ir->rank - 1);
+      rpi_emit_line(e,
+                    full ? "rpv_stores_%s(q%d + c * %s, %s, v%d);%s"
+                         : "rpk_storesn_%s(q%d + c * %s, %s, v%d, m);%s",
+                    t, o, stride, stride, v, note);
+    }
   }
 }
 
@@ -296,12 +333,14 @@ void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to) {
         rpi_emit_line(e, "const int64_t p%d_n%d = w[%d].i; p%d_empty |= p%d_n%d <= 0;", o, d,
                       at + op->rank + d, o, o, d);
       }
-      rpi_emit_line(e, "%s *const p%d = p%d_empty ? (%s *)rpk_zero : (%s *)w[%d].p;", t, o, o, t, t, e->l.ptr + o);
+      rpi_emit_line(e, "%s *const p%d = p%d_empty ? (%s *)rpk_zero : (%s *)w[%d].p;", t, o, o, t, t,
+                    e->l.ptr + o);
     } else {
       rpi_emit_line(e, "%s *const p%d = (%s *)w[%d].p;", t, o, t, e->l.ptr + o);
     }
     for (int32_t d = 0; d < op->rank; d++) {
-      if (op->sclass[d] == RPI_STRIDE_UNIT || (!table && op->sclass[d] == RPI_STRIDE_ZERO)) continue;
+      if (op->sclass[d] == RPI_STRIDE_UNIT || (!table && op->sclass[d] == RPI_STRIDE_ZERO))
+        continue;
       rpi_emit_line(e, "const int64_t p%d_s%d = w[%d].i;", o, d, at + d);
     }
   }
@@ -318,12 +357,15 @@ void rpi_emit_uniforms(rpi_emit *e, int32_t from, int32_t to, bool as_vectors) {
     const rp_dtype t = ir->ins[p].dtype;
     char bits[96];
     if (ir->ins[p].op == RPI_IR_CONST) {
-      rpi_emit_line(e, "const %s s%d = %s;", ctypes[t], p, rpi_emit_bits(t, ir->ins[p].imm, bits, sizeof bits));
+      rpi_emit_line(e, "const %s s%d = %s;", ctypes[t], p,
+                    rpi_emit_bits(t, ir->ins[p].imm, bits, sizeof bits));
     } else {
-      rpi_emit_line(e, "const %s s%d = rpk_%s(w[%d].u);", ctypes[t], p, rpi_dtype_name(t), e->l.uniform + p);
+      rpi_emit_line(e, "const %s s%d = rpk_%s(w[%d].u);", ctypes[t], p, rpi_dtype_name(t),
+                    e->l.uniform + p);
     }
     if (as_vectors) {
-      rpi_emit_line(e, "const rpv_%s v%d = rpv_splat_%s(s%d);", rpi_dtype_name(t), p, rpi_dtype_name(t), p);
+      rpi_emit_line(e, "const rpv_%s v%d = rpv_splat_%s(s%d);", rpi_dtype_name(t), p,
+                    rpi_dtype_name(t), p);
     }
   }
 }
@@ -331,12 +373,12 @@ void rpi_emit_uniforms(rpi_emit *e, int32_t from, int32_t to, bool as_vectors) {
 void rpi_emit_scalars(rpi_emit *e, int32_t from, int32_t to, rpi_emit_place where) {
   for (int32_t i = from; i < to; i++) {
     switch (e->ir->ins[i].op) {
-    case RPI_IR_LOOP:
-      rpi_emit_loop(e, i, where);
-      i = e->end[i];
-      break;
-    case RPI_IR_STORE: rpi_emit_store(e, i, where); break;
-    default: rpi_emit_value(e, i, where); break;
+      case RPI_IR_LOOP:
+        rpi_emit_loop(e, i, where);
+        i = e->end[i];
+        break;
+      case RPI_IR_STORE: rpi_emit_store(e, i, where); break;
+      default: rpi_emit_value(e, i, where); break;
     }
   }
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * jit/emit_c_loop.c -- LOOP ... ENDLOOP as C: one inner iteration of one point, in the rule's order.
+ * jit/emit_c_loop.c -- LOOP ... ENDLOOP as C: one inner iteration of one point, in the rule's
+ * order.
  *
- * Lives here: the orders of SEMANTICS 3 for inner reductions: in order, leaves with 64 accumulators,
- *             the pairwise tree. Not here: which values cross into the loop (emit_c_plan.c).
- * How:        a short segment is the plain loop a person would write. Longer ones, and axes, go by leaves
- *             of 1024 elements: in vectors of consecutive k where nothing nests inside, else one by one. The
- *             tree over leaves is a stack: leaf number b folds as many entries as b has low one bits. */
+ * Lives here: the orders of SEMANTICS 3 for inner reductions: in order, leaves with 64
+ *             accumulators, the pairwise tree. Not here: which values cross into the loop
+ *             (emit_c_plan.c).
+ * How:        a short segment is the plain loop a person would write. Longer ones, and axes, go by
+ *             leaves of 1024 elements: in vectors of consecutive k where nothing nests inside, else
+ *             one by one. The tree over leaves is a stack: leaf number b folds as many entries as b
+ *             has low one bits. */
 #include "jit/emit_c_impl.h"
 
 #include <stdio.h>
@@ -16,7 +19,7 @@ typedef struct loop {
   int32_t at, end;
   rpi_looprule rule;
   rpi_redop op;
-  rp_dtype dtype;     /* of the elements */
+  rp_dtype dtype; /* of the elements */
   rpi_irval element;
   const char *t, *red; /* names of dtype and operator */
   rpi_emit_place where;
@@ -36,7 +39,8 @@ static void emit_arg(rpi_emit *e, const loop *p) {
   rpi_emit_line(e, "s%d = -1;", p->end);
   rpi_emit_open(e, "for (int64_t s%d = lo; s%d < hi; s%d++) {", p->at, p->at, p->at);
   inner(e, p);
-  rpi_emit_open(e, "if (s%d < 0 || rps_beats_%s_%s(s%d, best)) {", p->end, p->red, p->t, p->element);
+  rpi_emit_open(e, "if (s%d < 0 || rps_beats_%s_%s(s%d, best)) {", p->end, p->red, p->t,
+                p->element);
   rpi_emit_line(e, "best = s%d;", p->element);
   rpi_emit_line(e, "s%d = s%d;", p->end, p->at);
   rpi_emit_close(e);
@@ -54,8 +58,9 @@ static void emit_in_order(rpi_emit *e, const loop *p) {
 
 static void emit_push(rpi_emit *e, const loop *p, const char *value) {
   rpi_emit_line(e, "%s top = %s;", rpi_emit_ctype(p->dtype), value);
-  rpi_emit_line(e, "for (int64_t b = leaf; b & 1; b >>= 1) top = rps_red_%s_%s(tree[--depth], top);", p->red,
-                p->t);
+  rpi_emit_line(e,
+                "for (int64_t b = leaf; b & 1; b >>= 1) top = rps_red_%s_%s(tree[--depth], top);",
+                p->red, p->t);
   rpi_emit_line(e, "tree[depth++] = top;");
 }
 
@@ -73,7 +78,8 @@ static void emit_tree_close(rpi_emit *e, const loop *p) {
 static void emit_rows(rpi_emit *e, const loop *p) {
   char element[24];
   emit_tree_open(e, p);
-  rpi_emit_open(e, "for (int64_t s%d = lo, leaf = 0; s%d < hi; s%d++, leaf++) {", p->at, p->at, p->at);
+  rpi_emit_open(e, "for (int64_t s%d = lo, leaf = 0; s%d < hi; s%d++, leaf++) {", p->at, p->at,
+                p->at);
   inner(e, p);
   snprintf(element, sizeof element, "s%d", p->element);
   emit_push(e, p, element);
@@ -100,7 +106,8 @@ static void emit_lanes(rpi_emit *e, const loop *p) {
     }
   }
   rpi_emit_open(e, "for (; k%d + %d <= stop; k%d += %d) {", p->at, e->lanes, p->at, e->lanes);
-  rpi_emit_line(e, "const rpv_i64 v%d = rpv_add_i64(rpv_iota(), rpv_splat_i64(k%d));", p->at, p->at);
+  rpi_emit_line(e, "const rpv_i64 v%d = rpv_add_i64(rpv_iota(), rpv_splat_i64(k%d));", p->at,
+                p->at);
   for (int32_t i = p->at + 1; i < p->end; i++) rpi_emit_value(e, i, RPI_EMIT_LANES);
   rpi_emit_line(e, "%s *const a = acc + ((k%d - start) & %d);", rpi_emit_ctype(p->dtype), p->at,
                 RPI_ACCUMULATORS - 1);
@@ -113,22 +120,30 @@ static void emit_lanes(rpi_emit *e, const loop *p) {
 static void emit_leaves(rpi_emit *e, const loop *p, bool vectors, bool segment) {
   emit_tree_open(e, p);
   rpi_emit_line(e, "int64_t leaf = 0;");
-  if (segment) rpi_emit_line(e, "const int64_t mask = hi - lo <= %d ? 0 : %d;", RPI_SEGMENT_LEAF, RPI_ACCUMULATORS - 1);
+  if (segment)
+    rpi_emit_line(e, "const int64_t mask = hi - lo <= %d ? 0 : %d;", RPI_SEGMENT_LEAF,
+                  RPI_ACCUMULATORS - 1);
   rpi_emit_open(e, "for (int64_t start = lo; start < hi; start += %d, leaf++) {", RPI_LEAF);
   rpi_emit_line(e, "const int64_t stop = hi - start < %d ? hi : start + %d;", RPI_LEAF, RPI_LEAF);
   rpi_emit_line(e, "%s acc[%d];", rpi_emit_ctype(p->dtype), RPI_ACCUMULATORS);
-  rpi_emit_line(e, "for (int j = 0; j < %d; j++) acc[j] = rps_identity_%s_%s();", RPI_ACCUMULATORS, p->red, p->t);
+  rpi_emit_line(e, "for (int j = 0; j < %d; j++) acc[j] = rps_identity_%s_%s();", RPI_ACCUMULATORS,
+                p->red, p->t);
   rpi_emit_line(e, "int64_t k%d = start;", p->at);
   if (vectors) emit_lanes(e, p);
   rpi_emit_open(e, "for (; k%d < stop; k%d++) {", p->at, p->at);
   rpi_emit_line(e, "const int64_t s%d = k%d;", p->at, p->at);
   inner(e, p);
-  if (segment) rpi_emit_line(e, "%s *const a = acc + ((k%d - start) & mask);", rpi_emit_ctype(p->dtype), p->at);
-  else rpi_emit_line(e, "%s *const a = acc + ((k%d - start) & %d);", rpi_emit_ctype(p->dtype), p->at, RPI_ACCUMULATORS - 1);
+  if (segment)
+    rpi_emit_line(e, "%s *const a = acc + ((k%d - start) & mask);", rpi_emit_ctype(p->dtype),
+                  p->at);
+  else
+    rpi_emit_line(e, "%s *const a = acc + ((k%d - start) & %d);", rpi_emit_ctype(p->dtype), p->at,
+                  RPI_ACCUMULATORS - 1);
   rpi_emit_line(e, "*a = rps_red_%s_%s(*a, s%d);", p->red, p->t, p->element);
   rpi_emit_close(e);
   rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", RPI_ACCUMULATORS / 2);
-  rpi_emit_line(e, "  for (int j = 0; j < h; j++) acc[j] = rps_red_%s_%s(acc[j], acc[j + h]);", p->red, p->t);
+  rpi_emit_line(e, "  for (int j = 0; j < h; j++) acc[j] = rps_red_%s_%s(acc[j], acc[j + h]);",
+                p->red, p->t);
   emit_push(e, p, "acc[0]");
   rpi_emit_close(e);
   emit_tree_close(e, p);
@@ -161,8 +176,10 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
     }
     e->indent--;
     rpi_emit_open(e, "} else {");
-    if (p.rule == RPI_LOOP_ROWS) emit_rows(e, &p);
-    else emit_leaves(e, &p, !deep && !scalar, deep && p.rule == RPI_LOOP_SEGMENT);
+    if (p.rule == RPI_LOOP_ROWS)
+      emit_rows(e, &p);
+    else
+      emit_leaves(e, &p, !deep && !scalar, deep && p.rule == RPI_LOOP_SEGMENT);
     rpi_emit_close(e);
   }
   rpi_emit_close(e);

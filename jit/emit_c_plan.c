@@ -4,10 +4,11 @@
  * Lives here: levels (uniform, row, column, inside a loop), stages, slots. Not here: text.
  * How:        stages follow the order of the instructions, so that loads and stores of a point keep
  *             theirs: every top-level loop ends one stage of vector code and begins the next. Going
- *             backwards over the stages, each takes what its stores, reductions and loops need; a value
- *             of an earlier stage is made again if that is cheap and safe, else it gets a slot.
- * Invariant:  a LOAD is moved (to the row, or to a later stage) only if no STORE comes before the place
- *             it is moved from or to, so it reads what it would have read. */
+ *             backwards over the stages, each takes what its stores, reductions and loops need; a
+ *             value of an earlier stage is made again if that is cheap and safe, else it gets a
+ *             slot.
+ * Invariant:  a LOAD is moved (to the row, or to a later stage) only if no STORE comes before the
+ *             place it is moved from or to, so it reads what it would have read. */
 #include "jit/emit_c_impl.h"
 
 #include <string.h>
@@ -47,7 +48,8 @@ static rp_status plan_alloc(rpi_emit *e) {
   e->stage = rpi_alloc_zero(n * sizeof *e->stage);
   e->slot = rpi_alloc_zero(n * sizeof *e->slot);
   e->end = rpi_alloc_zero(((size_t)e->ir->n_ins + 1) * sizeof *e->end);
-  if (!e->level || !e->scalar || !e->stage || !e->slot || !e->end) return rpi_status_nomem("a plan of a kernel's text");
+  if (!e->level || !e->scalar || !e->stage || !e->slot || !e->end)
+    return rpi_status_nomem("a plan of a kernel's text");
   return RP_OK;
 }
 
@@ -76,13 +78,15 @@ static uint8_t level_of(const rpi_emit *e, int32_t i, bool stored) {
   const rpi_ir_ins *ins = &ir->ins[i];
   uint8_t level = RPI_EMIT_UNIFORM;
   switch (ins->op) {
-  case RPI_IR_INDEX: return (int32_t)ins->imm == ir->rank - 1 ? RPI_EMIT_COLUMN : RPI_EMIT_ROW;
-  case RPI_IR_LOAD:
-    return ir->operand[ins->imm].sclass[ir->rank - 1] == RPI_STRIDE_ZERO && !stored
-               ? RPI_EMIT_ROW : RPI_EMIT_COLUMN;
-  case RPI_IR_STORE: case RPI_IR_REDUCE: return RPI_EMIT_COLUMN;
-  case RPI_IR_GATHER: level = RPI_EMIT_ROW; break;
-  default: break;
+    case RPI_IR_INDEX: return (int32_t)ins->imm == ir->rank - 1 ? RPI_EMIT_COLUMN : RPI_EMIT_ROW;
+    case RPI_IR_LOAD:
+      return ir->operand[ins->imm].sclass[ir->rank - 1] == RPI_STRIDE_ZERO && !stored
+                 ? RPI_EMIT_ROW
+                 : RPI_EMIT_COLUMN;
+    case RPI_IR_STORE:
+    case RPI_IR_REDUCE: return RPI_EMIT_COLUMN;
+    case RPI_IR_GATHER: level = RPI_EMIT_ROW; break;
+    default: break;
   }
   for (int32_t s = 0; s < ins->n_src; s++) {
     const rpi_irval v = rpi_ir_src(ir, ins, s);
@@ -126,26 +130,28 @@ static rp_status plan_levels(rpi_emit *e) {
   return RP_OK;
 }
 
-/* May column value i be made again in `stage`? Cheap, and no store can have changed what it reads. */
+/* May column value i be made again in `stage`? Cheap, and no store can have changed its source. */
 static bool again(const rpi_emit *e, int32_t i, int32_t stage) {
   const rpi_ir *ir = e->ir;
   const rpi_ir_ins *ins = &ir->ins[i];
   switch (ins->op) {
-  case RPI_IR_INDEX: return true;
-  case RPI_IR_LOAD:
-    for (int32_t k = ir->n_pro; k < ir->n_body && e->stage[k] <= stage; k++) {
-      if (ir->ins[k].op == RPI_IR_STORE) return false;
-    }
-    return true;
-  case RPI_IR_CAST: case RPI_IR_ADD: case RPI_IR_SUB:
-    if (ins->dtype == RP_F32 || ins->dtype == RP_F64) return false;
-    for (int32_t s = 0; s < ins->n_src; s++) {
-      const rpi_irval v = rpi_ir_src(ir, ins, s);
-      if (v < ir->n_pro || e->level[v] < RPI_EMIT_COLUMN) continue;
-      if (!again(e, v, stage)) return false;
-    }
-    return true;
-  default: return false;
+    case RPI_IR_INDEX: return true;
+    case RPI_IR_LOAD:
+      for (int32_t k = ir->n_pro; k < ir->n_body && e->stage[k] <= stage; k++) {
+        if (ir->ins[k].op == RPI_IR_STORE) return false;
+      }
+      return true;
+    case RPI_IR_CAST:
+    case RPI_IR_ADD:
+    case RPI_IR_SUB:
+      if (ins->dtype == RP_F32 || ins->dtype == RP_F64) return false;
+      for (int32_t s = 0; s < ins->n_src; s++) {
+        const rpi_irval v = rpi_ir_src(ir, ins, s);
+        if (v < ir->n_pro || e->level[v] < RPI_EMIT_COLUMN) continue;
+        if (!again(e, v, stage)) return false;
+      }
+      return true;
+    default: return false;
   }
 }
 
@@ -201,9 +207,10 @@ rp_status rpi_emit_plan(rpi_emit *e) {
   for (int32_t s = e->n_stage - 1; s >= 0; s--) plan_stage(e, s);
   const int32_t room = RPI_KERNEL_SCRATCH / (RPI_LEAF * 8);
   if (e->n_slot > room) {
-    return rpi_status_fail(RP_ERR_INTERNAL,
-                           "inner loops exchange %d values with their surroundings; the scratch holds %d",
-                           e->n_slot, room);
+    return rpi_status_fail(
+        RP_ERR_INTERNAL,
+        "inner loops exchange %d values with their surroundings; the scratch holds %d", e->n_slot,
+        room);
   }
   return RP_OK;
 }

@@ -209,18 +209,38 @@ OF_ALL(DEF_MOVE, 0)
     UNUSED_BC, (void)av, (void)n;                                                        \
     for (int64_t h = RPI_ACCUMULATORS / 2; h > 0; h /= 2) rd_##op##_##T(d, d, d + h, NULL, h); \
   }                                                                                      \
+  static rpc_##T so_##op##_##T(rpc_##T r, const rpc_##T *a, int32_t from, int32_t to) {   \
+    for (int32_t i = from; i < to; i++) r = rps_red_##op##_##T(r, rps_cast_##T##_##T(a[i])); \
+    return r;                                                                            \
+  }                                                                                      \
   LOOP_HEAD(sg_##op##_##T) {                                                             \
     rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
+    const rpc_##T *a = av, none = rps_identity_##op##_##T();                             \
     const int32_t *off = bv;                                                             \
+    int64_t s = 0;                                                                       \
     UNUSED_C;                                                                            \
-    for (int64_t s = 0; s < (int32_t)n; s++) {                                           \
-      rpc_##T r = rps_identity_##op##_##T();                                             \
-      if (off[s] == off[s + 1]) r = rps_empty_##op##_##T();                              \
-      for (int32_t i = off[s]; i < off[s + 1]; i++)                                      \
-        r = rps_red_##op##_##T(r, rps_cast_##T##_##T(a[i]));                             \
-      d[s] = r;                                                                          \
+    for (; s + 4 <= (int32_t)n; s += 4) { /* four segments side by side hide the latency */ \
+      const int32_t *o = off + s;                                                        \
+      const rpc_##T *a0 = a + o[0], *a1 = a + o[1], *a2 = a + o[2], *a3 = a + o[3];      \
+      rpc_##T r0 = none, r1 = none, r2 = none, r3 = none;                                \
+      int32_t m = o[1] - o[0];                                                           \
+      for (int k = 1; k < 4; k++) m = o[k + 1] - o[k] < m ? o[k + 1] - o[k] : m;         \
+      for (int32_t i = 0; i < m; i++) {                                                  \
+        r0 = rps_red_##op##_##T(r0, rps_cast_##T##_##T(a0[i]));                          \
+        r1 = rps_red_##op##_##T(r1, rps_cast_##T##_##T(a1[i]));                          \
+        r2 = rps_red_##op##_##T(r2, rps_cast_##T##_##T(a2[i]));                          \
+        r3 = rps_red_##op##_##T(r3, rps_cast_##T##_##T(a3[i]));                          \
+      }                                                                                  \
+      d[s] = so_##op##_##T(r0, a, o[0] + m, o[1]);                                       \
+      d[s + 1] = so_##op##_##T(r1, a, o[1] + m, o[2]);                                   \
+      d[s + 2] = so_##op##_##T(r2, a, o[2] + m, o[3]);                                   \
+      d[s + 3] = so_##op##_##T(r3, a, o[3] + m, o[4]);                                   \
+      for (int k = 0; k < 4; k++)                                                        \
+        if (o[k] == o[k + 1]) d[s + k] = rps_empty_##op##_##T();                         \
     }                                                                                    \
+    for (; s < (int32_t)n; s++)                                                          \
+      d[s] = off[s] == off[s + 1] ? rps_empty_##op##_##T()                               \
+                                  : so_##op##_##T(none, a, off[s], off[s + 1]);          \
   }
 #define DEF_RED(op, OP, group) group(DEF_RED_T, op)
 REDS(DEF_RED)

@@ -3,16 +3,16 @@
  *
  * Lives here: kernels by canonical bytes, their keys, the way from tier 0 to tier 1.
  * Not here:   the interpreter, the emitter, the compiler, the disk: each has its file.
- * How:        the context pushes kernels onto an inbox (one atomic exchange) and posts a semaphore; the
- *             thread takes the whole inbox at once. They share no lock: the thread is SCHED_IDLE, and a
- *             lock it held while it waits for a core would stop the context. A kernel that another process
- *             is compiling is set aside and looked for on disk every few milliseconds.
- *             With tier 1 the caller compiles itself, at its own priority.
- * Fork:       in a child process there is no thread and its state is unknown: kernels made there are
- *             interpreted, and nothing of the thread is touched.
- * Unloading:  loaded objects stay for the life of the process, even after destroy: another context may
- *             have got the same handle, a profiler may still resolve addresses, and the few KiB cost
- *             less than one wrong guess about who still runs them. */
+ * How:        the context pushes kernels onto an inbox (one atomic exchange) and posts a semaphore;
+ *             the thread takes the whole inbox at once. They share no lock: the thread is
+ *             SCHED_IDLE, and a lock it held while it waits for a core would stop the context. A
+ *             kernel that another process is compiling is set aside and looked for on disk every
+ *             few milliseconds. With tier 1 the caller compiles itself, at its own priority.
+ * Fork:       in a child process there is no thread and its state is unknown: kernels made there
+ *             are interpreted, and nothing of the thread is touched.
+ * Unloading:  loaded objects stay for the life of the process, even after destroy: another context
+ *             may have got the same handle, a profiler may still resolve addresses, and the few KiB
+ *             cost less than one wrong guess about who still runs them. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -44,7 +44,7 @@
 
 extern const char rpi_lanes_text[];
 
-enum { EMIT_ABI = 1 };     /* changes with the text the emitter writes, or with core/exec/kernel.h */
+enum { EMIT_ABI = 1 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
 enum { NAME_SIZE = 96, RETRY_NS = 5 * 1000 * 1000, POLL_NS = 100 * 1000 };
 
 typedef struct kernel {
@@ -86,16 +86,19 @@ static void nap(int64_t ns) {
   nanosleep(&t, NULL);
 }
 
-/* ---- create and destroy --------------------------------------------------------------------------- */
+/* ---- create and destroy ---------------------------------------------------------------------- */
 
 static rp_status choose_vector(int32_t knob, int32_t *out) {
   __builtin_cpu_init();
   const bool has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool has512 = has2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (!has2) return rpi_status_fail(RP_ERR_CONFIG, "this CPU lacks AVX2 and FMA, which every kernel uses");
+  const bool has512 = has2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  if (!has2)
+    return rpi_status_fail(RP_ERR_CONFIG, "this CPU lacks AVX2 and FMA, which every kernel uses");
   if (knob == RPI_VECTOR_AVX512 && !has512) {
-    return rpi_status_fail(RP_ERR_CONFIG, "vector: this CPU lacks avx512 (f, bw, dq and vl); it has avx2");
+    return rpi_status_fail(RP_ERR_CONFIG,
+                           "vector: this CPU lacks avx512 (f, bw, dq and vl); it has avx2");
   }
   *out = knob == RPI_VECTOR_AUTO ? (has512 ? RPI_VECTOR_AVX512 : RPI_VECTOR_AVX2) : knob;
   return RP_OK;
@@ -160,7 +163,7 @@ void rpi_jit_destroy(rpi_jit *j) {
   rpi_alloc_free(j);
 }
 
-/* ---- from text to code ------------------------------------------------------------------------------ */
+/* ---- from text to code ----------------------------------------------------------------------- */
 
 static void refuse(kernel *k, const char *why) {
   char *copy = rpi_alloc_string(why);
@@ -212,15 +215,17 @@ static void *compile(rpi_jit *j, kernel *k) {
 static bool work(rpi_jit *j, kernel *k) {
   const bool mine = rpi_cache_lock(j->cache, k->key);
   void *so = rpi_cache_load(j->cache, k->key); /* somebody may have finished it meanwhile */
-  if (so) atomic_fetch_add(&j->disk_hits, 1);
-  else if (mine) so = compile(j, k);
+  if (so)
+    atomic_fetch_add(&j->disk_hits, 1);
+  else if (mine)
+    so = compile(j, k);
   if (mine) rpi_cache_unlock(j->cache, k->key);
   if (!so && !mine) return false;
   if (so && !install(k, so)) refuse(k, "the compiled object lacks an entry");
   return true;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void sleep_until_woken(rpi_jit *j, bool retry) {
   struct timespec until;
@@ -300,7 +305,7 @@ static void enqueue(rpi_jit *j, kernel *k) {
   sem_post(&j->wake);
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------------ */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 static void finish(const rpi_kernel *face, rpi_word *w) {
   const kernel *k = (const kernel *)face;
@@ -405,7 +410,8 @@ rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const r
   rpi_ir_init(&k->ir, ir->rank);
   k->bytes = bytes;
   rp_status status = kernel_init(j, k, ir, name);
-  if (status == RP_OK && !rpi_map_add(&j->table, hash, k)) status = rpi_status_nomem("the kernel table");
+  if (status == RP_OK && !rpi_map_add(&j->table, hash, k))
+    status = rpi_status_nomem("the kernel table");
   if (status != RP_OK) {
     kernel_free(k);
     return status;
@@ -442,7 +448,9 @@ void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out) {
                          .pending = atomic_load(&j->pending)};
 }
 
-const char *rpi_jit_vector(const rpi_jit *j) { return j->vector == RPI_VECTOR_AVX512 ? "avx512" : "avx2"; }
+const char *rpi_jit_vector(const rpi_jit *j) {
+  return j->vector == RPI_VECTOR_AVX512 ? "avx512" : "avx2";
+}
 
 const char *rpi_jit_refusal(const rpi_kernel *face) {
   const char *why = atomic_load(&((const kernel *)face)->refusal);

@@ -74,7 +74,6 @@ static rpi_irval add_reduce(rpi_merge *m, const rpi_merge_task *t, const rpi_ir_
   if (o->write < 0) return RPI_IR_NONE;
   rpi_ir_red r = *from;
   r.operand = (uint16_t)o->write;
-  r.mask = t->mask[in->imm];
   m->value[o->place] = RPI_IR_NONE;
   return rpi_ir_emit(m->ir, RPI_IR_REDUCE, in->dtype, (uint64_t)rpi_ir_red_add(m->ir, &r), 1, &v);
 }
@@ -99,8 +98,6 @@ static rpi_irval add_ins(rpi_merge *m, const rpi_merge_task *t, const rpi_ir_ins
       return rpi_ir_emit(m->ir, RPI_IR_SCALAR, in->dtype, in->imm + (uint64_t)scalar0, 0, NULL);
     case RPI_IR_EXTENT:
       return rpi_ir_emit(m->ir, RPI_IR_EXTENT, in->dtype, in->imm + (uint64_t)extent0, 0, NULL);
-    case RPI_IR_INDEX:
-      return rpi_ir_emit(m->ir, RPI_IR_INDEX, in->dtype, (uint64_t)t->axis[in->imm], 0, NULL);
     default: return rpi_ir_emit(m->ir, (rpi_irop)in->op, in->dtype, in->imm, in->n_src, src);
   }
 }

@@ -22,8 +22,6 @@ typedef struct rpi_merge_operand {
 typedef struct rpi_merge_task {
   const rpi_ir *ir;                  /* a body section only */
   const rpi_merge_operand *operand;  /* ir->n_operand of them */
-  const int32_t *axis;               /* axis of the joined space for each axis of the task's */
-  const uint8_t *mask;               /* reduced axes in the joined space, per reduction of the task */
   int32_t origin;                    /* for dumps */
 } rpi_merge_task;
 

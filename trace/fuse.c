@@ -115,20 +115,12 @@ static void drop_dead(fuser *u, rpi_arena *a) {
 static uint8_t mode_of(const rpi_task *t) {
   if (t->kind == RPI_TASK_OPAQUE) return 3;
   if (t->variant->ir.n_red == 0) return 0;
-  for (int32_t r = 0; r < t->variant->ir.n_red; r++)
-    for (int32_t d = 0; d < t->rank; d++)
-      if ((t->variant->ir.red[r].mask >> d & 1) && t->axis[d] == t->rank - 1) return 1;
-  return 2;
+  return rpi_ir_row_mode(&t->variant->ir) ? 2 : 1;
 }
 
-/* Reduced axes of a ROW reduction must be the same for all of a group; compared through the spaces'
- * axes, so one number says it. */
+/* Reduced axes of a ROW reduction must be the same for all of a group. */
 static uint32_t row_mask(const rpi_task *t) {
-  uint32_t m = 0;
-  if (t->variant->ir.n_red > 0)
-    for (int32_t d = 0; d < t->rank; d++)
-      if (t->variant->ir.red[0].mask >> d & 1) m |= 1u << t->axis[d];
-  return m;
+  return t->variant->ir.n_red > 0 ? t->variant->ir.red[0].mask : 0;
 }
 
 /* Group g's body touches what access x touches, at the same points. */

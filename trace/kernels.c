@@ -174,14 +174,8 @@ static rp_status finish_operands(rpi_analyser *u, rpi_group *g) {
 static rp_status join_task(rpi_analyser *u, rpi_merge *m, const linker *l, int32_t t) {
   const rpi_task *task = &u->ts->task[t];
   const rpi_ir *ir = &task->variant->ir;
-  uint8_t mask[RPI_OP_MAX_STORES] = {0};
-  for (int32_t r = 0; r < ir->n_red && r < RPI_COUNT(mask); r++)
-    for (int32_t d = 0; d < task->rank; d++)
-      if (ir->red[r].mask >> d & 1) mask[r] |= (uint8_t)(1u << task->axis[d]);
   rpi_merge_task mt = {.ir = ir,
                        .operand = &l->of[task->first_access],
-                       .axis = task->axis,
-                       .mask = mask,
                        .origin = t};
   return rpi_merge_add(m, &mt);
 }

@@ -48,7 +48,7 @@ static bounds value_bounds(const finder *f, rpi_irval v) {
       return (bounds){.known = true, .data = true, .slot = a->slot};
     }
     case RPI_IR_INDEX:
-      return (bounds){.known = true, .hi = f->task->extent[f->task->axis[i->imm]] - 1};
+      return (bounds){.known = true, .hi = f->task->extent[i->imm] - 1};
     case RPI_IR_EXTENT:
       return (bounds){.known = true, .lo = f->task->extent_param[i->imm],
                       .hi = f->task->extent_param[i->imm]};

@@ -84,20 +84,56 @@ static rpi_reason miss_reason(const rpi_segment *s, const rp_op *op, rp_store *c
   return w >> 32 != slot ? RPI_REASON_MISS_SLOT : RPI_REASON_MISS_CLASS;
 }
 
+static bool ends_segment(const rpi_segment *s, const rp_op *op) {
+  if (s->n_task >= s->max_task) return true;
+  return op->opaque && (rpi_opaque_flags(op->opaque) & RP_OPAQUE_SIDE_EFFECT);
+}
+
+static rp_status cut_after(rp_context *ctx, const rp_op *op) {
+  bool effect = op->opaque && (rpi_opaque_flags(op->opaque) & RP_OPAQUE_SIDE_EFFECT);
+  return rpi_segment_cut(ctx, effect ? RPI_REASON_CUT_SIDE_EFFECT : RPI_REASON_CUT_TASKS, effect);
+}
+
+/* The launch is the predicted one and its stores are bound. */
+static inline rp_status follow(rp_context *ctx, const rp_op *op, const void *const *scalars) {
+  rpi_segment *s = &ctx->seg;
+  if (op->n_scalars > 0) gather_scalars(s, op, scalars);
+  s->at += 1 + op->n_stores;
+  s->n_task++;
+  ctx->stats.launches++;
+  return RPI_UNLIKELY(s->at == s->end) && ends_segment(s, op) ? cut_after(ctx, op) : RP_OK;
+}
+
 static rp_status record(rp_context *ctx, rp_op *op, rp_store *const *stores,
                         const void *const *scalars);
 static rp_status leave_prediction(rp_context *ctx, const uint64_t *upto);
 
+/* Does the launch agree with the words at `at`, were they followed? Binds nothing. */
+static bool would_match(const rpi_segment *s, const rp_op *op, rp_store *const *stores,
+                        const uint64_t *at) {
+  if (*at != rpi_task_word(op)) return false;
+  uint32_t next = s->n_slot;
+  for (int32_t i = 0; i < op->n_stores; i++) {
+    const rpi_buffer *b = stores[i]->buf;
+    uint32_t slot = b->stamp == s->number ? b->slot : UINT32_MAX;
+    for (int32_t j = 0; j < i && slot == UINT32_MAX; j++)
+      if (stores[j]->buf == b) slot = (uint32_t)(at[1 + j] >> 32);
+    if (slot == UINT32_MAX) slot = next++;
+    if (at[1 + i] != rpi_task_arg(slot, stores[i]->view_id)) return false;
+  }
+  return true;
+}
+
 /* Another template of this trace that agrees with everything so far and with this launch. */
-static bool switch_template(rp_context *ctx, const rp_op *op) {
+static bool switch_template(rp_context *ctx, const rp_op *op, rp_store *const *stores) {
   rpi_segment *s = &ctx->seg;
   rpi_trace *tr = ctx->trace ? ctx->trace : &ctx->loose;
   ptrdiff_t done = s->at - s->pred->words;
   for (rpi_template *t = tr->all; t; t = t->in_trace) {
     if (t == s->pred || t->n_words <= done || t->n_slot < s->n_slot) continue;
-    if (t->words[done] != rpi_task_word(op)) continue;
     if (memcmp(t->words, s->pred->words, sizeof *t->words * (size_t)done) != 0) continue;
     if (memcmp(t->klass, s->pred->klass, sizeof *t->klass * s->n_slot) != 0) continue;
+    if (!would_match(s, op, stores, t->words + done)) continue;
     if (!grow_slots(s, t->n_slot) || !grow_scalars(s, t->tasks.n_scalar)) return false;
     s->pred = t;
     s->at = t->words + done;
@@ -107,14 +143,19 @@ static bool switch_template(rp_context *ctx, const rp_op *op) {
   return false;
 }
 
+/* Where the prediction fails, a template that agrees is followed from here on; if there is none, or
+ * it fails at this launch for another reason (a class), recording goes on. What this launch has
+ * bound already stays bound: recording binds the same stores in the same order. */
 static rp_status miss(rp_context *ctx, rp_op *op, rp_store *const *stores,
                       const void *const *scalars, int32_t at_store) {
-  rpi_context_reason(ctx, miss_reason(&ctx->seg, op, stores, at_store));
-  rpi_template *tried = ctx->seg.pred;
-  /* A store may have been bound by this very launch; the next template must take it there too. */
-  if (at_store <= 0 && switch_template(ctx, op) && ctx->seg.pred != tried)
-    return rpi_segment_launch(ctx, op, stores, scalars);
-  RPI_TRY(leave_prediction(ctx, ctx->seg.at));
+  rpi_segment *s = &ctx->seg;
+  rpi_context_reason(ctx, miss_reason(s, op, stores, at_store));
+  if (at_store <= 0 && switch_template(ctx, op, stores)) {
+    int32_t i = 0;
+    while (i < op->n_stores && match_store(s, stores[i], s->at[1 + i])) i++;
+    if (i == op->n_stores) return follow(ctx, op, scalars);
+  }
+  RPI_TRY(leave_prediction(ctx, s->at));
   return record(ctx, op, stores, scalars);
 }
 
@@ -128,11 +169,7 @@ rp_status rpi_segment_launch(rp_context *ctx, rp_op *op, rp_store *const *stores
   for (int32_t i = 0; i < op->n_stores; i++)
     if (RPI_UNLIKELY(!match_store(s, stores[i], at[1 + i])))
       return miss(ctx, op, stores, scalars, i);
-  if (op->n_scalars > 0) gather_scalars(s, op, scalars);
-  s->at = at + 1 + op->n_stores;
-  s->n_task++;
-  ctx->stats.launches++;
-  return RP_OK;
+  return follow(ctx, op, scalars);
 }
 
 /* Recording goes on from what was predicted and came true. */
@@ -169,10 +206,7 @@ static rp_status record(rp_context *ctx, rp_op *op, rp_store *const *stores,
   gather_scalars(s, op, scalars);
   s->n_task++;
   ctx->stats.launches++;
-  if (op->opaque && (rpi_opaque_flags(op->opaque) & RP_OPAQUE_SIDE_EFFECT))
-    return rpi_segment_cut(ctx, RPI_REASON_CUT_SIDE_EFFECT, true);
-  if (s->n_task >= s->max_task) return rpi_segment_cut(ctx, RPI_REASON_CUT_TASKS, false);
-  return RP_OK;
+  return ends_segment(s, op) ? cut_after(ctx, op) : RP_OK;
 }
 
 /* ---- cuts ---- */

@@ -48,25 +48,11 @@ static bool has_loops(const rpi_ir *ir) {
   return false;
 }
 
-/* Reduced axes that are not last come first: the IR wants a prefix. */
-static void choose_axes(rpi_task *t) {
-  for (int32_t d = 0; d < t->rank; d++) t->axis[d] = d;
-  const rpi_ir *ir = &t->variant->ir;
-  uint32_t mask = ir->n_red > 0 ? ir->red[0].mask : 0;
-  if (mask == 0 || mask >> (t->rank - 1) & 1) return;
-  int32_t at = 0;
-  for (int32_t d = 0; d < t->rank; d++)
-    if (mask >> d & 1) t->axis[d] = at++;
-  for (int32_t d = 0; d < t->rank; d++)
-    if (!(mask >> d & 1)) t->axis[d] = at++;
-}
-
-static void permute(const rpi_task *t, const rpi_geom *from, rpi_geom *to) {
-  *to = *from;
-  for (int32_t d = 0; d < t->rank; d++) {
-    to->shape[t->axis[d]] = from->shape[d];
-    to->stride[t->axis[d]] = from->stride[d];
-  }
+/* One point by its form, not by accident of sizes: all arguments are scalars. */
+static bool is_point(const rpi_task *t) {
+  for (int32_t i = 0; i < t->n_store; i++)
+    if (t->view[i]->geom.ndim > 0) return false;
+  return !has_loops(&t->variant->ir);
 }
 
 static rp_status place_body(rpi_tasks *ts, int32_t t, rpi_arena *a) {
@@ -82,31 +68,16 @@ static rp_status place_body(rpi_tasks *ts, int32_t t, rpi_arena *a) {
   RPI_TRY(rpi_variant_place(task->variant, args, &p));
   task->extent_param = p.extent_param;
   task->rank = p.rank;
-  bool point = p.rank == 0;
-  task->kind = point && !has_loops(ir) ? RPI_TASK_SCALAR : RPI_TASK_BODY;
-  if (point && task->kind == RPI_TASK_BODY) { /* kernels with a body have at least one axis */
-    task->rank = 1;
-    p.extent[0] = 1;
+  task->kind = is_point(task) ? RPI_TASK_SCALAR : RPI_TASK_BODY;
+  for (int32_t d = 0; d < task->rank; d++) {
+    task->extent[d] = p.extent[d];
   }
-  choose_axes(task);
-  for (int32_t d = 0; d < task->rank; d++) task->extent[task->axis[d]] = p.extent[d];
   for (int32_t o = 0; o < ir->n_operand; o++) {
-    rpi_geom g = p.operand[o];
     bool table = ir->operand[o].kind == RPI_OPERAND_TABLE;
-    if (!table) {
-      if (point && task->kind == RPI_TASK_BODY) {
-        g.ndim = 1;
-        g.shape[0] = 1;
-        g.stride[0] = 0;
-      }
-      rpi_geom q;
-      permute(task, &g, &q);
-      g = q;
-    }
     uint8_t mode = ir->operand[o].access;
     for (int32_t r = 0; r < ir->n_red; r++)
       if (ir->red[r].operand == o && ir->red[r].join) mode |= RPI_ACCESS_READ;
-    access_add(ts, t, task->variant->operand[o].arg, o, mode, table, &g);
+    access_add(ts, t, task->variant->operand[o].arg, o, mode, table, &p.operand[o]);
   }
   return RP_OK;
 }

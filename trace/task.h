@@ -4,8 +4,7 @@
  * Lives here: the records and how they are rebuilt from a segment's words (segment.h).
  * Not here:   how accesses relate (query.h), which tasks join (fuse.h).
  * Invariants: an access's geometry has exactly the task's space as its shape, unless it is a table
- *             (gathered from) or the task is opaque: then it is the argument's own box. Reduced axes
- *             that do not include the last one come first (the space is permuted for that). */
+ *             (gathered from) or the task is opaque: then it is the argument's own box. */
 #ifndef RPI_TASK_H
 #define RPI_TASK_H
 
@@ -15,7 +14,7 @@
 
 typedef enum rpi_task_kind {
   RPI_TASK_BODY,   /* a space of rank >= 1 */
-  RPI_TASK_SCALAR, /* one point, no loops: belongs into prologues and epilogues */
+  RPI_TASK_SCALAR, /* scalars only, no loops: belongs into prologues and epilogues */
   RPI_TASK_COPY,   /* a whole array shared copy-on-write */
   RPI_TASK_OPAQUE
 } rpi_task_kind;
@@ -41,7 +40,6 @@ typedef struct rpi_task {
   int32_t first_scalar;        /* in the segment's scalars, in words */
   int32_t rank;
   int64_t extent[RP_MAX_DIM];  /* of the space */
-  int32_t axis[RP_MAX_DIM];    /* the space's axis of each of the variant's */
   int32_t first_access, n_access; /* in rpi_tasks.access; operands of the IR in order */
   int64_t *extent_param;
 } rpi_task;

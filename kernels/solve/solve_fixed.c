@@ -49,7 +49,7 @@ static void normalise_guess(rpi_solve_run *run, rp_op *dot, rp_op *scale, rp_sto
 rp_status rp_solve_power(rp_operator *a, rp_store *x, const rp_solve_options *options,
                          rp_solve_result *result) {
   rpi_solve_run run;
-  rpi_solve_run_init(&run, __func__, TRACE_POWER, a, NULL, x, options, result);
+  rpi_solve_run_init(&run, __func__, TRACE_POWER, a, x, x, options, result);
   rp_op *dot = rpi_solve_krylov_dot(&run);
   rp_op *scale = rpi_solve_run_op(&run, "power_scale", "x, y, yy",
                                   "x = where(yy == 0, 0, y/sqrt(yy))");

@@ -55,7 +55,7 @@ void rpi_solve_run_init(rpi_solve_run *r, const char *function, int64_t trace, r
   *r = (rpi_solve_run){.function = function, .a = a, .trace = trace};
   r->result.residual = HUGE_VAL;
   r->status = rpi_solve_operator_check(a, function);
-  if (r->status == RP_OK && b) r->status = check_vector(r, "b", b);
+  if (r->status == RP_OK) r->status = check_vector(r, "b", b);
   if (r->status == RP_OK) r->status = check_vector(r, "x", x);
   if (r->status == RP_OK) r->status = take_options(r, options);
   if (r->status == RP_OK && result && result->struct_size < sizeof result->struct_size) {

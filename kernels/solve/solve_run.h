@@ -28,7 +28,8 @@ typedef struct rpi_solve_run {
   rp_store *stores[RPI_SOLVE_MAX_STORES];
 } rpi_solve_run;
 
-/* Checks everything that a solver is given; b may be NULL (power). `trace` is the solver's own. */
+/* Checks everything that a solver is given (without a right-hand side, b is x). `trace` is the
+ * solver's own. */
 void rpi_solve_run_init(rpi_solve_run *r, const char *function, int64_t trace, rp_operator *a,
                         rp_store *b, rp_store *x, const rp_solve_options *options,
                         const rp_solve_result *result);

@@ -276,7 +276,7 @@ rp_status rpi_csr_host_stencil(int32_t ndim, const int64_t *shape, int32_t n_poi
                                const int64_t *offset, const double *coefficient,
                                rpi_csr_host *out, char message[RPI_CSR_MESSAGE]) {
   *out = (rpi_csr_host){0};
-  int64_t n;
+  int64_t n = 0;
   rp_status status = check_stencil(ndim, shape, n_points, offset, &n, message);
   if (status != RP_OK) return status;
   point *points = malloc((size_t)n_points * sizeof *points);

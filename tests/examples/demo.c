@@ -86,7 +86,6 @@ static int32_t show_progress(void *user, int64_t iteration, double residual) {
   if (isatty(STDERR_FILENO)) {
     fprintf(stderr, "\r  iteration %lld of %lld, residual %.3e ", (long long)iteration,
             (long long)last, residual);
-    if (iteration == last) fprintf(stderr, "\n");
   }
   return 0;
 }
@@ -115,6 +114,7 @@ static uint64_t solve(rp_context *ctx, const char *title, rp_csr *matrix, int64_
   RP_CHECK(rp_wait(ctx));
   const double seconds = example_seconds() - start;
   const counts after = count(ctx);
+  if (isatty(STDERR_FILENO)) fprintf(stderr, "\n");
   const double k = result.iterations ? (double)result.iterations : 1.0;
   const double rate = (double)(after.bytes - before.bytes) / seconds;
   printf("%s\n  %lld iterations, residual %.3e, %.3f ms each\n", title, (long long)result.iterations,

@@ -2,8 +2,8 @@
  * tests/fuzz/fuzz_body.c -- libFuzzer target: any text as an op body.
  *
  * The input is a parameter list, a newline, and the body. What parses is tried with a few dtypes,
- * ranks and shapes; every variant that comes out must be a valid IR, and must be placed with all its
- * affine operands inside their arguments. */
+ * ranks and shapes; every variant that comes out must be a valid IR, and must be placed with all
+ * its affine operands inside their arguments. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * Lives here: the slowest possible evaluator of the IR on one placement, for tests of jit/body_*.c.
  * Not here:   exact bits: reductions run in the order of the points, so tests use values (small
  *             integers) for which the order does not matter.
- * How:        every element is a double and an int64_t side by side; the dtype says which counts. Reads
- *             see the state before, writes go to a copy. */
+ * How:        every element is a double and an int64_t side by side; the dtype says which counts.
+ *             Reads see the state before, writes go to a copy. */
 #ifndef RPI_BODY_EVAL_H
 #define RPI_BODY_EVAL_H
 
@@ -44,15 +44,15 @@ static inline bool eval_is_float(int32_t dtype) { return rpi_dtype_kind(dtype) =
 
 static inline cell eval_fix(int32_t dtype, cell c) {
   switch (dtype) {
-  case RP_F32: c.f = (double)(float)c.f; break;
-  case RP_BOOL: c.i = c.i != 0; break;
-  case RP_I8: c.i = (int8_t)c.i; break;
-  case RP_I16: c.i = (int16_t)c.i; break;
-  case RP_I32: c.i = (int32_t)c.i; break;
-  case RP_U8: c.i = (uint8_t)c.i; break;
-  case RP_U16: c.i = (uint16_t)c.i; break;
-  case RP_U32: c.i = (uint32_t)c.i; break;
-  default: break;
+    case RP_F32: c.f = (double)(float)c.f; break;
+    case RP_BOOL: c.i = c.i != 0; break;
+    case RP_I8: c.i = (int8_t)c.i; break;
+    case RP_I16: c.i = (int16_t)c.i; break;
+    case RP_I32: c.i = (int32_t)c.i; break;
+    case RP_U8: c.i = (uint8_t)c.i; break;
+    case RP_U16: c.i = (uint16_t)c.i; break;
+    case RP_U32: c.i = (uint32_t)c.i; break;
+    default: break;
   }
   return c;
 }
@@ -90,42 +90,42 @@ static inline cell eval_two(int32_t op, int32_t dtype, cell a, cell b) {
     a.f = b.f = 0;
   }
   switch (op) {
-  case RPI_IR_ADD: r = (cell){a.f + b.f, a.i + b.i}; break;
-  case RPI_IR_SUB: r = (cell){a.f - b.f, a.i - b.i}; break;
-  case RPI_IR_MUL: r = (cell){a.f * b.f, a.i * b.i}; break;
-  case RPI_IR_DIV: r.f = a.f / b.f; break;
-  case RPI_IR_FLOORDIV: r = (cell){floor(a.f / b.f), eval_floordiv(a.i, b.i)}; break;
-  case RPI_IR_MOD:
-    r = (cell){a.f - floor(a.f / b.f) * b.f, b.i == 0 ? 0 : a.i - eval_floordiv(a.i, b.i) * b.i};
-    break;
-  case RPI_IR_POW:
-    r = (cell){pow(a.f, b.f), 1};
-    for (int64_t k = 0; k < b.i && !f; k++) r.i *= a.i;
-    break;
-  case RPI_IR_MIN: r = (f ? a.f < b.f : a.i < b.i) ? a : b; break;
-  case RPI_IR_MAX: r = (f ? a.f > b.f : a.i > b.i) ? a : b; break;
-  case RPI_IR_AND: r.i = a.i & b.i; break;
-  case RPI_IR_OR: r.i = a.i | b.i; break;
-  case RPI_IR_XOR: r.i = a.i ^ b.i; break;
-  case RPI_IR_SHL: r.i = a.i << b.i; break;
-  case RPI_IR_SHR: r.i = a.i >> b.i; break;
-  case RPI_IR_LT: r.i = f ? a.f < b.f : a.i < b.i; break;
-  case RPI_IR_LE: r.i = f ? a.f <= b.f : a.i <= b.i; break;
-  case RPI_IR_EQ: r.i = f ? a.f == b.f : a.i == b.i; break;
-  case RPI_IR_NE: r.i = f ? a.f != b.f : a.i != b.i; break;
-  default: fail_msg("the oracle does not know %s", rpi_ir_op_name((rpi_irop)op));
+    case RPI_IR_ADD: r = (cell){a.f + b.f, a.i + b.i}; break;
+    case RPI_IR_SUB: r = (cell){a.f - b.f, a.i - b.i}; break;
+    case RPI_IR_MUL: r = (cell){a.f * b.f, a.i * b.i}; break;
+    case RPI_IR_DIV: r.f = a.f / b.f; break;
+    case RPI_IR_FLOORDIV: r = (cell){floor(a.f / b.f), eval_floordiv(a.i, b.i)}; break;
+    case RPI_IR_MOD:
+      r = (cell){a.f - floor(a.f / b.f) * b.f, b.i == 0 ? 0 : a.i - eval_floordiv(a.i, b.i) * b.i};
+      break;
+    case RPI_IR_POW:
+      r = (cell){pow(a.f, b.f), 1};
+      for (int64_t k = 0; k < b.i && !f; k++) r.i *= a.i;
+      break;
+    case RPI_IR_MIN: r = (f ? a.f < b.f : a.i < b.i) ? a : b; break;
+    case RPI_IR_MAX: r = (f ? a.f > b.f : a.i > b.i) ? a : b; break;
+    case RPI_IR_AND: r.i = a.i & b.i; break;
+    case RPI_IR_OR: r.i = a.i | b.i; break;
+    case RPI_IR_XOR: r.i = a.i ^ b.i; break;
+    case RPI_IR_SHL: r.i = a.i << b.i; break;
+    case RPI_IR_SHR: r.i = a.i >> b.i; break;
+    case RPI_IR_LT: r.i = f ? a.f < b.f : a.i < b.i; break;
+    case RPI_IR_LE: r.i = f ? a.f <= b.f : a.i <= b.i; break;
+    case RPI_IR_EQ: r.i = f ? a.f == b.f : a.i == b.i; break;
+    case RPI_IR_NE: r.i = f ? a.f != b.f : a.i != b.i; break;
+    default: fail_msg("the oracle does not know %s", rpi_ir_op_name((rpi_irop)op));
   }
   return r;
 }
 
 static inline cell eval_one(int32_t op, int32_t dtype, cell a) {
   switch (op) {
-  case RPI_IR_NEG: return (cell){-a.f, -a.i};
-  case RPI_IR_ABS: return (cell){fabs(a.f), a.i < 0 ? -a.i : a.i};
-  case RPI_IR_SQRT: return (cell){sqrt(a.f), 0};
-  case RPI_IR_FLOOR: return (cell){floor(a.f), 0};
-  case RPI_IR_NOT: return (cell){0, dtype == RP_BOOL ? !a.i : ~a.i};
-  default: fail_msg("the oracle does not know %s", rpi_ir_op_name((rpi_irop)op));
+    case RPI_IR_NEG: return (cell){-a.f, -a.i};
+    case RPI_IR_ABS: return (cell){fabs(a.f), a.i < 0 ? -a.i : a.i};
+    case RPI_IR_SQRT: return (cell){sqrt(a.f), 0};
+    case RPI_IR_FLOOR: return (cell){floor(a.f), 0};
+    case RPI_IR_NOT: return (cell){0, dtype == RP_BOOL ? !a.i : ~a.i};
+    default: fail_msg("the oracle does not know %s", rpi_ir_op_name((rpi_irop)op));
   }
   return a;
 }
@@ -209,49 +209,63 @@ static inline void eval_run(evaluation *e, int32_t from, int32_t to) {
     cell a = n->n_src > 0 ? e->val[rpi_ir_src(ir, n, 0)] : (cell){0, 0};
     int32_t ta = n->n_src > 0 ? ir->ins[rpi_ir_src(ir, n, 0)].dtype : 0;
     switch (n->op) {
-    case RPI_IR_CONST: e->val[i] = eval_bits(n->dtype, n->imm); break;
-    case RPI_IR_SCALAR: e->val[i] = e->scalar[o]; break;
-    case RPI_IR_INDEX: e->val[i] = (cell){0, e->index[o]}; break;
-    case RPI_IR_EXTENT: e->val[i] = (cell){0, e->extent_param[o]}; break;
-    case RPI_IR_LOAD: e->val[i] = e->now[e->arg[o]][eval_offset(e, o)]; break;
-    case RPI_IR_GATHER: e->val[i] = e->now[e->arg[o]][eval_gather(e, n, o)]; break;
-    case RPI_IR_STORE: e->next[e->arg[o]][eval_offset(e, o)] = a; break;
-    case RPI_IR_REDUCE: {
-      const rpi_ir_red *r = &ir->red[o];
-      cell *to_cell = &e->next[e->arg[r->operand]][eval_offset(e, r->operand)];
-      bool first = true;
-      for (int32_t d = 0; d < ir->rank; d++) {
-        if ((r->mask >> d & 1) != 0 && e->index[d] != 0) first = false;
+      case RPI_IR_CONST: e->val[i] = eval_bits(n->dtype, n->imm); break;
+      case RPI_IR_SCALAR: e->val[i] = e->scalar[o]; break;
+      case RPI_IR_INDEX: e->val[i] = (cell){0, e->index[o]}; break;
+      case RPI_IR_EXTENT: e->val[i] = (cell){0, e->extent_param[o]}; break;
+      case RPI_IR_LOAD: e->val[i] = e->now[e->arg[o]][eval_offset(e, o)]; break;
+      case RPI_IR_GATHER: e->val[i] = e->now[e->arg[o]][eval_gather(e, n, o)]; break;
+      case RPI_IR_STORE: e->next[e->arg[o]][eval_offset(e, o)] = a; break;
+      case RPI_IR_REDUCE: {
+        const rpi_ir_red *r = &ir->red[o];
+        cell *to_cell = &e->next[e->arg[r->operand]][eval_offset(e, r->operand)];
+        bool first = true;
+        for (int32_t d = 0; d < ir->rank; d++) {
+          if ((r->mask >> d & 1) != 0 && e->index[d] != 0) first = false;
+        }
+        *to_cell = eval_join(r->op, n->dtype, *to_cell, a, first && !r->join ? 0 : 1);
+        break;
       }
-      *to_cell = eval_join(r->op, n->dtype, *to_cell, a, first && !r->join ? 0 : 1);
-      break;
+      case RPI_IR_LOOP: {
+        int32_t end = eval_end(ir, i);
+        eval_loop(e, i, end);
+        i = end;
+        break;
+      }
+      case RPI_IR_CAST: e->val[i] = eval_cast(ta, n->dtype, a); break;
+      case RPI_IR_SELECT: e->val[i] = e->val[rpi_ir_src(ir, n, a.i != 0 ? 1 : 2)]; break;
+      default:
+        e->val[i] = n->n_src == 1 ? eval_one(n->op, ta, a)
+                                  : eval_two(n->op, ta, a, e->val[rpi_ir_src(ir, n, 1)]);
+        e->val[i] = eval_fix(n->dtype, e->val[i]);
     }
-    case RPI_IR_LOOP: {
-      int32_t end = eval_end(ir, i);
-      eval_loop(e, i, end);
-      i = end;
-      break;
-    }
-    case RPI_IR_CAST: e->val[i] = eval_cast(ta, n->dtype, a); break;
-    case RPI_IR_SELECT:
-      e->val[i] = e->val[rpi_ir_src(ir, n, a.i != 0 ? 1 : 2)];
-      break;
-    default:
-      e->val[i] = n->n_src == 1 ? eval_one(n->op, ta, a)
-                                : eval_two(n->op, ta, a, e->val[rpi_ir_src(ir, n, 1)]);
-      e->val[i] = eval_fix(n->dtype, e->val[i]);
+  }
+}
+
+/* What jit/ir.h says of the masks of reductions: all have the last axis, or all are one prefix. */
+static inline void eval_check_masks(const rpi_ir *ir) {
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    int32_t mask = ir->red[r].mask, first = ir->red[0].mask, last = 1 << (ir->rank - 1);
+    assert_true(mask > 0 && mask < 2 * last);
+    assert_int_equal((mask & last) != 0, (first & last) != 0);
+    if ((mask & last) == 0) {
+      assert_int_equal(mask, first);
+      assert_int_equal(mask & (mask + 1), 0);
     }
   }
 }
 
 /* Runs the body on args; cells[i] is the buffer of store i and is updated. true if an index of a
  * gather was out of range. A failing call fails the test. */
-static inline bool eval_body(rpi_body *b, const rpi_body_arg *args, const cell *scalar, cell **cells) {
+static inline bool eval_body(rpi_body *b, const rpi_body_arg *args, const cell *scalar,
+                             cell **cells) {
   static evaluation e;
   const rpi_variant *v = NULL;
   memset(&e, 0, sizeof e);
   if (rpi_body_variant(b, args, &v) != RP_OK) fail_msg("%s", rpi_status_message());
+  if (rpi_ir_check(&v->ir) != RP_OK) fail_msg("%s", rpi_status_message());
   e.ir = &v->ir;
+  eval_check_masks(e.ir);
   e.place.operand = e.box;
   e.place.extent_param = e.extent_param;
   e.scalar = scalar;

@@ -4,7 +4,7 @@
 # Builds the fuzz targets and runs one for a few seconds: a smoke test of the targets and of what the
 # corpus has found so far. Exits with 77 where clang or its fuzzing runtime is missing.
 #   fuzz.sh FOLDER build CMAKE GENERATOR
-#   fuzz.sh FOLDER run NAME          NAME fuzz_x has its seeds in tests/fuzz/corpus_x, its words in tests/fuzz/x.dict
+#   fuzz.sh FOLDER run NAME          seeds: tests/fuzz/corpus/NAME; words: tests/fuzz/NAME.dict
 set -eu
 folder=$1
 action=$2
@@ -25,12 +25,12 @@ build() {
 }
 
 run() {
-  local name=$1 subject=${1#fuzz_} program="$folder/tests/$1" found="$folder/found/$1"
+  local name=$1 program="$folder/tests/$1" found="$folder/found/$1"
   [ -x "$program" ] || skip "$name was not built"
   mkdir -p "$found"
   set -- "$found"
-  [ ! -d "tests/fuzz/corpus_$subject" ] || set -- "$@" "tests/fuzz/corpus_$subject"
-  [ ! -f "tests/fuzz/$subject.dict" ] || set -- "$@" "-dict=tests/fuzz/$subject.dict"
+  [ ! -d "tests/fuzz/corpus/$name" ] || set -- "$@" "tests/fuzz/corpus/$name"
+  [ ! -f "tests/fuzz/$name.dict" ] || set -- "$@" "-dict=tests/fuzz/$name.dict"
   exec "$program" -seed=1 -max_total_time=5 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
     -artifact_prefix="$found." "$@"
 }

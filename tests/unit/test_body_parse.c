@@ -74,23 +74,27 @@ static void errors_of_bodies(void **state) {
           "body, line 2, column 7: expected ')', found the end of the text\n"
           "    + (x\n"
           "        ^");
-  rejects("y, x", "y = x x", "body, line 1, column 7: expected an operator, ';' or the end, found 'x'\n"
-                             "  y = x x\n"
-                             "        ^");
-  rejects("y, x", "y -= x", "body, line 1, column 3: expected = += *= min= max= &= |= or ^=, found '-'\n"
-                            "  y -= x\n"
-                            "    ^");
-  rejects("y, x", "y = x + z", "body, line 1, column 9: expected a parameter or a let, found 'z'\n"
-                               "  y = x + z\n"
-                               "          ^");
+  rejects("y, x", "y = x x",
+          "body, line 1, column 7: expected an operator, ';' or the end, found 'x'\n"
+          "  y = x x\n"
+          "        ^");
+  rejects("y, x", "y -= x",
+          "body, line 1, column 3: expected = += *= min= max= &= |= or ^=, found '-'\n"
+          "  y -= x\n"
+          "    ^");
+  rejects("y, x", "y = x + z",
+          "body, line 1, column 9: expected a parameter or a let, found 'z'\n"
+          "  y = x + z\n"
+          "          ^");
   rejects("y, x", "y[i] = x[k]",
           "body, line 1, column 10: expected a parameter, a let or an index of the destination, "
           "found 'k' (an index to reduce over is named as in sum(k) ...)\n"
           "  y[i] = x[k]\n"
           "           ^");
-  rejects("y, x", "y = foo(x)", "body, line 1, column 5: expected a function, found 'foo'\n"
-                                "  y = foo(x)\n"
-                                "      ^");
+  rejects("y, x", "y = foo(x)",
+          "body, line 1, column 5: expected a function, found 'foo'\n"
+          "  y = foo(x)\n"
+          "      ^");
   rejects("y, x", "y = uniform(x, 1)",
           "body, line 1, column 5: random functions are not supported yet\n"
           "  y = uniform(x, 1)\n"
@@ -101,30 +105,35 @@ static void errors_of_bodies(void **state) {
           "  h[b[i]] += w[i]\n"
           "    ^");
   rejects("y, x", "y = 3x", "body, line 1, column 5: malformed number\n  y = 3x\n      ^");
-  rejects("y, x", "y = x $ 2", "body, line 1, column 7: unexpected character '$'\n"
-                               "  y = x $ 2\n        ^");
-  rejects("y, x", "y = atan2(x)", "body, line 1, column 5: atan2 takes 2 arguments, found 1\n"
-                                  "  y = atan2(x)\n      ^");
+  rejects("y, x", "y = x $ 2",
+          "body, line 1, column 7: unexpected character '$'\n"
+          "  y = x $ 2\n        ^");
+  rejects("y, x", "y = atan2(x)",
+          "body, line 1, column 5: atan2 takes 2 arguments, found 1\n"
+          "  y = atan2(x)\n      ^");
   rejects("y, x", "y = x; y = 2*x",
           "body, line 1, column 8: 'y' is written more than once, and not by one operator\n"
           "  y = x; y = 2*x\n         ^");
-  rejects("y, x", "let x = 2; y = x", "body, line 1, column 5: expected a new name after 'let', found 'x'\n"
-                                      "  let x = 2; y = x\n      ^");
+  rejects("y, x", "let x = 2; y = x",
+          "body, line 1, column 5: expected a new name after 'let', found 'x'\n"
+          "  let x = 2; y = x\n      ^");
   rejects("y, x", "let t = x",
           "body, line 1, column 10: expected an assignment, found the end of the text\n"
           "  let t = x\n           ^");
-  rejects("y, x", "y[i] = sum(k) x[i]",
-          "body, line 1, column 12: index 'k' stands alone in no subscript, so it needs a range: k in "
-          "a..b\n  y[i] = sum(k) x[i]\n             ^");
+  rejects(
+      "y, x", "y[i] = sum(k) x[i]",
+      "body, line 1, column 12: index 'k' stands alone in no subscript, so it needs a range: k in "
+      "a..b\n  y[i] = sum(k) x[i]\n             ^");
   rejects("y, x", "y[i] = 1 + sum(i) x[i]",
           "body, line 1, column 16: expected a name of its own for the index, found 'i'\n"
           "  y[i] = 1 + sum(i) x[i]\n                 ^");
   rejects("y, x", "y[i] = argmax(j, k) x[j,k]",
           "body, line 1, column 18: argmin and argmax take one index only\n"
           "  y[i] = argmax(j, k) x[j,k]\n                   ^");
-  rejects("y, z, x", "y[i] = x[i]; z[i,j] = x[j]",
-          "body, line 1, column 14: this statement ranges over 2 axes, the first one over 1: one body "
-          "has one space\n  y[i] = x[i]; z[i,j] = x[j]\n               ^");
+  rejects(
+      "y, z, x", "y[i] = x[i]; z[i,j] = x[j]",
+      "body, line 1, column 14: this statement ranges over 2 axes, the first one over 1: one body "
+      "has one space\n  y[i] = x[i]; z[i,j] = x[j]\n               ^");
   rejects("y, x", "y[i] = x[i] + x[i,i]",
           "body, line 1, column 15: 'x' has 2 subscripts here and 1 elsewhere\n"
           "  y[i] = x[i] + x[i,i]\n                ^");
@@ -134,22 +143,27 @@ static void errors_of_bodies(void **state) {
   rejects("y, a:f64, x", "y[i] = a[i] + x[i]",
           "body, line 1, column 9: 'a' is no store, so it takes no subscripts\n"
           "  y[i] = a[i] + x[i]\n          ^");
-  rejects("y, x", "", "body, line 1, column 1: expected a statement, found the end of the text\n  \n  ^");
+  rejects("y, x", "",
+          "body, line 1, column 1: expected a statement, found the end of the text\n  \n  ^");
 }
 
 static void errors_of_params(void **state) {
   (void)state;
-  rejects("y, x, ", "y = x",
-          "parameters, line 1, column 7: expected the name of a parameter, found the end of the text\n"
-          "  y, x, \n        ^");
+  rejects(
+      "y, x, ", "y = x",
+      "parameters, line 1, column 7: expected the name of a parameter, found the end of the text\n"
+      "  y, x, \n        ^");
   rejects("y, x:f65", "y = x",
           "parameters, line 1, column 6: expected a dtype, 'float' or 'int', found 'f65'\n"
           "  y, x:f65\n       ^");
-  rejects("y, y", "y = 1", "parameters, line 1, column 4: expected a new name for the parameter, found "
-                           "'y'\n  y, y\n     ^");
-  rejects("y, x", "y = 1", "parameters, line 1, column 4: the body does not use 'x'\n  y, x\n     ^");
-  rejects("y, let", "y = 1", "parameters, line 1, column 4: expected the name of a parameter, found "
-                             "'let'\n  y, let\n     ^");
+  rejects("y, y", "y = 1",
+          "parameters, line 1, column 4: expected a new name for the parameter, found "
+          "'y'\n  y, y\n     ^");
+  rejects("y, x", "y = 1",
+          "parameters, line 1, column 4: the body does not use 'x'\n  y, x\n     ^");
+  rejects("y, let", "y = 1",
+          "parameters, line 1, column 4: expected the name of a parameter, found "
+          "'let'\n  y, let\n     ^");
 }
 
 /* A long line is shown as a window around the place. */
@@ -214,8 +228,8 @@ static void doubling_lets(void **state) {
   rpi_body_free(b);
   n = sprintf(body, "let a0 = x;");
   for (int32_t i = 1; i < 40; i++) {
-    n += sprintf(body + n, "let a%d = (sum(k%d in 0..2) a%d) + (sum(k%d in 0..2) a%d);", i, i, i - 1,
-                 i, i - 1);
+    n += sprintf(body + n, "let a%d = (sum(k%d in 0..2) a%d) + (sum(k%d in 0..2) a%d);", i, i,
+                 i - 1, i, i - 1);
   }
   sprintf(body + n, "y = a39");
   assert_int_equal(rpi_body_parse("y, x", body, &b), RP_ERR_BODY);
@@ -279,10 +293,14 @@ static void the_page(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(precedence),    cmocka_unit_test(errors_of_bodies),
-      cmocka_unit_test(errors_of_params), cmocka_unit_test(long_lines),
-      cmocka_unit_test(limits),        cmocka_unit_test(doubling_lets),
-      cmocka_unit_test(facts),         cmocka_unit_test(the_page),
+      cmocka_unit_test(precedence),
+      cmocka_unit_test(errors_of_bodies),
+      cmocka_unit_test(errors_of_params),
+      cmocka_unit_test(long_lines),
+      cmocka_unit_test(limits),
+      cmocka_unit_test(doubling_lets),
+      cmocka_unit_test(facts),
+      cmocka_unit_test(the_page),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,10 +40,10 @@ static void shape(int32_t s, rp_dtype dtype, int32_t ndim, const int64_t *extent
   l.arg[s].dtype = dtype;
   rpi_geom_dense(ndim, extent, &l.arg[s].geom);
 }
-#define SHAPE(s, dtype, ...)                       \
-  do {                                             \
-    const int64_t e_[] = {__VA_ARGS__};            \
-    shape(s, dtype, RPI_COUNT(e_), e_);            \
+#define SHAPE(s, dtype, ...) \
+  do { \
+    const int64_t e_[] = {__VA_ARGS__}; \
+    shape(s, dtype, RPI_COUNT(e_), e_); \
   } while (0)
 #define SCALAR_SHAPE(s, dtype) shape(s, dtype, 0, NULL)
 
@@ -64,7 +64,8 @@ static void launch_rejects(rp_status status, const char *message) {
   rpi_body_free(l.body);
 }
 
-/* Element of a dense view of store s before the launch, broadcast: index 0 where the extent is 1. */
+/* Element of a dense view of store s before the launch, broadcast: index 0 where the extent is
+ * 1. */
 static double old_at(int32_t s, const int64_t *index, int32_t rank) {
   const rpi_geom *g = &l.arg[s].geom;
   int64_t at = g->offset;
@@ -93,8 +94,8 @@ static void broadcasting(void **state) {
   assert_true(l.cells[0][0].f == 2 * l.before[1][0].f);
 }
 
-/* Every combination of reduced axes of a space of rank 3, with axes kept as 1 and with axes left out,
- * extents 1 included. */
+/* Every combination of reduced axes of a space of rank 3, with axes kept as 1 and with axes left
+ * out, extents 1 included. */
 static void reduced_axes(void **state) {
   (void)state;
   for (int32_t mask = 0; mask < 8; mask++) {
@@ -160,8 +161,7 @@ static void stencils(void **state) {
   for (int64_t i = 0; i < 3; i++) {
     for (int64_t j = 0; j < 4; j++) {
       const cell *u = &l.before[1][6 * i + j];
-      assert_true(l.cells[0][4 * i + j].f ==
-                  u[7].f + 2 * u[1].f + 3 * u[13].f + u[6].f - u[8].f);
+      assert_true(l.cells[0][4 * i + j].f == u[7].f + 2 * u[1].f + 3 * u[13].f + u[6].f - u[8].f);
     }
   }
   setup("y, x", "y[j,i] = x[i,j] + i - 10*j + index(1) + index(-2)");
@@ -265,6 +265,19 @@ static void loops(void **state) {
     }
     assert_true(l.cells[0][i].f == sum);
   }
+  /* One let in two loops that use the same name. */
+  setup("y, x", "let t = x[i,k]; y[i] = (sum(k) t) + (sum(k) t*t)");
+  SHAPE(0, RP_F64, 2);
+  SHAPE(1, RP_F64, 2, 3);
+  run();
+  for (int64_t i = 0; i < 2; i++) {
+    double sum = 0;
+    for (int64_t k = 0; k < 3; k++) {
+      double t = l.before[1][3 * i + k].f;
+      sum += t + t * t;
+    }
+    assert_true(l.cells[0][i].f == sum);
+  }
   setup("y, x", "y[i] = sum(a in 0..3, b in a..4) x[b] + 10*a + i");
   SHAPE(0, RP_F64, 2);
   SHAPE(1, RP_F64, 4);
@@ -307,7 +320,8 @@ static void loops(void **state) {
   assert_true(l.cells[2][0].f == most);
 }
 
-/* Statements with the same index names share axes by name: columns are reduced as rows of the space. */
+/* Statements with the same index names share axes by name: columns are reduced as rows of the
+ * space. */
 static void named_axes(void **state) {
   (void)state;
   setup("z, s, x", "z[i,j] = 2*x[i,j]; s[j] += x[i,j]*(1 + i)");
@@ -386,8 +400,9 @@ static void shape_errors(void **state) {
   SHAPE(0, RP_F64, 3, 4);
   SHAPE(1, RP_F64, 3, 4);
   SHAPE(2, RP_F64, 3);
-  launch_rejects(RP_ERR_SHAPE, "body, line 1, column 9: 'b' has shape (3,), which does not broadcast "
-                               "with (3, 4)\n  y = a + b\n          ^");
+  launch_rejects(RP_ERR_SHAPE,
+                 "body, line 1, column 9: 'b' has shape (3,), which does not broadcast "
+                 "with (3, 4)\n  y = a + b\n          ^");
   setup("y, a", "y = a");
   SHAPE(0, RP_F64, 1, 4);
   SHAPE(1, RP_F64, 3, 4);
@@ -396,13 +411,15 @@ static void shape_errors(void **state) {
   setup("y, u", "y[i] = u[i] - u[i+2]");
   SHAPE(0, RP_F64, 5);
   SHAPE(1, RP_F64, 6);
-  launch_rejects(RP_ERR_SHAPE, "body, line 1, column 15: 'u' is read at indices 2..6 of axis 0, whose "
-                               "extent is 6\n  y[i] = u[i] - u[i+2]\n                ^");
+  launch_rejects(RP_ERR_SHAPE,
+                 "body, line 1, column 15: 'u' is read at indices 2..6 of axis 0, whose "
+                 "extent is 6\n  y[i] = u[i] - u[i+2]\n                ^");
   setup("y, u", "y[i] = u[3 - 2*i]");
   SHAPE(0, RP_F64, 3);
   SHAPE(1, RP_F64, 6);
-  launch_rejects(RP_ERR_SHAPE, "body, line 1, column 8: 'u' is read at indices -1..3 of axis 0, whose "
-                               "extent is 6\n  y[i] = u[3 - 2*i]\n         ^");
+  launch_rejects(RP_ERR_SHAPE,
+                 "body, line 1, column 8: 'u' is read at indices -1..3 of axis 0, whose "
+                 "extent is 6\n  y[i] = u[3 - 2*i]\n         ^");
   setup("y, u", "y[i] = u[i,0]");
   SHAPE(0, RP_F64, 5);
   SHAPE(1, RP_F64, 6);
@@ -412,15 +429,17 @@ static void shape_errors(void **state) {
   SCALAR_SHAPE(0, RP_F64);
   SHAPE(1, RP_F64, 5);
   SHAPE(2, RP_F64, 6);
-  launch_rejects(RP_ERR_SHAPE, "body, line 1, column 13: axis 0 of 'y' has extent 6, but axis 0 of 'x' "
-                               "has 5, and one index runs over both\n  s += x[i]*y[i]\n"
-                               "              ^");
+  launch_rejects(RP_ERR_SHAPE,
+                 "body, line 1, column 13: axis 0 of 'y' has extent 6, but axis 0 of 'x' "
+                 "has 5, and one index runs over both\n  s += x[i]*y[i]\n"
+                 "              ^");
   setup("y, z, x", "y[i] = x[i]; z[i] = x[i]");
   SHAPE(0, RP_F64, 5);
   SHAPE(1, RP_F64, 4);
   SHAPE(2, RP_F64, 5);
-  launch_rejects(RP_ERR_SHAPE, "body, line 1, column 14: this statement ranges over (4,), the first one "
-                               "over (5,)\n  y[i] = x[i]; z[i] = x[i]\n               ^");
+  launch_rejects(RP_ERR_SHAPE,
+                 "body, line 1, column 14: this statement ranges over (4,), the first one "
+                 "over (5,)\n  y[i] = x[i]; z[i] = x[i]\n               ^");
   setup("r, c, x", "r += x; c += x");
   SHAPE(0, RP_F64, 3, 1);
   SHAPE(1, RP_F64, 4);
@@ -464,9 +483,10 @@ static void inferring(void **state) {
   inferred("y, A, x", "y[i] = sum(k) A[i,k]*x[k]", 1, "4 ");
   inferred("y, A, x", "y[k,i] = A[i,k]*x[k]", 2, "6 4 ");
   inferred("y, A, x", "y[i,j] = A[i,j] + A[i+1,j+2] + x[2*j]", 2, "3 3 ");
-  inferred("y, A, x", "y[i] = A[0,0] + x[extent(x,0) - 1 - i]", 0,
-           "body, line 1, column 1: the shape of 'y' cannot be inferred: an index stands alone in no "
-           "subscript of an input\n  y[i] = A[0,0] + x[extent(x,0) - 1 - i]\n  ^");
+  inferred(
+      "y, A, x", "y[i] = A[0,0] + x[extent(x,0) - 1 - i]", 0,
+      "body, line 1, column 1: the shape of 'y' cannot be inferred: an index stands alone in no "
+      "subscript of an input\n  y[i] = A[0,0] + x[extent(x,0) - 1 - i]\n  ^");
   inferred("y, A, x", "y[i] = A[i,0] + x[i]", 0,
            "body, line 1, column 19: axis 0 of 'x' has extent 6, but axis 0 of 'A' has 4, and one "
            "index runs over both\n  y[i] = A[i,0] + x[i]\n                    ^");
@@ -493,7 +513,8 @@ static void variants(void **state) {
   rpi_body_free(l.body);
 }
 
-/* Whichever allocation fails, the error is that of memory, nothing leaks, and the body still works. */
+/* Whichever allocation fails, the error is that of memory, nothing leaks, and the body still
+ * works. */
 static void out_of_memory(void **state) {
   (void)state;
   const rpi_variant *v = NULL;
@@ -522,14 +543,22 @@ static void out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(broadcasting), cmocka_unit_test(reduced_axes),
-      cmocka_unit_test(several_statements), cmocka_unit_test(stencils),
-      cmocka_unit_test(views),        cmocka_unit_test(sparse),
-      cmocka_unit_test(products),     cmocka_unit_test(loops),
-      cmocka_unit_test(named_axes),   cmocka_unit_test(fallback),
-      cmocka_unit_test(gathers),      cmocka_unit_test(empty_spaces),
-      cmocka_unit_test(shape_errors), cmocka_unit_test(inferring),
-      cmocka_unit_test(variants),     cmocka_unit_test(out_of_memory),
+      cmocka_unit_test(broadcasting),
+      cmocka_unit_test(reduced_axes),
+      cmocka_unit_test(several_statements),
+      cmocka_unit_test(stencils),
+      cmocka_unit_test(views),
+      cmocka_unit_test(sparse),
+      cmocka_unit_test(products),
+      cmocka_unit_test(loops),
+      cmocka_unit_test(named_axes),
+      cmocka_unit_test(fallback),
+      cmocka_unit_test(gathers),
+      cmocka_unit_test(empty_spaces),
+      cmocka_unit_test(shape_errors),
+      cmocka_unit_test(inferring),
+      cmocka_unit_test(variants),
+      cmocka_unit_test(out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

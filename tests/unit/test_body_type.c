@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_body_type.c -- dtypes of expressions, the IR that bodies become (as text), and the
- * errors of typing, word by word. Expected dtypes are NumPy 2's, but where SEMANTICS says otherwise:
- * integers give f64 in / and in math functions. */
+ * tests/unit/test_body_type.c -- dtypes of expressions, the IR that bodies become (as text), and
+ * the errors of typing, word by word. Expected dtypes are NumPy 2's, but where SEMANTICS says
+ * otherwise: integers give f64 in / and in math functions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +21,8 @@ static char text[4000];
 
 /* Parses `expr` with only those parameters that it names. */
 static rpi_body *parse_named(const char *expr, rpi_body_arg *args) {
-  static const char *const name[] = {"y", "b", "i8", "i32", "i64", "u8", "u32", "u64", "f32", "f64"};
+  static const char *const name[] = {"y",  "b",   "i8",  "i32", "i64",
+                                     "u8", "u32", "u64", "f32", "f64"};
   static const char *const scalar[] = {"n:int", "a:float", "h:f32"};
   char list[200] = "y";
   rpi_body *b = NULL;
@@ -56,6 +57,7 @@ static void check_dtype(const char *expr, rp_dtype want) {
   }
   assert_int_equal(args[0].geom.ndim, 0);
   if (rpi_body_variant(b, args, &v) != RP_OK) fail_msg("%s", rpi_status_message());
+  if (rpi_ir_check(&v->ir) != RP_OK) fail_msg("%s", rpi_status_message());
   rpi_body_free(b);
 }
 
@@ -208,6 +210,7 @@ static void check_ir(const char *list, const char *body, const rp_dtype *dtype, 
     rpi_geom_dense(rank[i], (const int64_t[]){3, 3, 3}, &args[i].geom);
   }
   if (rpi_body_variant(b, args, &v) != RP_OK) fail_msg("%s", rpi_status_message());
+  if (rpi_ir_check(&v->ir) != RP_OK) fail_msg("%s", rpi_status_message());
   add_text(&v->ir, got, sizeof got);
   assert_string_equal(got, want);
   assert_int_equal(v->ir.n_pro, 0);
@@ -271,20 +274,23 @@ static void errors(void **state) {
   type_error("i64", RP_I32,
              "body, line 1, column 5: 'y' is i32, which cannot hold every i64: write i32(...)\n"
              "  y = i64\n      ^");
-  type_error("a * 2", RP_I64,
-             "body, line 1, column 7: 'y' is i64, which cannot hold every weak f64: write i64(...)\n"
-             "  y = a * 2\n        ^");
+  type_error(
+      "a * 2", RP_I64,
+      "body, line 1, column 7: 'y' is i64, which cannot hold every weak f64: write i64(...)\n"
+      "  y = a * 2\n        ^");
   type_error("1.5", RP_I8,
              "body, line 1, column 5: a literal with a point is no i8: write i8(...)\n"
              "  y = 1.5\n      ^");
   type_error("u8 + 256", RP_U8,
              "body, line 1, column 8: the literal 256 does not fit u8\n"
              "  y = u8 + 256\n         ^");
-  type_error("-129", RP_I8, "body, line 1, column 5: the literal -129 does not fit i8\n"
-                            "  y = -129\n      ^");
-  type_error("f32 & i8", RP_F64,
-             "body, line 1, column 9: bitwise_and does not take f32; it works on integers and bool\n"
-             "  y = f32 & i8\n          ^");
+  type_error("-129", RP_I8,
+             "body, line 1, column 5: the literal -129 does not fit i8\n"
+             "  y = -129\n      ^");
+  type_error(
+      "f32 & i8", RP_F64,
+      "body, line 1, column 9: bitwise_and does not take f32; it works on integers and bool\n"
+      "  y = f32 & i8\n          ^");
   type_error("b - b", RP_F64,
              "body, line 1, column 7: subtract does not take bool; use ^\n"
              "  y = b - b\n        ^");
@@ -330,9 +336,9 @@ static void bad_arguments(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(promotion), cmocka_unit_test(weak_values), cmocka_unit_test(functions),
-      cmocka_unit_test(the_page),
-      cmocka_unit_test(ir_texts),  cmocka_unit_test(errors),      cmocka_unit_test(bad_arguments),
+      cmocka_unit_test(promotion),     cmocka_unit_test(weak_values), cmocka_unit_test(functions),
+      cmocka_unit_test(the_page),      cmocka_unit_test(ir_texts),    cmocka_unit_test(errors),
+      cmocka_unit_test(bad_arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

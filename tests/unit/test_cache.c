@@ -69,7 +69,10 @@ static rpi_cache *make(const char *dir, int64_t mb) {
 static void *put(rpi_cache *c, rpi_hash128 key, rpi_hash128 claimed) {
   char path[4096], hex[33], text[256];
   rpi_hash_hex(claimed, hex);
-  snprintf(text, sizeof text, "__attribute__((visibility(\"default\"))) const char *rpk_query(void) { return \"%s\"; }\n", hex);
+  snprintf(
+      text, sizeof text,
+      "__attribute__((visibility(\"default\"))) const char *rpk_query(void) { return \"%s\"; }\n",
+      hex);
   assert_int_equal(rpi_cache_temp(c, key, path, sizeof path), RP_OK);
   assert_int_equal(rpi_cc_compile(cc, text, path), RP_OK);
   return rpi_cache_publish(c, key, path);

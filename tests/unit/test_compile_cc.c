@@ -22,7 +22,8 @@
 
 static char folder[64], object[128];
 
-static const char good[] = "__attribute__((visibility(\"default\"))) int rpk_seven(void) { return 7; }\n";
+static const char good[] =
+    "__attribute__((visibility(\"default\"))) int rpk_seven(void) { return 7; }\n";
 
 static int start(void **state) {
   (void)state;
@@ -52,7 +53,9 @@ static void script(const char *body, char *path, size_t size) {
   snprintf(path, size, "%s/cc%d", folder, number++);
   FILE *f = fopen(path, "w");
   assert_non_null(f);
-  fprintf(f, "#!/bin/sh\ncase \"$1\" in --version) echo scripted 1.0; exit 0;; -dumpmachine) echo here; exit 0;; esac\n%s\n",
+  fprintf(f,
+          "#!/bin/sh\ncase \"$1\" in --version) echo scripted 1.0; exit 0;; -dumpmachine) echo "
+          "here; exit 0;; esac\n%s\n",
           body);
   fclose(f);
   assert_int_equal(chmod(path, 0700), 0);
@@ -108,8 +111,11 @@ static void test_child(void **state) {
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  assert_int_equal(try_script("echo fds $(ls /proc/self/fd | wc -l) group $(($(cut -d' ' -f5 /proc/$$/stat) == $$)) "
-                              "blocked $(grep SigBlk /proc/self/status | cut -f2) $LC_ALL; exit 1"), RP_ERR_IO);
+  assert_int_equal(
+      try_script(
+          "echo fds $(ls /proc/self/fd | wc -l) group $(($(cut -d' ' -f5 /proc/$$/stat) == $$)) "
+          "blocked $(grep SigBlk /proc/self/status | cut -f2) $LC_ALL; exit 1"),
+      RP_ERR_IO);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   close(fd);
   const char *said = rpi_status_message();

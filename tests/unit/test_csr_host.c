@@ -61,7 +61,7 @@ static void test_triplets(void **state) {
   static const struct {
     int64_t n_rows, n_cols, n;
   } sizes[] = {{1, 1, 1}, {1, 1, 40}, {5, 7, 0}, {0, 0, 0}, {9, 4, 30}, {3, 50, 300},
-               {2, 20, 400}, {40, 40, 120}, {1, 300, 1000}};
+               {2, 20, 400}, {2, 3, 20}, {40, 40, 120}, {1, 300, 1000}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     for (int64_t k = 0; k < sizes[s].n; k++) {
       row[k] = (int64_t)(next_random() % (uint64_t)sizes[s].n_rows);

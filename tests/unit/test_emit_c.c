@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_emit_c.c -- generated C, compiled by the system's compiler, gives the bits of the
- * interpreter and, for some kernels, of plain loops written here. Without a compiler everything that
- * needs one is skipped. REPRISE_EMIT_CASES sets the number of random kernels,
+ * interpreter and, for some kernels, of plain loops written here. Without a compiler everything
+ * that needs one is skipped. REPRISE_EMIT_CASES sets the number of random kernels,
  * REPRISE_GOLDEN=update rewrites the golden texts. */
 #include <math.h>
 #include <setjmp.h>
@@ -20,13 +20,13 @@
 #include "jit/emit_c.h"
 #include "jit/interp.h"
 
-enum { MAX_OPERANDS = 16, BYTES = 1 << 20, PARTIALS = 1 << 14 };
+enum { MAX_OPERANDS = 24, BYTES = 1 << 20, PARTIALS = 1 << 14 };
 
 static rpi_cc *cc;
 static char folder[64];
 static unsigned char scratch[RPI_KERNEL_SCRATCH] __attribute__((aligned(64)));
 
-/* ---- random numbers and values --------------------------------------------------------------------- */
+/* ---- random numbers and values --------------------------------------------------------------- */
 
 static uint64_t seed = 1;
 
@@ -49,14 +49,14 @@ static void random_element(rp_dtype t, unsigned char *p) {
   float f = (float)d;
   if (below(2)) bits = (uint64_t)(int64_t)(below(41) - 20);
   switch (t) {
-  case RP_F64: memcpy(p, &d, 8); break;
-  case RP_F32: memcpy(p, &f, 4); break;
-  case RP_BOOL: *p = (unsigned char)(below(3) * 77); break; /* any non-zero byte is true */
-  default: memcpy(p, &bits, (size_t)rpi_dtype_size(t)); break;
+    case RP_F64: memcpy(p, &d, 8); break;
+    case RP_F32: memcpy(p, &f, 4); break;
+    case RP_BOOL: *p = (unsigned char)(below(3) * 77); break; /* any non-zero byte is true */
+    default: memcpy(p, &bits, (size_t)rpi_dtype_size(t)); break;
   }
 }
 
-/* ---- a kernel and its memory ------------------------------------------------------------------------ */
+/* ---- a kernel and its memory ----------------------------------------------------------------- */
 
 typedef struct bench {
   rpi_ir ir;
@@ -111,7 +111,10 @@ static int32_t line(bench *b, rp_dtype t, uint8_t access) {
 }
 
 static int32_t table(bench *b, rp_dtype t, bool checked, bool unit, int64_t extent) {
-  rpi_ir_operand op = {.dtype = (uint8_t)t, .kind = RPI_OPERAND_TABLE, .rank = 1, .access = RPI_ACCESS_READ,
+  rpi_ir_operand op = {.dtype = (uint8_t)t,
+                       .kind = RPI_OPERAND_TABLE,
+                       .rank = 1,
+                       .access = RPI_ACCESS_READ,
                        .checked = checked};
   op.sclass[0] = unit ? RPI_STRIDE_UNIT : RPI_STRIDE_ANY;
   b->stride[b->ir.n_operand][0] = unit ? 1 : 2;
@@ -127,7 +130,8 @@ static void fill(bench *b) {
     const int32_t size = rpi_dtype_size(b->ir.operand[o].dtype);
     b->memory[o] = malloc(BYTES);
     b->start[o] = malloc(BYTES);
-    for (int32_t i = 0; i + size <= BYTES; i += size) random_element(b->ir.operand[o].dtype, b->start[o] + i);
+    for (int32_t i = 0; i + size <= BYTES; i += size)
+      random_element(b->ir.operand[o].dtype, b->start[o] + i);
   }
   for (int32_t r = 0; r < b->ir.n_red; r++) b->partial[r] = calloc(PARTIALS, 8);
 }
@@ -141,7 +145,8 @@ static void bind(bench *b) {
     b->w[b->l.ptr + o].p = b->memory[o] + b->offset[o] * rpi_dtype_size(ir->operand[o].dtype);
     for (int32_t d = 0; d < ir->operand[o].rank; d++) {
       b->w[at + d].i = b->stride[o][d];
-      if (ir->operand[o].kind == RPI_OPERAND_TABLE) b->w[at + ir->operand[o].rank + d].i = b->table[o][d];
+      if (ir->operand[o].kind == RPI_OPERAND_TABLE)
+        b->w[at + ir->operand[o].rank + d].i = b->table[o][d];
     }
   }
   for (int32_t s = 0; s < ir->n_scalar; s++) b->w[b->l.scalar + s].u = b->scalar[s];
@@ -215,7 +220,8 @@ static void fail_kernel(const bench *b, const char *what, int32_t which, int64_t
   rpi_ir_print(&b->ir, &text);
   print_message("%s\n", rpi_strbuf_str(&text));
   rpi_strbuf_deinit(&text);
-  fail_msg("%s %d differs at element %d (seed %llx)", what, which, (int)i, (unsigned long long)from);
+  fail_msg("%s %d differs at element %d (seed %llx)", what, which, (int)i,
+           (unsigned long long)from);
 }
 
 /* Interpreted and compiled: the same memory, partials and flag. */
@@ -228,15 +234,18 @@ static void compare(bench *b, uint64_t from) {
   const uint64_t pieces = seed;
   run(b, rpi_interp_code(interp));
   const uint32_t flag = b->flag;
-  for (int32_t o = 0; o < b->ir.n_operand; o++) memcpy(memory[o] = malloc(BYTES), b->memory[o], BYTES);
-  for (int32_t r = 0; r < b->ir.n_red; r++) memcpy(partial[r] = malloc(PARTIALS * 8), b->partial[r], PARTIALS * 8);
+  for (int32_t o = 0; o < b->ir.n_operand; o++)
+    memcpy(memory[o] = malloc(BYTES), b->memory[o], BYTES);
+  for (int32_t r = 0; r < b->ir.n_red; r++)
+    memcpy(partial[r] = malloc(PARTIALS * 8), b->partial[r], PARTIALS * 8);
   seed = pieces + 1; /* other pieces */
   run(b, &code);
   assert_int_equal(flag, b->flag);
   for (int32_t o = 0; o < b->ir.n_operand; o++) {
     const rp_dtype t = b->ir.operand[o].dtype;
     for (int64_t i = 0; i < BYTES / rpi_dtype_size(t); i++) {
-      if (!same(t, memory[o], b->memory[o], i)) fail_kernel(b, "operand", o, i - b->offset[o], from);
+      if (!same(t, memory[o], b->memory[o], i))
+        fail_kernel(b, "operand", o, i - b->offset[o], from);
     }
     free(memory[o]);
   }
@@ -250,7 +259,7 @@ static void compare(bench *b, uint64_t from) {
   rpi_interp_free(interp);
 }
 
-/* ---- random kernels ---------------------------------------------------------------------------------- */
+/* ---- random kernels -------------------------------------------------------------------------- */
 
 typedef struct pool {
   rpi_irval value[256];
@@ -290,7 +299,8 @@ static void random_op(bench *b, pool *p) {
   }
   if (!rpi_ir_op_takes(op, t)) return;
   for (int32_t i = 1; i < rpi_ir_op_n_src(op); i++) s[i] = pick(b, p, t);
-  keep(p, rpi_ir_emit(&b->ir, op, rpi_ir_op_result(op) == 'B' ? RP_BOOL : t, 0, rpi_ir_op_n_src(op), s));
+  keep(p, rpi_ir_emit(&b->ir, op, rpi_ir_op_result(op) == 'B' ? RP_BOOL : t, 0, rpi_ir_op_n_src(op),
+                      s));
 }
 
 static bool red_takes(rpi_redop op, rp_dtype t) {
@@ -306,17 +316,22 @@ static void random_loop(bench *b, pool *p, int32_t elements, int32_t depth) {
   const rpi_irval bounds[] = {
       rpi_ir_emit2(ir, RPI_IR_MOD, RP_I64, pick(b, p, RP_I64), rpi_ir_const_i64(ir, RP_I64, 9)),
       rpi_ir_emit2(ir, RPI_IR_MOD, RP_I64, pick(b, p, RP_I64),
-                   rpi_ir_const_i64(ir, RP_I64, depth ? 12 : below(4) ? 70 : 2300))};
+                   rpi_ir_const_i64(ir, RP_I64,
+                                    depth      ? 12
+                                    : below(4) ? 70
+                                               : 2300))};
   const rpi_irval k = rpi_ir_emit(ir, RPI_IR_LOOP, RP_I64, (uint64_t)below(3), 2, bounds);
   pool inner = *p;
   keep(&inner, k);
-  keep(&inner, rpi_ir_emit(ir, RPI_IR_GATHER, ir->operand[elements].dtype, (uint64_t)elements, 1, &k));
+  keep(&inner,
+       rpi_ir_emit(ir, RPI_IR_GATHER, ir->operand[elements].dtype, (uint64_t)elements, 1, &k));
   if (depth < 1 && below(4) == 0) random_loop(b, &inner, elements, depth + 1);
   for (int32_t i = 0; i < 4; i++) random_op(b, &inner);
   const rpi_irval e = inner.value[inner.n - 1];
   rpi_redop op;
   do op = (rpi_redop)below(RPI_N_RED);
-  while (op < RPI_RED_ARGMIN ? !red_takes(op, type_of(b, e)) : rpi_dtype_kind(type_of(b, e)) == RPI_KIND_B);
+  while (op < RPI_RED_ARGMIN ? !red_takes(op, type_of(b, e))
+                             : rpi_dtype_kind(type_of(b, e)) == RPI_KIND_B);
   keep(p, rpi_ir_emit(ir, RPI_IR_ENDLOOP, op < RPI_RED_ARGMIN ? type_of(b, e) : RP_I64, op, 1, &e));
 }
 
@@ -367,10 +382,18 @@ static void random_kernel(bench *b, bool loops) {
     random_element(t, (unsigned char *)&b->scalar[s]);
     keep(&p, rpi_ir_emit(ir, RPI_IR_SCALAR, t, (uint64_t)s, 0, NULL));
   }
+  const uint8_t zero[RP_MAX_DIM] = {0};
+  const rp_dtype alone = below(RPI_N_DTYPE);
+  const int32_t rank_0 = affine(b, alone, RPI_ACCESS_READ, zero);
+  keep(&p, rpi_ir_emit(ir, RPI_IR_LOAD, alone, (uint64_t)rank_0, 0, NULL));
   for (int32_t i = 0; i < 6; i++) random_op(b, &p);
+  const int32_t early = affine(b, type_of(b, p.value[p.n - 1]), RPI_ACCESS_WRITE, zero);
+  rpi_ir_emit(ir, RPI_IR_STORE, type_of(b, p.value[p.n - 1]), (uint64_t)early, 1,
+              &p.value[p.n - 1]);
   keep(&p, rpi_ir_const_f64(ir, RP_F32, 2.5));
   keep(&p, rpi_ir_const_i64(ir, RP_I64, 1 + below(50)));
   ir->n_pro = ir->n_ins;
+  const pool uniform = p;
   const bool narrow = below(4) == 0 && !loops;
   for (int32_t i = 0; i < 4; i++) {
     uint8_t sclass[RP_MAX_DIM] = {0};
@@ -381,7 +404,8 @@ static void random_kernel(bench *b, bool loops) {
     keep(&p, rpi_ir_emit(ir, RPI_IR_LOAD, t, (uint64_t)o, 0, NULL));
   }
   if (!narrow) {
-    for (int32_t d = 0; d < rank; d++) keep(&p, rpi_ir_emit(ir, RPI_IR_INDEX, RP_I64, (uint64_t)d, 0, NULL));
+    for (int32_t d = 0; d < rank; d++)
+      keep(&p, rpi_ir_emit(ir, RPI_IR_INDEX, RP_I64, (uint64_t)d, 0, NULL));
     const int32_t t = table(b, below(RPI_N_DTYPE), true, below(2), 1 + below(200));
     const rpi_irval at = pick(b, &p, RP_I64);
     keep(&p, rpi_ir_emit(ir, RPI_IR_GATHER, ir->operand[t].dtype, (uint64_t)t, 1, &at));
@@ -397,6 +421,11 @@ static void random_kernel(bench *b, bool loops) {
   random_stores(b, &p);
   random_reductions(b, &p);
   ir->n_body = ir->n_ins;
+  p = uniform;
+  keep(&p, rpi_ir_emit(ir, RPI_IR_LOAD, alone, (uint64_t)rank_0, 0, NULL));
+  for (int32_t i = 0; i < 4; i++) random_op(b, &p);
+  const int32_t late = affine(b, type_of(b, p.value[p.n - 1]), RPI_ACCESS_WRITE, zero);
+  rpi_ir_emit(ir, RPI_IR_STORE, type_of(b, p.value[p.n - 1]), (uint64_t)late, 1, &p.value[p.n - 1]);
   fill(b);
 }
 
@@ -416,15 +445,15 @@ static void random_cases(bool loops, int32_t default_n, uint64_t first) {
 
 static void test_random(void **state) {
   (void)state;
-  random_cases(false, 4, 17);
+  random_cases(false, 2, 0x1b123); /* the first has tgamma of a constant */
 }
 
 static void test_random_loops(void **state) {
   (void)state;
-  random_cases(true, 2, 1000003);
+  random_cases(true, 1, 1000003);
 }
 
-/* ---- plain loops as oracle ----------------------------------------------------------------------------- */
+/* ---- plain loops as oracle ------------------------------------------------------------------- */
 
 /* One leaf of a sum, SEMANTICS 3. */
 static double leaf_sum(const double *v, int64_t n) {
@@ -437,14 +466,22 @@ static double leaf_sum(const double *v, int64_t n) {
   return acc[0];
 }
 
+/* Ordinary numbers, whose sum tells in which order it was taken. */
+static void tame(bench *b, int32_t o) {
+  double *v = (double *)b->start[o];
+  for (int32_t i = 0; i < BYTES / 8; i++) v[i] = (double)(next() >> 11) * 0x1p-53 - 0.4;
+}
+
 /* y = a*x + y; s += y*y. */
 static void axpy_dot(bench *b, int64_t n) {
   bench_init(b, 1);
   rpi_ir *ir = &b->ir;
   const uint8_t zero[] = {RPI_STRIDE_ZERO};
   b->extent[0] = n;
-  const int32_t x = line(b, RP_F64, RPI_ACCESS_READ), y = line(b, RP_F64, RPI_ACCESS_READ | RPI_ACCESS_WRITE);
-  const rpi_ir_red red = {.operand = (uint16_t)affine(b, RP_F64, RPI_ACCESS_REDUCE, zero), .mask = 1};
+  const int32_t x = line(b, RP_F64, RPI_ACCESS_READ),
+                y = line(b, RP_F64, RPI_ACCESS_READ | RPI_ACCESS_WRITE);
+  const rpi_ir_red red = {.operand = (uint16_t)affine(b, RP_F64, RPI_ACCESS_REDUCE, zero),
+                          .mask = 1};
   const double a = 0.75;
   memcpy(&b->scalar[0], &a, 8);
   rpi_ir_scalar_add(ir, RP_F64);
@@ -452,13 +489,16 @@ static void axpy_dot(bench *b, int64_t n) {
   ir->n_pro = 1;
   const rpi_irval vx = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, (uint64_t)x, 0, NULL);
   const rpi_irval vy = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, (uint64_t)y, 0, NULL);
-  const rpi_irval z = rpi_ir_emit2(ir, RPI_IR_ADD, RP_F64, rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, s, vx), vy);
+  const rpi_irval z =
+      rpi_ir_emit2(ir, RPI_IR_ADD, RP_F64, rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, s, vx), vy);
   const rpi_irval q = rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, z, z);
   rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &z);
   rpi_ir_red_add(ir, &red);
   rpi_ir_emit(ir, RPI_IR_REDUCE, RP_F64, 0, 1, &q);
   ir->n_body = ir->n_ins;
   fill(b);
+  tame(b, x);
+  tame(b, y);
 }
 
 static void test_axpy_dot(void **state) {
@@ -472,7 +512,8 @@ static void test_axpy_dot(void **state) {
     axpy_dot(b, sizes[k]);
     if (!code.body) code = compiled(&b->ir); /* one code for all sizes */
     run(b, &code);
-    const double *x = (double *)b->start[0], *y = (double *)b->start[1], *z = (double *)b->memory[1];
+    const double *x = (double *)b->start[0], *y = (double *)b->start[1],
+                 *z = (double *)b->memory[1];
     for (int64_t i = 0; i < sizes[k]; i++) {
       const double product = 0.75 * x[i], sum = product + y[i];
       square[i] = sum * sum;
@@ -490,8 +531,8 @@ static void test_axpy_dot(void **state) {
   }
 }
 
-/* y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]], the operands in this order: ptr, ptr shifted, val,
- * col, x, y. */
+/* y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]]; the operands in this order: ptr, ptr shifted,
+ * val, col, x, y. */
 static void spmv(bench *b, int64_t n, bool checked) {
   bench_init(b, 1);
   rpi_ir *ir = &b->ir;
@@ -501,17 +542,22 @@ static void spmv(bench *b, int64_t n, bool checked) {
     const int32_t o = line(b, RP_I64, RPI_ACCESS_READ);
     b->offset[o] = i;
   }
-  const int32_t val = table(b, RP_F64, false, true, 1 << 16), col = table(b, RP_I64, false, true, 1 << 16);
+  const int32_t val = table(b, RP_F64, false, true, 1 << 16),
+                col = table(b, RP_I64, false, true, 1 << 16);
   const int32_t x = table(b, RP_F64, checked, true, 1000), y = line(b, RP_F64, RPI_ACCESS_WRITE);
-  for (int32_t i = 0; i < 2; i++) at[i] = rpi_ir_emit(ir, RPI_IR_LOAD, RP_I64, (uint64_t)i, 0, NULL);
+  for (int32_t i = 0; i < 2; i++)
+    at[i] = rpi_ir_emit(ir, RPI_IR_LOAD, RP_I64, (uint64_t)i, 0, NULL);
   const rpi_irval k = rpi_ir_emit(ir, RPI_IR_LOOP, RP_I64, RPI_LOOP_SEGMENT, 2, at);
   const rpi_irval v = rpi_ir_emit(ir, RPI_IR_GATHER, RP_F64, (uint64_t)val, 1, &k);
   const rpi_irval c = rpi_ir_emit(ir, RPI_IR_GATHER, RP_I64, (uint64_t)col, 1, &k);
-  const rpi_irval m = rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, v, rpi_ir_emit(ir, RPI_IR_GATHER, RP_F64, (uint64_t)x, 1, &c));
+  const rpi_irval m = rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, v,
+                                   rpi_ir_emit(ir, RPI_IR_GATHER, RP_F64, (uint64_t)x, 1, &c));
   const rpi_irval e = rpi_ir_emit(ir, RPI_IR_ENDLOOP, RP_F64, RPI_RED_SUM, 1, &m);
   rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &e);
   ir->n_body = ir->n_ins;
   fill(b);
+  tame(b, val);
+  tame(b, x);
 }
 
 static double segment_sum(double *v, int64_t n) {
@@ -520,7 +566,8 @@ static double segment_sum(double *v, int64_t n) {
   if (n == 0) return 0.0;
   for (int64_t i = 0; i < n && n <= 32; i++) sum += v[i];
   if (n <= 32) return sum;
-  for (int64_t u = 0; u < leaves; u++) v[u] = leaf_sum(v + 1024 * u, n - 1024 * u < 1024 ? n - 1024 * u : 1024);
+  for (int64_t u = 0; u < leaves; u++)
+    v[u] = leaf_sum(v + 1024 * u, n - 1024 * u < 1024 ? n - 1024 * u : 1024);
   for (; leaves > 1; leaves = (leaves + 1) / 2) {
     for (int64_t u = 0; u < leaves; u += 2) v[u / 2] = u + 1 < leaves ? v[u] + v[u + 1] : v[u];
   }
@@ -559,13 +606,40 @@ static void test_spmv(void **state) {
   }
 }
 
-/* ---- the text ---------------------------------------------------------------------------------------- */
+/* The other vector level compiles, also where it cannot run. */
+static void test_avx512(void **state) {
+  char path[128];
+  rpi_strbuf text;
+  rpi_cc *cc512 = NULL;
+  (void)state;
+  if (!cc) skip();
+  assert_int_equal(rpi_cc_create("", RPI_VECTOR_AVX512, &cc512), RP_OK);
+  assert_non_null(strstr(rpi_cc_identity(cc512), "-mavx512f"));
+  snprintf(path, sizeof path, "%s/k512.so", folder);
+  bench *b = malloc(sizeof *b);
+  seed = 5;
+  random_kernel(b, true);
+  rpi_strbuf_init(&text);
+  assert_int_equal(rpi_emit_c(&b->ir, RPI_VECTOR_AVX512, "0123", &text), RP_OK);
+  assert_non_null(strstr(rpi_strbuf_str(&text), "#define RPV_W 8\n#define RPV_BITS 512\n"));
+  if (rpi_cc_compile(cc512, rpi_strbuf_str(&text), path) != RP_OK)
+    fail_msg("%s", rpi_status_message());
+  unlink(path);
+  rpi_strbuf_deinit(&text);
+  bench_free(b);
+  free(b);
+  rpi_cc_free(cc512);
+}
+
+/* ---- the text -------------------------------------------------------------------------------- */
 
 static void golden(const rpi_ir *ir, const char *path) {
   rpi_strbuf text;
   rpi_strbuf_init(&text);
-  assert_int_equal(rpi_emit_c(ir, RPI_VECTOR_AVX2, "00112233445566778899aabbccddeeff", &text), RP_OK);
-  const char *from = strstr(rpi_strbuf_str(&text), "RPK_API void rpk_pro"); /* behind lanes.h and helpers */
+  assert_int_equal(rpi_emit_c(ir, RPI_VECTOR_AVX2, "00112233445566778899aabbccddeeff", &text),
+                   RP_OK);
+  const char *from =
+      strstr(rpi_strbuf_str(&text), "RPK_API void rpk_pro"); /* behind lanes.h and helpers */
   assert_non_null(from);
   const char *update = getenv("REPRISE_GOLDEN");
   if (update && strcmp(update, "update") == 0) {
@@ -621,11 +695,9 @@ static int stop(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),
-      cmocka_unit_test(test_axpy_dot),
-      cmocka_unit_test(test_spmv),
-      cmocka_unit_test(test_random),
-      cmocka_unit_test(test_random_loops),
+      cmocka_unit_test(test_golden), cmocka_unit_test(test_axpy_dot),
+      cmocka_unit_test(test_spmv),   cmocka_unit_test(test_avx512),
+      cmocka_unit_test(test_random), cmocka_unit_test(test_random_loops),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }

@@ -50,8 +50,10 @@ static rpi_jit *make(const char *options) {
 /* z = x*c + x, and the sum of z. */
 static void kernel_ir(rpi_ir *ir, double c) {
   rpi_ir_init(ir, 1);
-  const rpi_ir_operand in = {.dtype = RP_F64, .rank = 1, .access = RPI_ACCESS_READ, .sclass = {RPI_STRIDE_UNIT}};
-  const rpi_ir_operand out = {.dtype = RP_F64, .rank = 1, .access = RPI_ACCESS_WRITE, .sclass = {RPI_STRIDE_UNIT}};
+  const rpi_ir_operand in = {
+      .dtype = RP_F64, .rank = 1, .access = RPI_ACCESS_READ, .sclass = {RPI_STRIDE_UNIT}};
+  const rpi_ir_operand out = {
+      .dtype = RP_F64, .rank = 1, .access = RPI_ACCESS_WRITE, .sclass = {RPI_STRIDE_UNIT}};
   const rpi_ir_operand sum = {.dtype = RP_F64, .rank = 1, .access = RPI_ACCESS_REDUCE};
   const rpi_ir_red red = {.operand = 2, .op = RPI_RED_SUM, .mask = 1};
   rpi_ir_operand_add(ir, &in);
@@ -61,7 +63,8 @@ static void kernel_ir(rpi_ir *ir, double c) {
   const rpi_irval k = rpi_ir_const_f64(ir, RP_F64, c);
   ir->n_pro = 1;
   const rpi_irval x = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, 0, 0, NULL);
-  const rpi_irval z = rpi_ir_emit2(ir, RPI_IR_ADD, RP_F64, rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, x, k), x);
+  const rpi_irval z =
+      rpi_ir_emit2(ir, RPI_IR_ADD, RP_F64, rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, x, k), x);
   rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, 1, 1, &z);
   rpi_ir_emit(ir, RPI_IR_REDUCE, RP_F64, 0, 1, &z);
   ir->n_body = ir->n_ins;
@@ -201,7 +204,9 @@ static void test_no_compiler(void **state) {
   char path[128], options[256]; /* one that always fails */
   snprintf(path, sizeof path, "%s/cc", folder);
   FILE *f = fopen(path, "w");
-  fputs("#!/bin/sh\ncase $1 in --version|-dumpmachine) echo 1; exit;; esac\necho cannot >&2\nexit 1\n", f);
+  fputs("#!/bin/sh\ncase $1 in --version|-dumpmachine) echo 1; exit;; esac\necho cannot >&2\nexit "
+        "1\n",
+        f);
   fclose(f);
   chmod(path, 0700);
   snprintf(options, sizeof options, "--tier auto --cc %s", path);

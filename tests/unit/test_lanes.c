@@ -103,6 +103,7 @@ static int same_bits(const void *a, const void *b, size_t n) { return memcmp(a, 
       CHECK(R, "vector " #op "_" #T, va[k], 0, rpv_get_##R(r, k), rps_##op##_##T(va[k]));          \
   }
 
+static wide W(wide x) { return x; }
 static wide floor_of(wide a, wide b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 static wide power(wide a, wide b) {
   if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 != 0 ? -1 : 1) : 0;
@@ -114,7 +115,6 @@ static wide power(wide a, wide b) {
   return (wide)r;
 }
 #define BITS(T) ((wide)sizeof(rpc_##T) * 8)
-#define W(x) ((wide)(x))
 #define INTEGER(T)                                                                                  \
   static void integer_##T(void **state) {                                                           \
     (void)state;                                                                                    \
@@ -162,8 +162,8 @@ static double py_mod(double a, double b, double (*mod)(double, double)) {
   return copysign(0, b);
 }
 static double lt_zero_first(double a, double b) { return a < b || (a == b && signbit(a) && !signbit(b)); }
-#define REF_F_f32(f) f##f
-#define REF_F_f64(f) f
+#define REF_F_f32(g) g##f
+#define REF_F_f64(g) g
 #define FLOATS(T)                                                                                   \
   static rpc_##T div_##T(rpc_##T a, rpc_##T b) {                                                    \
     if (b == 0) return a / b;                                                                       \

@@ -386,6 +386,14 @@ static void test_wide_progressions(void **state) {
   }
 }
 
+/* Lattices that do not decompose, but lie on different residues. */
+static void test_residues(void **state) {
+  (void)state;
+  const int64_t n = 100;
+  const rpi_geom even = {2, 20, {4, 4}, {4, 6}}, odd = {2, 21, {3, 5}, {10, 4}};
+  expect(&even, &odd, 1, &n, true, false);
+}
+
 static void test_empty(void **state) {
   (void)state;
   const int64_t n = 10;
@@ -415,10 +423,11 @@ static void test_injective(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_known_pairs),        cmocka_unit_test(test_empty),
-      cmocka_unit_test(test_hidden_weight),      cmocka_unit_test(test_wide_progressions),
-      cmocka_unit_test(test_injective),          cmocka_unit_test(test_views_are_exact),
-      cmocka_unit_test(test_reshapes_are_exact), cmocka_unit_test(test_any_boxes),
+      cmocka_unit_test(test_known_pairs),       cmocka_unit_test(test_empty),
+      cmocka_unit_test(test_hidden_weight),     cmocka_unit_test(test_residues),
+      cmocka_unit_test(test_wide_progressions), cmocka_unit_test(test_injective),
+      cmocka_unit_test(test_views_are_exact),   cmocka_unit_test(test_reshapes_are_exact),
+      cmocka_unit_test(test_any_boxes),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   print_message("%d of %d pairs exact\n", (int)n_exact, (int)n_asked);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_finish.c -- trees, kept and reduced axes, joins, empty spaces, on partials made by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "jit/finish.h"
+
+static uint64_t seed = 99;
+static double rnd_f64(void) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (double)(seed >> 40) / 1000.0 - 8000.0;
+}
+
+/* Level by level, as finish.h words it. */
+static double tree(const double *v, int64_t n) {
+  double *a = malloc(sizeof(double) * (size_t)n);
+  memcpy(a, v, sizeof(double) * (size_t)n);
+  for (; n > 1; n = (n + 1) / 2)
+    for (int64_t i = 0; i < (n + 1) / 2; i++) a[i] = 2 * i + 1 < n ? a[2 * i] + a[2 * i + 1] : a[2 * i];
+  const double r = a[0];
+  free(a);
+  return r;
+}
+
+static void test_tree(void **state) {
+  (void)state;
+  for (int64_t n = 1; n < 200; n++) {
+    double v[200], w[200];
+    for (int64_t i = 0; i < n; i++) v[i] = w[i] = rnd_f64();
+    rpi_finish_tree(RPI_RED_SUM, RP_F64, v, n);
+    assert_true(v[0] == tree(w, n));
+  }
+  int8_t a[3] = {100, 100, -1};
+  rpi_finish_tree(RPI_RED_SUM, RP_I8, a, 3);
+  assert_int_equal(a[0], -57);
+  uint8_t b[4] = {0, 0, 1, 0};
+  rpi_finish_tree(RPI_RED_ANY, RP_BOOL, b, 4);
+  assert_int_equal(b[0], 1);
+  float m[3] = {1, -__builtin_inff(), 0};
+  m[2] = __builtin_nanf("");
+  rpi_finish_tree(RPI_RED_MIN, RP_F32, m, 3);
+  assert_true(m[0] != m[0]);
+}
+
+/* A space of A x B x C x N; every mask. Partials are random; destinations are laid out densely over
+ * the kept axes. */
+enum { A = 3, B = 4, C = 5 };
+static void finish_mask(int32_t mask, int64_t n, int32_t join) {
+  const int64_t extent[4] = {A, B, C, n};
+  const bool leaf = mask >> 3 & 1;
+  rpi_ir ir;
+  rpi_ir_init(&ir, 4);
+  rpi_ir_operand o = {.dtype = RP_F64, .rank = 4, .access = RPI_ACCESS_REDUCE};
+  for (int32_t d = 0; d < 4; d++) o.sclass[d] = mask >> d & 1 ? RPI_STRIDE_ZERO : RPI_STRIDE_ANY;
+  rpi_ir_operand_add(&ir, &o);
+  const rpi_ir_red r = {.operand = 0, .op = RPI_RED_SUM, .join = (uint8_t)join, .mask = (uint8_t)mask};
+  rpi_ir_red_add(&ir, &r);
+  rpi_ir_layout l;
+  rpi_ir_layout_get(&ir, &l);
+  rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
+  int64_t stride[4], kept = 1;
+  for (int32_t d = 3; d >= 0; d--) {
+    stride[d] = mask >> d & 1 ? 0 : kept;
+    if (stride[d] != 0) kept *= extent[d];
+    w[l.extent + d].i = extent[d], w[rpi_ir_layout_stride(&ir, &l, 0) + d].i = stride[d];
+  }
+  const int64_t np = rpi_ir_partials(&ir, extent);
+  double *partial = malloc(sizeof(double) * (size_t)np), *copy = malloc(sizeof(double) * (size_t)np);
+  double *out = malloc(sizeof(double) * (size_t)kept), *old = malloc(sizeof(double) * (size_t)kept);
+  for (int64_t i = 0; i < np; i++) partial[i] = copy[i] = rnd_f64();
+  for (int64_t i = 0; i < kept; i++) out[i] = old[i] = rnd_f64();
+  w[l.ptr].p = out, w[l.partial].p = partial;
+  rpi_finish_all(&ir, &l, w);
+  const int64_t leaves = (n + RPI_LEAF - 1) / RPI_LEAF, rows = A * B * C;
+  for (int64_t k = 0; k < kept; k++) {
+    double value[A * B * C], want;
+    int64_t m = 0;
+    if (leaf) {
+      for (int64_t row = 0; row < rows; row++) {
+        const int64_t x[3] = {row / (B * C), row / C % B, row % C};
+        if (x[0] * stride[0] + x[1] * stride[1] + x[2] * stride[2] != k) continue;
+        value[m++] = tree(copy + row * leaves, leaves);
+      }
+      want = tree(value, m);
+    } else { /* few rows: one leaf of 256 */
+      want = copy[k];
+    }
+    assert_true(out[k] == (join ? want + old[k] : want));
+  }
+  free(partial), free(copy), free(out), free(old), free(w);
+  rpi_ir_deinit(&ir);
+}
+static void test_masks(void **state) {
+  (void)state;
+  static const int64_t sizes[] = {1, 1024, 1025, 5000};
+  static const int32_t prefix[] = {1, 3, 7};
+  for (int32_t z = 0; z < 4; z++)
+    for (int32_t join = 0; join < 2; join++) {
+      for (int32_t mask = 8; mask < 16; mask++) finish_mask(mask, sizes[z], join);
+      for (int32_t p = 0; p < 3; p++) finish_mask(prefix[p], sizes[z], join);
+    }
+}
+
+/* ROW mode with many leaves of rows, and a space without points. */
+static void test_rows(void **state) {
+  (void)state;
+  enum { N = 7, F = 256 * 5 + 3 };
+  rpi_ir ir;
+  rpi_ir_init(&ir, 2);
+  const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
+  rpi_ir_operand_add(&ir, &o);
+  const rpi_ir_red r = {.operand = 0, .op = RPI_RED_SUM, .join = 0, .mask = 1};
+  rpi_ir_red_add(&ir, &r);
+  rpi_ir_layout l;
+  rpi_ir_layout_get(&ir, &l);
+  rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
+  double partial[6 * N], copy[6 * N], out[N];
+  for (int32_t i = 0; i < 6 * N; i++) partial[i] = copy[i] = rnd_f64();
+  w[l.extent].i = F, w[l.extent + 1].i = N, w[l.ptr].p = out, w[l.partial].p = partial;
+  w[rpi_ir_layout_stride(&ir, &l, 0) + 1].i = 1;
+  rpi_finish_all(&ir, &l, w);
+  for (int32_t i = 0; i < N; i++) {
+    double v[6];
+    for (int32_t f = 0; f < 6; f++) v[f] = copy[f * N + i];
+    assert_true(out[i] == tree(v, 6));
+  }
+  w[l.extent].i = 0;
+  rpi_finish_all(&ir, &l, w);
+  for (int32_t i = 0; i < N; i++) assert_true(out[i] == 0 && !__builtin_signbit(out[i]));
+  free(w);
+  rpi_ir_deinit(&ir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_tree),
+    cmocka_unit_test(test_masks),
+    cmocka_unit_test(test_rows),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
