@@ -148,22 +148,20 @@ static void copies_backwards(rpi_analyser *u, int32_t group, bool *need) {
   }
 }
 
-/* need_in[g * n_slot + s]: somebody at or behind group g wants what slot s holds before g. */
+/* need_in[g * n_slot + s]: group g or something behind it wants what slot s holds when g begins
+ * (after the copies at its border). */
 static void walk_backwards(rpi_analyser *u) {
   rpi_analysis *an = u->an;
-  bool *need = &u->need_in[(size_t)an->n_group * an->n_slot];
+  bool *need = an->read_old;
   memcpy(need, an->live, an->n_slot);
   copies_backwards(u, an->n_group, need);
   for (int32_t i = an->n_group - 1; i >= 0; i--) {
-    bool *before = &u->need_in[(size_t)i * an->n_slot];
-    memcpy(before, need, an->n_slot);
-    need = before;
     number_places(u, &an->group[i]);
     find_forwards(u, &an->group[i]);
     needs_of_group(u, &an->group[i], need);
+    memcpy(&u->need_in[(size_t)i * an->n_slot], need, an->n_slot);
     copies_backwards(u, i, need);
   }
-  memcpy(an->read_old, need, an->n_slot);
 }
 
 /* ---- forwards: symbols ---- */
@@ -193,11 +191,9 @@ static int32_t symbol_now(rpi_analyser *u, uint32_t slot, int32_t group) {
 
 /* Another slot whose values are still wanted shares this slot's memory. */
 static bool is_shared(rpi_analyser *u, uint32_t slot, int32_t group) {
-  const bool *after = &u->need_in[(size_t)(group + 1) * u->an->n_slot];
-  const bool *before = &u->need_in[(size_t)group * u->an->n_slot];
+  const bool *wanted = &u->need_in[(size_t)group * u->an->n_slot];
   for (uint32_t s = 0; s < u->an->n_slot; s++)
-    if (s != slot && u->now[s] >= 0 && u->now[s] == u->now[slot] && (after[s] || before[s]))
-      return true;
+    if (s != slot && u->now[s] >= 0 && u->now[s] == u->now[slot] && wanted[s]) return true;
   return false;
 }
 
@@ -385,7 +381,7 @@ static bool allocate(rpi_analyser *u) {
   u->provable = rpi_arena_get(tmp, acc);
   u->read_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
   u->write_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
-  u->need_in = rpi_arena_get(tmp, slots * (size_t)(an->n_group + 2));
+  u->need_in = rpi_arena_get(tmp, slots * (size_t)(an->n_group + 1));
   u->now = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->writes = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->wrote_in = rpi_arena_get(tmp, sizeof(int32_t) * slots);
