@@ -46,18 +46,12 @@ static int32_t group_tasks(const rpi_group *g) { return g->n_pro + g->n_body + g
 
 /* ---- places ---- */
 
-static bool is_uniform(const rpi_access *a) {
-  for (int32_t d = 0; d < a->geom.ndim; d++)
-    if (a->geom.stride[d] != 0) return false;
-  return !a->table;
-}
-
 static bool same_place(rpi_analyser *u, int32_t x, int32_t y) {
   const rpi_access *a = &u->ts->access[x], *b = &u->ts->access[y];
   if (a->slot != b->slot || a->table || b->table) return false;
   if (x == y) return true;
   int32_t rel = rpi_query_relate(&u->an->queries, x, y);
-  if (is_uniform(a) && is_uniform(b)) return rel & RPI_REL_COVERS;
+  if (rpi_task_is_uniform(a) && rpi_task_is_uniform(b)) return rel & RPI_REL_COVERS;
   return rel & RPI_REL_EQUAL;
 }
 
@@ -209,7 +203,7 @@ static bool must_rename(rpi_analyser *u, const rpi_group *g, int32_t w) {
           u->forwarded[x])
         continue;
       int32_t rel = rpi_query_relate(&u->an->queries, x, w);
-      if (!(rel & (RPI_REL_EQUAL | RPI_REL_DISJOINT))) return true;
+      if (!(rel & (RPI_REL_EQUAL | RPI_REL_DISJOINT | RPI_REL_UNIFORM))) return true;
     }
   }
   return false;

@@ -151,7 +151,7 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
   RPI_TRY(reserve_scratch(ctx, bound));
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
-    rpi_buffer *b = s->slot[k->slot];
+    rpi_buffer *b = k->slot < s->n_slot ? s->slot[k->slot] : NULL; /* NULL: a temporary */
     ctx->patch[i] = true;
     switch (k->kind) {
       case RPI_SYMBOL_IN:
@@ -167,7 +167,7 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
       case RPI_SYMBOL_SCRATCH:
         ctx->instances[i] = NULL;
         ctx->pointers[i] = (char *)ctx->scratch + bound->scratch[i];
-        ctx->patch_bytes[i] = rpi_store_bytes(b);
+        ctx->patch_bytes[i] = b ? rpi_store_bytes(b) : 0;
         break;
     }
   }
@@ -271,39 +271,61 @@ static bool group_failed(const rp_context *ctx, const rpi_bound *b, int32_t grou
   return false;
 }
 
+enum { POISON_TEXT = 256 };
+
+typedef struct poison_walk {
+  rp_context *ctx;
+  const rpi_segment *s;
+  bool *temporary; /* poisoned temporaries of the segment's own */
+  char why[POISON_TEXT];
+} poison_walk;
+
+/* Why the slot must not be read, NULL if it is sound. */
+static const char *poison_of(const poison_walk *w, uint32_t slot) {
+  if (slot < w->s->n_slot) return w->s->slot[slot]->poison;
+  return w->temporary && w->temporary[slot - w->s->n_slot] ? w->why : NULL;
+}
+
+static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
+  if (a->slot >= w->s->n_slot) {
+    if (w->temporary) w->temporary[a->slot - w->s->n_slot] = bad;
+    return;
+  }
+  rpi_buffer *b = w->s->slot[a->slot];
+  if (bad) {
+    if (!b->poison) w->ctx->stats.poisoned++;
+    rpi_store_poison(b, w->why);
+    rpi_context_reason(w->ctx, RPI_REASON_POISONED);
+  } else if (b->poison && rpi_task_overwrites(a)) {
+    rpi_store_poison(b, NULL);
+  }
+}
+
 /* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
 static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                           const rpi_bound *b) {
+  poison_walk w = {.ctx = ctx, .s = s};
+  w.temporary = rpi_alloc_zero(t->tasks.n_slot - s->n_slot + 1u);
   for (int32_t k = 0; k < t->tasks.n_task; k++) {
     const rpi_task *task = &t->tasks.task[k];
     const rpi_access *a = &t->tasks.access[task->first_access];
     int32_t group = b->an->fusion.group[k];
-    const char *why = NULL;
-    char text[256];
-    if (group >= 0 && task->kind != RPI_TASK_COPY && group_failed(ctx, b, group)) {
-      snprintf(text, sizeof text, "%s.%s (task %d of segment %d) %s", task->op->lib->name,
+    bool bad = group >= 0 && task->kind != RPI_TASK_COPY && group_failed(ctx, b, group);
+    if (bad) {
+      snprintf(w.why, sizeof w.why, "%s.%s (task %d of segment %d) %s", task->op->lib->name,
                task->op->name, k, t->number,
                b->an->group[group].opaque ? "reported failure" : "met an index out of range");
-      why = text;
-      report(ctx, text);
+      report(ctx, w.why);
     }
-    for (int32_t i = 0; i < task->n_access && !why; i++)
-      if ((a[i].mode & RPI_ACCESS_READ) && s->slot[a[i].slot]->poison)
-        why = s->slot[a[i].slot]->poison;
-    char keep[256];
-    if (why) snprintf(keep, sizeof keep, "%s", why);
-    for (int32_t i = 0; i < task->n_access; i++) {
-      if (!(a[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))) continue;
-      rpi_buffer *buf = s->slot[a[i].slot];
-      if (why) {
-        if (!buf->poison) ctx->stats.poisoned++;
-        rpi_store_poison(buf, keep);
-        rpi_context_reason(ctx, RPI_REASON_POISONED);
-      } else if (buf->poison && rpi_task_overwrites(&a[i])) {
-        rpi_store_poison(buf, NULL);
-      }
+    for (int32_t i = 0; i < task->n_access && !bad; i++) {
+      const char *why = a[i].mode & RPI_ACCESS_READ ? poison_of(&w, a[i].slot) : NULL;
+      if (why && why != w.why) snprintf(w.why, sizeof w.why, "%s", why);
+      bad = why != NULL;
     }
+    for (int32_t i = 0; i < task->n_access; i++)
+      if (a[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) set_poison(&w, &a[i], bad);
   }
+  rpi_alloc_free(w.temporary);
 }
 
 static void look_after_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,

@@ -37,12 +37,6 @@ static void over_space(const rpi_task *space, const rpi_geom *from, rpi_geom *to
   }
 }
 
-static bool is_uniform(const rpi_geom *g) {
-  for (int32_t d = 0; d < g->ndim; d++)
-    if (g->stride[d] != 0) return false;
-  return true;
-}
-
 /* Boxes of all operands; tables keep their own. Returns the rank of the merged space. */
 static int32_t lay_out(const rpi_group *g, const rpi_tasks *ts, rpi_geom *geom, int64_t *extent) {
   const rpi_task *space = g->n_body > 0 ? &ts->task[g->task[g->n_pro]] : NULL;
@@ -60,7 +54,8 @@ static int32_t lay_out(const rpi_group *g, const rpi_tasks *ts, rpi_geom *geom, 
     rank = rpi_geom_collapse(geom, n);
     for (int32_t d = 0; d < rank; d++) extent[d] = geom[0].shape[d];
     for (int32_t o = 0; o < n; o++) /* one element stays one element, whatever axis was left */
-      if (is_uniform(&ts->access[g->operand[o].access].geom)) memset(geom[o].stride, 0, sizeof geom[o].stride);
+      if (rpi_task_is_uniform(&ts->access[g->operand[o].access]))
+        memset(geom[o].stride, 0, sizeof geom[o].stride);
   }
   for (int32_t o = n; o < g->n_operand; o++) geom[o] = ts->access[g->operand[o].access].geom;
   return rank;

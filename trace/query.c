@@ -26,6 +26,7 @@ static int32_t relate(const rpi_tasks *ts, int32_t a, int32_t b) {
   if (r.disjoint) answer |= RPI_REL_DISJOINT;
   if (r.covers && !x->table) answer |= RPI_REL_COVERS;
   if (!r.exact) answer |= RPI_REL_INEXACT;
+  if (!opaque && rpi_task_is_uniform(x)) answer |= RPI_REL_UNIFORM;
   return answer;
 }
 

@@ -10,7 +10,8 @@
 
 #include "trace/task.h"
 
-enum { RPI_REL_DISJOINT = 1, RPI_REL_EQUAL = 2, RPI_REL_COVERS = 4, RPI_REL_INEXACT = 8 };
+enum { RPI_REL_DISJOINT = 1, RPI_REL_EQUAL = 2, RPI_REL_COVERS = 4, RPI_REL_INEXACT = 8,
+       RPI_REL_UNIFORM = 16 };
 
 typedef struct rpi_query {
   uint8_t kind;
@@ -30,7 +31,8 @@ typedef struct rpi_queries {
 void rpi_query_init(rpi_queries *q, const rpi_tasks *tasks);
 void rpi_query_deinit(rpi_queries *q);
 
-/* How two accesses of one slot relate: RPI_REL_ bits; COVERS: a covers b. A table or opaque access
+/* How two accesses of one slot relate: RPI_REL_ bits; COVERS: a covers b; UNIFORM: a is
+ * one element, the same at every point. A table or opaque access
  * relates as the whole box it may touch and is never EQUAL. */
 int32_t rpi_query_relate(rpi_queries *q, int32_t a, int32_t b);
 /* Two tasks have the same space. */

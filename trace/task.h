@@ -2,6 +2,8 @@
  * trace/task.h -- the tasks of a segment in full: what each touches, over which space.
  *
  * Lives here: the records and how they are rebuilt from a segment's words (segment.h).
+ *             A task that overwrites at other points what it reads itself, where renaming does not
+ *             pay, and an opaque task that wants dense stores, get temporaries and copies here.
  * Not here:   how accesses relate (query.h), which tasks join (fuse.h).
  * Invariants: an access's geometry has exactly the task's space as its shape, unless it is a table
  *             (gathered from) or the task is opaque: then it is the argument's own box. */
@@ -49,7 +51,7 @@ typedef struct rpi_tasks {
   int32_t n_task;
   rpi_access *access;
   int32_t n_access, cap_access;
-  uint32_t n_slot;
+  uint32_t n_slot;  /* those of the segment first, then temporaries that no buffer stands behind */
   int32_t n_scalar; /* words */
 } rpi_tasks;
 
@@ -60,6 +62,13 @@ static inline uint64_t rpi_task_word(const rp_op *op) {
 }
 static inline uint64_t rpi_task_arg(uint32_t slot, uint32_t view) {
   return (uint64_t)slot << 32 | view;
+}
+
+/* One element, the same at every point. Read-only operands like that are loaded before the body. */
+static inline bool rpi_task_is_uniform(const rpi_access *a) {
+  for (int32_t d = 0; d < a->geom.ndim; d++)
+    if (a->geom.stride[d] != 0) return false;
+  return !a->table;
 }
 
 /* Rebuilds all tasks of a segment; everything is allocated from `a`. */

@@ -26,7 +26,6 @@ static bool same_content(const rpi_template *t, const uint64_t *words, int32_t n
 static void describe_slots(rpi_template *t) {
   uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
   bool *seen = t->live; /* free at this time */
-  memset(seen, 0, t->n_slot);
   for (int32_t k = 0; k < t->tasks.n_task; k++) {
     const rpi_task *task = &t->tasks.task[k];
     const rpi_access *a = &t->tasks.access[task->first_access];
@@ -40,6 +39,7 @@ static void describe_slots(rpi_template *t) {
       else if (!seen[a[i].slot]) t->slot[a[i].slot] |= RPI_SLOT_READS_OLD;
     }
   }
+  memset(seen, 0, t->tasks.n_slot); /* temporaries of the segment's own are never alive */
 }
 
 static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
@@ -47,14 +47,14 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   rpi_arena *a = &t->arena;
   t->words = rpi_arena_get(a, sizeof *words * (size_t)(t->n_words + 1));
   t->klass = rpi_arena_get(a, sizeof *klass * (t->n_slot + 1u));
-  t->slot = rpi_arena_get(a, t->n_slot + 1u);
-  t->live = rpi_arena_get(a, t->n_slot + 1u);
   if (a->failed) return rpi_status_nomem("template");
   memcpy(t->words, words, sizeof *words * (size_t)t->n_words);
   memcpy(t->klass, klass, sizeof *klass * t->n_slot);
   RPI_TRY(rpi_task_build(ctx, t->words, t->n_words, t->n_slot, a, &t->tasks));
   bool *provable = rpi_arena_get(a, (size_t)t->tasks.n_access + 1);
-  if (!provable) return rpi_status_nomem("template");
+  t->slot = rpi_arena_get(a, t->tasks.n_slot + 1u);
+  t->live = rpi_arena_get(a, t->tasks.n_slot + 1u);
+  if (!provable || a->failed) return rpi_status_nomem("template");
   t->n_range = rpi_ranges(&t->tasks, t->range, RPI_TEMPLATE_RANGES, provable);
   describe_slots(t);
   return RP_OK;
