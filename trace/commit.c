@@ -339,6 +339,33 @@ static void look_after_poison(rp_context *ctx, rpi_template *t, const rpi_segmen
   for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = false;
 }
 
+/* ---- non-finite results (a knob; segments have one task then) ---- */
+
+static int64_t count_nonfinite(const rpi_buffer *b) {
+  int64_t bad = 0, n = b->base->bsize;
+  if (!b->inst) return 0;
+  if (b->base->dtype == RP_F64)
+    for (int64_t i = 0; i < n; i++) bad += !__builtin_isfinite(((const double *)b->inst->data)[i]);
+  if (b->base->dtype == RP_F32)
+    for (int64_t i = 0; i < n; i++) bad += !__builtin_isfinite(((const float *)b->inst->data)[i]);
+  return bad;
+}
+
+static void look_for_nonfinite(rp_context *ctx, const rpi_template *t, const rpi_segment *s) {
+  for (uint32_t i = 0; i < s->n_slot; i++) {
+    int64_t bad = t->slot[i] & RPI_SLOT_WRITTEN ? count_nonfinite(s->slot[i]) : 0;
+    ctx->stats.nonfinite += bad;
+    if (bad == 0 || ctx->nonfinite) continue;
+    rpi_strbuf text;
+    rpi_strbuf_init(&text);
+    rpi_strbuf_addf(&text, "launch %lld, ", (long long)ctx->stats.launches);
+    rpi_task_print(&t->tasks, 0, &text);
+    rpi_strbuf_addf(&text, ": %lld elements of s%u", (long long)bad, i);
+    ctx->nonfinite = rpi_alloc_string(rpi_strbuf_str(&text));
+    rpi_strbuf_deinit(&text);
+  }
+}
+
 /* ---- the whole ---- */
 
 static void unbind(rpi_segment *s) {
@@ -362,6 +389,7 @@ static rp_status run(rp_context *ctx, rpi_template *t, rpi_segment *s, const rpi
   rpi_run_plan(&b->plan, ctx->workers, ctx->pointers, ctx->patch, ctx->patch_bytes, s->scalar);
   look_after_poison(ctx, t, s, b);
   settle(ctx, t, s, b);
+  if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
   b->runs++;
   count_run(ctx, b);
   return RP_OK;

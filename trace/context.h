@@ -81,6 +81,7 @@ struct rp_context {
   int32_t cap_flags;
   bool data_error; /* something was poisoned since the last wait */
   char *data_message;
+  char *nonfinite; /* the first op that made a non-finite result (knob nonfinite) */
 
   struct rpi_client_data *client_data;
   rpi_stats stats;

@@ -123,6 +123,7 @@ void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
                   rpi_workers_count(ctx->workers), rpi_jit_vector(ctx->jit),
                   ctx->config.fusion ? "on" : "off", ctx->config.tracing ? "on" : "off");
   for (const rpi_template *t = ctx->all_templates; t; t = t->all) explain_template(t, out);
+  if (ctx->nonfinite) rpi_strbuf_addf(out, "first non-finite result: %s\n", ctx->nonfinite);
   rpi_strbuf_add(out, "reasons\n");
   for (int32_t r = 0; r < RPI_N_REASON; r++)
     if (ctx->reason[r] > 0)

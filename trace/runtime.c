@@ -208,6 +208,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->instances);
   rpi_alloc_free(ctx->flags);
   rpi_alloc_free(ctx->data_message);
+  rpi_alloc_free(ctx->nonfinite);
 }
 
 static void destroy(rp_context *ctx) {
@@ -251,6 +252,10 @@ rp_status rpi_runtime_create(const char *config, rp_context **out) {
     return st;
   }
   ctx->magic = RPI_MAGIC_CONTEXT;
+  if (ctx->config.nonfinite) { /* one task at a time, so that the first culprit can be named */
+    ctx->config.max_tasks = ctx->config.window = 1;
+    ctx->config.late = false;
+  }
   rpi_log_level(ctx->config.log);
   rpi_map_init(&ctx->traces);
   rpi_map_init(&ctx->templates);

@@ -195,13 +195,17 @@ static rp_status eval_op(rp_context *ctx, const char *params, const char *body, 
     }
   rp_library *lib;
   RPI_TRY(rpi_runtime_library(ctx, "eval", &lib));
-  char name[32];
-  char hex[33];
-  rpi_hash_hex((rpi_hash128){hash, hash}, hex);
-  memcpy(name, "e_", 2);
-  memcpy(name + 2, hex, 16);
-  name[18] = 0;
-  RPI_TRY(rpi_runtime_op(lib, name, params, body, out));
+  /* The text is the name; the same text with other parameters gets a number behind it. */
+  rp_status st = rpi_runtime_op(lib, body, params, body, out);
+  if (st == RP_ERR_ARGUMENT) {
+    rpi_strbuf name;
+    rpi_strbuf_init(&name);
+    rpi_strbuf_addf(&name, "%s #%016llx", body, (unsigned long long)hash);
+    st = name.failed ? rpi_status_nomem("op")
+                     : rpi_runtime_op(lib, rpi_strbuf_str(&name), params, body, out);
+    rpi_strbuf_deinit(&name);
+  }
+  if (st != RP_OK) return st;
   return rpi_map_add(&ctx->eval_ops, hash, *out) ? RP_OK : rpi_status_nomem("op");
 }
 
