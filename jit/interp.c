@@ -45,7 +45,14 @@ static rpi_run begin(const rpi_interp *p, rpi_section section, const rpi_word *w
   const rpi_program *g = &p->program[section];
   rpi_run r = {.p = p, .g = g, .w = w, .ptr = scratch, .scratch = scratch};
   r.state = (struct rpi_inner_state *)(void *)(r.scratch + g->at_state);
+  r.aliased = (uint8_t *)(r.scratch + g->at_guard);
   for (int32_t i = 0; i < g->n_place; i++) set_place(&r, i);
+  for (int32_t i = 0; i < g->n_guard; i++) {
+    const rpi_guard *t = &g->guard[i];
+    const void *own = w[p->layout.ptr + t->operand].p;
+    r.aliased[i] = 0;
+    for (int32_t k = 0; k < t->n_other; k++) r.aliased[i] |= w[p->layout.ptr + t->other[k]].p == own;
+  }
   for (int32_t i = 0; i < g->n_fill; i++) {
     const rpi_fill *f = &g->fill[i];
     const int32_t size = rpi_dtype_size(f->dtype);
@@ -137,6 +144,15 @@ static void go_to_row(const rpi_run *r, walk *k, int64_t row) {
   k->row = row;
 }
 
+/* Blocks shorter than the accumulators: those of a block's columns. */
+static void accumulators_at(const rpi_run *r, int64_t column) {
+  for (int32_t i = 0; i < r->p->ir.n_red && r->g->size < RPI_ACCUMULATORS; i++) {
+    const rp_dtype t = r->p->ir.operand[r->p->ir.red[i].operand].dtype;
+    set_place(r, r->g->red_acc + i);
+    r->ptr[r->g->red_acc + i] += column % RPI_ACCUMULATORS * rpi_dtype_size(t);
+  }
+}
+
 /* Columns [c0, c1) of a row. */
 static void run_columns(const rpi_run *r, walk *k, int64_t row, int64_t c0, int64_t c1, int64_t partial_row) {
   const bool fresh = row != k->row;
@@ -146,8 +162,10 @@ static void run_columns(const rpi_run *r, walk *k, int64_t row, int64_t c0, int6
   for (int64_t c = c0; c < c1; c += r->g->size) {
     const int64_t n = c1 - c < r->g->size ? c1 - c : r->g->size;
     if (c > c0) advance(r, r->g->size);
+    accumulators_at(r, c);
     rpi_interp_steps(r, &r->g->block, n);
   }
+  accumulators_at(r, 0);
 }
 
 static void leaf_unit(const rpi_run *r, walk *k, int64_t u, int64_t leaves, int64_t columns) {

@@ -7,7 +7,10 @@
  *             step 0 (a flag beside the count, one bit per source)
  *   register  a block of values in the scratch
  *   memory    a stretch of an operand, used in place
- * A place may also hold a plain number (a stride, a coordinate) that a loop takes as its third source. */
+ * A place may also hold a plain number (a stride, a coordinate) that a loop takes as its third source.
+ *
+ * Superinstructions: two operations in one loop (RPI_PAIRS), products summed without being stored
+ * (leaf_dot, dot), indices of 4 bytes (gather32). Each gives the bits of the loops it stands for. */
 #ifndef RPI_INTERP_IMPL_H
 #define RPI_INTERP_IMPL_H
 
@@ -22,6 +25,33 @@ typedef struct rpi_winner { /* of argmin and argmax: k < 0 is none */
   int64_t k;
   uint8_t value[8];
 } rpi_winner;
+
+/* X(outer, OUTER, inner, INNER, at): d = (a inner b) outer c, at = 1: d = c outer (a inner b). Each
+ * operation rounds. ADD and MUL stand for both orders: only NaNs could tell, and NaN is one value. */
+#define RPI_PAIRS(X)                                                                             \
+  X(add, ADD, add, ADD, 0) X(add, ADD, sub, SUB, 0) X(add, ADD, mul, MUL, 0)                     \
+  X(sub, SUB, add, ADD, 0) X(sub, SUB, sub, SUB, 0) X(sub, SUB, mul, MUL, 0)                     \
+  X(sub, SUB, add, ADD, 1) X(sub, SUB, sub, SUB, 1) X(sub, SUB, mul, MUL, 1)                     \
+  X(mul, MUL, add, ADD, 0) X(mul, MUL, sub, SUB, 0) X(mul, MUL, mul, MUL, 0)
+typedef enum rpi_pair {
+#define RPI_PAIR(outer, OUTER, inner, INNER, at) RPI_PAIR_##OUTER##_##INNER##_##at,
+  RPI_PAIRS(RPI_PAIR)
+#undef RPI_PAIR
+  RPI_N_PAIR
+} rpi_pair;
+
+/* What dot takes as its third source. */
+typedef struct rpi_dot {
+  const int32_t *offsets;
+  const void *table; /* of dot_gather */
+} rpi_dot;
+
+/* What run_on takes as its third source, and gives. */
+typedef struct rpi_stretch {
+  int64_t limit;   /* in: most pairs */
+  int64_t points;  /* out: points taken */
+  int64_t longest; /* out: pairs of the longest of them */
+} rpi_stretch;
 
 typedef struct rpi_loops {
   rpi_loop_fn *op[RPI_IR_N_OPS][RPI_N_DTYPE]; /* by the dtype of the sources; SELECT: of the value */
@@ -38,6 +68,17 @@ typedef struct rpi_loops {
   rpi_loop_fn *gather[RPI_N_DTYPE]; /* d[i] = a[b[i]], b: int64_t */
   rpi_loop_fn *expand[RPI_N_DTYPE]; /* d[b[s] .. b[s+1]] = a[s] for n segments */
   rpi_loop_fn *iota, *clamp, *scale;
+  /* Floats only. */
+  rpi_loop_fn *pair[RPI_N_PAIR][RPI_N_DTYPE];
+  rpi_loop_fn *leaf_dot[RPI_N_DTYPE]; /* the accumulators d take in a * b, as leaf does */
+  /* d[s] = the sum in order of a[i] * b[i] for the i of segment s; the rpi_dot c. With gather:
+   * a[i] * c.table[b[i]], b: int32_t or int64_t. */
+  rpi_loop_fn *dot[RPI_N_DTYPE], *dot_gather32[RPI_N_DTYPE], *dot_gather64[RPI_N_DTYPE];
+  rpi_loop_fn *gather32[RPI_N_DTYPE]; /* d[i] = a[b[i]], b: int32_t */
+  rpi_loop_fn *inside32, *inside64;   /* *(int64_t *)d = all a are in [0, c) */
+  /* Points from lo = a, hi = b whose pairs follow each other: their offsets d; the rpi_stretch c. It
+   * may stop early. */
+  rpi_loop_fn *run_on;
 } rpi_loops;
 extern const rpi_loops rpi_loops_avx2_narrow, rpi_loops_avx2_wide;
 extern const rpi_loops rpi_loops_avx512_narrow, rpi_loops_avx512_wide;
@@ -63,14 +104,20 @@ typedef struct rpi_place {
   int32_t arg;
 } rpi_place;
 
-typedef enum rpi_step_kind { RPI_STEP_CALL, RPI_STEP_GATHER, RPI_STEP_LOOP } rpi_step_kind;
+typedef enum rpi_step_kind {
+  RPI_STEP_CALL,
+  RPI_STEP_GATHER,
+  RPI_STEP_LOOP,
+  RPI_STEP_GUARD,
+  RPI_STEP_SETTLE /* a call, unless destination and source are one place already */
+} rpi_step_kind;
 
 typedef struct rpi_step {
   rpi_loop_fn *fn;
   int64_t flags; /* splat bits */
   int32_t fixed; /* count, if not that of the block: splats */
   int32_t d, a, b, c;
-  uint8_t kind;  /* GATHER, LOOP: a is the number */
+  uint8_t kind;  /* GATHER, LOOP, GUARD: a is the number */
 } rpi_step;
 
 typedef struct rpi_steps {
@@ -95,15 +142,32 @@ typedef struct rpi_gather {
   int32_t temp[2];
   int32_t index[RP_MAX_DIM];
   uint8_t splat[RP_MAX_DIM];
+  uint8_t narrow[RP_MAX_DIM]; /* the index is an int32_t */
 } rpi_gather;
+
+/* A stretch of an operand in place of a register, unless one of `other` is the same memory: operands
+ * of one buffer are one box, then their pointers are equal, or do not touch. A load then copies to
+ * the register, a result waits there for its store. Decided when a call begins. */
+enum { RPI_GUARD_OPERANDS = 8 };
+typedef struct rpi_guard {
+  rpi_loop_fn *copy; /* NULL: of a result */
+  int32_t d, memory, reg;
+  uint16_t operand;
+  uint16_t n_other, other[RPI_GUARD_OPERANDS];
+} rpi_guard;
 
 typedef struct rpi_expansion {
   int32_t from, to;
   uint8_t dtype;
 } rpi_expansion;
 
+typedef enum rpi_inner_dot { RPI_DOT_NONE, RPI_DOT_PLAIN, RPI_DOT_GATHER } rpi_inner_dot;
+
 typedef struct rpi_inner {
   rpi_steps step;
+  rpi_steps tail; /* the last steps, which `dot` replaces where all segments are short */
+  uint8_t dot;
+  int32_t dot_a, dot_b; /* places of the factors; GATHER: dot_b is the number of the gather */
   rpi_expansion *expansion;
   int32_t n_expansion, cap_expansion;
   uint8_t rule, op, dtype; /* dtype of the elements */
@@ -117,7 +181,9 @@ typedef struct rpi_program {
   rpi_fill *fill;
   rpi_gather *gather;
   rpi_inner *inner;
+  rpi_guard *guard;
   int32_t n_place, cap_place, n_fill, cap_fill, n_gather, cap_gather, n_inner, cap_inner;
+  int32_t n_guard, cap_guard;
   rpi_steps once, row, block; /* when a call begins; when a row begins; for each block */
   int32_t *moving;            /* places of kind MEMORY and PARTIAL */
   int32_t *coord;             /* places of kind COORD */
@@ -125,7 +191,7 @@ typedef struct rpi_program {
   int32_t n_register, n_splat, n_acc, n_offsets;
   int32_t red_acc; /* place of the accumulators of reduction 0; the others follow */
   int32_t size;    /* elements of a block: a power of two */
-  size_t register_bytes, at_register, at_splat, at_acc, at_offsets, at_state, scratch;
+  size_t register_bytes, at_register, at_splat, at_acc, at_offsets, at_state, at_guard, scratch;
 } rpi_program;
 
 typedef enum rpi_section { RPI_SECTION_PRO, RPI_SECTION_BODY, RPI_SECTION_EPI } rpi_section;
@@ -154,6 +220,7 @@ typedef struct rpi_run {
     bool contiguous; /* and it runs on without a gap */
     bool have_k;     /* the register of k is filled */
   } *state;
+  uint8_t *aliased; /* per guard */
 } rpi_run;
 
 /* interp_loop.c */

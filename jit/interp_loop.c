@@ -29,7 +29,14 @@ typedef struct stack {
 } stack;
 
 void rpi_interp_fill(void *dst, uint64_t bits, int32_t size, int64_t n) {
-  for (int64_t i = 0; i < n; i++) memcpy((char *)dst + i * size, &bits, (size_t)size);
+  static const uint64_t spread[9] = {0, 0x0101010101010101u, 0x0001000100010001u, 0, 0x0000000100000001u,
+                                     0, 0, 0, 1};
+  const uint64_t low = size == 8 ? bits : bits & ((UINT64_C(1) << (8 * size)) - 1);
+  const uint64_t word = low * spread[size];
+  char *d = dst;
+  int64_t bytes = n * size;
+  for (; bytes >= 8; bytes -= 8, d += 8) memcpy(d, &word, 8);
+  if (bytes > 0) memcpy(d, &word, (size_t)bytes);
 }
 
 static void stack_push(stack *s, rpi_redop op, rp_dtype t, const void *v) {
@@ -58,15 +65,32 @@ static bool gather_in_place(const rpi_run *r, const rpi_gather *t, int64_t n) {
   return true;
 }
 
+/* The indices may be used as they are: one axis without gaps, and none is outside. */
+static bool gather_plain(const rpi_run *r, const rpi_gather *t, int64_t n) {
+  const int32_t at = rpi_ir_layout_stride(&r->p->ir, &r->p->layout, t->operand);
+  const int64_t extent = r->w[at + 1].i;
+  int64_t inside = 1;
+  if (t->n_axes != 1 || t->splat[0] || r->w[at].i != 1 || extent <= 0) return false;
+  if (t->checked)
+    (t->narrow[0] ? r->p->wide->inside32 : r->p->wide->inside64)(
+        &inside, r->ptr[t->index[0]], NULL, (void *)(intptr_t)extent, n);
+  return inside;
+}
+
 static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
   const int32_t at = rpi_ir_layout_stride(&r->p->ir, &r->p->layout, t->operand);
-  const rpi_loops *wide = r->p->wide;
+  const rpi_loops *wide = r->p->wide, *loops = rpi_interp_loops(r->p, t->dtype);
   const int64_t *off = NULL;
   if (gather_in_place(r, t, n)) return;
   r->ptr[t->d] = r->ptr[t->reg];
   if (t->loop >= 0 && !r->state[t->loop].have_k) {
     wide->iota(r->ptr[t->index[0]], (void *)(intptr_t)r->state[t->loop].k0, NULL, NULL, n);
     r->state[t->loop].have_k = true;
+  }
+  if (gather_plain(r, t, n)) {
+    (t->narrow[0] ? loops->gather32 : loops->gather)[t->dtype](
+        r->ptr[t->d], r->w[r->p->layout.ptr + t->operand].p, r->ptr[t->index[0]], NULL, n);
+    return;
   }
   for (int32_t a = 0; a < t->n_axes; a++) {
     const int64_t stride = r->w[at + a].i, extent = r->w[at + t->n_axes + a].i;
@@ -76,6 +100,10 @@ static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
       memset(r->ptr[t->d], 0, (size_t)n * (size_t)rpi_dtype_size(t->dtype));
       if (t->checked) __atomic_store_n((uint32_t *)r->w[r->p->layout.flag].p, 1, __ATOMIC_RELAXED);
       return;
+    }
+    if (t->narrow[a]) {
+      wide->cast[RP_I32][RP_I64](r->ptr[t->temp[0]], index, NULL, NULL, n);
+      index = r->ptr[t->temp[0]];
     }
     if (t->checked) {
       wide->clamp(r->ptr[t->temp[0]], index, r->w[r->p->layout.flag].p, (void *)(intptr_t)extent, n | splat);
@@ -87,7 +115,7 @@ static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
                 n | (t->checked ? 0 : splat));
     off = (const int64_t *)(const void *)r->ptr[t->temp[1]];
   }
-  rpi_interp_loops(r->p, t->dtype)->gather[t->dtype](
+  loops->gather[t->dtype](
       r->ptr[t->d], r->w[r->p->layout.ptr + t->operand].p, off, NULL, n);
 }
 
@@ -126,8 +154,10 @@ static void leaf_begin(const rpi_run *r, const rpi_inner *in) {
                   RPI_ACCUMULATORS);
 }
 
-static void leaf_add(const rpi_run *r, const rpi_inner *in, const char *v, int64_t n) {
-  rpi_interp_loops(r->p, in->dtype)->leaf[in->op][in->dtype](r->ptr[in->acc], v, NULL, NULL, n);
+/* n elements of a leaf, from its element `at` on; they end before or at a multiple of 64 then. */
+static void leaf_add(const rpi_run *r, const rpi_inner *in, const char *v, int64_t at, int64_t n) {
+  char *acc = r->ptr[in->acc] + at % RPI_ACCUMULATORS * rpi_dtype_size(in->dtype);
+  rpi_interp_loops(r->p, in->dtype)->leaf[in->op][in->dtype](acc, v, NULL, NULL, n);
 }
 
 static const char *leaf_end(const rpi_run *r, const rpi_inner *in) {
@@ -153,9 +183,28 @@ static void reduce_point(const rpi_run *r, const rpi_inner *in, const char *v, i
     memcpy(out, r->ptr[in->temp], (size_t)size);
   } else {
     leaf_begin(r, in);
-    leaf_add(r, in, v, n);
+    leaf_add(r, in, v, 0, n);
     memcpy(out, leaf_end(r, in), (size_t)size);
   }
+}
+
+/* Short segments of products, summed as they are made. */
+static bool dot_chunk(const rpi_run *r, const chunk *c) {
+  const rpi_inner *in = c->in;
+  const rpi_loops *loops = rpi_interp_loops(r->p, in->dtype);
+  char *out = r->ptr[in->d] + c->first * rpi_dtype_size(in->dtype);
+  rpi_dot dot = {.offsets = c->off};
+  if (in->dot == RPI_DOT_NONE || c->longest > RPI_SEGMENT_LEAF) return false;
+  if (in->dot == RPI_DOT_PLAIN) {
+    loops->dot[in->dtype](out, r->ptr[in->dot_a], r->ptr[in->dot_b], &dot, c->n);
+    return true;
+  }
+  const rpi_gather *t = &r->g->gather[in->dot_b];
+  if (!gather_plain(r, t, c->off[c->n])) return false;
+  dot.table = r->w[r->p->layout.ptr + t->operand].p;
+  (t->narrow[0] ? loops->dot_gather32 : loops->dot_gather64)[in->dtype](
+      out, r->ptr[in->dot_a], r->ptr[t->index[0]], &dot, c->n);
+  return true;
 }
 
 static void reduce_chunk(const rpi_run *r, const chunk *c, const int64_t *lo, int64_t lo_step) {
@@ -191,6 +240,7 @@ static void run_long(const rpi_run *r, chunk *c, int64_t lo, int64_t n) {
     c->off[0] = 0, c->off[1] = m, c->n = 1;
     c->state->k0 = k0, c->state->contiguous = true;
     run_chunk(r, c, &k0, 0);
+    rpi_interp_steps(r, &in->tail, m);
     const char *v = r->ptr[in->value];
     if (is_arg(in)) {
       rpi_interp_loops(r->p, in->dtype)->segment[in->op][in->dtype](&best, v, NULL, (void *)(intptr_t)k0, m);
@@ -200,7 +250,7 @@ static void run_long(const rpi_run *r, chunk *c, int64_t lo, int64_t n) {
       stack_push(&tree, in->op, in->dtype, r->ptr[in->temp]);
     } else {
       if (at % RPI_LEAF == 0) leaf_begin(r, in);
-      leaf_add(r, in, v, m);
+      leaf_add(r, in, v, at, m);
       if ((at + m) % RPI_LEAF == 0 || at + m == n) stack_push(&tree, in->op, in->dtype, leaf_end(r, in));
     }
   }
@@ -214,6 +264,12 @@ static int32_t fill_chunk(const rpi_run *r, chunk *c, const int64_t *lo, const i
   int64_t next = 0, total = 0;
   int32_t n = 0;
   c->longest = 0, c->state->contiguous = true, c->off[0] = 0;
+  if (lo_step == 1 && hi_step == 1) {
+    rpi_stretch s = {.limit = r->g->size};
+    r->p->wide->run_on(c->off, lo, hi, &s, left);
+    n = (int32_t)s.points, c->longest = (int32_t)s.longest;
+    if (n > 0) total = c->off[n], c->state->k0 = lo[0], next = hi[n - 1];
+  }
   for (; n < left; n++) {
     const int64_t a = lo[n * lo_step], b = hi[n * hi_step];
     const int64_t len = b > a ? (int64_t)((uint64_t)b - (uint64_t)a) : 0;
@@ -241,13 +297,23 @@ static void run_inner(const rpi_run *r, int32_t number, int64_t n) {
     const int64_t *from = lo + c.first * lo_step, *to = hi + c.first * hi_step;
     if (fill_chunk(r, &c, from, to, n - c.first) > 0) {
       run_chunk(r, &c, from, lo_step);
-      reduce_chunk(r, &c, from, lo_step);
+      if (!dot_chunk(r, &c)) {
+        if (c.off[c.n] > 0) rpi_interp_steps(r, &in->tail, c.off[c.n]);
+        reduce_chunk(r, &c, from, lo_step);
+      }
       c.first += c.n;
     } else {
       run_long(r, &c, *from, *to - *from);
       c.first++;
     }
   }
+}
+
+static void guard(const rpi_run *r, int32_t number, int64_t n) {
+  const rpi_guard *g = &r->g->guard[number];
+  const bool aliased = r->aliased[number];
+  r->ptr[g->d] = r->ptr[aliased ? g->reg : g->memory];
+  if (aliased && g->copy != NULL) g->copy(r->ptr[g->d], r->ptr[g->memory], NULL, NULL, n);
 }
 
 void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n) {
@@ -257,7 +323,11 @@ void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n) {
       i->fn(ptr[i->d], ptr[i->a], ptr[i->b], ptr[i->c], i->flags | (i->fixed != 0 ? i->fixed : n));
     else if (i->kind == RPI_STEP_GATHER)
       gather(r, &r->g->gather[i->a], n);
-    else
+    else if (i->kind == RPI_STEP_LOOP)
       run_inner(r, i->a, n);
+    else if (i->kind == RPI_STEP_GUARD)
+      guard(r, i->a, n);
+    else if (ptr[i->d] != ptr[i->a])
+      i->fn(ptr[i->d], ptr[i->a], NULL, NULL, n);
   }
 }

@@ -178,6 +178,18 @@ OF_ALL(DEF_SELECT, 0)
     }                                                                                    \
     for (; i < m; i++) d[i] = a[b[i]];                                                   \
   }                                                                                      \
+  LOOP_HEAD(lp_gather32_##T) {                                                           \
+    rpc_##T *d = dv;                                                                     \
+    const rpc_##T *a = av;                                                               \
+    const int32_t *b = bv;                                                               \
+    int64_t i = 0, m = (int32_t)n;                                                       \
+    UNUSED_C;                                                                            \
+    for (; i + 4 <= m; i += 4) {                                                         \
+      const rpc_##T p = a[b[i]], q = a[b[i + 1]], r = a[b[i + 2]], s = a[b[i + 3]];      \
+      d[i] = p, d[i + 1] = q, d[i + 2] = r, d[i + 3] = s;                                \
+    }                                                                                    \
+    for (; i < m; i++) d[i] = a[b[i]];                                                   \
+  }                                                                                      \
   LOOP_HEAD(lp_expand_##T) {                                                             \
     rpc_##T *d = dv;                                                                     \
     const rpc_##T *a = av;                                                               \
@@ -274,6 +286,85 @@ REDS(DEF_RED)
   }
 OF_ALL(DEF_ARG, 0)
 
+/* ---- superinstructions */
+#define PAIR_INNER_0(T, outer, v, c) rpv_##outer##_##T(v, c)
+#define PAIR_INNER_1(T, outer, v, c) rpv_##outer##_##T(c, v)
+#define DEF_PAIR_T(T, outer, inner, at)                                                  \
+  RPV_FN rpv_##T pf_##outer##_##inner##_##at##_##T(rpv_##T a, rpv_##T b, rpv_##T c) {    \
+    return PAIR_INNER_##at(T, outer, rpv_##inner##_##T(a, b), c);                        \
+  }                                                                                      \
+  LOOP3(pr_##outer##_##inner##_##at##_##T, pf_##outer##_##inner##_##at##_##T, T, T)
+#define DEF_PAIR(outer, OUTER, inner, INNER, at) OF_FLOAT(DEF_PAIR_T, outer, inner, at)
+RPI_PAIRS(DEF_PAIR)
+
+/* Sums of products: AT(p, i) is the second factor of pair i. Four segments side by side, as in sg_. */
+#define DOT_PLAIN(p, i) b[i]
+#define DOT_TABLE(p, i) table[b[i]]
+#define DEF_DOT(T, name, B, AT)                                                          \
+  static rpc_##T st_##name##_##T(rpc_##T r, const rpc_##T *a, const B *b, const rpc_##T *table, \
+                                 int32_t from, int32_t to) {                             \
+    (void)table;                                                                         \
+    for (int32_t i = from; i < to; i++) r += a[i] * AT(b, i);                            \
+    return r;                                                                            \
+  }                                                                                      \
+  LOOP_HEAD(lp_##name##_##T) {                                                           \
+    const rpi_dot *dot = cv;                                                             \
+    rpc_##T *d = dv;                                                                     \
+    const rpc_##T *a = av, *table = dot->table;                                          \
+    const B *b = bv;                                                                     \
+    const int32_t *o = dot->offsets, m = (int32_t)n;                                     \
+    int32_t s = 0;                                                                       \
+    for (; s + 4 <= m; s += 4, o += 4) {                                                 \
+      const int32_t len = o[1] - o[0], o0 = o[0], o1 = o[1], o2 = o[2], o3 = o[3];       \
+      if (len == 0 || o2 - o1 != len || o3 - o2 != len || o[4] - o3 != len) {            \
+        for (int32_t k = 0; k < 4; k++)                                                  \
+          d[s + k] = o[k] == o[k + 1] ? rps_empty_sum_##T()                              \
+                                      : st_##name##_##T(-0.0, a, b, table, o[k], o[k + 1]); \
+        continue;                                                                        \
+      }                                                                                  \
+      rpc_##T r0 = -0.0, r1 = -0.0, r2 = -0.0, r3 = -0.0;                                \
+      for (int32_t i = 0; i < len; i++) {                                                \
+        r0 += a[o0 + i] * AT(b, o0 + i);                                                 \
+        r1 += a[o1 + i] * AT(b, o1 + i);                                                 \
+        r2 += a[o2 + i] * AT(b, o2 + i);                                                 \
+        r3 += a[o3 + i] * AT(b, o3 + i);                                                 \
+      }                                                                                  \
+      d[s] = r0, d[s + 1] = r1, d[s + 2] = r2, d[s + 3] = r3;                            \
+    }                                                                                    \
+    for (; s < m; s++, o++)                                                              \
+      d[s] = o[0] == o[1] ? rps_empty_sum_##T()                                          \
+                          : st_##name##_##T(-0.0, a, b, table, o[0], o[1]);              \
+  }
+#define DEF_DOTS(T, x)                                                                   \
+  DEF_DOT(T, dot, rpc_##T, DOT_PLAIN)                                                    \
+  DEF_DOT(T, dot_gather32, int32_t, DOT_TABLE)                                           \
+  DEF_DOT(T, dot_gather64, int64_t, DOT_TABLE)                                           \
+  RPV_FN rpv_##T pf_dot_##T(rpv_##T a, rpv_##T b, rpv_##T c) {                           \
+    return rpv_red_sum_##T(c, rpv_mul_##T(a, b));                                        \
+  }                                                                                      \
+  LOOP3(lp_dot_rest_##T, pf_dot_##T, T, T)                                               \
+  LOOP_HEAD(lp_leaf_dot_##T) {                                                           \
+    rpc_##T *d = dv;                                                                     \
+    const rpc_##T *a = av, *b = bv;                                                      \
+    const int64_t m = (int32_t)n, whole = m & ~(int64_t)(RPI_ACCUMULATORS - 1);          \
+    UNUSED_C;                                                                            \
+    for (int64_t v = 0; whole > 0 && v < RPI_ACCUMULATORS; v += 4 * RPV_W) {             \
+      rpv_##T r0 = rpv_load_##T(d + v), r1 = rpv_load_##T(d + v + RPV_W);                \
+      rpv_##T r2 = rpv_load_##T(d + v + 2 * RPV_W), r3 = rpv_load_##T(d + v + 3 * RPV_W); \
+      for (int64_t i = v; i < whole; i += RPI_ACCUMULATORS) {                            \
+        const rpc_##T *x = a + i, *y = b + i;                                            \
+        r0 = pf_dot_##T(rpv_load_##T(x), rpv_load_##T(y), r0);                           \
+        r1 = pf_dot_##T(rpv_load_##T(x + RPV_W), rpv_load_##T(y + RPV_W), r1);           \
+        r2 = pf_dot_##T(rpv_load_##T(x + 2 * RPV_W), rpv_load_##T(y + 2 * RPV_W), r2);   \
+        r3 = pf_dot_##T(rpv_load_##T(x + 3 * RPV_W), rpv_load_##T(y + 3 * RPV_W), r3);   \
+      }                                                                                  \
+      rpv_store_##T(d + v, r0), rpv_store_##T(d + v + RPV_W, r1);                        \
+      rpv_store_##T(d + v + 2 * RPV_W, r2), rpv_store_##T(d + v + 3 * RPV_W, r3);        \
+    }                                                                                    \
+    lp_dot_rest_##T(d, a + whole, b + whole, d, m - whole);                              \
+  }
+OF_FLOAT(DEF_DOTS, 0)
+
 /* ---- casts: those with an 8-byte side belong to the wide file */
 #define DEF_CAST(S, T) LOOP1(ct_##S##_##T, rpv_cast_##S##_##T, T, S)
 #if RPI_LOOPS_WIDE
@@ -323,6 +414,67 @@ LOOP_HEAD(lp_clamp) {
   }
   if (bad) *(uint32_t *)(uintptr_t)bv = 1;
 }
+LOOP_HEAD(lp_inside64) {
+  const int64_t *a = av, last = (intptr_t)cv - 1;
+  rpv_i64 out = rpv_splat_i64(0);
+  int64_t m = (int32_t)n, bad = 0;
+  (void)bv;
+  for (; m >= RPV_W; m -= RPV_W, a += RPV_W) {
+    const rpv_i64 v = rpv_load_i64(a);
+    out |= (v < 0) | (v > last);
+  }
+  for (; m > 0; m--, a++) bad |= *a < 0 || *a > last;
+  for (int k = 0; k < RPV_W; k++) bad |= out[k];
+  *(int64_t *)dv = bad == 0;
+}
+LOOP_HEAD(lp_inside32) {
+  const int64_t extent = (intptr_t)cv;
+  const int32_t *a = av, last = extent > INT32_MAX ? INT32_MAX : (int32_t)extent - 1;
+  rpv_i32 out0 = rpv_splat_i32(0), out1 = out0;
+  int64_t m = (int32_t)n, bad = 0;
+  (void)bv;
+  for (; m >= 2 * RPV_W; m -= 2 * RPV_W, a += 2 * RPV_W) {
+    const rpv_i32 v = rpv_load_i32(a), w = rpv_load_i32(a + RPV_W);
+    out0 |= (v < 0) | (v > last);
+    out1 |= (w < 0) | (w > last);
+  }
+  for (; m > 0; m--, a++) bad |= *a < 0 || *a > last;
+  for (int k = 0; k < RPV_W; k++) bad |= out0[k] | out1[k];
+  *(int64_t *)dv = bad == 0;
+}
+/* By groups of points; a group that does not run on is left to the caller. Differences of 64 bits wrap:
+ * what is too long for an int64_t is negative. */
+LOOP_HEAD(lp_run_on) {
+  enum { GROUP = 16 };
+  int32_t *off = dv;
+  const int64_t *lo = av, *hi = bv;
+  rpi_stretch *s = (rpi_stretch *)(uintptr_t)cv;
+  const int64_t m = (int32_t)n;
+  s->points = s->longest = 0;
+  if (m <= GROUP) return;
+  const uint64_t first = (uint64_t)lo[0];
+  const int64_t len0 = (int64_t)((uint64_t)hi[0] - first);
+  if (len0 < 0 || len0 > s->limit) return;
+  off[1] = (int32_t)len0;
+  s->points = 1, s->longest = len0;
+  rpv_i64 longest = rpv_splat_i64(len0);
+  for (int64_t i = 1; i + GROUP <= m; i += GROUP) {
+    rpv_i64 bad = rpv_splat_i64(0), most = longest;
+    for (int64_t j = i; j < i + GROUP; j += RPV_W) {
+      const rpv_i64 a = rpv_load_i64(lo + j), b = rpv_load_i64(hi + j);
+      const rpv_i64 len = (rpv_i64)((rpv_u64)b - (rpv_u64)a), at = (rpv_i64)((rpv_u64)b - first);
+      bad |= (a != rpv_load_i64(hi + j - 1)) | (len < 0) | (at < 0) | (at > s->limit);
+      most = rpv_max_i64(most, len);
+      rpv_store_i32(off + j + 1, rpv_low_64_32(at));
+    }
+    int64_t any = 0;
+    for (int k = 0; k < RPV_W; k++) any |= bad[k];
+    if (any) break;
+    longest = most;
+    s->points = i + GROUP;
+  }
+  for (int k = 0; k < RPV_W; k++) s->longest = longest[k] > s->longest ? longest[k] : s->longest;
+}
 /* d[i] = d[i] * (b is there) + a[i] * c */
 LOOP_HEAD(lp_scale) {
   int64_t *d = dv;
@@ -338,7 +490,14 @@ LOOP_HEAD(lp_scale) {
 #define ROW_MOVE(T, x)                                                               \
   .copy[DT_##T] = lp_copy_##T, .loads[DT_##T] = lp_loads_##T,                        \
   .stores[DT_##T] = lp_stores_##T, .gather[DT_##T] = lp_gather_##T,                  \
-  .expand[DT_##T] = lp_expand_##T,
+  .expand[DT_##T] = lp_expand_##T, .gather32[DT_##T] = lp_gather32_##T,
+#define ROW_PAIR_T(T, outer_, OUTER_, inner_, INNER_, at)                            \
+  .pair[RPI_PAIR_##OUTER_##_##INNER_##_##at][DT_##T] = pr_##outer_##_##inner_##_##at##_##T,
+#define ROW_PAIR(outer_, OUTER_, inner_, INNER_, at) \
+  OF_FLOAT(ROW_PAIR_T, outer_, OUTER_, inner_, INNER_, at)
+#define ROW_DOTS(T, x)                                                               \
+  .leaf_dot[DT_##T] = lp_leaf_dot_##T, .dot[DT_##T] = lp_dot_##T,                    \
+  .dot_gather32[DT_##T] = lp_dot_gather32_##T, .dot_gather64[DT_##T] = lp_dot_gather64_##T,
 #define ROW_RED_T(T, red_, RED_)                                                     \
   .red[RPI_RED_##RED_][DT_##T] = rd_##red_##_##T, .leaf[RPI_RED_##RED_][DT_##T] = lf_##red_##_##T, \
   .fold[RPI_RED_##RED_][DT_##T] = fd_##red_##_##T, .segment[RPI_RED_##RED_][DT_##T] = sg_##red_##_##T,
@@ -351,8 +510,10 @@ const rpi_loops RPI_LOOPS_TABLE = {
   OPS1(ROW_OP) OPS2(ROW_OP) OPS1B(ROW_OP) OPS2B(ROW_OP)
   OF_FLOAT(ROW_FMA, 0) OF_ALL(ROW_SELECT, 0) OF_ALL(ROW_MOVE, 0)
   REDS(ROW_RED) OF_ALL(ROW_ARG, 0) CASTS(ROW_CAST)
+  RPI_PAIRS(ROW_PAIR) OF_FLOAT(ROW_DOTS, 0)
 #if RPI_LOOPS_WIDE
   .iota = lp_iota, .clamp = lp_clamp, .scale = lp_scale,
+  .inside32 = lp_inside32, .inside64 = lp_inside64, .run_on = lp_run_on,
 #endif
 };
 

@@ -7,9 +7,12 @@
  *             does not change runs before it (but gathers: they stay, an index is only good where
  *             the loop reaches it). Levels 0 and 1 are splats. Registers come from one pool, given
  *             out along the order of instructions and given back after the last use.
- * Invariants: operands of one dtype may be one memory. So a load is used in place only if no store of
- *             its dtype comes before its last use; a result goes straight to memory only if nothing
- *             of that dtype is read or written between it and its store. */
+ *             Superinstructions come from a table of pairs (RPI_PAIRS) and three rules: a product that
+ *             is only summed, a gather that is only a factor of it, a cast that is only an index. The
+ *             operation that is absorbed makes no step; its sources live until its user runs.
+ * Invariants: operands of one dtype may be one memory, then they are one box. So a load that outlives
+ *             a store of its dtype, or a result that is stored after such operands were touched, is
+ *             guarded (rpi_guard): it stays in place unless the call has them as one memory. */
 #include "core/base/alloc.h"
 #include "jit/interp_impl.h"
 
@@ -25,13 +28,17 @@ typedef struct value {
   int32_t uses, user; /* number of uses, and the last one */
   int32_t next_store; /* LOAD: the next STORE of its dtype */
   uint8_t level, nest;
+  uint8_t part; /* head of a pair: the source that is absorbed, and 1; of a dot: its gather, and 1 */
   bool done;
+  bool absorbed; /* its user computes it */
+  bool stored;   /* the result goes to where its store would copy it; guarded: perhaps */
 } value;
 
 typedef struct frame {
   struct frame *parent;
   int32_t depth, inner; /* inner: -1 for the block itself */
   int32_t temp[2];
+  bool tail; /* steps go to the tail of the inner program */
 } frame;
 
 typedef struct planner {
@@ -42,8 +49,10 @@ typedef struct planner {
   int32_t first, end;
   value *v;
   int32_t *pool, n_pool, cap_pool;
-  int32_t inplace_until[RPI_N_DTYPE];
+  int32_t *inplace, n_inplace, cap_inplace; /* loads whose value is memory, perhaps guarded */
   int32_t zero;
+  int32_t at;      /* the instruction at hand */
+  int32_t missing; /* the first that has no loop; -1 */
   bool failed;
 } planner;
 
@@ -99,11 +108,16 @@ static int32_t splat_get(planner *c) {
 static rpi_steps *steps_of(planner *c, const frame *f, int32_t level) {
   if (level == LEVEL_CALL) return &c->g->once;
   if (level == LEVEL_ROW) return &c->g->row;
-  return f->inner < 0 ? &c->g->block : &c->g->inner[f->inner].step;
+  if (f->inner < 0) return &c->g->block;
+  return f->tail ? &c->g->inner[f->inner].tail : &c->g->inner[f->inner].step;
+}
+
+static void need_loop(planner *c, rpi_loop_fn *fn) {
+  if (fn == NULL && c->missing < 0) c->missing = c->at;
 }
 
 static void step_add(planner *c, rpi_steps *s, rpi_step step) {
-  if (step.kind == RPI_STEP_CALL && step.fn == NULL) c->failed = true;
+  if (step.kind == RPI_STEP_CALL || step.kind == RPI_STEP_SETTLE) need_loop(c, step.fn);
   if (GROW(c, s->at, s->n, s->cap)) s->at[s->n++] = step;
 }
 
@@ -166,6 +180,97 @@ static void note_use(planner *c, int32_t v, int32_t user, const int32_t *open, i
   x->user = user;
 }
 
+/* ---- superinstructions */
+
+static const struct pair_rule {
+  uint8_t outer, inner, at;
+} pair_rules[RPI_N_PAIR] = {
+#define PAIR_RULE(outer_, OUTER, inner_, INNER, at_) {RPI_IR_##OUTER, RPI_IR_##INNER, at_},
+  RPI_PAIRS(PAIR_RULE)
+#undef PAIR_RULE
+};
+
+/* The pair of i and its source k; -1. */
+static int32_t pair_of(const planner *c, int32_t i, int32_t k) {
+  const int32_t outer = ins(c, i)->op, inner = ins(c, source(c, i, k))->op;
+  for (int32_t p = 0; p < RPI_N_PAIR; p++) {
+    const struct pair_rule *r = &pair_rules[p];
+    if (r->outer == outer && r->inner == inner && (r->at == k || outer != RPI_IR_SUB)) return p;
+  }
+  return -1;
+}
+
+/* Source k of i is a block of that level which nobody else wants. */
+static bool lone(const planner *c, int32_t i, int32_t k, int32_t op, int32_t level) {
+  const int32_t s = source(c, i, k);
+  return s >= c->first && ins(c, s)->op == op && c->v[s].uses == 1 && c->v[s].level == level &&
+         level >= LEVEL_BLOCK && !c->v[s].absorbed;
+}
+
+static bool is_float(int32_t t) { return t == RP_F32 || t == RP_F64; }
+
+static bool lone_product(const planner *c, int32_t i, int32_t level) {
+  const int32_t s = source(c, i, 0);
+  if (!is_float(ins(c, i)->dtype) || !lone(c, i, 0, RPI_IR_MUL, level)) return false;
+  for (int32_t k = 0; k < 2; k++)
+    if (source(c, s, k) < c->first || c->v[source(c, s, k)].level <= LEVEL_ROW) return false;
+  return true;
+}
+
+static void absorb_dot(planner *c, int32_t e) {
+  const int32_t level = LEVEL_BLOCK + c->v[e].nest + 1, m = source(c, e, 0);
+  if (ins(c, e)->imm != RPI_RED_SUM || ins(c, c->v[e].match)->imm != RPI_LOOP_SEGMENT) return;
+  if (!lone_product(c, e, level)) return;
+  c->v[m].absorbed = true;
+  for (int32_t k = 0; k < 2; k++) {
+    if (!lone(c, m, k, RPI_IR_GATHER, level) || ins(c, source(c, m, k))->n_src != 1) continue;
+    const int32_t index = source(c, source(c, m, k), 0);
+    if (index < c->first || c->v[index].level <= LEVEL_ROW || ins(c, index)->op == RPI_IR_LOOP) continue;
+    c->v[source(c, m, k)].absorbed = true;
+    c->v[m].part = (uint8_t)(k + 1);
+    return;
+  }
+}
+
+static void absorb(planner *c, int32_t i) {
+  const rpi_ir_ins *in = ins(c, i);
+  value *x = &c->v[i];
+  if (c->section == RPI_SECTION_PRO && x->nest == 0 && in->op != RPI_IR_ENDLOOP) return; /* all are seen outside */
+  if (in->op == RPI_IR_ENDLOOP) {
+    absorb_dot(c, i);
+  } else if (in->op == RPI_IR_REDUCE) {
+    if (c->ir->red[in->imm].op != RPI_RED_SUM || rpi_ir_row_mode(c->ir)) return;
+    if (lone_product(c, i, LEVEL_BLOCK)) c->v[source(c, i, 0)].absorbed = true;
+  } else if (in->op == RPI_IR_GATHER) {
+    for (int32_t k = 0; k < in->n_src; k++) {
+      const int32_t s = source(c, i, k);
+      if (lone(c, i, k, RPI_IR_CAST, x->level) && ins(c, source(c, s, 0))->dtype == RP_I32)
+        c->v[s].absorbed = true;
+    }
+  } else if (is_float(in->dtype) && in->n_src == 2 && !x->absorbed && in->op != RPI_IR_STORE) {
+    for (int32_t k = 0; k < 2 && x->part == 0; k++) {
+      const int32_t s = source(c, i, k);
+      if (!lone(c, i, k, ins(c, s)->op, x->level) || pair_of(c, i, k) < 0) continue;
+      c->v[s].absorbed = true;
+      x->part = (uint8_t)(k + 1);
+    }
+  }
+}
+
+/* From users to sources, so that an absorbed one absorbs no pair. Then lifetimes. */
+static void absorb_all(planner *c) {
+  for (int32_t i = c->end - 1; i >= c->first; i--) absorb(c, i);
+  for (int32_t i = c->end - 1; i >= c->first; i--) {
+    if (!c->v[i].absorbed) continue;
+    int32_t user = c->v[i].user;
+    while (c->v[user].absorbed) user = c->v[user].user;
+    for (int32_t k = 0; k < ins(c, i)->n_src; k++) {
+      const int32_t s = source(c, i, k);
+      if (s >= c->first && c->v[s].last_use < user) c->v[s].last_use = user;
+    }
+  }
+}
+
 static void analyse(planner *c) {
   int32_t open[64], n = 0, store[RPI_N_DTYPE];
   bool stored[RPI_N_DTYPE] = {false};
@@ -183,6 +288,7 @@ static void analyse(planner *c) {
     if (in->op == RPI_IR_ENDLOOP) n--;
     if (in->op == RPI_IR_STORE) stored[in->dtype] = true;
   }
+  absorb_all(c);
   for (int32_t t = 0; t < RPI_N_DTYPE; t++) store[t] = c->end;
   for (int32_t i = c->end - 1; i >= c->first; i--) {
     value *x = &c->v[i];
@@ -249,6 +355,43 @@ static bool operand_unit(const planner *c, int32_t o) {
          c->ir->operand[o].sclass[c->ir->rank - 1] == RPI_STRIDE_UNIT;
 }
 
+/* ---- guards */
+
+static bool guard_other(rpi_guard *t, int32_t operand) {
+  if (operand == t->operand) return false;
+  for (int32_t k = 0; k < t->n_other; k++)
+    if (t->other[k] == operand) return true;
+  if (t->n_other == RPI_GUARD_OPERANDS) return false;
+  t->other[t->n_other++] = (uint16_t)operand;
+  return true;
+}
+
+/* The guarded value of i: its register and its place. */
+static void guard_add(planner *c, rpi_guard *t, int32_t i) {
+  value *x = &c->v[i];
+  rpi_program *g = c->g;
+  t->memory = place_moving(c, RPI_PLACE_MEMORY, t->operand);
+  t->reg = x->reg = register_get(c);
+  t->d = x->place = place_add(c, RPI_PLACE_DYNAMIC, 0);
+  if (GROW(c, g->guard, g->n_guard, g->cap_guard)) g->guard[g->n_guard] = *t;
+  step_add(c, &g->block, (rpi_step){.kind = RPI_STEP_GUARD, .a = g->n_guard++});
+}
+
+/* The load i is used in place, perhaps with a guard; false: it must be copied. */
+static bool load_in_place(planner *c, const frame *f, int32_t i) {
+  const rpi_ir_ins *in = ins(c, i);
+  value *x = &c->v[i];
+  rpi_guard t = {.operand = (uint16_t)in->imm, .copy = rpi_interp_loops(c->p, in->dtype)->copy[in->dtype]};
+  int32_t stores = 0;
+  for (int32_t s = x->next_store; s < x->last_use; s = c->v[s].next_store)
+    if (++stores > 4 * RPI_GUARD_OPERANDS || !guard_other(&t, (int32_t)ins(c, s)->imm)) return false;
+  if (stores > 0 && f->depth > 0) return false;
+  list_add(c, &c->inplace, &c->n_inplace, &c->cap_inplace, i);
+  if (stores > 0) guard_add(c, &t, i);
+  else x->place = place_moving(c, RPI_PLACE_MEMORY, (int32_t)in->imm);
+  return true;
+}
+
 static void emit_load(planner *c, const frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
@@ -261,11 +404,7 @@ static void emit_load(planner *c, const frame *f, int32_t i) {
     step_add(c, &c->g->row, s);
     return;
   }
-  if (operand_unit(c, o) && x->next_store >= x->last_use) {
-    x->place = from;
-    if (x->last_use > c->inplace_until[in->dtype]) c->inplace_until[in->dtype] = x->last_use;
-    return;
-  }
+  if (operand_unit(c, o) && load_in_place(c, f, i)) return;
   s.d = x->place = x->reg = register_get(c);
   if (operand_unit(c, o)) s.fn = loops->copy[in->dtype];
   else s.fn = loops->loads[in->dtype], s.c = place_add(c, RPI_PLACE_STRIDE, o);
@@ -277,7 +416,10 @@ static void emit_store(planner *c, const frame *f, int32_t i) {
   const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
   const int32_t v = source(c, i, 0), o = (int32_t)in->imm;
   rpi_step s = {.a = resolve(c, f, v), .d = place_moving(c, RPI_PLACE_MEMORY, o)};
-  if (s.a == s.d && v >= c->first && c->v[v].reg == -2) return; /* it is there already */
+  if (v >= c->first && c->v[v].stored) {
+    if (s.a == s.d) return; /* it is there already */
+    s.kind = RPI_STEP_SETTLE;
+  }
   if (is_splat(c, v)) s.flags = RPI_SPLAT(0);
   if (operand_unit(c, o)) s.fn = loops->copy[in->dtype];
   else s.fn = loops->stores[in->dtype], s.c = place_add(c, RPI_PLACE_STRIDE, o);
@@ -295,6 +437,12 @@ static void emit_reduce(planner *c, const frame *f, int32_t i) {
                         .flags = is_splat(c, v) ? RPI_SPLAT(1) : 0});
     return;
   }
+  if (v >= c->first && c->v[v].absorbed) {
+    step_add(c, &c->g->block,
+             (rpi_step){.fn = loops->leaf_dot[in->dtype], .d = c->g->red_acc + r,
+                        .a = resolve(c, f, source(c, v, 0)), .b = resolve(c, f, source(c, v, 1))});
+    return;
+  }
   int32_t temp;
   const int32_t from = resolve_block(c, f, v, &temp);
   step_add(c, &c->g->block,
@@ -302,31 +450,45 @@ static void emit_reduce(planner *c, const frame *f, int32_t i) {
   register_give(c, temp);
 }
 
-/* The result of i may be written where its only user, a store, would copy it. */
-static int32_t store_target(const planner *c, const frame *f, int32_t i) {
+/* The result of i may be written where its only user, a store, would copy it, unless the guard's other
+ * operands are the same memory. */
+static bool store_target(planner *c, const frame *f, int32_t i, rpi_guard *t) {
   const value *x = &c->v[i];
-  if (c->section != RPI_SECTION_BODY || f->depth > 0 || x->nest > 0 || x->uses != 1) return -1;
+  int32_t kept = 0;
+  if (c->section != RPI_SECTION_BODY || f->depth > 0 || x->nest > 0 || x->uses != 1) return false;
   const rpi_ir_ins *s = ins(c, x->user);
-  if (s->op != RPI_IR_STORE || x->user - i > STORE_WINDOW) return -1;
-  if (!operand_unit(c, (int32_t)s->imm) || c->inplace_until[s->dtype] > i) return -1;
+  if (s->op != RPI_IR_STORE || x->user - i > STORE_WINDOW || !operand_unit(c, (int32_t)s->imm)) return false;
+  t->operand = (uint16_t)s->imm;
+  for (int32_t k = 0; k < c->n_inplace; k++)
+    if (c->v[c->inplace[k]].last_use > i) c->inplace[kept++] = c->inplace[k];
+  c->n_inplace = kept;
+  if (kept > STORE_WINDOW) return false;
+  for (int32_t k = 0; k < kept; k++) {
+    const rpi_ir_ins *in = ins(c, c->inplace[k]);
+    if (in->dtype == s->dtype && !guard_other(t, (int32_t)in->imm)) return false;
+  }
   for (int32_t j = i + 1; j < x->user; j++) {
     const rpi_ir_ins *in = ins(c, j);
-    if ((in->op == RPI_IR_LOAD || in->op == RPI_IR_STORE) && in->dtype == s->dtype) return -1;
+    if ((in->op == RPI_IR_LOAD || in->op == RPI_IR_STORE) && in->dtype == s->dtype &&
+        !guard_other(t, (int32_t)in->imm))
+      return false;
   }
-  return (int32_t)s->imm;
+  return true;
 }
 
 /* Where the value of a loop step goes. A source of equal size that dies here hands on its register. */
-static int32_t target(planner *c, const frame *f, int32_t i) {
+static int32_t target(planner *c, const frame *f, int32_t i, const int32_t *src, int32_t n_src) {
   value *x = &c->v[i];
+  rpi_guard t = {.copy = NULL};
   if (x->level <= LEVEL_ROW) return x->place = splat_get(c);
-  const int32_t o = store_target(c, f, i);
-  if (o >= 0) {
-    x->reg = -2;
-    return x->place = place_moving(c, RPI_PLACE_MEMORY, o);
+  if (store_target(c, f, i, &t)) {
+    x->stored = true;
+    if (t.n_other > 0) guard_add(c, &t, i);
+    else x->place = place_moving(c, RPI_PLACE_MEMORY, t.operand);
+    return x->place;
   }
-  for (int32_t k = 0; k < ins(c, i)->n_src; k++) {
-    const int32_t s = source(c, i, k);
+  for (int32_t k = 0; k < n_src; k++) {
+    const int32_t s = src[k];
     value *y = &c->v[s];
     if (s < c->first || y->reg < 0 || y->last_use != i || depth_of(y) != f->depth) continue;
     if (rpi_dtype_size(ins(c, s)->dtype) != rpi_dtype_size(ins(c, i)->dtype)) continue;
@@ -346,13 +508,23 @@ static rpi_loop_fn *compute_loop(const planner *c, int32_t i) {
 
 static void emit_compute(planner *c, const frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
-  rpi_step s = {.fn = compute_loop(c, i)};
-  int32_t *at[3] = {&s.a, &s.b, &s.c};
-  for (int32_t k = 0; k < in->n_src; k++) {
-    *at[k] = resolve(c, f, source(c, i, k));
-    if (is_splat(c, source(c, i, k))) s.flags |= RPI_SPLAT(k);
+  const int32_t part = c->v[i].absorbed ? 0 : c->v[i].part;
+  rpi_step s = {.fn = NULL};
+  int32_t *at[3] = {&s.a, &s.b, &s.c}, src[3], n = 0;
+  if (part > 0) {
+    const int32_t inner = source(c, i, part - 1);
+    s.fn = rpi_interp_loops(c->p, in->dtype)->pair[pair_of(c, i, part - 1)][in->dtype];
+    src[0] = source(c, inner, 0), src[1] = source(c, inner, 1), src[2] = source(c, i, 2 - part);
+    n = 3;
+  } else {
+    s.fn = compute_loop(c, i);
+    for (; n < in->n_src; n++) src[n] = source(c, i, n);
   }
-  s.d = target(c, f, i);
+  for (int32_t k = 0; k < n; k++) {
+    *at[k] = resolve(c, f, src[k]);
+    if (is_splat(c, src[k])) s.flags |= RPI_SPLAT(k);
+  }
+  s.d = target(c, f, i, src, n);
   if (c->v[i].level <= LEVEL_ROW) s.fixed = RPI_SPLAT_BYTES / rpi_dtype_size(in->dtype);
   step_add(c, steps_of(c, f, c->v[i].level), s);
 }
@@ -380,7 +552,9 @@ static void emit_gather(planner *c, frame *f, int32_t i) {
   for (int32_t k = 0; k < 2; k++)
     if (f->temp[k] < 0) f->temp[k] = register_get(c);
   for (int32_t k = 0; k < in->n_src; k++) {
-    const int32_t s = source(c, i, k);
+    int32_t s = source(c, i, k);
+    t.narrow[k] = s >= c->first && c->v[s].absorbed;
+    if (t.narrow[k]) s = source(c, s, 0);
     t.splat[k] = is_splat(c, s);
     if (in->n_src == 1 && f->inner >= 0 && s >= c->first && ins(c, s)->op == RPI_IR_LOOP &&
         c->v[s].inner == f->inner) {
@@ -403,6 +577,8 @@ static void emit(planner *c, frame *f, int32_t i) {
   const rpi_ir_layout *l = &c->p->layout;
   value *x = &c->v[i];
   x->done = true;
+  c->at = i;
+  if (x->absorbed) return;
   switch (in->op) {
     case RPI_IR_CONST: x->place = fill_add(c, in->dtype, -1, in->imm); break;
     case RPI_IR_SCALAR: x->place = fill_add(c, in->dtype, l->scalar + (int32_t)in->imm, 0); break;
@@ -419,7 +595,7 @@ static void emit(planner *c, frame *f, int32_t i) {
 /* What the body and the epilogue may use of the prologue. */
 static void emit_word(planner *c, const frame *f, int32_t i) {
   const rp_dtype t = ins(c, i)->dtype;
-  if (c->section != RPI_SECTION_PRO || ins(c, i)->op == RPI_IR_STORE) return;
+  if (c->section != RPI_SECTION_PRO || ins(c, i)->op == RPI_IR_STORE || f->depth > 0) return;
   step_add(c, &c->g->block,
            (rpi_step){.fn = rpi_interp_loops(c->p, t)->copy[t], .a = resolve(c, f, i), .fixed = 1,
                       .d = place_add(c, RPI_PLACE_WORD, i), .flags = is_splat(c, i) ? RPI_SPLAT(0) : 0});
@@ -430,6 +606,31 @@ static void bury(planner *c, int32_t i) {
     if (c->v[v].reg >= 0) register_give(c, c->v[v].reg);
     if (c->v[v].reg >= 0) c->v[v].reg = -1;
   }
+}
+
+/* The element of a loop that is a product: the tail makes it, `dot` does without. */
+static int32_t emit_dot(planner *c, frame *f, int32_t m) {
+  const int32_t x = f->inner, part = c->v[m].part;
+  int32_t place[2], gather = -1;
+  c->at = m;
+  for (int32_t k = 0; k < 2; k++)
+    if (part != k + 1) place[k] = resolve(c, f, source(c, m, k));
+  f->tail = true;
+  if (part > 0) {
+    gather = c->g->n_gather;
+    emit_gather(c, f, source(c, m, part - 1));
+    place[part - 1] = c->v[source(c, m, part - 1)].place;
+  }
+  const int32_t d = c->v[m].place = register_fresh(c);
+  step_add(c, steps_of(c, f, LEVEL_BLOCK),
+           (rpi_step){.fn = compute_loop(c, m), .d = d, .a = place[0], .b = place[1]});
+  f->tail = false;
+  if (c->failed) return 0;
+  rpi_inner *in = &c->g->inner[x];
+  in->dot = part > 0 ? RPI_DOT_GATHER : RPI_DOT_PLAIN;
+  in->dot_a = place[part == 1 ? 1 : 0], in->dot_b = part > 0 ? gather : place[1];
+  if (part > 0) register_give(c, c->v[source(c, m, part - 1)].reg), c->v[source(c, m, part - 1)].reg = -1;
+  return d;
 }
 
 static void translate(planner *c, frame *f, int32_t from, int32_t to);
@@ -453,7 +654,11 @@ static void emit_loop(planner *c, frame *f, int32_t i) {
   frame child = {.parent = f, .depth = f->depth + 1, .inner = x, .temp = {-1, -1}};
   translate(c, &child, i + 1, e);
   int32_t temp;
-  const int32_t place = resolve_block(c, &child, v, &temp);
+  int32_t place;
+  if (v >= c->first && c->v[v].absorbed) place = temp = emit_dot(c, &child, v);
+  else place = resolve_block(c, &child, v, &temp);
+  c->at = e;
+  need_loop(c, rpi_interp_loops(c->p, n.dtype)->segment[n.op][n.dtype]);
   if (c->failed) return;
   g->inner[x].value = place;
   c->v[e].done = true;
@@ -490,22 +695,42 @@ static void lay_out(rpi_program *g, int32_t size) {
   g->at_acc = at, at += (size_t)g->n_acc * RPI_ACCUMULATORS * 8;
   g->at_offsets = at, at += (size_t)g->n_offsets * up64((size_t)(size + 1) * 4);
   g->at_state = at, at += up64((size_t)g->n_inner * sizeof(struct rpi_inner_state));
+  g->at_guard = at, at += up64((size_t)g->n_guard);
   g->scratch = at;
 }
 
-/* Blocks of 256; shorter when registers would spill the first-level cache, or the scratch. Prologues
- * and epilogues have one point, but their inner loops have chunks. */
+/* Blocks as long as registers stay in the first-level cache. */
+static int32_t best_size(const rpi_program *g) {
+  enum { CACHE = 16 << 10, LEAST = 128, MOST = 512, MOST_DOT = 1024 };
+  int32_t most = MOST, n = g->n_register;
+  for (int32_t i = 0; i < g->n_inner; i++)
+    if (g->inner[i].dot != RPI_DOT_NONE) most = MOST_DOT, n = 0;
+  while (most > LEAST && n * most * 8 > CACHE) most /= 2;
+  return most;
+}
+
+/* Shorter ones where the scratch holds no more. Prologues and epilogues have one point, but their
+ * inner loops have chunks. */
 static rp_status choose_size(const planner *c) {
   rpi_program *g = c->g;
-  int32_t size = g->n_register > 24 ? 128 : 256, least = RPI_ACCUMULATORS;
+  int32_t size = best_size(g), least = 16;
   if (c->section != RPI_SECTION_BODY && g->n_inner == 0) size = least = 8;
   for (; size >= least; size /= 2) {
     lay_out(g, size);
     if (g->scratch <= RPI_KERNEL_SCRATCH) return RP_OK;
   }
   return rpi_status_fail(RP_ERR_INTERNAL,
-                         "the interpreter needs %d registers and %d constants at once: the scratch of "
-                         "%d bytes is too small", g->n_register, g->n_splat, RPI_KERNEL_SCRATCH);
+                         "the interpreter needs %d registers and %d constants at once: blocks of %d "
+                         "elements take %zu bytes, the scratch has %d", g->n_register, g->n_splat, least,
+                         g->scratch, RPI_KERNEL_SCRATCH);
+}
+
+static rp_status no_loop(const planner *c) {
+  const rpi_ir_ins *in = ins(c, c->missing);
+  const rp_dtype from = in->n_src > 0 ? ins(c, source(c, c->missing, 0))->dtype : in->dtype;
+  return rpi_status_fail(RP_ERR_INTERNAL,
+                         "instruction %d: the interpreter has no loop for %s from %s to %s", c->missing,
+                         rpi_ir_op_name(in->op), rpi_dtype_name(from), rpi_dtype_name(in->dtype));
 }
 
 static void plan_all(planner *c) {
@@ -521,19 +746,20 @@ static void plan_all(planner *c) {
 rp_status rpi_interp_plan(const rpi_interp *p, rpi_section section, rpi_program *out) {
   const int32_t bound[4] = {0, p->ir.n_pro, p->ir.n_body, p->ir.n_ins};
   *out = (rpi_program){.size = 0};
-  planner c = {.p = p, .ir = &p->ir, .g = out, .section = section};
+  planner c = {.p = p, .ir = &p->ir, .g = out, .section = section, .missing = -1};
   c.first = bound[section], c.end = bound[section + 1];
   if (c.first == c.end) return RP_OK;
   c.v = rpi_alloc_zero((size_t)c.end * sizeof *c.v);
   if (c.v == NULL) return rpi_status_nomem("the interpreter's values");
   for (int32_t i = 0; i < c.end; i++) c.v[i].place = c.v[i].reg = c.v[i].dead = -1;
-  for (int32_t t = 0; t < RPI_N_DTYPE; t++) c.inplace_until[t] = -1;
   rp_status status = RP_OK;
   if (!match_loops(&c)) status = rpi_status_fail(RP_ERR_INTERNAL, "loops nest more than 64 deep");
   if (status == RP_OK) plan_all(&c);
   if (status == RP_OK && c.failed) status = rpi_status_nomem("the interpreter's program");
+  if (status == RP_OK && c.missing >= 0) status = no_loop(&c);
   if (status == RP_OK) status = choose_size(&c);
   rpi_alloc_free(c.v);
+  rpi_alloc_free(c.inplace);
   rpi_alloc_free(c.pool);
   return status;
 }
@@ -541,11 +767,13 @@ rp_status rpi_interp_plan(const rpi_interp *p, rpi_section section, rpi_program 
 void rpi_interp_plan_deinit(rpi_program *g) {
   for (int32_t i = 0; i < g->n_inner; i++) {
     rpi_alloc_free(g->inner[i].step.at);
+    rpi_alloc_free(g->inner[i].tail.at);
     rpi_alloc_free(g->inner[i].expansion);
   }
   rpi_alloc_free(g->place);
   rpi_alloc_free(g->fill);
   rpi_alloc_free(g->gather);
+  rpi_alloc_free(g->guard);
   rpi_alloc_free(g->inner);
   rpi_alloc_free(g->once.at);
   rpi_alloc_free(g->row.at);

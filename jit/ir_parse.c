@@ -17,7 +17,6 @@ typedef struct parser {
   const char *at;
   int32_t line;
   int32_t section; /* -1 before the first, then 0, 1, 2 */
-  locale_t c_locale;
   rpi_ir *ir;
 } parser;
 
@@ -127,7 +126,7 @@ static rp_status parse_operand(parser *p) {
   static const char *const sclass[] = {"zero", "unit", "any"};
   rpi_ir_operand o = {0};
   rp_dtype t;
-  uint64_t v;
+  uint64_t v = 0;
   if (p->ir->n_operand >= RPI_IR_MAX_OPERAND) return BAD(p, "%s", "too many operands");
   RPI_TRY(numbered(p, '@', p->ir->n_operand));
   RPI_TRY(dtype(p, &t));
@@ -200,9 +199,9 @@ static rp_status parse_float(parser *p, rp_dtype t, uint64_t *out) {
   } else if (is_letter(*p->at) && strncmp(p->at, "inf", 3) != 0) {
     return BAD(p, "a float expected at \"%.20s\"", p->at);
   } else if (t == RP_F32) {
-    *out = rpi_ir_value_of_f32(strtof_l(p->at, &end, p->c_locale));
+    *out = rpi_ir_value_of_f32(strtof(p->at, &end));
   } else {
-    *out = rpi_ir_value_of_f64(strtod_l(p->at, &end, p->c_locale));
+    *out = rpi_ir_value_of_f64(strtod(p->at, &end));
   }
   /* The C library skips line ends too. */
   if (end == p->at || memchr(p->at, '\n', (size_t)(end - p->at))) {
@@ -349,10 +348,12 @@ static rp_status parse_text(parser *p) {
 rp_status rpi_ir_parse(const char *text, rpi_ir *out) {
   parser p = {.at = text, .line = 1, .section = -1, .ir = out};
   rpi_ir_init(out, 0);
-  p.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-  if (!p.c_locale) return rpi_status_nomem("the C locale");
+  locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  if (!c_locale) return rpi_status_nomem("the C locale");
+  locale_t before = uselocale(c_locale); /* strtod reads the decimal point of the locale */
   rp_status status = parse_text(&p);
-  freelocale(p.c_locale);
+  uselocale(before);
+  freelocale(c_locale);
   if (status != RP_OK) rpi_ir_deinit(out);
   return status;
 }

@@ -236,7 +236,7 @@ static void settle(rp_context *ctx, rpi_template *t, const rpi_segment *s, const
       b->spare_tag = 0;
     if (an->written[i] && an->live[i] && ctx->config.tracing) b->unread = &t->died_unread;
   }
-  settle_instances(ctx, s, bound);
+  if (bound->moves) settle_instances(ctx, s, bound);
 }
 
 static void count_run(rp_context *ctx, const rpi_bound *b) {
@@ -328,12 +328,16 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
   rpi_alloc_free(w.temporary);
 }
 
+static bool raised(const rp_context *ctx, const rpi_bound *b) {
+  bool r = ctx->pool->n_poisoned > 0;
+  for (int32_t f = 0; f < b->n_flag; f++) r = r || ctx->flags[f];
+  for (int32_t c = 0; c < b->plan.n_call; c++) r = r || b->plan.call[c].failed;
+  return r;
+}
+
 static void look_after_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                               rpi_bound *b) {
-  bool raised = ctx->pool->n_poisoned > 0;
-  for (int32_t f = 0; f < b->n_flag; f++) raised = raised || ctx->flags[f];
-  for (int32_t c = 0; c < b->plan.n_call; c++) raised = raised || b->plan.call[c].failed;
-  if (RPI_LIKELY(!raised)) return;
+  if (RPI_LIKELY(!raised(ctx, b))) return;
   spread_poison(ctx, t, s, b);
   for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = 0;
   for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = false;
@@ -377,29 +381,87 @@ static void unbind(rpi_segment *s) {
   s->done = NULL;
 }
 
-static rp_status run(rp_context *ctx, rpi_template *t, rpi_segment *s, const rpi_segment *next) {
+static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
+                      int32_t end) {
+  rpi_run_plan(&b->plan, first, end, ctx->workers, ctx->pointers, ctx->patch, ctx->patch_bytes,
+               s->scalar);
+}
+
+/* After the last step. */
+static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
+  rpi_template *t = s->done;
+  look_after_poison(ctx, t, s, b);
+  if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
+  unbind(s);
+  if (!ctx->config.tracing) rpi_template_free(ctx, t);
+}
+
+void rpi_commit_finish(rp_context *ctx) {
+  if (ctx->running.number == 0) return;
+  rpi_bound *b = ctx->running_plan;
+  run_steps(ctx, b, &ctx->running, ctx->running_step, b->plan.n_step);
+  close_run(ctx, &ctx->running, b);
+}
+
+bool rpi_commit_unfinished(const rp_context *ctx, const rpi_buffer *b, bool writes) {
+  if (ctx->running.number == 0) return false;
+  for (uint32_t i = 0; i < ctx->running.n_slot; i++)
+    if (ctx->running.slot[i] == b)
+      return writes || ctx->running_plan->ready[i] > ctx->running_step;
+  return false;
+}
+
+/* How many steps the wanted buffer needs. */
+static int32_t steps_for(const rpi_segment *s, const rpi_bound *b, const rpi_buffer *want) {
+  for (uint32_t i = 0; want && i < s->n_slot; i++)
+    if (s->slot[i] == want) return b->ready[i];
+  return b->plan.n_step;
+}
+
+static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
+                             rpi_bound **out) {
+  rpi_template *t = s->done;
   find_live(t, s, next, t->live);
   if (t->late) learn_lateness(t, s, next, t->live);
   bool trusted = t->n_range == 0 || in_range(t, s);
-  rpi_bound *b = t->bound;
-  if (RPI_UNLIKELY(!b || b->trusted != trusted || memcmp(b->live, t->live, t->n_slot) != 0))
-    RPI_TRY(rpi_template_plan(ctx, t, t->live, trusted, &b));
-  RPI_TRY(bind_symbols(ctx, s, b));
-  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
-  rpi_run_plan(&b->plan, ctx->workers, ctx->pointers, ctx->patch, ctx->patch_bytes, s->scalar);
-  look_after_poison(ctx, t, s, b);
-  settle(ctx, t, s, b);
-  if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
-  b->runs++;
-  count_run(ctx, b);
-  return RP_OK;
+  *out = t->bound;
+  if (RPI_LIKELY(*out && (*out)->trusted == trusted &&
+                 memcmp((*out)->live, t->live, t->n_slot) == 0))
+    return RP_OK;
+  return rpi_template_plan(ctx, t, t->live, trusted, out);
 }
 
-rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next) {
+rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
+                     const rpi_buffer *want) {
   rpi_template *t = s->done;
-  rp_status st = run(ctx, t, s, next);
-  unbind(s);
+  rpi_bound *b = NULL;
+  rpi_commit_finish(ctx);
+  rp_status st = choose_plan(ctx, s, next, &b);
+  if (st == RP_OK) st = bind_symbols(ctx, s, b);
+  if (st != RP_OK) {
+    unbind(s);
+    if (!ctx->config.tracing) rpi_template_free(ctx, t);
+    return st;
+  }
+  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
+  int32_t end = steps_for(s, b, want);
+  run_steps(ctx, b, s, 0, end);
+  if (end < b->plan.n_step && (raised(ctx, b) || ctx->config.nonfinite)) {
+    run_steps(ctx, b, s, end, b->plan.n_step);
+    end = b->plan.n_step;
+  }
+  settle(ctx, t, s, b);
+  b->runs++;
+  count_run(ctx, b);
   if (t->died_unread > 0 && !t->late && ctx->config.late && t->late_idle < 4) t->late = true;
-  if (!ctx->config.tracing) rpi_template_free(ctx, t);
-  return st;
+  if (end < b->plan.n_step) {
+    rpi_segment spare = ctx->running;
+    ctx->running = *s;
+    *s = spare; /* its arrays are free, and it is empty */
+    ctx->running_plan = b;
+    ctx->running_step = end;
+  } else {
+    close_run(ctx, s, b);
+  }
+  return RP_OK;
 }

@@ -61,6 +61,9 @@ struct rp_context {
 
   rpi_segment seg;     /* what is being launched */
   rpi_segment pending; /* complete, committed late; number 0: none */
+  rpi_segment running; /* committed, run as far as a host read needed; number 0: none */
+  struct rpi_bound *running_plan;
+  int32_t running_step;
   rpi_trace *trace;    /* open, or NULL */
   rpi_trace *last_trace;
   rpi_trace loose;     /* what runs outside traces */

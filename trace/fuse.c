@@ -148,13 +148,25 @@ static int64_t shared_bytes(fuser *u, int32_t t, int32_t g) {
   return bytes;
 }
 
+/* The access needs no pointer if it stays in group g: a temporary that the group itself makes.
+ * Tasks that come later are taken to join. */
+static bool is_internal(fuser *u, int32_t x, int32_t g) {
+  const rpi_access *a = &u->ts->access[x];
+  if (u->live[a->slot] || a->table) return false;
+  if (!(a->mode & RPI_ACCESS_READ)) return true;
+  for (int32_t y = u->slot_head[a->slot]; y >= 0 && y < x; y = u->slot_next[y])
+    if ((u->ts->access[y].mode & RPI_ACCESS_WRITE) && u->f->group[u->ts->access[y].task] == g)
+      return true;
+  return false;
+}
+
 /* How many operands t adds to group g; with `add` they are entered. */
 static int32_t new_operands(fuser *u, int32_t t, int32_t g, bool add) {
   const rpi_task *task = &u->ts->task[t];
   int32_t *list = &u->group_operands[g * MAX_OPERANDS], fresh = 0;
   for (int32_t i = 0; i < task->n_access; i++) {
     int32_t x = task->first_access + i, n = u->group_n_operands[g];
-    bool seen = false;
+    bool seen = is_internal(u, x, g);
     for (int32_t k = 0; k < n && !seen; k++)
       seen = u->ts->access[list[k]].slot == u->ts->access[x].slot &&
              (list[k] == x || (rpi_query_relate(u->q, list[k], x) & RPI_REL_EQUAL));

@@ -14,6 +14,7 @@ typedef struct lowerer {
   rpi_geom *geom;
   int64_t partial_bytes; /* of the launch at hand, and of the widest one */
   int64_t partial_most;
+  int32_t *symbol_ready;
   bool mismatch;
 } lowerer;
 
@@ -57,6 +58,8 @@ static bool allocate(lowerer *l) {
   l->b->scratch = rpi_arena_get(a, sizeof(int64_t) * (size_t)(an->n_symbol + 1));
   l->b->flag_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_sub + 1));
   l->b->call_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_call + 1));
+  l->symbol_ready = rpi_arena_get(a, sizeof(int32_t) * (size_t)(an->n_symbol + 1));
+  l->b->ready = rpi_arena_get(a, sizeof(int32_t) * (an->n_slot + 1u));
   l->b->tag = rpi_arena_get(a, sizeof(uint64_t) * (an->n_slot + 1u));
   return !a->failed;
 }
@@ -202,6 +205,18 @@ static void lower_call(lowerer *l, const rpi_group *g) {
   p->n_words += t->n_store;
 }
 
+/* Remembers after how many steps the symbols this group writes are done. */
+static void note_ready(lowerer *l, const rpi_group *g) {
+  for (int32_t o = 0; o < g->n_operand; o++)
+    if (g->opaque || (g->operand[o].ir.access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)))
+      l->symbol_ready[g->operand[o].symbol] = l->b->plan.n_step;
+}
+
+static void find_ready(lowerer *l) {
+  for (uint32_t s = 0; s < l->an->n_slot; s++)
+    l->b->ready[s] = l->an->out[s] >= 0 ? l->symbol_ready[l->an->out[s]] : 0;
+}
+
 static void lower_group(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
   for (int32_t i = 0; i < g->n_patch; i++)
@@ -210,6 +225,7 @@ static void lower_group(lowerer *l, const rpi_group *g) {
                                       .dst = g->patch[i]};
   if (g->opaque) {
     lower_call(l, g);
+    note_ready(l, g);
     return;
   }
   if (!g->kernel) return;
@@ -229,6 +245,7 @@ static void lower_group(lowerer *l, const rpi_group *g) {
   s->units += p->sub[p->n_sub - 1].units;
   s->bytes += group_bytes(l, g);
   p->n_kernels++;
+  note_ready(l, g);
 }
 
 static void choose_threads(lowerer *l) {
@@ -263,6 +280,14 @@ static void name_writes(lowerer *l) {
   }
 }
 
+static bool moves_instances(const rpi_analysis *an) {
+  for (int32_t i = 0; i < an->n_symbol; i++)
+    if (an->symbol[i].kind == RPI_SYMBOL_NEW) return true;
+  for (uint32_t s = 0; s < an->n_slot; s++)
+    if (an->out[s] >= 0 && an->out[s] != an->in[s]) return true;
+  return false;
+}
+
 rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, rpi_bound **out) {
   *out = NULL;
   rpi_bound *b = rpi_alloc_zero(sizeof *b);
@@ -281,6 +306,8 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, r
     b->scratch_bytes += l.partial_most;
     choose_threads(&l);
     name_writes(&l);
+    find_ready(&l);
+    b->moves = moves_instances(an);
   }
   if (!ok || l.mismatch || b->arena.failed) {
     bool memory = !ok || b->arena.failed;

@@ -21,6 +21,8 @@ typedef struct rpi_bound {
   int32_t n_flag;         /* one per kernel of the plan */
   int32_t *flag_group;
   int32_t *call_group;    /* one per opaque call */
+  int32_t *ready;         /* per slot: number of steps after which it holds its final values */
+  bool moves;             /* some buffer changes its instance */
   uint64_t *tag;          /* per slot: names what the spare will lack; 0: unknown */
   int64_t runs;
   rpi_arena arena;

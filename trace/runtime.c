@@ -220,6 +220,7 @@ static void destroy(rp_context *ctx) {
   }
   rpi_segment_deinit(&ctx->seg);
   rpi_segment_deinit(&ctx->pending);
+  rpi_segment_deinit(&ctx->running);
   rpi_template_free_all(ctx);
   free_records(ctx);
   if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);

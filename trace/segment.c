@@ -283,14 +283,15 @@ static void forget(rpi_segment *s) {
   s->done = NULL;
 }
 
-rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all) {
+/* `want`: the host waits for this buffer only. */
+static rp_status cut_for(rp_context *ctx, int32_t reason, bool all, const rpi_buffer *want) {
   rpi_segment *s = &ctx->seg;
   rp_status st = RP_OK;
   if (s->n_task == 0) {
     if (s->n_slot > 0) forget(s); /* bound by a launch that was refused */
     if (all && ctx->pending.number) {
       rpi_context_reason(ctx, RPI_REASON_LATE_OBSERVED);
-      st = rpi_commit(ctx, &ctx->pending, NULL);
+      st = rpi_commit(ctx, &ctx->pending, NULL, NULL);
     }
     rp_status st2 = rpi_segment_predict(ctx, ctx->last ? ctx->last->next : s->pred);
     return st != RP_OK ? st : st2;
@@ -298,7 +299,7 @@ rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all) {
   rpi_context_reason(ctx, (rpi_reason)reason);
   st = find_template(ctx);
   if (ctx->pending.number) {
-    rp_status first = rpi_commit(ctx, &ctx->pending, st == RP_OK ? s : NULL);
+    rp_status first = rpi_commit(ctx, &ctx->pending, st == RP_OK ? s : NULL, NULL);
     ctx->stats.late_commits += st == RP_OK;
     if (first != RP_OK && st == RP_OK) st = first;
   }
@@ -319,20 +320,28 @@ rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all) {
     s->done = NULL;
   } else {
     if (t->late) rpi_context_reason(ctx, RPI_REASON_LATE_OBSERVED);
-    rp_status ran = rpi_commit(ctx, s, NULL);
+    rp_status ran = rpi_commit(ctx, s, NULL, want);
     if (st == RP_OK) st = ran;
   }
   rp_status st2 = rpi_segment_predict(ctx, ctx->last ? ctx->last->next : NULL);
   return st != RP_OK ? st : st2;
 }
 
+rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all) {
+  rp_status st = cut_for(ctx, reason, all, NULL);
+  if (all) rpi_commit_finish(ctx);
+  return st;
+}
+
 rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason) {
+  bool writes = reason == RPI_REASON_CUT_WRITE;
   if (b->run_refs == 0) return RP_OK;
-  if (rpi_segment_binds(&ctx->seg, b)) return rpi_segment_cut(ctx, reason, true);
+  if (rpi_segment_binds(&ctx->seg, b)) return cut_for(ctx, reason, true, writes ? NULL : b);
   if (rpi_segment_binds(&ctx->pending, b)) {
     rpi_context_reason(ctx, RPI_REASON_LATE_OBSERVED);
-    return rpi_commit(ctx, &ctx->pending, &ctx->seg);
+    return rpi_commit(ctx, &ctx->pending, &ctx->seg, writes ? NULL : b);
   }
+  if (rpi_commit_unfinished(ctx, b, writes)) rpi_commit_finish(ctx);
   return RP_OK;
 }
 

@@ -42,7 +42,7 @@ rp_status rpi_segment_predict(rp_context *ctx, struct rpi_template *pred);
  * what is pending, and commits it or lets it wait. Nothing happens if it is empty. With `all`, it
  * does not wait either. */
 rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all);
-/* Makes sure that no uncommitted task writes (for_write: or reads) the buffer. */
+/* Before the host reads the buffer (reason CUT_WRITE: writes it): what it needs has run. */
 rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
 /* The buffer is bound in the open / in the pending segment. */
 bool rpi_segment_binds(const rpi_segment *s, const rpi_buffer *b);

@@ -104,11 +104,13 @@ rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const i
   return rpi_api_leave(ctx, attach(ctx, dtype, ndim, shape, data, access, out));
 }
 
-/* The caller's memory holds the values and is the buffer's instance. */
+/* The caller's memory holds the values and is the buffer's instance: it changes, so nothing that is left
+ * to run may know the old one. */
 static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
   rpi_buffer *b = s->buf;
   if (!b->home) return rpi_status_fail(RP_ERR_STATE, "%s: the store is not attached", call);
-  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
+  if (b->poison) return rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", b->poison);
   if (b->inst == b->home) return RP_OK;
   if (b->inst) {
     memcpy(b->home->data, b->inst->data, (size_t)b->home->bytes);
@@ -167,6 +169,13 @@ rp_status rp_store_retain(rp_store *s) {
   return rpi_api_leave(ctx, RP_OK);
 }
 
+/* The caller may free lent memory once its last handle is gone: by then all tasks on it have run,
+ * and copies that share it have values of their own. */
+static rp_status let_go(rp_context *ctx, rpi_buffer *b) {
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
+  return rpi_store_unshare(b->pool, b->home, 1 + (b->inst == b->home) + (b->spare == b->home));
+}
+
 rp_status rp_store_release(rp_store *s) {
   if (!s) return RP_OK;
   if (s->magic != RPI_MAGIC_STORE)
@@ -174,8 +183,10 @@ rp_status rp_store_release(rp_store *s) {
   rp_context *ctx = s->buf->pool->ctx;
   if (RPI_UNLIKELY(!ctx || ctx->forks != rpi_api_forks)) return rp_store_release_any(s);
   RPI_TRY(rpi_api_enter(ctx, "rp_store_release"));
-  rpi_store_release(s);
-  return rpi_api_leave(ctx, RP_OK);
+  bool last = s->refs == 1 && s->buf->app_refs == 1;
+  rp_status st = last && s->buf->home ? let_go(ctx, s->buf) : RP_OK;
+  if (st == RP_OK) rpi_store_release(s);
+  return rpi_api_leave(ctx, st);
 }
 
 /* The queue is a stack of handles; a handle with several references is queued once per call by
@@ -189,7 +200,13 @@ rp_status rp_store_release_any(rp_store *s) {
   return RP_OK;
 }
 
-void rpi_api_drain(rpi_pool *pool) { rpi_store_release_queued(pool); }
+/* If lent memory cannot be let go of, for lack of memory, the queue waits for the next call. */
+void rpi_api_drain(rpi_pool *pool) {
+  rp_context *ctx = atomic_load(&pool->ctx);
+  for (rp_store *s = atomic_load(&pool->released); s; s = s->next)
+    if (s->buf->home && s->refs <= atomic_load(&s->queued) && let_go(ctx, s->buf) != RP_OK) return;
+  rpi_store_release_queued(pool);
+}
 
 /* ---- facts ---- */
 
@@ -205,6 +222,18 @@ int64_t rp_store_extent(const rp_store *s, int32_t axis) {
 }
 
 /* ---- host access ---- */
+
+/* An array argument is there, or its rank is 0. */
+static rp_status check_array(const char *call, const char *name, const void *array, int32_t n) {
+  if (array || n <= 0) return RP_OK;
+  return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s is NULL", call, name);
+}
+
+static rp_status box_of(const char *call, const rp_store *s, const int64_t *lo, const int64_t *hi,
+                        rpi_geom *g) {
+  RPI_TRY(check_array(call, lo ? "hi" : "lo", lo ? hi : lo, s->view->geom.ndim));
+  return rpi_geom_box(&s->view->geom, lo, hi, g);
+}
 
 static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom *g,
                              const void *data, size_t bytes) {
@@ -224,7 +253,7 @@ static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void 
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
     rpi_store_pack(b->inst->data, g, elem, data);
-  else
+  else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
   return RP_OK;
 }
@@ -265,7 +294,7 @@ rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, 
   rp_context *ctx;
   rpi_geom g;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
-  rp_status st = rpi_geom_box(&s->view->geom, lo, hi, &g);
+  rp_status st = box_of("rp_store_read_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
   return rpi_api_leave(ctx, st != RP_OK ? st : read_box(ctx, s, &g, data));
 }
@@ -275,7 +304,7 @@ rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi,
   rp_context *ctx;
   rpi_geom g;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write_part", &ctx));
-  rp_status st = rpi_geom_box(&s->view->geom, lo, hi, &g);
+  rp_status st = box_of("rp_store_write_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_write_part", s, &g, data, bytes);
   return rpi_api_leave(ctx, st != RP_OK ? st : write_box(ctx, s, &g, data));
 }
@@ -291,6 +320,19 @@ rp_status rp_store_wait(rp_store *s) {
 
 /* ---- views ---- */
 
+static rp_status transpose_of(const rp_store *s, const int32_t *axes, rpi_geom *g) {
+  RPI_TRY(check_array("rp_store_transpose", "axes", axes, s->view->geom.ndim));
+  return rpi_geom_transpose(&s->view->geom, axes, g);
+}
+
+/* A view that takes a shape: broadcast and reshape. */
+typedef rp_status (*shape_view)(const rpi_geom *g, int32_t ndim, const int64_t *shape, rpi_geom *out);
+static rp_status shaped(const char *call, shape_view view, const rp_store *s, int32_t ndim,
+                        const int64_t *shape, rpi_geom *g) {
+  RPI_TRY(check_array(call, "shape", shape, ndim));
+  return view(&s->view->geom, ndim, shape, g);
+}
+
 #define VIEW(call, expr)                                                \
   rp_context *ctx;                                                      \
   rpi_geom g;                                                           \
@@ -305,11 +347,11 @@ rp_status rp_store_slice(rp_store *s, int32_t axis, int64_t start, int64_t stop,
 }
 
 rp_status rp_store_box(rp_store *s, const int64_t *lo, const int64_t *hi, rp_store **out) {
-  VIEW("rp_store_box", rpi_geom_box(&s->view->geom, lo, hi, &g));
+  VIEW("rp_store_box", box_of("rp_store_box", s, lo, hi, &g));
 }
 
 rp_status rp_store_transpose(rp_store *s, const int32_t *axes, rp_store **out) {
-  VIEW("rp_store_transpose", rpi_geom_transpose(&s->view->geom, axes, &g));
+  VIEW("rp_store_transpose", transpose_of(s, axes, &g));
 }
 
 rp_status rp_store_promote(rp_store *s, int32_t axis, int64_t extent, rp_store **out) {
@@ -321,9 +363,9 @@ rp_status rp_store_project(rp_store *s, int32_t axis, int64_t index, rp_store **
 }
 
 rp_status rp_store_broadcast(rp_store *s, int32_t ndim, const int64_t *shape, rp_store **out) {
-  VIEW("rp_store_broadcast", rpi_geom_broadcast(&s->view->geom, ndim, shape, &g));
+  VIEW("rp_store_broadcast", shaped("rp_store_broadcast", rpi_geom_broadcast, s, ndim, shape, &g));
 }
 
 rp_status rp_store_reshape(rp_store *s, int32_t ndim, const int64_t *shape, rp_store **out) {
-  VIEW("rp_store_reshape", rpi_geom_reshape(&s->view->geom, ndim, shape, &g));
+  VIEW("rp_store_reshape", shaped("rp_store_reshape", rpi_geom_reshape, s, ndim, shape, &g));
 }

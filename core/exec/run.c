@@ -77,11 +77,12 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars) 
   c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar);
 }
 
-void rpi_run_plan(rpi_plan *plan, rpi_workers *workers, void *const *pointers,
-                  const bool *needs_patch, const int64_t *patch_bytes, const uint64_t *scalars) {
+void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *workers,
+                  void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
+                  const uint64_t *scalars) {
   unsigned mode = _mm_getcsr();
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);
-  for (int32_t i = 0; i < plan->n_step; i++) {
+  for (int32_t i = first; i < end; i++) {
     const rpi_step *s = &plan->step[i];
     switch (s->kind) {
       case RPI_STEP_LAUNCH: run_launch(plan, s, workers); break;

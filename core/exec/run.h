@@ -10,9 +10,10 @@
 
 /* Writes pointers and scalars into the plan's words. pointers[symbol]; scalars as gathered. */
 void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars);
-/* Runs all steps. needs_patch[symbol] says whether a PATCH into that symbol must copy, and
+/* Runs the steps first..end-1. needs_patch[symbol] says whether a PATCH into that symbol must copy, and
  * patch_bytes[symbol] how much. */
-void rpi_run_plan(rpi_plan *plan, rpi_workers *workers, void *const *pointers,
-                  const bool *needs_patch, const int64_t *patch_bytes, const uint64_t *scalars);
+void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *workers,
+                  void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
+                  const uint64_t *scalars);
 
 #endif

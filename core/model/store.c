@@ -45,6 +45,9 @@ static void drop_instances(rpi_pool *p, rpi_buffer *b) {
 }
 
 void rpi_store_pool_close(rpi_pool *p) {
+  /* The counters that `unread` points to went with the context. */
+  for (int32_t s = 0; s < p->n_buffer_slabs; s++)
+    for (int32_t i = 0; i < SLAB_RECORDS; i++) p->buffer_slab[s][i].unread = NULL;
   rpi_store_release_queued(p);
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < SLAB_RECORDS; i++) drop_instances(p, &p->buffer_slab[s][i]);
