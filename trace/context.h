@@ -70,6 +70,7 @@ struct rp_context {
   rpi_map traces;
   rpi_map templates, skeletons;
   struct rpi_template *all_templates;
+  int64_t n_templates;
   struct rpi_analysis *all_analyses;
   struct rpi_template *last; /* template of the previous segment of this pass */
 

@@ -220,6 +220,10 @@ rp_status rpi_segment_predict(rp_context *ctx, rpi_template *pred) {
   rpi_segment *s = &ctx->seg;
   if (s->number == 0) s->number = next_number();
   s->n_words = 0;
+  if (RPI_UNLIKELY(rpi_template_too_many(ctx))) {
+    rpi_template_limit(ctx);
+    if (ctx->n_templates == 0) pred = NULL;
+  }
   s->max_task = (int32_t)(ctx->trace ? ctx->config.max_tasks : ctx->config.window);
   s->pred = NULL;
   s->at = s->end = NULL;

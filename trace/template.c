@@ -85,6 +85,7 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
   }
   t->number = (int32_t)++ctx->stats.templates;
   if (keep) {
+    ctx->n_templates++;
     t->all = ctx->all_templates;
     ctx->all_templates = t;
   } else {
@@ -214,6 +215,22 @@ void rpi_template_free(rp_context *ctx, rpi_template *t) {
   rpi_alloc_free(t);
 }
 
+void rpi_template_limit(rp_context *ctx) {
+  if (ctx->seg.n_slot > 0 || ctx->pending.number || ctx->running.number) return;
+  rpi_context_reason(ctx, RPI_REASON_FORGET);
+  rpi_template_free_all(ctx);
+  rpi_map_init(&ctx->templates);
+  rpi_map_init(&ctx->skeletons);
+  for (int32_t i = 0; i < ctx->traces.cap; i++) {
+    rpi_trace *tr = ctx->traces.slots[i].value;
+    if (tr) tr->first = tr->all = NULL;
+  }
+  ctx->loose.first = ctx->loose.all = ctx->last = NULL;
+  ctx->seg.pred = NULL;
+  ctx->seg.at = ctx->seg.end = NULL;
+  rpi_store_views_trim(ctx->pool);
+}
+
 void rpi_template_free_all(rp_context *ctx) {
   while (ctx->all_templates) {
     rpi_template *t = ctx->all_templates;
@@ -225,6 +242,7 @@ void rpi_template_free_all(rp_context *ctx) {
     ctx->all_analyses = an->next;
     rpi_analyse_free(an);
   }
+  ctx->n_templates = 0;
   rpi_map_deinit(&ctx->templates);
   rpi_map_deinit(&ctx->skeletons);
 }

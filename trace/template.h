@@ -45,6 +45,13 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
                             rpi_bound **out);
 void rpi_template_free(rp_context *ctx, rpi_template *t);
+/* More templates than the knob says, or many more views. */
+static inline bool rpi_template_too_many(const rp_context *ctx) {
+  return ctx->n_templates > ctx->config.templates ||
+         ctx->pool->live_views > 16 * ctx->config.templates;
+}
+/* Forgets everything, and views nobody holds, if no segment is open, pending or running. */
+void rpi_template_limit(rp_context *ctx);
 /* All of a context. */
 void rpi_template_free_all(rp_context *ctx);
 

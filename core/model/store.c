@@ -10,8 +10,6 @@
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
 
-enum { SLAB_RECORDS = 64 };
-
 rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out) {
   *out = NULL;
   rpi_pool *p = rpi_alloc_zero(sizeof *p);
@@ -30,6 +28,8 @@ static void pool_free(rpi_pool *p) {
   rpi_alloc_free((void *)p->view_by_id);
   rpi_alloc_free(p->slabs);
   rpi_alloc_free(p->buffer_slab);
+  rpi_alloc_free(p->store_slab);
+  rpi_alloc_free(p->free_view_ids);
   pthread_mutex_destroy(&p->closed);
   rpi_alloc_free(p->free_instances);
   rpi_map_deinit(&p->views);
@@ -47,10 +47,10 @@ static void drop_instances(rpi_pool *p, rpi_buffer *b) {
 void rpi_store_pool_close(rpi_pool *p) {
   /* The counters that `unread` points to went with the context. */
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
-    for (int32_t i = 0; i < SLAB_RECORDS; i++) p->buffer_slab[s][i].unread = NULL;
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) p->buffer_slab[s][i].unread = NULL;
   rpi_store_release_queued(p);
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
-    for (int32_t i = 0; i < SLAB_RECORDS; i++) drop_instances(p, &p->buffer_slab[s][i]);
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) drop_instances(p, &p->buffer_slab[s][i]);
   p->attached = NULL;
   for (int32_t i = 0; i < p->n_free_instances; i++) rpi_alloc_free(p->free_instances[i]);
   p->n_free_instances = 0;
@@ -90,16 +90,24 @@ static bool view_matches(const rpi_view *v, const view_key *k) {
          memcmp(&v->geom, &k->geom, sizeof v->geom) == 0;
 }
 
+/* A free id, with room for it in view_by_id; -1 when out of memory. */
+static int32_t view_id(rpi_pool *p) {
+  if (p->n_free_view_ids > 0) return (int32_t)p->free_view_ids[--p->n_free_view_ids];
+  void *ids = (void *)p->view_by_id;
+  if (!rpi_alloc_grow(&ids, &p->cap_views, p->n_views + 1, sizeof *p->view_by_id)) return -1;
+  p->view_by_id = ids;
+  p->view_by_id[p->n_views] = NULL;
+  return p->n_views++;
+}
+
 static rpi_view *view_make(rpi_pool *p, const view_key *k) {
   rpi_view *v = rpi_alloc_zero(sizeof *v);
-  if (!v) return NULL;
-  void *ids = (void *)p->view_by_id;
-  if (!rpi_alloc_grow(&ids, &p->cap_views, p->n_views + 1, sizeof *p->view_by_id)) {
+  int32_t id = v ? view_id(p) : -1;
+  if (id < 0) {
     rpi_alloc_free(v);
     return NULL;
   }
-  p->view_by_id = ids;
-  v->id = (uint32_t)p->n_views;
+  v->id = (uint32_t)id;
   v->dtype = k->dtype;
   v->bdim = k->bdim;
   memcpy(v->bshape, k->bshape, sizeof v->bshape);
@@ -112,7 +120,8 @@ static rpi_view *view_make(rpi_pool *p, const view_key *k) {
   v->whole = rpi_geom_equal(&v->geom, &dense);
   v->covers = rpi_geom_relate(&v->geom, &dense, k->bdim, k->bshape).covers;
   v->injective = rpi_geom_injective(&v->geom, k->bdim, k->bshape);
-  p->view_by_id[p->n_views++] = v;
+  p->view_by_id[v->id] = v;
+  p->live_views++;
   return v;
 }
 
@@ -130,6 +139,40 @@ const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const 
     return NULL;
   }
   return v;
+}
+
+static bool view_free_id(rpi_pool *p, uint32_t id) {
+  void *list = p->free_view_ids;
+  if (!rpi_alloc_grow(&list, &p->cap_free_view_ids, p->n_free_view_ids + 1, sizeof id)) return false;
+  p->free_view_ids = list;
+  p->free_view_ids[p->n_free_view_ids++] = id;
+  return true;
+}
+
+void rpi_store_views_trim(rpi_pool *p) {
+  bool *used = rpi_alloc_zero((size_t)p->n_views + 1);
+  if (!used) return;
+  for (int32_t s = 0; s < p->n_store_slabs; s++)
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++)
+      if (p->store_slab[s][i].magic == RPI_MAGIC_STORE) used[p->store_slab[s][i].view_id] = true;
+  for (int32_t s = 0; s < p->n_buffer_slabs; s++)
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
+      rpi_buffer *b = &p->buffer_slab[s][i];
+      b->unread = NULL;
+      if (b->app_refs + b->run_refs > 0) used[b->base->id] = true;
+    }
+  p->last_dense = NULL;
+  for (int32_t id = 0; id < p->n_views; id++) {
+    const rpi_view *v = p->view_by_id[id];
+    if (!v || used[id] || !view_free_id(p, (uint32_t)id)) continue;
+    view_key key;
+    view_key_make(v->dtype, v->bdim, v->bshape, &v->geom, &key);
+    rpi_map_remove(&p->views, rpi_hash_bytes64(&key, sizeof key), v);
+    p->view_by_id[id] = NULL;
+    p->live_views--;
+    rpi_alloc_free((void *)v);
+  }
+  rpi_alloc_free(used);
 }
 
 /* The whole array: the view of the last create is the usual answer. */
@@ -150,7 +193,7 @@ static const rpi_view *dense_view(rpi_pool *p, rp_dtype dtype, int32_t ndim, con
 /* ---- records from slabs ---- */
 
 static void *slab(rpi_pool *p, size_t record) {
-  void *s = rpi_alloc_zero(record * SLAB_RECORDS);
+  void *s = rpi_alloc_zero(record * RPI_POOL_SLAB);
   void *slabs = (void *)p->slabs;
   if (!s || !rpi_alloc_grow(&slabs, &p->cap_slabs, p->n_slabs + 1, sizeof *p->slabs)) {
     rpi_alloc_free(s);
@@ -165,8 +208,11 @@ static void *slab(rpi_pool *p, size_t record) {
 static rp_store *store_get(rpi_pool *p) {
   if (RPI_UNLIKELY(!p->free_stores)) {
     rp_store *s = slab(p, sizeof *s);
-    if (!s) return NULL;
-    for (int32_t i = 0; i < SLAB_RECORDS; i++) {
+    void *list = p->store_slab;
+    if (!s || !rpi_alloc_grow(&list, &p->cap_store_slabs, p->n_store_slabs + 1, sizeof s)) return NULL;
+    p->store_slab = list;
+    p->store_slab[p->n_store_slabs++] = s;
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
       s[i].next = p->free_stores;
       p->free_stores = &s[i];
     }
@@ -184,7 +230,7 @@ static rpi_buffer *buffer_get(rpi_pool *p) {
       return NULL;
     p->buffer_slab = list;
     p->buffer_slab[p->n_buffer_slabs++] = b;
-    for (int32_t i = 0; i < SLAB_RECORDS; i++) {
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
       b[i].pool = p;
       b[i].next = p->free_buffers;
       p->free_buffers = &b[i];
@@ -370,7 +416,7 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
 
 rp_status rpi_store_unshare(rpi_pool *p, rpi_instance *i, int32_t refs) {
   for (int32_t s = 0; s < p->n_buffer_slabs && i->refs > refs; s++)
-    for (int32_t k = 0; k < SLAB_RECORDS && i->refs > refs; k++) {
+    for (int32_t k = 0; k < RPI_POOL_SLAB && i->refs > refs; k++) {
       rpi_buffer *b = &p->buffer_slab[s][k];
       if (b->home == i) continue;
       if (b->spare == i) {

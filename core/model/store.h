@@ -81,6 +81,8 @@ struct rp_store {
   _Atomic int32_t queued;  /* releases that wait in the queue */
 };
 
+enum { RPI_POOL_SLAB = 64 };
+
 /* What all records of a context are made from; outlives the context while handles are held. */
 typedef struct rpi_pool {
   _Atomic(rp_context *) ctx;      /* NULL once the context is destroyed */
@@ -93,13 +95,18 @@ typedef struct rpi_pool {
   int32_t n_free_instances, cap_free_instances;
   rpi_map views;
   const rpi_view **view_by_id;
-  int32_t n_views, cap_views;
+  int32_t n_views, cap_views;     /* ids given out; a freed one is NULL in view_by_id */
+  int32_t live_views;
+  uint32_t *free_view_ids;
+  int32_t n_free_view_ids, cap_free_view_ids;
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
   int64_t live_stores, live_buffers;
   int32_t n_poisoned;
-  rpi_buffer **buffer_slab; /* SLAB records each */
+  rpi_buffer **buffer_slab; /* RPI_POOL_SLAB records each */
   int32_t n_buffer_slabs, cap_buffer_slabs;
+  rp_store **store_slab;
+  int32_t n_store_slabs, cap_store_slabs;
   void **slabs;
   int32_t n_slabs, cap_slabs;
 } rpi_pool;
@@ -111,6 +118,9 @@ void rpi_store_pool_close(rpi_pool *p);
 /* The interned view of that geometry; NULL and a status message when out of memory. */
 const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const int64_t *bshape,
                                const rpi_geom *geom);
+/* Nobody outside the pool holds a view or its id any more: frees those without a store. Also forgets
+ * who waits for unread outputs (rpi_buffer.unread). */
+void rpi_store_views_trim(rpi_pool *p);
 /* A new array of zeros and a handle on the whole of it. */
 rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                         rp_store **out);
