@@ -32,13 +32,12 @@ static void collect(rpi_analyser *u) {
   }
   for (int32_t i = 0; i < an->n_group; i++) {
     rpi_group *g = &an->group[i];
-    g->task = rpi_arena_get(&an->arena,
-                            sizeof *g->task * (size_t)(g->n_pro + g->n_body + g->n_epi + 1));
+    g->task =
+        rpi_arena_get(&an->arena, sizeof *g->task * (size_t)(g->n_pro + g->n_body + g->n_epi + 1));
     if (!g->task) return;
     int32_t at[3] = {0, g->n_pro, g->n_pro + g->n_body};
     for (int32_t t = 0; t < u->ts->n_task; t++)
-      if (f->group[t] == i && u->ts->task[t].kind != RPI_TASK_COPY)
-        g->task[at[f->phase[t]]++] = t;
+      if (f->group[t] == i && u->ts->task[t].kind != RPI_TASK_COPY) g->task[at[f->phase[t]]++] = t;
   }
 }
 
@@ -86,8 +85,10 @@ static void find_forwards(rpi_analyser *u, const rpi_group *g) {
     }
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k;
-      if (u->ts->access[x].mode & RPI_ACCESS_REDUCE) u->holds[u->place[x]] = 0;
-      else if (u->ts->access[x].mode & RPI_ACCESS_WRITE) u->holds[u->place[x]] = (uint8_t)section;
+      if (u->ts->access[x].mode & RPI_ACCESS_REDUCE)
+        u->holds[u->place[x]] = 0;
+      else if (u->ts->access[x].mode & RPI_ACCESS_WRITE)
+        u->holds[u->place[x]] = (uint8_t)section;
     }
   }
 }
@@ -214,8 +215,7 @@ static bool overwritten_by(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k;
-      if (u->ts->access[x].slot == slot && u->stored[x] &&
-          rpi_query_overwrites(&u->an->queries, x))
+      if (u->ts->access[x].slot == slot && u->stored[x] && rpi_query_overwrites(&u->an->queries, x))
         return true;
     }
   }
@@ -241,8 +241,7 @@ static void note_writes(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
 static void rename_slot(rpi_analyser *u, rpi_group *g, uint32_t slot, int32_t group) {
   rpi_analysis *an = u->an;
   int32_t old = overwritten_by(u, g, slot) ? -1 : symbol_now(u, slot, group);
-  int32_t s =
-      symbol_add(u, an->live[slot] ? RPI_SYMBOL_NEW : RPI_SYMBOL_SCRATCH, slot, group);
+  int32_t s = symbol_add(u, an->live[slot] ? RPI_SYMBOL_NEW : RPI_SYMBOL_SCRATCH, slot, group);
   an->symbol[s].old = old;
   if (old >= 0) g->patch[g->n_patch++] = s;
   an->n_tag[slot] = 0;

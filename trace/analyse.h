@@ -31,7 +31,7 @@ typedef struct rpi_symbol {
 } rpi_symbol;
 
 typedef struct rpi_group_operand {
-  int32_t access;  /* a representative; same place for all that share the operand */
+  int32_t access; /* a representative; same place for all that share the operand */
   int32_t symbol;
   rpi_ir_operand ir;
 } rpi_group_operand;
@@ -45,9 +45,9 @@ typedef struct rpi_group {
   rpi_group_operand *operand; /* opaque: one per store parameter */
   int32_t rank;               /* of the kernel's space, axes merged */
   bool collapse;
-  const rpi_kernel *kernel;   /* NULL: nothing to do */
+  const rpi_kernel *kernel; /* NULL: nothing to do */
   int32_t n_patch;
-  int32_t *patch;             /* symbols to complete before */
+  int32_t *patch; /* symbols to complete before */
   bool small;
   bool beside; /* runs in one launch with the group before */
 } rpi_group;
@@ -71,11 +71,11 @@ typedef struct rpi_analysis {
   rpi_group *group;
   int32_t n_symbol;
   rpi_symbol *symbol;
-  int32_t *in;      /* per slot: its IN symbol, -1 */
-  int32_t *out;     /* per slot: symbol it holds at the end, -1: untouched or dead */
-  bool *written;    /* per slot: some task writes it (and is not dead) */
-  bool *read_old;   /* per slot: its values at entry are observed */
-  int32_t *n_tag;   /* per slot that was renamed and written by one group only: its writes */
+  int32_t *in;    /* per slot: its IN symbol, -1 */
+  int32_t *out;   /* per slot: symbol it holds at the end, -1: untouched or dead */
+  bool *written;  /* per slot: some task writes it (and is not dead) */
+  bool *read_old; /* per slot: its values at entry are observed */
+  int32_t *n_tag; /* per slot that was renamed and written by one group only: its writes */
   int32_t **tag_access;
   int32_t n_dead, n_temporary, n_renamed, n_copies;
   rpi_fusion fusion;

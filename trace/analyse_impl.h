@@ -16,17 +16,17 @@ typedef struct rpi_analyser {
   int32_t *place;
   int32_t *place_access; /* per place: the first access there */
   int32_t n_place;
-  uint8_t *holds;        /* per place: section whose value it holds, 0: memory's */
-  bool *forwarded;       /* a load that gets a value of the group */
-  bool *stored;          /* a write that must reach memory */
-  bool *provable;        /* a gather that range checks of index data can make safe */
+  uint8_t *holds;  /* per place: section whose value it holds, 0: memory's */
+  bool *forwarded; /* a load that gets a value of the group */
+  bool *stored;    /* a write that must reach memory */
+  bool *provable;  /* a gather that range checks of index data can make safe */
   int32_t *read_symbol, *write_symbol;
   /* Per slot. */
-  int32_t *now;          /* symbol it is in, -1: none yet */
-  int32_t *writes;       /* groups that have written it so far */
-  int32_t *wrote_in;     /* 1 + 3 * group + section that was the last to write it */
-  bool *need_in;         /* [group][slot] */
-  bool *copy_wanted;     /* per task */
+  int32_t *now;      /* symbol it is in, -1: none yet */
+  int32_t *writes;   /* groups that have written it so far */
+  int32_t *wrote_in; /* 1 + 3 * group + section that was the last to write it */
+  bool *need_in;     /* [group][slot] */
+  bool *copy_wanted; /* per task */
 } rpi_analyser;
 
 /* Makes the operands, the joined IR and the kernel of a group (kernels.c). */

@@ -42,15 +42,15 @@ static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segm
 
 /* ---- index data ---- */
 
-#define MINMAX(T)                                    \
-  do {                                               \
-    const T *p = b->inst->data;                      \
-    T lo = p[0], hi = p[0];                          \
-    for (int64_t i = 1; i < n; i++) {                \
-      lo = p[i] < lo ? p[i] : lo;                    \
-      hi = p[i] > hi ? p[i] : hi;                    \
-    }                                                \
-    b->range_lo = (int64_t)lo;                       \
+#define MINMAX(T) \
+  do { \
+    const T *p = b->inst->data; \
+    T lo = p[0], hi = p[0]; \
+    for (int64_t i = 1; i < n; i++) { \
+      lo = p[i] < lo ? p[i] : lo; \
+      hi = p[i] > hi ? p[i] : hi; \
+    } \
+    b->range_lo = (int64_t)lo; \
     b->range_hi = (int64_t)hi; /* a u64 beyond i64 turns negative: caught below */ \
   } while (0)
 
@@ -72,7 +72,10 @@ static void find_range(rpi_buffer *b) {
       MINMAX(uint64_t);
       if (b->range_hi < 0) b->range_lo = b->range_hi; /* never in range */
       break;
-    default: b->range_lo = 0; b->range_hi = 1; break;
+    default:
+      b->range_lo = 0;
+      b->range_hi = 1;
+      break;
   }
 }
 
@@ -195,8 +198,8 @@ static void settle_slot(rpi_buffer *b, const rpi_bound *bound, uint32_t slot, rp
 }
 
 /* The instance the slot's buffer changes to, NULL if it keeps its own. */
-static rpi_instance *changes_to(const rp_context *ctx, const rpi_segment *s,
-                                const rpi_bound *bound, uint32_t slot) {
+static rpi_instance *changes_to(const rp_context *ctx, const rpi_segment *s, const rpi_bound *bound,
+                                uint32_t slot) {
   int32_t out = bound->an->out[slot];
   if (out < 0 || ctx->instances[out] == s->slot[slot]->inst) return NULL;
   return ctx->instances[out];
@@ -413,8 +416,7 @@ void rpi_commit_finish(rp_context *ctx) {
 bool rpi_commit_unfinished(const rp_context *ctx, const rpi_buffer *b, bool writes) {
   if (ctx->running.number == 0) return false;
   for (uint32_t i = 0; i < ctx->running.n_slot; i++)
-    if (ctx->running.slot[i] == b)
-      return writes || ctx->running_plan->ready[i] > ctx->running_step;
+    if (ctx->running.slot[i] == b) return writes || ctx->running_plan->ready[i] > ctx->running_step;
   return false;
 }
 

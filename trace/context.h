@@ -64,9 +64,9 @@ struct rp_context {
   rpi_segment running; /* committed, run as far as a host read needed; number 0: none */
   struct rpi_bound *running_plan;
   int32_t running_step;
-  rpi_trace *trace;    /* open, or NULL */
+  rpi_trace *trace; /* open, or NULL */
   rpi_trace *last_trace;
-  rpi_trace loose;     /* what runs outside traces */
+  rpi_trace loose; /* what runs outside traces */
   rpi_map traces;
   rpi_map templates, skeletons;
   struct rpi_template *all_templates;

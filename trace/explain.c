@@ -34,7 +34,8 @@ static const stat_row jit_stats[] = {
     {"kernel_hits", "kernels asked for again", offsetof(rpi_jit_stats, memory_hits)},
     {"disk_hits", "kernels found compiled on disk", offsetof(rpi_jit_stats, disk_hits)},
     {"compiles", "compilers started", offsetof(rpi_jit_stats, compiles)},
-    {"compile_fails", "compiles that gave no usable object", offsetof(rpi_jit_stats, compile_fails)},
+    {"compile_fails", "compiles that gave no usable object",
+     offsetof(rpi_jit_stats, compile_fails)},
     {"compile_ns", "wall time in compilers, ns", offsetof(rpi_jit_stats, compile_ns)},
     {"compiles_pending", "compiles queued or running", offsetof(rpi_jit_stats, pending)}};
 
@@ -93,7 +94,7 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
   rpi_strbuf_add(out, "\n");
   int32_t n = g->n_pro + g->n_body + g->n_epi;
   for (int32_t k = 0; k < n; k++) {
-    rpi_strbuf_add(out, k < g->n_pro                ? "      prologue "
+    rpi_strbuf_add(out, k < g->n_pro               ? "      prologue "
                         : k < g->n_pro + g->n_body ? "      "
                                                    : "      epilogue ");
     rpi_task_print(&t->tasks, g->task[k], out);
@@ -103,10 +104,18 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
     rpi_strbuf_addf(out, "      renames s%u\n", b->an->symbol[g->patch[k]].slot);
 }
 
+static void explain_refusals(const rpi_template *t, const rpi_analysis *an, rpi_strbuf *out) {
+  for (int32_t i = 0; i < an->fusion.n_refusal; i++) {
+    const rpi_refusal *r = &an->fusion.refusal[i];
+    rpi_strbuf_addf(out, "    task %d %s", r->task, t->tasks.task[r->task].op->name);
+    if (r->group >= 0) rpi_strbuf_addf(out, ", group %d", r->group);
+    rpi_strbuf_addf(out, ": %s\n", reason_text[r->reason]);
+  }
+}
+
 static void explain_template(const rpi_template *t, rpi_strbuf *out) {
   rpi_strbuf_addf(out, "  segment %d: %d tasks, %u stores, replayed %lld times%s\n", t->number,
-                  t->tasks.n_task, t->n_slot, (long long)t->hits,
-                  t->late ? ", commits late" : "");
+                  t->tasks.n_task, t->n_slot, (long long)t->hits, t->late ? ", commits late" : "");
   for (const rpi_bound *b = t->bound; b; b = b->next) {
     const rpi_analysis *an = b->an;
     rpi_strbuf_addf(out,
@@ -115,6 +124,7 @@ static void explain_template(const rpi_template *t, rpi_strbuf *out) {
                     (long long)b->runs, b->plan.n_kernels, (long long)b->plan.bytes,
                     an->n_temporary, an->n_renamed, an->n_copies, an->n_dead);
     for (int32_t i = 0; i < an->n_group; i++) explain_group(t, b, i, out);
+    explain_refusals(t, an, out);
   }
 }
 
@@ -136,6 +146,6 @@ void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
   tables(ctx, &jit, &memory, t);
   for (int32_t k = 0; k < 3; k++)
     for (int32_t i = 0; i < t[k].n; i++)
-      rpi_strbuf_addf(out, "  %-16s %14lld  %s\n", t[k].row[i].name,
-                      (long long)value_of(&t[k], i), t[k].row[i].meaning);
+      rpi_strbuf_addf(out, "  %-16s %14lld  %s\n", t[k].row[i].name, (long long)value_of(&t[k], i),
+                      t[k].row[i].meaning);
 }

@@ -14,11 +14,11 @@ typedef struct fuser {
   rpi_fusion *f;
   uint8_t *conflict; /* [t * n + p], p < t */
   int32_t n;
-  int32_t *group_size;  /* body tasks per group */
-  int32_t *group_ops;   /* instructions per group */
-  int32_t *group_first; /* a body task of it, -1: none */
-  uint8_t *group_mode;  /* 0 none, 1 LEAF, 2 ROW reductions, 3 opaque */
-  int32_t *group_operands;    /* distinct operands, one access for each: MAX_OPERANDS per group */
+  int32_t *group_size;     /* body tasks per group */
+  int32_t *group_ops;      /* instructions per group */
+  int32_t *group_first;    /* a body task of it, -1: none */
+  uint8_t *group_mode;     /* 0 none, 1 LEAF, 2 ROW reductions, 3 opaque */
+  int32_t *group_operands; /* distinct operands, one access for each: MAX_OPERANDS per group */
   int32_t *group_n_operands;
   int32_t *slot_head, *slot_next; /* accesses of a slot, chained */
 } fuser;
@@ -78,7 +78,8 @@ static void fill_conflicts(fuser *u, rpi_arena *a) {
   for (int32_t t = 0; t < u->n; t++)
     for (int32_t p = 0; p < t; p++) {
       bool share = false;
-      for (int32_t w = 0; w < words; w++) share = share || (binds[t * words + w] & binds[p * words + w]);
+      for (int32_t w = 0; w < words; w++)
+        share = share || (binds[t * words + w] & binds[p * words + w]);
       if (share && u->f->group[p] != -1 && u->f->group[t] != -1)
         u->conflict[t * u->n + p] = (uint8_t)rpi_fuse_conflict(u->ctx, u->q, p, t);
     }
@@ -181,6 +182,12 @@ static bool operands_fit(fuser *u, int32_t t, int32_t g) {
          u->group_n_operands[g] + new_operands(u, t, g, false) <= MAX_OPERANDS;
 }
 
+static void refuse(fuser *u, int32_t t, int32_t g, rpi_reason why) {
+  rpi_context_reason(u->ctx, why);
+  if (u->f->n_refusal < RPI_FUSION_REFUSALS)
+    u->f->refusal[u->f->n_refusal++] = (rpi_refusal){.task = t, .group = g, .reason = (int32_t)why};
+}
+
 /* May body task t be in group g, everything else staying where it is? */
 static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
   const rpi_task *task = &u->ts->task[t];
@@ -197,32 +204,38 @@ static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
     why = RPI_REASON_FUSE_OPERANDS;
   if (why == RPI_N_REASON && mode == 2 && gm == 2)
     for (int32_t o = 0; o < u->n; o++)
-      if (u->f->group[o] == g && u->f->phase[o] == RPI_PHASE_BODY && mode_of(&u->ts->task[o]) == 2 &&
-          row_mask(&u->ts->task[o]) != row_mask(task))
+      if (u->f->group[o] == g && u->f->phase[o] == RPI_PHASE_BODY &&
+          mode_of(&u->ts->task[o]) == 2 && row_mask(&u->ts->task[o]) != row_mask(task))
         why = RPI_REASON_FUSE_MODE;
   if (why == RPI_N_REASON) return true;
-  if (count) rpi_context_reason(u->ctx, why);
+  if (count) refuse(u, t, g, why);
   return false;
 }
 
-/* First group in which t may be, by what it depends on among the tasks before it. */
-static int32_t earliest(fuser *u, int32_t t) {
+/* First group in which t may be, by what it depends on among the tasks before it; *why says what
+ * keeps it out of the one before. */
+static int32_t earliest(fuser *u, int32_t t, rpi_reason *why) {
   bool scalar = u->ts->task[t].kind == RPI_TASK_SCALAR;
   bool copy = u->ts->task[t].kind == RPI_TASK_COPY;
   int32_t g = 0;
+  *why = RPI_REASON_FUSE_FLOW;
   for (int32_t p = 0; p < t; p++) {
     rpi_conflict c = u->conflict[t * u->n + p];
     if (u->f->group[p] < 0 || c == RPI_CONFLICT_NONE) continue;
     rpi_task_kind k = u->ts->task[p].kind;
     int32_t at = u->f->group[p];
     if (k == RPI_TASK_COPY) {
-      /* Copies happen at the border before their group, and so do the tasks' own prologues after. */
+      /* Copies happen at the border before their group: its members see them. */
     } else if (k == RPI_TASK_SCALAR) {
-      at += copy || (!scalar && c == RPI_CONFLICT_HARD) || (!scalar && c == RPI_CONFLICT_RENAME);
+      at += copy || (!scalar && c > RPI_CONFLICT_POINT);
     } else if (scalar || copy || c == RPI_CONFLICT_HARD) {
       at++;
     }
-    if (at > g) g = at;
+    if (at <= g) continue;
+    g = at;
+    *why = k == RPI_TASK_SCALAR   ? RPI_REASON_FUSE_SCALAR
+           : k == RPI_TASK_OPAQUE ? RPI_REASON_FUSE_OPAQUE
+                                  : RPI_REASON_FUSE_FLOW;
   }
   return g;
 }
@@ -254,13 +267,14 @@ static void take(fuser *u, int32_t t) {
 }
 
 static void place_body(fuser *u, int32_t t) {
-  int32_t from = earliest(u, t), best = -1;
+  rpi_reason why;
+  int32_t from = earliest(u, t, &why), best = -1;
   int64_t best_bytes = -1;
   if (!u->ctx->config.fusion) {
-    rpi_context_reason(u->ctx, RPI_REASON_FUSE_OFF);
+    refuse(u, t, -1, RPI_REASON_FUSE_OFF);
     from = u->f->n_group;
   } else if (from >= u->f->n_group && u->f->n_group > 0) {
-    rpi_context_reason(u->ctx, RPI_REASON_FUSE_FLOW);
+    refuse(u, t, -1, why);
   }
   for (int32_t g = from; g < u->f->n_group; g++) {
     if (!fits(u, t, g, true)) continue;
@@ -363,7 +377,8 @@ static void place_opaque(fuser *u, int32_t t) {
 }
 
 static void place_scalar(fuser *u, int32_t t) {
-  int32_t g = earliest(u, t);
+  rpi_reason why;
+  int32_t g = earliest(u, t, &why);
   if (!u->ctx->config.fusion) {
     for (int32_t p = 0; p < t; p++)
       if (u->f->group[p] >= g) g = u->f->group[p] + 1;
@@ -379,7 +394,8 @@ rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, rpi_arena 
   const rpi_tasks *ts = q->tasks;
   size_t n = (size_t)ts->n_task, m = 2 * n + 2;
   *out = (rpi_fusion){.group = rpi_arena_get(a, sizeof *out->group * (n + 1)),
-                      .phase = rpi_arena_get(a, n + 1)};
+                      .phase = rpi_arena_get(a, n + 1),
+                      .refusal = rpi_arena_get(a, sizeof(rpi_refusal) * RPI_FUSION_REFUSALS)};
   fuser u = {.ctx = ctx, .q = q, .ts = ts, .live = live, .f = out, .n = ts->n_task};
   u.conflict = rpi_arena_get(a, n * n + 1);
   u.group_size = rpi_arena_get(a, sizeof *u.group_size * m);
@@ -401,12 +417,13 @@ rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, rpi_arena 
   fill_conflicts(&u, a);
   for (int32_t t = 0; t < u.n; t++)
     if (out->group[t] == 0) out->group[t] = -2; /* not placed yet */
+  rpi_reason why;
   for (int32_t t = 0; t < u.n; t++) {
     if (out->group[t] == -1) continue;
     switch (ts->task[t].kind) {
       case RPI_TASK_BODY: place_body(&u, t); break;
       case RPI_TASK_SCALAR: place_scalar(&u, t); break;
-      case RPI_TASK_COPY: out->group[t] = earliest(&u, t); break;
+      case RPI_TASK_COPY: out->group[t] = earliest(&u, t, &why); break;
       case RPI_TASK_OPAQUE: place_opaque(&u, t); break;
     }
   }

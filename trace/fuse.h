@@ -27,10 +27,19 @@ typedef enum rpi_conflict {
   RPI_CONFLICT_HARD
 } rpi_conflict;
 
+/* Why a task did not join a group; group -1: none of those behind which it has to stay. */
+typedef struct rpi_refusal {
+  int32_t task, group, reason;
+} rpi_refusal;
+
+enum { RPI_FUSION_REFUSALS = 64 };
+
 typedef struct rpi_fusion {
   int32_t n_group;
   int32_t *group; /* per task; -1: dropped (dead) */
   uint8_t *phase; /* per task: rpi_phase; copies and opaque tasks: see below */
+  rpi_refusal *refusal; /* the first RPI_FUSION_REFUSALS of them */
+  int32_t n_refusal;
   /* A copy task in group g happens before g's prologue. An opaque task is alone in its group. */
 } rpi_fusion;
 

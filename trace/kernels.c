@@ -99,13 +99,13 @@ static int32_t operand_of(linker *l, int32_t x, int32_t symbol, uint8_t access) 
     return o;
   }
   const rpi_access *a = &u->ts->access[x];
-  g->operand[g->n_operand] = (rpi_group_operand){
-      .access = x,
-      .symbol = symbol,
-      .ir = {.dtype = (uint8_t)a->view->dtype,
-             .kind = a->table ? RPI_OPERAND_TABLE : RPI_OPERAND_AFFINE,
-             .access = access,
-             .checked = a->table && !(u->an->trusted && u->provable[x])}};
+  g->operand[g->n_operand] =
+      (rpi_group_operand){.access = x,
+                          .symbol = symbol,
+                          .ir = {.dtype = (uint8_t)a->view->dtype,
+                                 .kind = a->table ? RPI_OPERAND_TABLE : RPI_OPERAND_AFFINE,
+                                 .access = access,
+                                 .checked = a->table && !(u->an->trusted && u->provable[x])}};
   return g->n_operand++;
 }
 
@@ -169,9 +169,7 @@ static rp_status finish_operands(rpi_analyser *u, rpi_group *g) {
 static rp_status join_task(rpi_analyser *u, rpi_merge *m, const linker *l, int32_t t) {
   const rpi_task *task = &u->ts->task[t];
   const rpi_ir *ir = &task->variant->ir;
-  rpi_merge_task mt = {.ir = ir,
-                       .operand = &l->of[task->first_access],
-                       .origin = t};
+  rpi_merge_task mt = {.ir = ir, .operand = &l->of[task->first_access], .origin = t};
   return rpi_merge_add(m, &mt);
 }
 

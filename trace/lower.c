@@ -179,9 +179,8 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   add_patch(l, word + lay.flag, l->an->n_symbol + 1, 4 * (int64_t)b->n_flag);
   b->flag_group[b->n_flag++] = (int32_t)(g - l->an->group);
   bool body = ir->n_body > ir->n_pro;
-  p->sub[p->n_sub++] = (rpi_sub){.kernel = g->kernel,
-                                 .word = word,
-                                 .units = body ? rpi_ir_units(ir, extent) : 0};
+  p->sub[p->n_sub++] =
+      (rpi_sub){.kernel = g->kernel, .word = word, .units = body ? rpi_ir_units(ir, extent) : 0};
   return true;
 }
 
@@ -220,9 +219,8 @@ static void find_ready(lowerer *l) {
 static void lower_group(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
   for (int32_t i = 0; i < g->n_patch; i++)
-    p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_PATCH,
-                                      .src = l->an->symbol[g->patch[i]].old,
-                                      .dst = g->patch[i]};
+    p->step[p->n_step++] = (rpi_step){
+        .kind = RPI_STEP_PATCH, .src = l->an->symbol[g->patch[i]].old, .dst = g->patch[i]};
   if (g->opaque) {
     lower_call(l, g);
     note_ready(l, g);
@@ -231,8 +229,7 @@ static void lower_group(lowerer *l, const rpi_group *g) {
   if (!g->kernel) return;
   bool join = g->beside && p->n_step > 0 && p->step[p->n_step - 1].kind == RPI_STEP_LAUNCH;
   if (!join) {
-    p->step[p->n_step++] =
-        (rpi_step){.kind = RPI_STEP_LAUNCH, .first_sub = p->n_sub, .threads = 1};
+    p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_LAUNCH, .first_sub = p->n_sub, .threads = 1};
     l->partial_bytes = 0;
   }
   rpi_step *s = &p->step[p->n_step - 1];

@@ -11,19 +11,19 @@
 /* A plan of a template, for one set of live outputs. Symbols beyond the analysis' own: */
 typedef struct rpi_bound {
   rpi_analysis *an;
-  bool owns;        /* the analysis is this plan's alone (tracing off) */
+  bool owns; /* the analysis is this plan's alone (tracing off) */
   bool trusted;
   const bool *live; /* the analysis' */
   rpi_plan plan;
-  int32_t n_symbol;       /* the analysis' symbols, then SCRATCH, then FLAGS */
-  int64_t *scratch;       /* per symbol of kind SCRATCH: offset */
+  int32_t n_symbol; /* the analysis' symbols, then SCRATCH, then FLAGS */
+  int64_t *scratch; /* per symbol of kind SCRATCH: offset */
   int64_t scratch_bytes;
-  int32_t n_flag;         /* one per kernel of the plan */
+  int32_t n_flag; /* one per kernel of the plan */
   int32_t *flag_group;
-  int32_t *call_group;    /* one per opaque call */
-  int32_t *ready;         /* per slot: number of steps after which it holds its final values */
-  bool moves;             /* some buffer changes its instance */
-  uint64_t *tag;          /* per slot: names what the spare will lack; 0: unknown */
+  int32_t *call_group; /* one per opaque call */
+  int32_t *ready;      /* per slot: number of steps after which it holds its final values */
+  bool moves;          /* some buffer changes its instance */
+  uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   int64_t runs;
   rpi_arena arena;
   struct rpi_bound *next;

@@ -10,8 +10,13 @@
 
 #include "trace/task.h"
 
-enum { RPI_REL_DISJOINT = 1, RPI_REL_EQUAL = 2, RPI_REL_COVERS = 4, RPI_REL_INEXACT = 8,
-       RPI_REL_UNIFORM = 16 };
+enum {
+  RPI_REL_DISJOINT = 1,
+  RPI_REL_EQUAL = 2,
+  RPI_REL_COVERS = 4,
+  RPI_REL_INEXACT = 8,
+  RPI_REL_UNIFORM = 16
+};
 
 typedef struct rpi_query {
   uint8_t kind;

@@ -9,8 +9,8 @@
 
 typedef struct bounds {
   bool known;
-  int64_t lo, hi;     /* of sizes and coordinates */
-  uint32_t slot;      /* data: */
+  int64_t lo, hi; /* of sizes and coordinates */
+  uint32_t slot;  /* data: */
   bool data;
 } bounds;
 
@@ -23,8 +23,7 @@ typedef struct finder {
 
 static bool written_here(const rpi_tasks *ts, uint32_t slot) {
   for (int32_t i = 0; i < ts->n_access; i++)
-    if (ts->access[i].slot == slot &&
-        (ts->access[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)))
+    if (ts->access[i].slot == slot && (ts->access[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)))
       return true;
   return false;
 }
@@ -47,13 +46,11 @@ static bounds value_bounds(const finder *f, rpi_irval v) {
         return (bounds){0};
       return (bounds){.known = true, .data = true, .slot = a->slot};
     }
-    case RPI_IR_INDEX:
-      return (bounds){.known = true, .hi = f->task->extent[i->imm] - 1};
+    case RPI_IR_INDEX: return (bounds){.known = true, .hi = f->task->extent[i->imm] - 1};
     case RPI_IR_EXTENT:
-      return (bounds){.known = true, .lo = f->task->extent_param[i->imm],
-                      .hi = f->task->extent_param[i->imm]};
-    case RPI_IR_CONST:
-      return (bounds){.known = true, .lo = (int64_t)i->imm, .hi = (int64_t)i->imm};
+      return (bounds){
+          .known = true, .lo = f->task->extent_param[i->imm], .hi = f->task->extent_param[i->imm]};
+    case RPI_IR_CONST: return (bounds){.known = true, .lo = (int64_t)i->imm, .hi = (int64_t)i->imm};
     default: return (bounds){0};
   }
 }

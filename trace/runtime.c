@@ -134,8 +134,9 @@ static rp_status opaque_params(rp_op *op) {
       while (end > t && end[-1] == ' ') end--;
       rp_dtype d = rpi_dtype_find(t, (size_t)(end - t));
       if (d < 0 || op->n_scalars == RPI_OP_MAX_SCALARS)
-        return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: \"%.*s\" names no dtype, or too many scalars",
-                               op->name, (int)n, p);
+        return rpi_status_fail(RP_ERR_ARGUMENT,
+                               "op %s: \"%.*s\" names no dtype, or too many scalars", op->name,
+                               (int)n, p);
       op->scalar_dtype[op->n_scalars] = (uint8_t)d;
       op->scalar_size[op->n_scalars++] = (uint8_t)rpi_dtype_size(d);
     }

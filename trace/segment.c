@@ -76,7 +76,9 @@ static inline bool match_store(rpi_segment *s, const rp_store *st, uint64_t pred
 
 static rpi_reason miss_reason(const rpi_segment *s, const rp_op *op, rp_store *const *stores,
                               int32_t i) {
-  if (i < 0) return s->at == s->end || *s->at != rpi_task_word(op) ? RPI_REASON_MISS_TASK : RPI_REASON_MISS_SLOT;
+  if (i < 0)
+    return s->at == s->end || *s->at != rpi_task_word(op) ? RPI_REASON_MISS_TASK
+                                                          : RPI_REASON_MISS_SLOT;
   uint64_t w = s->at[1 + i];
   const rpi_buffer *b = stores[i]->buf;
   if ((uint32_t)w != stores[i]->view_id) return RPI_REASON_MISS_VIEW;

@@ -19,18 +19,18 @@
 struct rpi_template;
 
 typedef struct rpi_segment {
-  uint64_t number;            /* never reused; stamps buffers */
-  struct rpi_template *pred;  /* template that is followed; NULL: recording */
-  const uint64_t *at;         /* next predicted word */
+  uint64_t number;           /* never reused; stamps buffers */
+  struct rpi_template *pred; /* template that is followed; NULL: recording */
+  const uint64_t *at;        /* next predicted word */
   const uint64_t *end;
   uint32_t n_slot, cap_slot;
   rpi_buffer **slot;
   int32_t n_scalar, cap_scalar;
   uint64_t *scalar;
   int32_t n_task, max_task;
-  uint64_t *words;            /* recording only */
+  uint64_t *words; /* recording only */
   int32_t n_words, cap_words;
-  struct rpi_template *done;  /* complete: the template it matched or became */
+  struct rpi_template *done; /* complete: the template it matched or became */
 } rpi_segment;
 
 /* Records or matches one launch whose handles are good. */

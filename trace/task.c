@@ -123,7 +123,10 @@ static rp_status add_copy(builder *b, const rpi_view *dst_view, const rpi_geom *
   slot[1] = src_slot;
   view[0] = dst_view;
   view[1] = src_view;
-  *t = (rpi_task){.op = b->ctx->copy_op, .n_store = 2, .slot = slot, .view = view,
+  *t = (rpi_task){.op = b->ctx->copy_op,
+                  .n_store = 2,
+                  .slot = slot,
+                  .view = view,
                   .first_access = b->ts->n_access};
   rpi_body_arg args[2] = {{.dtype = dst_view->dtype, .geom = *dst},
                           {.dtype = src_view->dtype, .geom = *src}};
@@ -157,7 +160,8 @@ static rp_status place_safely(builder *b, rpi_task *raw) {
   rpi_access *aside = rpi_arena_get(b->arena, sizeof *aside * (size_t)(n + 1));
   if (!aside) return rpi_status_nomem("tasks");
   for (int32_t i = 0; i < n; i++)
-    if (overlaps_itself(b, &ts->task[t], &ts->access[first + i])) aside[n_aside++] = ts->access[first + i];
+    if (overlaps_itself(b, &ts->task[t], &ts->access[first + i]))
+      aside[n_aside++] = ts->access[first + i];
   if (n_aside == 0) {
     ts->n_task++;
     return RP_OK;
@@ -169,7 +173,8 @@ static rp_status place_safely(builder *b, rpi_task *raw) {
     aside[i].view = temporary(b, old.view->dtype, old.geom.ndim, old.geom.shape, &aside[i].slot);
     if (!aside[i].view) return RP_ERR_MEMORY;
     aside[i].geom = aside[i].view->geom;
-    RPI_TRY(add_copy(b, aside[i].view, &aside[i].geom, aside[i].slot, old.view, &old.geom, old.slot));
+    RPI_TRY(
+        add_copy(b, aside[i].view, &aside[i].geom, aside[i].slot, old.view, &old.geom, old.slot));
   }
   t = ts->n_task++;
   ts->task[t] = *raw;
@@ -304,8 +309,8 @@ static rp_status check_access(const rp_op *op, rp_store *const *stores, int32_t 
                            op->name, i);
   for (int32_t j = 0; j < op->n_stores; j++) {
     if (j == i || !(op->privilege[j] & RP_PRIV_WRITE) || stores[j]->buf != s->buf) continue;
-    rpi_relation r = rpi_geom_relate(&s->view->geom, &stores[j]->view->geom, s->view->bdim,
-                                     s->view->bshape);
+    rpi_relation r =
+        rpi_geom_relate(&s->view->geom, &stores[j]->view->geom, s->view->bdim, s->view->bshape);
     if (!r.disjoint)
       return rpi_status_fail(RP_ERR_ACCESS, "%s: arguments %d and %d are both written and overlap",
                              op->name, i < j ? i : j, i < j ? j : i);

@@ -24,10 +24,10 @@ typedef enum rpi_task_kind {
 typedef struct rpi_access {
   int32_t task;
   uint32_t slot;
-  int32_t arg;     /* store parameter */
-  int32_t operand; /* of the variant's IR; -1 for opaque and copy tasks */
-  uint8_t mode;    /* RPI_ACCESS_ bits; REDUCE | READ: the old value joins */
-  bool table;      /* touches an unknown part of geom */
+  int32_t arg;          /* store parameter */
+  int32_t operand;      /* of the variant's IR; -1 for opaque and copy tasks */
+  uint8_t mode;         /* RPI_ACCESS_ bits; REDUCE | READ: the old value joins */
+  bool table;           /* touches an unknown part of geom */
   const rpi_view *view; /* of the argument */
   rpi_geom geom;
 } rpi_access;
@@ -37,11 +37,11 @@ typedef struct rpi_task {
   const rpi_variant *variant; /* NULL: opaque */
   rpi_task_kind kind;
   int32_t n_store;
-  const uint32_t *slot;        /* per store parameter */
+  const uint32_t *slot; /* per store parameter */
   const rpi_view **view;
-  int32_t first_scalar;        /* in the segment's scalars, in words */
+  int32_t first_scalar; /* in the segment's scalars, in words */
   int32_t rank;
-  int64_t extent[RP_MAX_DIM];  /* of the space */
+  int64_t extent[RP_MAX_DIM];     /* of the space */
   int32_t first_access, n_access; /* in rpi_tasks.access; operands of the IR in order */
   int64_t *extent_param;
 } rpi_task;

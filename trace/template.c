@@ -35,8 +35,10 @@ static void describe_slots(rpi_template *t) {
     for (int32_t i = 0; i < task->n_access; i++) {
       if (!(a[i].mode & writes)) continue;
       t->slot[a[i].slot] |= RPI_SLOT_WRITTEN;
-      if (rpi_task_overwrites(&a[i])) seen[a[i].slot] = true;
-      else if (!seen[a[i].slot]) t->slot[a[i].slot] |= RPI_SLOT_READS_OLD;
+      if (rpi_task_overwrites(&a[i]))
+        seen[a[i].slot] = true;
+      else if (!seen[a[i].slot])
+        t->slot[a[i].slot] |= RPI_SLOT_READS_OLD;
     }
   }
   memset(seen, 0, t->tasks.n_slot); /* temporaries of the segment's own are never alive */
@@ -78,7 +80,8 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
   t->hash = hash;
   rp_status st = fill(ctx, t, words, klass);
   bool keep = ctx->config.tracing;
-  if (st == RP_OK && keep && !rpi_map_add(&ctx->templates, hash, t)) st = rpi_status_nomem("template");
+  if (st == RP_OK && keep && !rpi_map_add(&ctx->templates, hash, t))
+    st = rpi_status_nomem("template");
   if (st != RP_OK) {
     rpi_template_free(ctx, t);
     return st;

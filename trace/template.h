@@ -16,17 +16,17 @@ enum { RPI_TEMPLATE_RANGES = 16 };
 typedef struct rpi_template {
   uint64_t *words;
   int32_t n_words;
-  uint32_t *klass;   /* class bits of each slot's buffer at its first binding */
+  uint32_t *klass; /* class bits of each slot's buffer at its first binding */
   uint32_t n_slot;
   uint64_t hash;
   int32_t number;
   rpi_arena arena;
   rpi_tasks tasks;
-  uint8_t *slot;     /* RPI_SLOT_ bits: what the tasks do, dead ones included */
+  uint8_t *slot; /* RPI_SLOT_ bits: what the tasks do, dead ones included */
   rpi_range range[RPI_TEMPLATE_RANGES];
   int32_t n_range;
-  rpi_bound *bound;  /* its plans, the last used first */
-  bool *live;        /* working space of commit */
+  rpi_bound *bound;              /* its plans, the last used first */
+  bool *live;                    /* working space of commit */
   struct rpi_template *next;     /* predicted successor in the pass */
   struct rpi_template *in_trace; /* other templates of the same trace */
   struct rpi_template *all;
@@ -34,7 +34,7 @@ typedef struct rpi_template {
   int32_t late_idle; /* times in a row that waiting saved nothing */
   int64_t died_unread;
   int64_t hits;
-  bool remembered;   /* by its trace's list */
+  bool remembered; /* by its trace's list */
 } rpi_template;
 
 /* The template of these words, made if it is new. `ctx->config.tracing` off: always made anew and

@@ -11,7 +11,7 @@
 
 /* Its address names the thread. The model saves a call per launch; one byte fits where dlopen needs it. */
 extern _Thread_local char rpi_api_thread __attribute__((tls_model("initial-exec")));
-extern int32_t rpi_api_forks;             /* how often this process is a child of a fork */
+extern int32_t rpi_api_forks; /* how often this process is a child of a fork */
 
 rp_status rpi_api_refuse(rp_context *ctx, const char *call);
 void rpi_api_drain(rpi_pool *pool);

@@ -20,8 +20,10 @@ rp_status rpi_api_refuse(rp_context *ctx, const char *call) {
   if (ctx->magic != RPI_MAGIC_CONTEXT)
     return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no context (or it is destroyed)", call);
   if (ctx->forks != rpi_api_forks)
-    return rpi_status_fail(RP_ERR_STATE, "%s: the context was made before a fork; make one in the "
-                           "child process", call);
+    return rpi_status_fail(RP_ERR_STATE,
+                           "%s: the context was made before a fork; make one in the "
+                           "child process",
+                           call);
   const void *owner = atomic_load_explicit(&ctx->owner, memory_order_relaxed);
   if (owner == &rpi_api_thread)
     return rpi_status_fail(RP_ERR_STATE, "%s: called from inside a callback of the same context",
@@ -50,8 +52,8 @@ rp_status rp_error_set(rp_status status, const char *sentence) {
 
 const char *rp_status_name(rp_status status) {
   static const char *const names[] = {
-      "RP_OK",         "RP_ERR_ARGUMENT", "RP_ERR_SHAPE", "RP_ERR_DTYPE",  "RP_ERR_BODY",
-      "RP_ERR_ACCESS", "RP_ERR_HANDLE",   "RP_ERR_STATE", "RP_ERR_THREAD", "RP_ERR_MEMORY",
+      "RP_OK",         "RP_ERR_ARGUMENT", "RP_ERR_SHAPE",  "RP_ERR_DTYPE",  "RP_ERR_BODY",
+      "RP_ERR_ACCESS", "RP_ERR_HANDLE",   "RP_ERR_STATE",  "RP_ERR_THREAD", "RP_ERR_MEMORY",
       "RP_ERR_DATA",   "RP_ERR_IO",       "RP_ERR_CONFIG", "RP_ERR_OPAQUE", "RP_ERR_INTERNAL"};
   return status <= 0 && -status < RPI_COUNT(names) ? names[-status] : "RP_ERR_?";
 }
@@ -143,8 +145,9 @@ rp_status rp_stat(rp_context *ctx, const char *name, int64_t *out) {
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_stat: %s is NULL", out ? "name" : "out");
   *out = 0;
   RPI_TRY(rpi_api_enter(ctx, "rp_stat"));
-  rp_status st = rpi_explain_stat(ctx, name, out)
-                     ? RP_OK
-                     : rpi_status_fail(RP_ERR_ARGUMENT, "rp_stat: there is no statistic \"%s\"", name);
+  rp_status st =
+      rpi_explain_stat(ctx, name, out)
+          ? RP_OK
+          : rpi_status_fail(RP_ERR_ARGUMENT, "rp_stat: there is no statistic \"%s\"", name);
   return rpi_api_leave(ctx, st);
 }

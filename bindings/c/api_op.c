@@ -37,14 +37,17 @@ rp_status rp_op_create(rp_library *lib, const char *name, const char *params, co
   *out = NULL;
   if (!name || !params || !body)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: %s is NULL",
-                           !name ? "name" : !params ? "params" : "body");
+                           !name     ? "name"
+                           : !params ? "params"
+                                     : "body");
   RPI_TRY(enter_library(lib, "rp_op_create"));
   return rpi_api_leave(lib->ctx, rpi_runtime_op(lib, name, params, body, out));
 }
 
 rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out) {
   if (!out || !desc)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: %s is NULL", out ? "desc" : "out");
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: %s is NULL",
+                           out ? "desc" : "out");
   *out = NULL;
   rp_opaque_desc d = {0};
   if (desc->struct_size < sizeof desc->struct_size || desc->struct_size > sizeof d)
@@ -101,9 +104,9 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
                             bool may_be_null) {
   if (!op_good(op)) return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no op", call);
   if (n_stores != op->n_stores || n_scalars != op->n_scalars)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s takes %d stores and %d scalars, not %d and %d",
-                           call, op->lib->name, op->name, op->n_stores, op->n_scalars, n_stores,
-                           n_scalars);
+    return rpi_status_fail(
+        RP_ERR_ARGUMENT, "%s: %s.%s takes %d stores and %d scalars, not %d and %d", call,
+        op->lib->name, op->name, op->n_stores, op->n_scalars, n_stores, n_scalars);
   if ((n_stores > 0 && !stores) || (n_scalars > 0 && !scalars))
     return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s is NULL", call, stores ? "scalars" : "stores");
   for (int32_t i = 0; i < n_stores; i++) {
@@ -130,7 +133,8 @@ static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t
                                const void *const *scalars, int32_t n_scalars) {
   if (!op_good(op) || n_stores != op->n_stores || n_scalars != op->n_scalars) return false;
   for (int32_t i = 0; i < n_stores; i++)
-    if (!stores[i] || stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx) return false;
+    if (!stores[i] || stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx)
+      return false;
   for (int32_t i = 0; i < n_scalars; i++)
     if (!scalars[i]) return false;
   return true;
@@ -151,8 +155,9 @@ static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
     args[i].dtype = -1;
     if (stores[i]) args[i] = (rpi_body_arg){stores[i]->view->dtype, stores[i]->view->geom};
     if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE)
-      return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: stores[%d] is NULL and not an output",
-                             op->lib->name, op->name, i);
+      return rpi_status_fail(RP_ERR_ARGUMENT,
+                             "rp_call: %s.%s: stores[%d] is NULL and not an output", op->lib->name,
+                             op->name, i);
   }
   if (!op->body)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s is opaque: its outputs must be given",
@@ -186,7 +191,8 @@ rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *co
 }
 
 static rp_status eval_op(rp_context *ctx, const char *params, const char *body, rp_op **out) {
-  uint64_t hash = rpi_hash_bytes64(body, strlen(body)) ^ 31 * rpi_hash_bytes64(params, strlen(params));
+  uint64_t hash =
+      rpi_hash_bytes64(body, strlen(body)) ^ 31 * rpi_hash_bytes64(params, strlen(params));
   int32_t it = -1;
   for (rp_op *o; (o = rpi_map_next(&ctx->eval_ops, hash, &it));)
     if (strcmp(rpi_body_text(o->body), body) == 0 && strcmp(o->params, params) == 0) {
@@ -264,7 +270,8 @@ rp_status rp_wait(rp_context *ctx) {
   rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
   if (st == RP_OK && ctx->data_error) {
     ctx->data_error = false;
-    st = rpi_status_fail(RP_ERR_DATA, "%s", ctx->data_message ? ctx->data_message : "poisoned data");
+    st =
+        rpi_status_fail(RP_ERR_DATA, "%s", ctx->data_message ? ctx->data_message : "poisoned data");
   }
   return rpi_api_leave(ctx, st);
 }

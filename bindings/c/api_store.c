@@ -25,10 +25,10 @@ static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, con
   return RP_OK;
 }
 
-#define NEED_OUT(call, out)                                                          \
-  do {                                                                               \
-    if (!(out)) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: out is NULL", call);    \
-    *(out) = NULL;                                                                   \
+#define NEED_OUT(call, out) \
+  do { \
+    if (!(out)) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: out is NULL", call); \
+    *(out) = NULL; \
   } while (0)
 
 rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
@@ -60,11 +60,11 @@ static rp_status check_overlap(rpi_pool *p, const char *data, int64_t bytes) {
   for (const rpi_buffer *b = p->attached; b; b = b->next) {
     const char *lo = b->home->data;
     if (data < lo + b->home->bytes && lo < data + bytes)
-      return rpi_status_fail(RP_ERR_ACCESS,
-                             "rp_store_attach: %lld bytes at %p overlap %lld bytes at %p, which are "
-                             "attached already",
-                             (long long)bytes, (const void *)data, (long long)b->home->bytes,
-                             (const void *)lo);
+      return rpi_status_fail(
+          RP_ERR_ACCESS,
+          "rp_store_attach: %lld bytes at %p overlap %lld bytes at %p, which are "
+          "attached already",
+          (long long)bytes, (const void *)data, (long long)b->home->bytes, (const void *)lo);
   }
   return RP_OK;
 }
@@ -98,8 +98,9 @@ rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const i
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: access is %d", access);
   if (!data) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: data is NULL");
   if ((uintptr_t)data % (uintptr_t)rpi_dtype_size(dtype) != 0)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: data at %p is not aligned to %d bytes",
-                           data, rpi_dtype_size(dtype));
+    return rpi_status_fail(RP_ERR_ARGUMENT,
+                           "rp_store_attach: data at %p is not aligned to %d bytes", data,
+                           rpi_dtype_size(dtype));
   RPI_TRY(rpi_api_enter(ctx, "rp_store_attach"));
   return rpi_api_leave(ctx, attach(ctx, dtype, ndim, shape, data, access, out));
 }
@@ -179,7 +180,8 @@ static rp_status let_go(rp_context *ctx, rpi_buffer *b) {
 rp_status rp_store_release(rp_store *s) {
   if (!s) return RP_OK;
   if (s->magic != RPI_MAGIC_STORE)
-    return rpi_status_fail(RP_ERR_HANDLE, "rp_store_release: this is no store (or it was released)");
+    return rpi_status_fail(RP_ERR_HANDLE,
+                           "rp_store_release: this is no store (or it was released)");
   rp_context *ctx = s->buf->pool->ctx;
   if (RPI_UNLIKELY(!ctx || ctx->forks != rpi_api_forks)) return rp_store_release_any(s);
   RPI_TRY(rpi_api_enter(ctx, "rp_store_release"));
@@ -326,19 +328,20 @@ static rp_status transpose_of(const rp_store *s, const int32_t *axes, rpi_geom *
 }
 
 /* A view that takes a shape: broadcast and reshape. */
-typedef rp_status (*shape_view)(const rpi_geom *g, int32_t ndim, const int64_t *shape, rpi_geom *out);
+typedef rp_status (*shape_view)(const rpi_geom *g, int32_t ndim, const int64_t *shape,
+                                rpi_geom *out);
 static rp_status shaped(const char *call, shape_view view, const rp_store *s, int32_t ndim,
                         const int64_t *shape, rpi_geom *g) {
   RPI_TRY(check_array(call, "shape", shape, ndim));
   return view(&s->view->geom, ndim, shape, g);
 }
 
-#define VIEW(call, expr)                                                \
-  rp_context *ctx;                                                      \
-  rpi_geom g;                                                           \
-  NEED_OUT(call, out);                                                  \
-  RPI_TRY(rpi_api_enter_store(s, call, &ctx));                          \
-  rp_status st = (expr);                                                \
+#define VIEW(call, expr) \
+  rp_context *ctx; \
+  rpi_geom g; \
+  NEED_OUT(call, out); \
+  RPI_TRY(rpi_api_enter_store(s, call, &ctx)); \
+  rp_status st = (expr); \
   return rpi_api_leave(ctx, st != RP_OK ? st : rpi_store_derive(s, &g, out))
 
 rp_status rp_store_slice(rp_store *s, int32_t axis, int64_t start, int64_t stop, int64_t step,

@@ -47,8 +47,7 @@ static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
 rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n_scalars,
                             const uint8_t *scalar_dtype, rpi_opaque **out) {
   *out = NULL;
-  if (!d->function)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: function is NULL", d->name);
+  if (!d->function) return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: function is NULL", d->name);
   if (d->n_args < 0 || d->n_args > MAX_ARGS || (d->n_args > 0 && !d->args))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: n_args is %d (0..%d) with args %s", d->name,
                            d->n_args, MAX_ARGS, d->args ? "given" : "NULL");

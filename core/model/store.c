@@ -143,7 +143,8 @@ const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const 
 
 static bool view_free_id(rpi_pool *p, uint32_t id) {
   void *list = p->free_view_ids;
-  if (!rpi_alloc_grow(&list, &p->cap_free_view_ids, p->n_free_view_ids + 1, sizeof id)) return false;
+  if (!rpi_alloc_grow(&list, &p->cap_free_view_ids, p->n_free_view_ids + 1, sizeof id))
+    return false;
   p->free_view_ids = list;
   p->free_view_ids[p->n_free_view_ids++] = id;
   return true;
@@ -209,7 +210,8 @@ static rp_store *store_get(rpi_pool *p) {
   if (RPI_UNLIKELY(!p->free_stores)) {
     rp_store *s = slab(p, sizeof *s);
     void *list = p->store_slab;
-    if (!s || !rpi_alloc_grow(&list, &p->cap_store_slabs, p->n_store_slabs + 1, sizeof s)) return NULL;
+    if (!s || !rpi_alloc_grow(&list, &p->cap_store_slabs, p->n_store_slabs + 1, sizeof s))
+      return NULL;
     p->store_slab = list;
     p->store_slab[p->n_store_slabs++] = s;
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
@@ -287,8 +289,7 @@ rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t
 rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out) {
   *out = NULL;
   rpi_buffer *b = s->buf;
-  const rpi_view *v =
-      rpi_store_view(b->pool, b->base->dtype, b->base->bdim, b->base->bshape, geom);
+  const rpi_view *v = rpi_store_view(b->pool, b->base->dtype, b->base->bdim, b->base->bshape, geom);
   if (!v) return RP_ERR_MEMORY;
   rp_store *d = store_get(b->pool);
   if (!d) return RP_ERR_MEMORY;

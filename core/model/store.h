@@ -23,8 +23,13 @@
 #include "core/model/dtype.h"
 #include "core/model/geom.h"
 
-enum { RPI_MAGIC_STORE = 0x52505331, RPI_MAGIC_CONTEXT = 0x52504331, RPI_MAGIC_OP = 0x52504f31,
-       RPI_MAGIC_LIBRARY = 0x52504c31, RPI_MAGIC_DEAD = 0x52504430 };
+enum {
+  RPI_MAGIC_STORE = 0x52505331,
+  RPI_MAGIC_CONTEXT = 0x52504331,
+  RPI_MAGIC_OP = 0x52504f31,
+  RPI_MAGIC_LIBRARY = 0x52504c31,
+  RPI_MAGIC_DEAD = 0x52504430
+};
 
 typedef struct rpi_view {
   uint32_t id;
@@ -32,11 +37,11 @@ typedef struct rpi_view {
   rpi_geom geom;
   int32_t bdim;
   int64_t bshape[RP_MAX_DIM];
-  int64_t bsize;  /* elements of the buffer */
-  int64_t size;   /* elements of the view */
-  bool dense;     /* consecutive in C order */
-  bool whole;     /* the buffer itself, in its own shape */
-  bool covers;    /* every element of the buffer */
+  int64_t bsize; /* elements of the buffer */
+  int64_t size;  /* elements of the view */
+  bool dense;    /* consecutive in C order */
+  bool whole;    /* the buffer itself, in its own shape */
+  bool covers;   /* every element of the buffer */
   bool injective;
 } rpi_view;
 
@@ -50,9 +55,9 @@ typedef struct rpi_instance {
 enum { RPI_CLASS_READ_ONLY = 1 };
 
 typedef struct rpi_buffer {
-  uint64_t stamp;     /* number of the segment that bound it last, and its slot there */
+  uint64_t stamp; /* number of the segment that bound it last, and its slot there */
   uint32_t slot;
-  uint32_t klass;     /* RPI_CLASS_ bits: part of every segment's key */
+  uint32_t klass; /* RPI_CLASS_ bits: part of every segment's key */
   int32_t app_refs;
   int32_t run_refs;
   rpi_instance *inst;
@@ -64,7 +69,7 @@ typedef struct rpi_buffer {
   uint64_t version;    /* moves with every write */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
-  char *poison;        /* why its data must not be read; NULL: sound */
+  char *poison;            /* why its data must not be read; NULL: sound */
   struct rpi_buffer *next; /* free list, or the list of attached buffers */
   struct rpi_pool *pool;
 } rpi_buffer;
@@ -77,17 +82,17 @@ struct rp_store {
   int32_t refs;
   int32_t readonly_view; /* broadcast: not injective */
   rp_context *ctx;
-  rp_store *next;          /* free list, or the queue of releases */
-  _Atomic int32_t queued;  /* releases that wait in the queue */
+  rp_store *next;         /* free list, or the queue of releases */
+  _Atomic int32_t queued; /* releases that wait in the queue */
 };
 
 enum { RPI_POOL_SLAB = 64 };
 
 /* What all records of a context are made from; outlives the context while handles are held. */
 typedef struct rpi_pool {
-  _Atomic(rp_context *) ctx;      /* NULL once the context is destroyed */
-  _Atomic(rp_store *) released;   /* queue of rp_store_release_any */
-  pthread_mutex_t closed;         /* serialises releases after that */
+  _Atomic(rp_context *) ctx;    /* NULL once the context is destroyed */
+  _Atomic(rp_store *) released; /* queue of rp_store_release_any */
+  pthread_mutex_t closed;       /* serialises releases after that */
   rpi_memory *memory;
   rpi_buffer *free_buffers;
   rp_store *free_stores;
@@ -95,7 +100,7 @@ typedef struct rpi_pool {
   int32_t n_free_instances, cap_free_instances;
   rpi_map views;
   const rpi_view **view_by_id;
-  int32_t n_views, cap_views;     /* ids given out; a freed one is NULL in view_by_id */
+  int32_t n_views, cap_views; /* ids given out; a freed one is NULL in view_by_id */
   int32_t live_views;
   uint32_t *free_view_ids;
   int32_t n_free_view_ids, cap_free_view_ids;
