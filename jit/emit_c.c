@@ -36,6 +36,18 @@ static const char helpers[] =
     "rpv_loadsn_##T(p, s, n); } \\\n"
     "  RPK_FN void rpk_storesn_##T(ctype *p, int64_t s, rpv_##T v, int64_t n) { rpv_storesn_##T(p, "
     "s, v, n); }\n"
+    "/* A whole vector past the caches, to an address aligned for it. */\n"
+    "typedef long long rpk_whole __attribute__((vector_size(RPV_BITS / 8)));\n"
+    "RPV_FN void rpk_stream(void *p, const void *v) {\n"
+    "  rpk_whole x; __builtin_memcpy(&x, v, sizeof x);\n"
+    "#ifdef __clang__\n"
+    "  __builtin_nontemporal_store(x, (rpk_whole *)p);\n"
+    "#elif RPV_BITS == 512\n"
+    "  __builtin_ia32_movntdq512((rpk_whole *)p, x);\n"
+    "#else\n"
+    "  __builtin_ia32_movntdq256((rpk_whole *)p, x);\n"
+    "#endif\n"
+    "}\n"
     "RPK_WORD(bool, uint8_t) RPK_WORD(i8, int8_t) RPK_WORD(i16, int16_t) RPK_WORD(i32, int32_t)\n"
     "RPK_WORD(i64, int64_t) RPK_WORD(u8, uint8_t) RPK_WORD(u16, uint16_t) RPK_WORD(u32, uint32_t)\n"
     "RPK_WORD(u64, uint64_t) RPK_WORD(f32, float) RPK_WORD(f64, double)\n";
@@ -118,7 +130,7 @@ rp_status rpi_emit_c(const rpi_ir *ir, int32_t vector, const char *key, rpi_strb
   if (status == RP_OK) {
     emit_head(&e);
     emit_section(&e, "rpk_pro", 0, ir->n_pro);
-    rpi_emit_body(&e);
+    rpi_emit_body(&e, key);
     emit_section(&e, "rpk_epi", ir->n_body, ir->n_ins);
     rpi_emit_line(&e, "RPK_API const char *rpk_query(void);");
     rpi_emit_line(&e, "const char *rpk_query(void) { return \"%s\"; }", key);

@@ -8,16 +8,19 @@
  *             one loop; what is left is one padded vector with its first m lanes in use, so bits
  *             never depend on sizes. A leaf's 64 accumulators are 64/W vectors. A short body is
  *             written out once for each of them, so that they can stay in registers (1.2x on data
- *             in L2); a longer one hides the load and store of an accumulator in memory. Columns
- *             are always taken in order: going through a leaf by groups of accumulators costs 1.7x
- *             on data in DRAM. */
+ *             in L2). With several reductions and no store, accumulators stay in memory and blocks
+ *             of four rows of 64 columns share their loads and stores; otherwise columns are taken
+ *             in order: going through a leaf by groups of accumulators costs 1.7x on data in DRAM.
+ *             Large launches write what they do not read past the caches. */
 #include "jit/emit_c_impl.h"
 
 #include <stdio.h>
 
 #include "core/model/dtype.h"
 
-enum { SHORT_BODY = 12 };
+enum { SHORT_BODY = 12, BLOCK_BODY = 24, ROWS_AT_ONCE = 4, NAME_WORDS = 8 };
+/* Longest body that is written a second time with streaming stores; more than a usual L3. */
+enum { STREAM_BODY = 40, STREAM_BYTES = 48 << 20 };
 
 static const char *red_name(const rpi_ir_red *r) { return rpi_ir_redop_name((rpi_redop)r->op); }
 static rp_dtype red_dtype(const rpi_emit *e, int32_t r) {
@@ -94,6 +97,13 @@ static bool stage_reduces(const rpi_emit *e, int32_t stage) {
   return false;
 }
 
+static bool stage_stores(const rpi_emit *e, int32_t stage) {
+  for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++) {
+    if (e->ir->ins[i].op == RPI_IR_STORE && e->stage[i] == stage) return true;
+  }
+  return false;
+}
+
 static int32_t stage_size(const rpi_emit *e, int32_t stage) {
   int32_t n = 0;
   for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++) n += rpi_emit_marked(e, stage, i);
@@ -130,13 +140,120 @@ static void emit_strides(rpi_emit *e, int32_t stage, bool registers) {
   }
 }
 
+/* The lines of the next block of rows that iteration j of this one fetches, for all that is read. */
+static void emit_prefetch(rpi_emit *e, int32_t stage) {
+  const rpi_ir *ir = e->ir;
+  for (int32_t o = 0; o < ir->n_operand; o++) {
+    const rpi_ir_operand *op = &ir->operand[o];
+    bool used = false;
+    for (int32_t i = ir->n_pro; i < ir->n_body && !used; i++)
+      used = ir->ins[i].op == RPI_IR_LOAD && ir->ins[i].imm == (uint64_t)o &&
+             rpi_emit_marked(e, stage, i);
+    if (!used || op->sclass[ir->rank - 1] != RPI_STRIDE_UNIT) continue;
+    const int32_t line = 64 / rpi_dtype_size(op->dtype), n = ROWS_AT_ONCE * e->lanes / line;
+    for (int32_t k = 0; k < (n ? n : 1); k++) {
+      rpi_emit_line(e, "__builtin_prefetch(q%d + b + j * %d + %d);", o, ROWS_AT_ONCE * e->lanes,
+                    ROWS_AT_ONCE * RPI_ACCUMULATORS + k * line);
+    }
+  }
+}
+
+/* Blocks of a few rows of 64 columns: an accumulator that lives in memory is read and written once
+ * for all of them. The hardware prefetcher does not follow several rows, so they are fetched in
+ * order one block ahead. Not with stores: 1.3x on data in DRAM. */
+static void emit_blocks(rpi_emit *e, int32_t stage) {
+  const rpi_ir *ir = e->ir;
+  const int32_t w = e->lanes, n = RPI_ACCUMULATORS / w, all = ROWS_AT_ONCE * RPI_ACCUMULATORS;
+  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", all, all);
+  rpi_emit_line(e, "const int64_t b = c;");
+  rpi_emit_open(e, "for (int64_t j = 0; j < %d; j++) {", n);
+  emit_prefetch(e, stage);
+  for (int32_t r = 0; r < ir->n_red; r++)
+    rpi_emit_line(e, "rpv_%s a%d_0 = acc%d[j];", rpi_dtype_name(red_dtype(e, r)), r, r);
+  for (int32_t k = 0; k < ROWS_AT_ONCE; k++) {
+    rpi_emit_open(e, "{");
+    rpi_emit_line(e, "const int64_t c = b + j * %d + %d;", w, k * RPI_ACCUMULATORS);
+    emit_values(e, stage, RPI_EMIT_FULL, 0);
+    rpi_emit_close(e);
+  }
+  for (int32_t r = 0; r < ir->n_red; r++) rpi_emit_line(e, "acc%d[j] = a%d_0;", r, r);
+  rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
+/* Stores of this kernel that may go past the caches; 0 for kernels whose text would grow too much or
+ * whose columns are not simply walked once. */
+static int32_t streams(const rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  int32_t n = 0;
+  if (ir->n_red > 0 || e->n_stage != 1 || stage_size(e, 0) > STREAM_BODY) return 0;
+  for (int32_t o = 0; o < ir->n_operand; o++) {
+    bool stored = false;
+    for (int32_t i = ir->n_pro; i < ir->n_body && !stored; i++)
+      stored = ir->ins[i].op == RPI_IR_STORE && ir->ins[i].imm == (uint64_t)o;
+    n += stored && rpi_emit_streams(e, o);
+  }
+  return n;
+}
+
+/* `stream`: the launch moves more than the caches hold, and what it writes is not what it reads.
+ * Written past the caches, memory need not be read before: 1.3x for z = a*x + y on one thread. */
+static void emit_stream_test(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  char size[128] = "";
+  int32_t bytes = 0; /* per point: what is written, and as much again, for operands may overlap */
+  size_t len = 0;
+  for (int32_t o = 0; o < ir->n_operand; o++) {
+    if (rpi_emit_streams(e, o)) bytes += 2 * rpi_dtype_size(ir->operand[o].dtype);
+  }
+  for (int32_t d = 0; d < ir->rank; d++)
+    len += (size_t)snprintf(size + len, sizeof size - len, "e%d * ", d);
+  rpi_emit_line(e, "int stream = %s%d > %d;", size, bytes, STREAM_BYTES);
+  for (int32_t o = 0; o < ir->n_operand; o++) {
+    for (int32_t k = 0; k < ir->n_operand && rpi_emit_streams(e, o); k++) {
+      bool loaded = false, stored = false;
+      for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+        loaded |= ir->ins[i].op == RPI_IR_LOAD && ir->ins[i].imm == (uint64_t)k;
+        stored |= ir->ins[i].op == RPI_IR_STORE && ir->ins[i].imm == (uint64_t)o;
+      }
+      if (loaded && stored)
+        rpi_emit_line(e, "stream &= (void *)p%d != (void *)p%d;", o, k);
+    }
+  }
+}
+
+static void emit_stream_loop(rpi_emit *e, int32_t stage) {
+  const rpi_ir *ir = e->ir;
+  const int32_t w = e->lanes;
+  char all[2048] = "0";
+  size_t len = 1;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const int32_t o = (int32_t)ir->ins[i].imm;
+    if (ir->ins[i].op == RPI_IR_STORE && rpi_emit_streams(e, o))
+      len += (size_t)snprintf(all + len, sizeof all - len, " | (uint64_t)q%d", o);
+  }
+  rpi_emit_open(e, "if (stream && ((%s) & %d) == 0) {", all, e->bits / 8 - 1);
+  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
+  e->streaming = true;
+  emit_values(e, stage, RPI_EMIT_FULL, -1);
+  e->streaming = false;
+  rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
 static void emit_vector_stage(rpi_emit *e, int32_t stage) {
   const int32_t w = e->lanes, size = stage_size(e, stage);
   if (size == 0) return;
   const bool accumulates = leaf_mode(e) && stage_reduces(e, stage);
   rpi_emit_open(e, "{");
   rpi_emit_line(e, "int64_t c = 0;");
-  if (accumulates) emit_strides(e, stage, size <= SHORT_BODY && e->ir->n_red == 1);
+  if (accumulates) {
+    const int32_t room = e->bits == 512 ? 24 : 16; /* accumulators that registers can hold */
+    const bool held = size <= SHORT_BODY && e->ir->n_red * RPI_ACCUMULATORS / w <= room;
+    if (!held && size <= BLOCK_BODY && !stage_stores(e, stage)) emit_blocks(e, stage);
+    emit_strides(e, stage, held);
+  }
+  if (streams(e) > 0) emit_stream_loop(e, stage);
   rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
   if (accumulates) rpi_emit_line(e, "const int64_t j = c / %d %% %d;", w, RPI_ACCUMULATORS / w);
   emit_values(e, stage, RPI_EMIT_FULL, -1);
@@ -163,6 +280,35 @@ static void emit_loop_stage(rpi_emit *e, int32_t stage) {
   }
   rpi_emit_loop(e, at, RPI_EMIT_POINT);
   emit_slot(e, end, RPI_EMIT_POINT, true);
+  rpi_emit_close(e);
+}
+
+/* All stages at once, point by point. */
+static void emit_fused(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const char *t = rpi_emit_ctype(red_dtype(e, r));
+    rpi_emit_line(e, "%s *const l%d = (%s *)acc%d;", t, r, t, r);
+  }
+  rpi_emit_open(e, "for (int64_t c = 0; c < n; c++) {");
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const rpi_ir_ins *ins = &ir->ins[i];
+    if (ins->op == RPI_IR_LOOP) {
+      rpi_emit_loop(e, i, RPI_EMIT_POINT);
+      i = e->end[i];
+    } else if (e->level[i] < RPI_EMIT_COLUMN) {
+      continue;
+    } else if (ins->op == RPI_IR_STORE) {
+      rpi_emit_store(e, i, RPI_EMIT_POINT);
+    } else if (ins->op == RPI_IR_REDUCE) {
+      const int32_t r = (int32_t)ins->imm, at = RPI_ACCUMULATORS - 1;
+      rpi_emit_line(e, "l%d[c & %d] = rps_red_%s_%s(l%d[c & %d], s%d);", r, at,
+                    red_name(&ir->red[r]), rpi_dtype_name(ins->dtype), r, at,
+                    rpi_ir_src(ir, ins, 0));
+    } else {
+      rpi_emit_value(e, i, RPI_EMIT_POINT);
+    }
+  }
   rpi_emit_close(e);
 }
 
@@ -206,6 +352,7 @@ static void emit_leaf(rpi_emit *e) {
                     rpi_dtype_name(t), i);
     }
   }
+  if (e->fused) emit_fused(e);
   for (int32_t s = 0; s < e->n_stage; s++) {
     if (s & 1)
       emit_loop_stage(e, s);
@@ -238,28 +385,44 @@ static void emit_advance(rpi_emit *e, int32_t from, int32_t to) {
   while (open--) rpi_emit_close(e);
 }
 
-/* Accumulators [64/W] of reduction r folded by halving into partial[r][u]. */
-static void emit_fold(rpi_emit *e, int32_t r) {
+/* The 64 accumulators of an operator and dtype, folded by halving: written out, so that no loop and
+ * no way through memory stands between two leaves. */
+static void emit_fold_function(rpi_emit *e, int32_t r) {
   const rp_dtype dt = red_dtype(e, r);
-  const char *t = rpi_dtype_name(dt), *op = red_name(&e->ir->red[r]);
-  const int32_t w = e->lanes;
-  rpi_emit_open(e, "{");
-  rpi_emit_line(e, "%s t[%d];", rpi_emit_ctype(dt), w);
-  rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", RPI_ACCUMULATORS / w / 2);
-  rpi_emit_line(e,
-                "  for (int j = 0; j < h; j++) acc%d[j] = rpv_red_%s_%s(acc%d[j], acc%d[j + h]);",
-                r, op, t, r, r);
-  rpi_emit_line(e, "rpv_store_%s(t, acc%d[0]);", t, r);
-  rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", w / 2);
-  rpi_emit_line(e, "  for (int j = 0; j < h; j++) t[j] = rps_red_%s_%s(t[j], t[j + h]);", op, t);
-  rpi_emit_line(e, "((%s *)w[%d].p)[u] = t[0];", rpi_emit_ctype(dt), e->l.partial + r);
+  const char *t = rpi_dtype_name(dt), *op = red_name(&e->ir->red[r]), *c = rpi_emit_ctype(dt);
+  const int32_t w = e->lanes, n = RPI_ACCUMULATORS / w;
+  for (int32_t k = 0; k < r; k++) {
+    if (e->ir->red[k].op == e->ir->red[r].op && red_dtype(e, k) == dt) return;
+  }
+  rpi_emit_open(e, "RPK_FN %s rpk_fold_%s_%s(const rpv_%s *a) {", c, op, t, t);
+  for (int32_t h = n / 2; h; h /= 2) {
+    for (int32_t j = 0; j < h; j++) {
+      if (h == n / 2)
+        rpi_emit_line(e, "const rpv_%s v%d_%d = rpv_red_%s_%s(a[%d], a[%d]);", t, h, j, op, t, j,
+                      j + h);
+      else
+        rpi_emit_line(e, "const rpv_%s v%d_%d = rpv_red_%s_%s(v%d_%d, v%d_%d);", t, h, j, op, t,
+                      2 * h, j, 2 * h, j + h);
+    }
+  }
+  for (int32_t j = 0; j < w; j++)
+    rpi_emit_line(e, "const %s s%d_%d = rpv_get_%s(v1_0, %d);", c, w, j, t, j);
+  for (int32_t h = w / 2; h; h /= 2) {
+    for (int32_t j = 0; j < h; j++)
+      rpi_emit_line(e, "const %s s%d_%d = rps_red_%s_%s(s%d_%d, s%d_%d);", c, h, j, op, t, 2 * h, j,
+                    2 * h, j + h);
+  }
+  rpi_emit_line(e, "return s1_0;");
   rpi_emit_close(e);
 }
 
 /* Units of kernels without reductions, and of reductions over the last axis. */
 static void emit_leaf_units(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  rpi_emit_line(e, "int64_t l = u0 %% leaves, r = u0 / leaves;");
+  if (ir->rank == 1) /* one row */
+    rpi_emit_line(e, "int64_t l = u0, r = 0;");
+  else
+    rpi_emit_line(e, "int64_t l = u0 %% leaves, r = u0 / leaves;");
   rpi_emit_line(e, "(void)r;");
   emit_decode(e, 0, ir->rank - 1, "r");
   rpi_emit_open(e, "for (int64_t u = u0; u < u1; u++) {");
@@ -273,7 +436,11 @@ static void emit_leaf_units(rpi_emit *e) {
                   n, r, t, red_name(&ir->red[r]), t);
   }
   emit_leaf(e);
-  for (int32_t r = 0; r < ir->n_red; r++) emit_fold(e, r);
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const rp_dtype t = red_dtype(e, r);
+    rpi_emit_line(e, "((%s *)w[%d].p)[u] = rpk_fold_%s_%s(acc%d);", rpi_emit_ctype(t),
+                  e->l.partial + r, red_name(&ir->red[r]), rpi_dtype_name(t), r);
+  }
   rpi_emit_open(e, "if (++l == leaves) {");
   rpi_emit_line(e, "l = 0;");
   emit_advance(e, 0, ir->rank - 1);
@@ -346,12 +513,36 @@ static void emit_constants(rpi_emit *e) {
   }
 }
 
-void rpi_emit_body(rpi_emit *e) {
+/* A name that tells what the kernel does, for profilers: the first few operations of its body. */
+static void worker_name(const rpi_emit *e, const char *key, char *name, size_t size) {
   const rpi_ir *ir = e->ir;
-  rpi_emit_line(e, "RPK_API void rpk_body(const void *self, const rpk_word *w, int64_t u0, int64_t "
-                   "u1, void *scratch) {");
+  int32_t len = snprintf(name, size, "k"), words = 0;
+  uint8_t last = RPI_IR_N_OPS;
+  for (int32_t i = ir->n_pro; i < ir->n_body && words < NAME_WORDS; i++) {
+    const uint8_t op = ir->ins[i].op;
+    const char *word = rpi_ir_op_name((rpi_irop)op);
+    if (op == RPI_IR_REDUCE) word = red_name(&ir->red[ir->ins[i].imm]);
+    if (op == RPI_IR_ENDLOOP) word = rpi_ir_redop_name((rpi_redop)ir->ins[i].imm);
+    if (op == last || op == RPI_IR_CONST || op == RPI_IR_LOAD || op == RPI_IR_STORE) continue;
+    len += snprintf(name + len, size - (size_t)len, "_%s", word);
+    last = op;
+    words++;
+  }
+  snprintf(name + len, size - (size_t)len, "_%.8s", key);
+}
+
+void rpi_emit_body(rpi_emit *e, const char *key) {
+  const rpi_ir *ir = e->ir;
+  char name[160];
+  worker_name(e, key, name, sizeof name);
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    if (ir->ins[i].op == RPI_IR_LOOP && rpi_emit_apart(e, i)) rpi_emit_long(e, i);
+  }
+  for (int32_t r = 0; leaf_mode(e) && r < ir->n_red; r++) emit_fold_function(e, r);
+  rpi_emit_line(e, "static __attribute__((noinline)) void %s(const rpk_word *w, int64_t u0, int64_t "
+                   "u1, void *scratch) {", name);
   e->indent++;
-  rpi_emit_line(e, "(void)self, (void)w, (void)scratch;");
+  rpi_emit_line(e, "(void)w, (void)scratch;");
   if (ir->n_body > ir->n_pro) {
     rpi_emit_line(e, "if (u0 >= u1) return;");
     emit_constants(e);
@@ -359,15 +550,22 @@ void rpi_emit_body(rpi_emit *e) {
       rpi_emit_line(e, "int bad = 0;");
       rpi_emit_line(e, "rpv_bool badv = rpv_splat_bool(0);");
     }
+    if (streams(e) > 0) emit_stream_test(e);
     if (e->row_mode)
       emit_row_units(e);
     else
       emit_leaf_units(e);
+    if (streams(e) > 0) rpi_emit_line(e, "if (stream) __builtin_ia32_sfence();");
     if (e->checked) {
       rpi_emit_line(e, "for (int k = 0; k < RPV_W; k++) bad |= rpv_get_bool(badv, k);");
       rpi_emit_line(e, "if (bad) __atomic_store_n((uint32_t *)w[%d].p, 1u, __ATOMIC_RELAXED);",
                     e->l.flag);
     }
   }
+  rpi_emit_close(e);
+  rpi_emit_open(e, "RPK_API void rpk_body(const void *self, const rpk_word *w, int64_t u0, "
+                   "int64_t u1, void *scratch) {");
+  rpi_emit_line(e, "(void)self;");
+  rpi_emit_line(e, "%s(w, u0, u1, scratch);", name);
   rpi_emit_close(e);
 }

@@ -8,11 +8,13 @@
  *             columns of a leaf: even stages are vector code, odd stages run one inner loop per
  *             point in scalar code. A value that one stage makes and a later one needs lives in a
  *             *slot*: an array of one leaf in the scratch memory.
+ *             Around loops with little else to do, the stages are *fused*: each point goes through the
+ *             whole body in scalar code, so a row's result never leaves the registers.
  * Names in the text: v<i> the vector and s<i> the scalar of instruction i; p<o> an operand's
  *                    pointer,
  *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a
- *             table's extent; x<i> the slot of a value; acc<r>, a<r>_<k> accumulators; z<r> the
- *             partials of a row. */
+ *             table's extent; x<i> the slot of a value; acc<r>, a<r>_<k> accumulators, l<r> their
+ *             lanes; z<r> the partials of a row. */
 #ifndef RPI_EMIT_C_IMPL_H
 #define RPI_EMIT_C_IMPL_H
 
@@ -40,8 +42,10 @@ typedef struct rpi_emit {
   int32_t lanes; /* of every vector in this text */
   bool row_mode;
   bool checked;     /* some gather clamps */
+  bool streaming;   /* the lines at hand are those that write past the caches */
   int32_t n_prefix; /* ROW mode: reduced axes */
   int32_t n_stage;  /* odd: 2 * top-level loops + 1 */
+  bool fused;       /* one scalar loop over the columns does all stages: no slots */
   int32_t n_slot;
   int32_t loop_inner; /* LANES: the LOOP whose k runs over the lanes */
   bool failed;        /* memory */
@@ -73,6 +77,8 @@ const char *rpi_emit_bits(rp_dtype t, uint64_t bits, char *buf, size_t size);
 /* Makes value i (anything but STORE, REDUCE, LOOP, ENDLOOP). */
 void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where);
 void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where);
+/* May stores to operand o go past the caches? Whole hardware vectors to memory nobody reads here. */
+bool rpi_emit_streams(const rpi_emit *e, int32_t o);
 /* Pointers, strides and extents of the operands that instructions [from, to) touch. */
 void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to);
 /* Uniform values made by the prologue, read from the words: those that [from, to) use. */
@@ -84,7 +90,13 @@ void rpi_emit_scalars(rpi_emit *e, int32_t from, int32_t to, rpi_emit_place wher
 /* The inner loop that starts at instruction i; afterwards s<end> is its value. */
 void rpi_emit_loop(rpi_emit *e, int32_t i, rpi_emit_place where);
 
+/* Are the long segments of the loop at i done by a function of their own, which leaves the registers
+ * to the short ones? Then rpi_emit_long writes it. */
+bool rpi_emit_apart(const rpi_emit *e, int32_t i);
+void rpi_emit_long(rpi_emit *e, int32_t i);
+
 /* ---- emit_c_body.c */
-void rpi_emit_body(rpi_emit *e);
+/* The worker, named after what it does and the key, and rpk_body, which calls it. */
+void rpi_emit_body(rpi_emit *e, const char *key);
 
 #endif

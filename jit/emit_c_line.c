@@ -282,6 +282,13 @@ void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where) {
     rpi_emit_line(e, "const %s s%d = %s;", ctypes[ins->dtype], i, buf);
 }
 
+bool rpi_emit_streams(const rpi_emit *e, int32_t o) {
+  const rpi_ir_operand *op = &e->ir->operand[o];
+  return op->access == RPI_ACCESS_WRITE && op->kind == RPI_OPERAND_AFFINE &&
+         op->dtype != RP_BOOL && op->sclass[e->ir->rank - 1] == RPI_STRIDE_UNIT &&
+         e->lanes * rpi_dtype_size(op->dtype) * 8 == e->bits;
+}
+
 void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const int32_t o = (int32_t)ins->imm, v = rpi_ir_src(e->ir, ins, 0);
@@ -290,6 +297,18 @@ void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
   add_note(e, i, note);
   if (where == RPI_EMIT_SCALAR) {
     rpi_emit_line(e, "p%d[0] = s%d;%s", o, v, note);
+    return;
+  }
+  if (where == RPI_EMIT_POINT) {
+    char at[48] = "0";
+    const uint8_t sclass = e->ir->operand[o].sclass[e->ir->rank - 1];
+    if (sclass == RPI_STRIDE_UNIT) snprintf(at, sizeof at, "c");
+    if (sclass == RPI_STRIDE_ANY) snprintf(at, sizeof at, "c * p%d_s%d", o, e->ir->rank - 1);
+    rpi_emit_line(e, "q%d[%s] = s%d;%s", o, at, v, note);
+    return;
+  }
+  if (e->streaming && rpi_emit_streams(e, o)) {
+    rpi_emit_line(e, "rpk_stream(q%d + c, &v%d);%s", o, v, note);
     return;
   }
   const bool full = where == RPI_EMIT_FULL;

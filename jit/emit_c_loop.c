@@ -15,6 +15,8 @@
 
 #include "core/model/dtype.h"
 
+enum { TAKEN = 4096, APART = 40 }; /* bytes of arguments; instructions of a loop with some */
+
 typedef struct loop {
   int32_t at, end;
   rpi_looprule rule;
@@ -149,16 +151,71 @@ static void emit_leaves(rpi_emit *e, const loop *p, bool vectors, bool segment) 
   emit_tree_close(e, p);
 }
 
-void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
+static loop loop_of(const rpi_emit *e, int32_t at, rpi_emit_place where) {
   const rpi_ir *ir = e->ir;
-  const int32_t end = e->end[at];
-  loop p = {.at = at, .end = end, .where = where};
+  loop p = {.at = at, .end = e->end[at], .where = where};
   p.rule = (rpi_looprule)ir->ins[at].imm;
-  p.op = (rpi_redop)ir->ins[end].imm;
-  p.element = rpi_ir_src(ir, &ir->ins[end], 0);
+  p.op = (rpi_redop)ir->ins[p.end].imm;
+  p.element = rpi_ir_src(ir, &ir->ins[p.end], 0);
   p.dtype = ir->ins[p.element].dtype;
   p.t = rpi_dtype_name(p.dtype);
   p.red = rpi_ir_redop_name(p.op);
+  return p;
+}
+
+bool rpi_emit_apart(const rpi_emit *e, int32_t at) {
+  const rpi_ir *ir = e->ir;
+  const loop p = loop_of(e, at, RPI_EMIT_POINT);
+  if (p.rule != RPI_LOOP_SEGMENT || nests(e, &p)) return false;
+  if (p.op == RPI_RED_ARGMIN || p.op == RPI_RED_ARGMAX) return false;
+  for (int32_t i = 0; i < at; i++) { /* not in another loop, whose k it may use */
+    if (ir->ins[i].op == RPI_IR_LOOP && e->end[i] > at) return false;
+  }
+  for (int32_t i = at + 1; i < p.end; i++) {
+    const uint8_t op = ir->ins[i].op;
+    if (op == RPI_IR_LOAD || op == RPI_IR_INDEX) return false;
+    if (op == RPI_IR_GATHER && ir->operand[ir->ins[i].imm].checked) return false;
+  }
+  return at >= ir->n_pro && at < ir->n_body && p.end - at <= APART;
+}
+
+/* The values of the body that the loop takes from around it, as parameters or as arguments. */
+static void add_taken(const rpi_emit *e, const loop *p, bool types, char *text, size_t size) {
+  const rpi_ir *ir = e->ir;
+  size_t len = 0;
+  text[0] = '\0';
+  for (int32_t v = ir->n_pro; v < p->at; v++) {
+    bool used = false;
+    for (int32_t i = p->at + 1; i < p->end && !used; i++) {
+      for (int32_t s = 0; s < ir->ins[i].n_src; s++) used |= rpi_ir_src(ir, &ir->ins[i], s) == v;
+    }
+    if (!used) continue;
+    rpi_assert(len + 32 <= size);
+    len += (size_t)snprintf(text + len, size - len, ", %s%ss%d",
+                            types ? rpi_emit_ctype(ir->ins[v].dtype) : "", types ? " " : "", v);
+  }
+}
+
+void rpi_emit_long(rpi_emit *e, int32_t at) {
+  const loop p = loop_of(e, at, RPI_EMIT_POINT);
+  char taken[TAKEN];
+  add_taken(e, &p, true, taken, sizeof taken);
+  rpi_emit_open(e,
+                "static __attribute__((noinline, cold)) %s rpk_long%d(const rpk_word *w, int64_t "
+                "lo, int64_t hi%s) {",
+                rpi_emit_ctype(p.dtype), at, taken);
+  rpi_emit_operands(e, at, p.end);
+  rpi_emit_uniforms(e, at, p.end, false);
+  rpi_emit_line(e, "%s s%d;", rpi_emit_ctype(p.dtype), p.end);
+  emit_leaves(e, &p, true, false);
+  rpi_emit_line(e, "return s%d;", p.end);
+  rpi_emit_close(e);
+}
+
+void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
+  const rpi_ir *ir = e->ir;
+  const int32_t end = e->end[at];
+  const loop p = loop_of(e, at, where);
   rpi_emit_line(e, "%s s%d;", rpi_emit_ctype(ir->ins[end].dtype), end);
   rpi_emit_open(e, "{ /* %s over k%d, task %d */", p.red, at, ir->ins[at].origin);
   rpi_emit_line(e, "const int64_t lo = s%d, hi = s%d;", rpi_ir_src(ir, &ir->ins[at], 0),
@@ -167,19 +224,26 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
     emit_arg(e, &p);
   } else {
     const bool deep = nests(e, &p), scalar = where == RPI_EMIT_SCALAR;
-    rpi_emit_open(e, "if (hi <= lo) {");
-    rpi_emit_line(e, "s%d = rps_empty_%s_%s();", end, p.red, p.t);
     if (p.rule == RPI_LOOP_SEGMENT && !deep) {
-      e->indent--;
-      rpi_emit_open(e, "} else if (hi - lo <= %d) {", RPI_SEGMENT_LEAF);
+      rpi_emit_open(e, "if (__builtin_expect(lo < hi && hi - lo <= %d, 1)) {", RPI_SEGMENT_LEAF);
       emit_in_order(e, &p);
+      e->indent--;
+      rpi_emit_open(e, "} else if (hi <= lo) {");
+    } else {
+      rpi_emit_open(e, "if (hi <= lo) {");
     }
+    rpi_emit_line(e, "s%d = rps_empty_%s_%s();", end, p.red, p.t);
     e->indent--;
     rpi_emit_open(e, "} else {");
-    if (p.rule == RPI_LOOP_ROWS)
+    if (where == RPI_EMIT_POINT && rpi_emit_apart(e, at)) {
+      char taken[TAKEN];
+      add_taken(e, &p, false, taken, sizeof taken);
+      rpi_emit_line(e, "s%d = rpk_long%d(w, lo, hi%s);", end, at, taken);
+    } else if (p.rule == RPI_LOOP_ROWS) {
       emit_rows(e, &p);
-    else
+    } else {
       emit_leaves(e, &p, !deep && !scalar, deep && p.rule == RPI_LOOP_SEGMENT);
+    }
     rpi_emit_close(e);
   }
   rpi_emit_close(e);

@@ -150,6 +150,15 @@ static void finish_leaf_mode(const job *j, uint32_t kept) {
   } while (next_index(j, kept, index));
 }
 
+/* Rank 1, the form of every dot product: no rows, no indices. */
+static void finish_line(const job *j, rp_dtype t) {
+  const int64_t leaves = (j->extent[0].i + RPI_LEAF - 1) / RPI_LEAF;
+  if (leaves > 1) rpi_finish_tree(j->red->op, t, j->partial, leaves);
+  if (j->red->join) j->combine(j->to, j->partial, j->to, 1, 1);
+  else if (j->size == 8) memcpy(j->to, j->partial, 8);
+  else memcpy(j->to, j->partial, (size_t)j->size);
+}
+
 static void finish_row_mode(const job *j, uint32_t kept) {
   const int64_t width = product(j, kept);
   int64_t n = (product(j, ~kept) + RPI_ROW_LEAF - 1) / RPI_ROW_LEAF;
@@ -172,6 +181,10 @@ void rpi_finish_all(const rpi_ir *ir, const rpi_ir_layout *l, rpi_word *w) {
     const job j = {.ir = ir, .extent = &w[l->extent], .stride = &w[rpi_ir_layout_stride(ir, l, red->operand)],
                    .red = red, .combine = combine_table[red->op][t], .to = w[l->ptr + red->operand].p,
                    .partial = w[l->partial + i].p, .size = rpi_dtype_size(t), .rank = ir->rank};
+    if (ir->rank == 1 && j.extent[0].i > 0) {
+      finish_line(&j, t);
+      continue;
+    }
     const uint32_t all = (1u << ir->rank) - 1, kept = all & ~(uint32_t)red->mask;
     if (product(&j, all) == 0) finish_empty(&j, kept);
     else if (rpi_ir_row_mode(ir)) finish_row_mode(&j, kept);

@@ -34,7 +34,7 @@ static void set_place(const rpi_run *r, int32_t i) {
       break;
     case RPI_PLACE_MEMORY: *out = r->w[l->ptr + p->arg].p; break;
     case RPI_PLACE_STRIDE:
-      *out = (char *)(intptr_t)r->w[rpi_ir_layout_stride(&r->p->ir, l, p->arg) + r->p->ir.rank - 1].i;
+      *out = (char *)(intptr_t)r->w[p->stride + r->p->ir.rank - 1].i;
       break;
     case RPI_PLACE_WORD: *out = (char *)(uintptr_t)&r->w[l->uniform + p->arg]; break;
     default: *out = NULL; break;
@@ -51,7 +51,8 @@ static rpi_run begin(const rpi_interp *p, rpi_section section, const rpi_word *w
     const rpi_guard *t = &g->guard[i];
     const void *own = w[p->layout.ptr + t->operand].p;
     r.aliased[i] = 0;
-    for (int32_t k = 0; k < t->n_other; k++) r.aliased[i] |= w[p->layout.ptr + t->other[k]].p == own;
+    for (int32_t k = 0; k < t->n_other; k++)
+      r.aliased[i] |= w[p->layout.ptr + t->other[k]].p == own;
   }
   for (int32_t i = 0; i < g->n_fill; i++) {
     const rpi_fill *f = &g->fill[i];
@@ -95,18 +96,20 @@ static void move_to(const rpi_run *r, const walk *k, int64_t column, int64_t par
   const rpi_ir *ir = &r->p->ir;
   const rpi_ir_layout *l = &r->p->layout;
   for (int32_t i = 0; i < r->g->n_moving; i++) {
-    const int32_t at = r->g->moving[i], arg = r->g->place[at].arg;
-    int64_t offset = 0;
-    if (r->g->place[at].kind == RPI_PLACE_PARTIAL) {
-      const rp_dtype t = ir->operand[ir->red[arg].operand].dtype;
-      offset = partial_row * r->w[l->extent + ir->rank - 1].i + column;
-      r->ptr[at] = (char *)r->w[l->partial + arg].p + offset * rpi_dtype_size(t);
-      continue;
+    const int32_t at = r->g->moving[i];
+    const rpi_place *p = &r->g->place[at];
+    int64_t offset = column;
+    const char *base;
+    if (p->kind == RPI_PLACE_PARTIAL) {
+      offset += partial_row * r->w[l->extent + ir->rank - 1].i;
+      base = r->w[l->partial + p->arg].p;
+    } else {
+      const rpi_word *stride = &r->w[p->stride];
+      offset *= stride[ir->rank - 1].i;
+      for (int32_t d = 0; d < ir->rank - 1; d++) offset += k->coord[d] * stride[d].i;
+      base = r->w[l->ptr + p->arg].p;
     }
-    const rpi_word *stride = &r->w[rpi_ir_layout_stride(ir, l, arg)];
-    for (int32_t d = 0; d < ir->rank - 1; d++) offset += k->coord[d] * stride[d].i;
-    offset += column * stride[ir->rank - 1].i;
-    r->ptr[at] = (char *)r->w[l->ptr + arg].p + offset * rpi_dtype_size(ir->operand[arg].dtype);
+    r->ptr[at] = (char *)(uintptr_t)base + offset * p->size;
   }
   for (int32_t i = 0; i < r->g->n_coord; i++) {
     const int32_t at = r->g->coord[i], axis = r->g->place[at].arg;
@@ -116,18 +119,14 @@ static void move_to(const rpi_run *r, const walk *k, int64_t column, int64_t par
 
 /* From one block of a row to the next. */
 static void advance(const rpi_run *r, int64_t by) {
-  const rpi_ir *ir = &r->p->ir;
+  const int32_t last = r->p->ir.rank - 1;
   for (int32_t i = 0; i < r->g->n_moving; i++) {
-    const int32_t at = r->g->moving[i], arg = r->g->place[at].arg;
-    if (r->g->place[at].kind == RPI_PLACE_PARTIAL) {
-      r->ptr[at] += by * rpi_dtype_size(ir->operand[ir->red[arg].operand].dtype);
-      continue;
-    }
-    const int64_t stride = r->w[rpi_ir_layout_stride(ir, &r->p->layout, arg) + ir->rank - 1].i;
-    r->ptr[at] += by * stride * rpi_dtype_size(ir->operand[arg].dtype);
+    const rpi_place *p = &r->g->place[r->g->moving[i]];
+    const int64_t stride = p->kind == RPI_PLACE_PARTIAL ? 1 : r->w[p->stride + last].i;
+    r->ptr[r->g->moving[i]] += by * stride * p->size;
   }
   for (int32_t i = 0; i < r->g->n_coord; i++)
-    if (r->g->place[r->g->coord[i]].arg == ir->rank - 1) r->ptr[r->g->coord[i]] += by;
+    if (r->g->place[r->g->coord[i]].arg == last) r->ptr[r->g->coord[i]] += by;
 }
 
 static void go_to_row(const rpi_run *r, walk *k, int64_t row) {

@@ -7,7 +7,7 @@
  *             step 0 (a flag beside the count, one bit per source)
  *   register  a block of values in the scratch
  *   memory    a stretch of an operand, used in place
- * A place may also hold a plain number (a stride, a coordinate) that a loop takes as its third source.
+ * A place may also hold a plain number (a stride, a coordinate) that a loop takes as third source.
  *
  * Superinstructions: two operations in one loop (RPI_PAIRS), products summed without being stored
  * (leaf_dot, dot), indices of 4 bytes (gather32). Each gives the bits of the loops it stands for. */
@@ -27,7 +27,7 @@ typedef struct rpi_winner { /* of argmin and argmax: k < 0 is none */
 } rpi_winner;
 
 /* X(outer, OUTER, inner, INNER, at): d = (a inner b) outer c, at = 1: d = c outer (a inner b). Each
- * operation rounds. ADD and MUL stand for both orders: only NaNs could tell, and NaN is one value. */
+ * operation rounds. ADD and MUL stand for both orders: only NaNs can tell, one value. */
 #define RPI_PAIRS(X)                                                                             \
   X(add, ADD, add, ADD, 0) X(add, ADD, sub, SUB, 0) X(add, ADD, mul, MUL, 0)                     \
   X(sub, SUB, add, ADD, 0) X(sub, SUB, sub, SUB, 0) X(sub, SUB, mul, MUL, 0)                     \
@@ -70,6 +70,7 @@ typedef struct rpi_loops {
   rpi_loop_fn *iota, *clamp, *scale;
   /* Floats only. */
   rpi_loop_fn *pair[RPI_N_PAIR][RPI_N_DTYPE];
+  rpi_loop_fn *sum4[RPI_N_DTYPE]; /* d = ((a + b) + c[0]) + c[1], c: two pointers */
   rpi_loop_fn *leaf_dot[RPI_N_DTYPE]; /* the accumulators d take in a * b, as leaf does */
   /* d[s] = the sum in order of a[i] * b[i] for the i of segment s; the rpi_dot c. With gather:
    * a[i] * c.table[b[i]], b: int32_t or int64_t. */
@@ -101,11 +102,14 @@ typedef enum rpi_place_kind {
 
 typedef struct rpi_place {
   uint8_t kind;
+  uint8_t size;   /* MEMORY, PARTIAL: bytes of an element */
   int32_t arg;
+  int32_t stride; /* MEMORY, STRIDE: word of the operand's first stride */
 } rpi_place;
 
 typedef enum rpi_step_kind {
   RPI_STEP_CALL,
+  RPI_STEP_CALL4, /* a call whose third source is the pointers of c and e */
   RPI_STEP_GATHER,
   RPI_STEP_LOOP,
   RPI_STEP_GUARD,
@@ -116,7 +120,7 @@ typedef struct rpi_step {
   rpi_loop_fn *fn;
   int64_t flags; /* splat bits */
   int32_t fixed; /* count, if not that of the block: splats */
-  int32_t d, a, b, c;
+  int32_t d, a, b, c, e;
   uint8_t kind;  /* GATHER, LOOP, GUARD: a is the number */
 } rpi_step;
 
@@ -136,6 +140,7 @@ typedef struct rpi_fill {
 typedef struct rpi_gather {
   uint16_t operand;
   uint8_t dtype, n_axes, checked;
+  int32_t stride; /* word of the table's first stride; its extents follow the strides */
   int32_t loop;  /* the index is the k of this loop itself; -1 */
   int32_t d;     /* DYNAMIC place of the value */
   int32_t reg;   /* its register */

@@ -29,8 +29,8 @@ typedef struct stack {
 } stack;
 
 void rpi_interp_fill(void *dst, uint64_t bits, int32_t size, int64_t n) {
-  static const uint64_t spread[9] = {0, 0x0101010101010101u, 0x0001000100010001u, 0, 0x0000000100000001u,
-                                     0, 0, 0, 1};
+  static const uint64_t spread[9] = {
+      [1] = 0x0101010101010101u, [2] = 0x0001000100010001u, [4] = 0x0000000100000001u, [8] = 1};
   const uint64_t low = size == 8 ? bits : bits & ((UINT64_C(1) << (8 * size)) - 1);
   const uint64_t word = low * spread[size];
   char *d = dst;
@@ -57,7 +57,7 @@ static void k_fill(const rpi_run *r, const chunk *c, int64_t lo_step, const int6
 
 /* A table of one axis read at the loop's own k: a stretch of memory, if k has no gaps. */
 static bool gather_in_place(const rpi_run *r, const rpi_gather *t, int64_t n) {
-  const int32_t at = rpi_ir_layout_stride(&r->p->ir, &r->p->layout, t->operand);
+  const int32_t at = t->stride;
   if (t->loop < 0 || !r->state[t->loop].contiguous || r->w[at].i != 1) return false;
   const int64_t k0 = r->state[t->loop].k0;
   if (t->checked && (k0 < 0 || n > r->w[at + 1].i - k0)) return false;
@@ -67,7 +67,7 @@ static bool gather_in_place(const rpi_run *r, const rpi_gather *t, int64_t n) {
 
 /* The indices may be used as they are: one axis without gaps, and none is outside. */
 static bool gather_plain(const rpi_run *r, const rpi_gather *t, int64_t n) {
-  const int32_t at = rpi_ir_layout_stride(&r->p->ir, &r->p->layout, t->operand);
+  const int32_t at = t->stride;
   const int64_t extent = r->w[at + 1].i;
   int64_t inside = 1;
   if (t->n_axes != 1 || t->splat[0] || r->w[at].i != 1 || extent <= 0) return false;
@@ -78,7 +78,7 @@ static bool gather_plain(const rpi_run *r, const rpi_gather *t, int64_t n) {
 }
 
 static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
-  const int32_t at = rpi_ir_layout_stride(&r->p->ir, &r->p->layout, t->operand);
+  const int32_t at = t->stride;
   const rpi_loops *wide = r->p->wide, *loops = rpi_interp_loops(r->p, t->dtype);
   const int64_t *off = NULL;
   if (gather_in_place(r, t, n)) return;
@@ -321,6 +321,8 @@ void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n) {
   for (const rpi_step *i = s->at, *end = i + s->n; i < end; i++) {
     if (RPI_LIKELY(i->kind == RPI_STEP_CALL))
       i->fn(ptr[i->d], ptr[i->a], ptr[i->b], ptr[i->c], i->flags | (i->fixed != 0 ? i->fixed : n));
+    else if (i->kind == RPI_STEP_CALL4)
+      i->fn(ptr[i->d], ptr[i->a], ptr[i->b], (const void *[]){ptr[i->c], ptr[i->e]}, i->flags | n);
     else if (i->kind == RPI_STEP_GATHER)
       gather(r, &r->g->gather[i->a], n);
     else if (i->kind == RPI_STEP_LOOP)

@@ -71,14 +71,17 @@
   X(acosh, ACOSH, OF_FLOAT) X(atanh, ATANH, OF_FLOAT) X(cbrt, CBRT, OF_FLOAT)                    \
   X(erf, ERF, OF_FLOAT) X(erfc, ERFC, OF_FLOAT) X(tgamma, TGAMMA, OF_FLOAT)                      \
   X(lgamma, LGAMMA, OF_FLOAT)
-#define OPS2(X)                                                                                  \
+#define OPS2_LIGHT(X)                                                                            \
   X(add, ADD, OF_NUMBER) X(sub, SUB, OF_NUMBER) X(mul, MUL, OF_NUMBER) X(div, DIV, OF_FLOAT)     \
+  X(and, AND, OF_BOOL) X(or, OR, OF_BOOL) X(xor, XOR, OF_BOOL) X(and, AND, OF_INTEGER)           \
+  X(or, OR, OF_INTEGER) X(xor, XOR, OF_INTEGER)
+#define OPS2_OTHER(X)                                                                            \
   X(floordiv, FLOORDIV, OF_NUMBER) X(mod, MOD, OF_NUMBER) X(pow, POW, OF_NUMBER)                 \
   X(min, MIN, OF_ALL) X(max, MAX, OF_ALL) X(fmin, FMIN, OF_ALL) X(fmax, FMAX, OF_ALL)            \
-  X(and, AND, OF_BOOL) X(or, OR, OF_BOOL) X(xor, XOR, OF_BOOL) X(and, AND, OF_INTEGER)           \
-  X(or, OR, OF_INTEGER) X(xor, XOR, OF_INTEGER) X(shl, SHL, OF_INTEGER) X(shr, SHR, OF_INTEGER)  \
+  X(shl, SHL, OF_INTEGER) X(shr, SHR, OF_INTEGER)                                                \
   X(copysign, COPYSIGN, OF_FLOAT) X(fmod, FMOD, OF_FLOAT) X(nextafter, NEXTAFTER, OF_FLOAT)      \
   X(ldexp, LDEXP, OF_FLOAT) X(atan2, ATAN2, OF_FLOAT) X(hypot, HYPOT, OF_FLOAT)
+#define OPS2(X) OPS2_LIGHT(X) OPS2_OTHER(X)
 #define OPS1B(X)                                                                                 \
   X(signbit, SIGNBIT, OF_FLOAT) X(isnan, ISNAN, OF_FLOAT) X(isinf, ISINF, OF_FLOAT)              \
   X(isfinite, ISFINITE, OF_FLOAT)
@@ -97,7 +100,8 @@
 #define UNUSED_BC (void)bv, (void)cv
 #define UNUSED_C (void)cv
 
-/* Loops of one, two and three sources: R and S are the dtypes of result and source. */
+/* Loops of one, two and three sources; U: two vectors at a time. R and S are the dtypes of result
+ * and source. */
 #define LOOP1(name, f, R, S)                                                             \
   LOOP_HEAD(name) {                                                                      \
     rpc_##R *d = dv;                                                                     \
@@ -119,6 +123,41 @@
       rpv_store_##R(d, f(rpv_load_##S(a), rpv_load_##S(b)));                             \
     if (m > 0) rpv_storen_##R(d, f(rpv_loadn_##S(a, m), rpv_loadn_##S(b, m)), m);        \
   }
+#define LOOP2U(name, f, R, S)                                                            \
+  LOOP_HEAD(name) {                                                                      \
+    rpc_##R *d = dv;                                                                     \
+    const rpc_##S *a = av, *b = bv;                                                      \
+    const int64_t sa = STEP(0), sb = STEP(1);                                            \
+    int64_t m = (int32_t)n;                                                              \
+    UNUSED_C;                                                                            \
+    for (; m >= 2 * RPV_W; m -= 2 * RPV_W, d += 2 * RPV_W, a += 2 * sa, b += 2 * sb) {   \
+      const rpv_##R v = f(rpv_load_##S(a), rpv_load_##S(b));                             \
+      const rpv_##R w = f(rpv_load_##S(a + sa), rpv_load_##S(b + sb));                   \
+      rpv_store_##R(d, v);                                                               \
+      rpv_store_##R(d + RPV_W, w);                                                       \
+    }                                                                                    \
+    for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa, b += sb)                         \
+      rpv_store_##R(d, f(rpv_load_##S(a), rpv_load_##S(b)));                             \
+    if (m > 0) rpv_storen_##R(d, f(rpv_loadn_##S(a, m), rpv_loadn_##S(b, m)), m);        \
+  }
+#define LOOP3U(name, f, T)                                                               \
+  LOOP_HEAD(name) {                                                                      \
+    rpc_##T *d = dv;                                                                     \
+    const rpc_##T *a = av, *b = bv, *c = cv;                                             \
+    const int64_t sa = STEP(0), sb = STEP(1), sc = STEP(2);                              \
+    int64_t m = (int32_t)n;                                                              \
+    for (; m >= 2 * RPV_W; m -= 2 * RPV_W, d += 2 * RPV_W) {                             \
+      const rpv_##T v = f(rpv_load_##T(a), rpv_load_##T(b), rpv_load_##T(c));            \
+      const rpv_##T w = f(rpv_load_##T(a + sa), rpv_load_##T(b + sb), rpv_load_##T(c + sc)); \
+      a += 2 * sa, b += 2 * sb, c += 2 * sc;                                             \
+      rpv_store_##T(d, v);                                                               \
+      rpv_store_##T(d + RPV_W, w);                                                       \
+    }                                                                                    \
+    for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa, b += sb, c += sc)                \
+      rpv_store_##T(d, f(rpv_load_##T(a), rpv_load_##T(b), rpv_load_##T(c)));            \
+    if (m > 0)                                                                           \
+      rpv_storen_##T(d, f(rpv_loadn_##T(a, m), rpv_loadn_##T(b, m), rpv_loadn_##T(c, m)), m); \
+  }
 #define LOOP3(name, f, T, Q)                                                             \
   LOOP_HEAD(name) {                                                                      \
     rpc_##T *d = dv;                                                                     \
@@ -134,14 +173,17 @@
 
 #define DEF1_T(T, op) LOOP1(lp_##op##_##T, rpv_##op##_##T, T, T)
 #define DEF2_T(T, op) LOOP2(lp_##op##_##T, rpv_##op##_##T, T, T)
+#define DEF2U_T(T, op) LOOP2U(lp_##op##_##T, rpv_##op##_##T, T, T)
 #define DEF1B_T(T, op) LOOP1(lp_##op##_##T, rpv_##op##_##T, bool, T)
 #define DEF2B_T(T, op) LOOP2(lp_##op##_##T, rpv_##op##_##T, bool, T)
 #define DEF1(op, OP, group) group(DEF1_T, op)
 #define DEF2(op, OP, group) group(DEF2_T, op)
+#define DEF2U(op, OP, group) group(DEF2U_T, op)
 #define DEF1B(op, OP, group) group(DEF1B_T, op)
 #define DEF2B(op, OP, group) group(DEF2B_T, op)
 OPS1(DEF1)
-OPS2(DEF2)
+OPS2_LIGHT(DEF2U)
+OPS2_OTHER(DEF2)
 OPS1B(DEF1B)
 OPS2B(DEF2B)
 #define DEF_FMA(T, x) LOOP3(lp_fma_##T, rpv_fma_##T, T, T)
@@ -219,7 +261,12 @@ OF_ALL(DEF_MOVE, 0)
   LOOP_HEAD(fd_##op##_##T) {                                                             \
     rpc_##T *d = dv;                                                                     \
     UNUSED_BC, (void)av, (void)n;                                                        \
-    for (int64_t h = RPI_ACCUMULATORS / 2; h > 0; h /= 2) rd_##op##_##T(d, d, d + h, NULL, h); \
+    int64_t h = RPI_ACCUMULATORS / 2;                                                    \
+    for (; h >= RPV_W; h /= 2)                                                           \
+      for (int64_t v = 0; v < h; v += RPV_W)                                             \
+        rpv_store_##T(d + v, rpv_red_##op##_##T(rpv_load_##T(d + v), rpv_load_##T(d + v + h))); \
+    for (; h > 0; h /= 2)                                                                \
+      for (int64_t v = 0; v < h; v++) d[v] = rps_red_##op##_##T(d[v], d[v + h]);         \
   }                                                                                      \
   static rpc_##T so_##op##_##T(rpc_##T r, const rpc_##T *a, int32_t from, int32_t to) {   \
     for (int32_t i = from; i < to; i++) r = rps_red_##op##_##T(r, rps_cast_##T##_##T(a[i])); \
@@ -293,9 +340,28 @@ OF_ALL(DEF_ARG, 0)
   RPV_FN rpv_##T pf_##outer##_##inner##_##at##_##T(rpv_##T a, rpv_##T b, rpv_##T c) {    \
     return PAIR_INNER_##at(T, outer, rpv_##inner##_##T(a, b), c);                        \
   }                                                                                      \
-  LOOP3(pr_##outer##_##inner##_##at##_##T, pf_##outer##_##inner##_##at##_##T, T, T)
+  LOOP3U(pr_##outer##_##inner##_##at##_##T, pf_##outer##_##inner##_##at##_##T, T)
 #define DEF_PAIR(outer, OUTER, inner, INNER, at) OF_FLOAT(DEF_PAIR_T, outer, inner, at)
 RPI_PAIRS(DEF_PAIR)
+
+#define DEF_SUM4(T, _)                                                                   \
+  LOOP_HEAD(lp_sum4_##T) {                                                               \
+    rpc_##T *d = dv;                                                                     \
+    const void *const *last = cv;                                                        \
+    const rpc_##T *a = av, *b = bv, *c = last[0], *e = last[1];                          \
+    const int64_t sa = STEP(0), sb = STEP(1), sc = STEP(2), se = STEP(3);                \
+    int64_t m = (int32_t)n;                                                              \
+    for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa, b += sb, c += sc, e += se) {     \
+      const rpv_##T v = rpv_add_##T(rpv_load_##T(a), rpv_load_##T(b));                   \
+      rpv_store_##T(d, rpv_add_##T(rpv_add_##T(v, rpv_load_##T(c)), rpv_load_##T(e)));   \
+    }                                                                                    \
+    if (m > 0) {                                                                         \
+      const rpv_##T v = rpv_add_##T(rpv_loadn_##T(a, m), rpv_loadn_##T(b, m));           \
+      const rpv_##T w = rpv_add_##T(v, rpv_loadn_##T(c, m));                             \
+      rpv_storen_##T(d, rpv_add_##T(w, rpv_loadn_##T(e, m)), m);                         \
+    }                                                                                    \
+  }
+OF_FLOAT(DEF_SUM4, 0)
 
 /* Sums of products: AT(p, i) is the second factor of pair i. Four segments side by side, as in sg_. */
 #define DOT_PLAIN(p, i) b[i]
@@ -335,7 +401,7 @@ RPI_PAIRS(DEF_PAIR)
       d[s] = o[0] == o[1] ? rps_empty_sum_##T()                                          \
                           : st_##name##_##T(-0.0, a, b, table, o[0], o[1]);              \
   }
-#define DEF_DOTS(T, x)                                                                   \
+#define DEF_DOTS(T, _)                                                                   \
   DEF_DOT(T, dot, rpc_##T, DOT_PLAIN)                                                    \
   DEF_DOT(T, dot_gather32, int32_t, DOT_TABLE)                                           \
   DEF_DOT(T, dot_gather64, int64_t, DOT_TABLE)                                           \
@@ -496,7 +562,8 @@ LOOP_HEAD(lp_scale) {
 #define ROW_PAIR(outer_, OUTER_, inner_, INNER_, at) \
   OF_FLOAT(ROW_PAIR_T, outer_, OUTER_, inner_, INNER_, at)
 #define ROW_DOTS(T, x)                                                               \
-  .leaf_dot[DT_##T] = lp_leaf_dot_##T, .dot[DT_##T] = lp_dot_##T,                    \
+  .sum4[DT_##T] = lp_sum4_##T, .leaf_dot[DT_##T] = lp_leaf_dot_##T,                  \
+  .dot[DT_##T] = lp_dot_##T,                                                         \
   .dot_gather32[DT_##T] = lp_dot_gather32_##T, .dot_gather64[DT_##T] = lp_dot_gather64_##T,
 #define ROW_RED_T(T, red_, RED_)                                                     \
   .red[RPI_RED_##RED_][DT_##T] = rd_##red_##_##T, .leaf[RPI_RED_##RED_][DT_##T] = lf_##red_##_##T, \

@@ -26,6 +26,7 @@ typedef struct value {
   int32_t match;      /* LOOP: its ENDLOOP; ENDLOOP: its LOOP */
   int32_t inner;      /* LOOP: its number in the program */
   int32_t uses, user; /* number of uses, and the last one */
+  int32_t store;      /* the first STORE of the value; -1 */
   int32_t next_store; /* LOAD: the next STORE of its dtype */
   uint8_t level, nest;
   uint8_t part; /* head of a pair: the source that is absorbed, and 1; of a dot: its gather, and 1 */
@@ -49,7 +50,7 @@ typedef struct planner {
   int32_t first, end;
   value *v;
   int32_t *pool, n_pool, cap_pool;
-  int32_t *inplace, n_inplace, cap_inplace; /* loads whose value is memory, perhaps guarded */
+  int32_t *inplace, n_inplace, cap_inplace; /* values that are memory, perhaps guarded */
   int32_t zero;
   int32_t at;      /* the instruction at hand */
   int32_t missing; /* the first that has no loop; -1 */
@@ -69,7 +70,14 @@ static bool grow(planner *c, void **array, int32_t *cap, int32_t need, size_t el
 static int32_t place_add(planner *c, rpi_place_kind kind, int32_t arg) {
   rpi_program *g = c->g;
   if (!GROW(c, g->place, g->n_place, g->cap_place)) return 0;
-  g->place[g->n_place] = (rpi_place){.kind = (uint8_t)kind, .arg = arg};
+  rpi_place *p = &g->place[g->n_place];
+  *p = (rpi_place){.kind = (uint8_t)kind, .arg = arg};
+  if (kind == RPI_PLACE_MEMORY || kind == RPI_PLACE_STRIDE) {
+    p->size = (uint8_t)rpi_dtype_size(c->ir->operand[arg].dtype);
+    p->stride = rpi_ir_layout_stride(c->ir, &c->p->layout, arg);
+  } else if (kind == RPI_PLACE_PARTIAL) {
+    p->size = (uint8_t)rpi_dtype_size(c->ir->operand[c->ir->red[arg].operand].dtype);
+  }
   return g->n_place++;
 }
 
@@ -117,7 +125,7 @@ static void need_loop(planner *c, rpi_loop_fn *fn) {
 }
 
 static void step_add(planner *c, rpi_steps *s, rpi_step step) {
-  if (step.kind == RPI_STEP_CALL || step.kind == RPI_STEP_SETTLE) need_loop(c, step.fn);
+  if (step.kind <= RPI_STEP_CALL4 || step.kind == RPI_STEP_SETTLE) need_loop(c, step.fn);
   if (GROW(c, s->at, s->n, s->cap)) s->at[s->n++] = step;
 }
 
@@ -178,6 +186,7 @@ static void note_use(planner *c, int32_t v, int32_t user, const int32_t *open, i
   if (at > x->last_use) x->last_use = at;
   x->uses++;
   x->user = user;
+  if (x->store < 0 && ins(c, user)->op == RPI_IR_STORE) x->store = user;
 }
 
 /* ---- superinstructions */
@@ -225,9 +234,20 @@ static void absorb_dot(planner *c, int32_t e) {
   for (int32_t k = 0; k < 2; k++) {
     if (!lone(c, m, k, RPI_IR_GATHER, level) || ins(c, source(c, m, k))->n_src != 1) continue;
     const int32_t index = source(c, source(c, m, k), 0);
-    if (index < c->first || c->v[index].level <= LEVEL_ROW || ins(c, index)->op == RPI_IR_LOOP) continue;
+    if (index < c->first || c->v[index].level <= LEVEL_ROW) continue;
+    if (ins(c, index)->op == RPI_IR_LOOP) continue; /* read in place */
     c->v[source(c, m, k)].absorbed = true;
     c->v[m].part = (uint8_t)(k + 1);
+    return;
+  }
+}
+
+/* Of a sum in a sum, one more: sum4. */
+static void absorb_sum(planner *c, int32_t s) {
+  for (int32_t k = 0; k < 2; k++) {
+    if (!lone(c, s, k, RPI_IR_ADD, c->v[s].level)) continue;
+    c->v[source(c, s, k)].absorbed = true;
+    c->v[s].part = (uint8_t)(k + 1);
     return;
   }
 }
@@ -235,7 +255,8 @@ static void absorb_dot(planner *c, int32_t e) {
 static void absorb(planner *c, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   value *x = &c->v[i];
-  if (c->section == RPI_SECTION_PRO && x->nest == 0 && in->op != RPI_IR_ENDLOOP) return; /* all are seen outside */
+  /* Outside loops, other sections see what the prologue makes. */
+  if (c->section == RPI_SECTION_PRO && x->nest == 0 && in->op != RPI_IR_ENDLOOP) return;
   if (in->op == RPI_IR_ENDLOOP) {
     absorb_dot(c, i);
   } else if (in->op == RPI_IR_REDUCE) {
@@ -253,6 +274,7 @@ static void absorb(planner *c, int32_t i) {
       if (!lone(c, i, k, ins(c, s)->op, x->level) || pair_of(c, i, k) < 0) continue;
       c->v[s].absorbed = true;
       x->part = (uint8_t)(k + 1);
+      if (in->op == RPI_IR_ADD && ins(c, s)->op == RPI_IR_ADD) absorb_sum(c, s);
     }
   }
 }
@@ -381,10 +403,11 @@ static void guard_add(planner *c, rpi_guard *t, int32_t i) {
 static bool load_in_place(planner *c, const frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   value *x = &c->v[i];
-  rpi_guard t = {.operand = (uint16_t)in->imm, .copy = rpi_interp_loops(c->p, in->dtype)->copy[in->dtype]};
+  rpi_guard t = {.operand = (uint16_t)in->imm};
+  t.copy = rpi_interp_loops(c->p, in->dtype)->copy[in->dtype];
   int32_t stores = 0;
   for (int32_t s = x->next_store; s < x->last_use; s = c->v[s].next_store)
-    if (++stores > 4 * RPI_GUARD_OPERANDS || !guard_other(&t, (int32_t)ins(c, s)->imm)) return false;
+    if (++stores > STORE_WINDOW || !guard_other(&t, (int32_t)ins(c, s)->imm)) return false;
   if (stores > 0 && f->depth > 0) return false;
   list_add(c, &c->inplace, &c->n_inplace, &c->cap_inplace, i);
   if (stores > 0) guard_add(c, &t, i);
@@ -416,7 +439,7 @@ static void emit_store(planner *c, const frame *f, int32_t i) {
   const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
   const int32_t v = source(c, i, 0), o = (int32_t)in->imm;
   rpi_step s = {.a = resolve(c, f, v), .d = place_moving(c, RPI_PLACE_MEMORY, o)};
-  if (v >= c->first && c->v[v].stored) {
+  if (v >= c->first && c->v[v].stored && c->v[v].store == i) {
     if (s.a == s.d) return; /* it is there already */
     s.kind = RPI_STEP_SETTLE;
   }
@@ -450,29 +473,36 @@ static void emit_reduce(planner *c, const frame *f, int32_t i) {
   register_give(c, temp);
 }
 
-/* The result of i may be written where its only user, a store, would copy it, unless the guard's other
- * operands are the same memory. */
+/* The operand whose memory the value is. */
+static int32_t memory_of(const planner *c, int32_t v) {
+  return (int32_t)ins(c, ins(c, v)->op == RPI_IR_LOAD ? v : c->v[v].store)->imm;
+}
+
+/* The result of i may be written where its store would copy it, unless the guard's other operands are
+ * the same memory: loads in use, loads and stores before the store, stores before the last use. */
 static bool store_target(planner *c, const frame *f, int32_t i, rpi_guard *t) {
   const value *x = &c->v[i];
   int32_t kept = 0;
-  if (c->section != RPI_SECTION_BODY || f->depth > 0 || x->nest > 0 || x->uses != 1) return false;
-  const rpi_ir_ins *s = ins(c, x->user);
-  if (s->op != RPI_IR_STORE || x->user - i > STORE_WINDOW || !operand_unit(c, (int32_t)s->imm)) return false;
+  if (c->section != RPI_SECTION_BODY || f->depth > 0 || x->nest > 0 || x->store < 0) return false;
+  const rpi_ir_ins *s = ins(c, x->store);
+  if (x->last_use - i > STORE_WINDOW || !operand_unit(c, (int32_t)s->imm)) return false;
   t->operand = (uint16_t)s->imm;
   for (int32_t k = 0; k < c->n_inplace; k++)
     if (c->v[c->inplace[k]].last_use > i) c->inplace[kept++] = c->inplace[k];
   c->n_inplace = kept;
   if (kept > STORE_WINDOW) return false;
   for (int32_t k = 0; k < kept; k++) {
-    const rpi_ir_ins *in = ins(c, c->inplace[k]);
-    if (in->dtype == s->dtype && !guard_other(t, (int32_t)in->imm)) return false;
+    const int32_t v = c->inplace[k];
+    if (ins(c, v)->dtype == s->dtype && !guard_other(t, memory_of(c, v))) return false;
   }
-  for (int32_t j = i + 1; j < x->user; j++) {
+  for (int32_t j = i + 1; j < x->last_use; j++) {
     const rpi_ir_ins *in = ins(c, j);
-    if ((in->op == RPI_IR_LOAD || in->op == RPI_IR_STORE) && in->dtype == s->dtype &&
+    if (in->dtype != s->dtype || j == x->store) continue;
+    if ((in->op == RPI_IR_STORE || (in->op == RPI_IR_LOAD && j < x->store)) &&
         !guard_other(t, (int32_t)in->imm))
       return false;
   }
+  list_add(c, &c->inplace, &c->n_inplace, &c->cap_inplace, i);
   return true;
 }
 
@@ -510,12 +540,23 @@ static void emit_compute(planner *c, const frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   const int32_t part = c->v[i].absorbed ? 0 : c->v[i].part;
   rpi_step s = {.fn = NULL};
-  int32_t *at[3] = {&s.a, &s.b, &s.c}, src[3], n = 0;
+  int32_t *at[4] = {&s.a, &s.b, &s.c, &s.e}, src[4], n = 0;
   if (part > 0) {
-    const int32_t inner = source(c, i, part - 1);
-    s.fn = rpi_interp_loops(c->p, in->dtype)->pair[pair_of(c, i, part - 1)][in->dtype];
-    src[0] = source(c, inner, 0), src[1] = source(c, inner, 1), src[2] = source(c, i, 2 - part);
-    n = 3;
+    int32_t inner = source(c, i, part - 1);
+    const int32_t deep = c->v[inner].part;
+    src[n++] = source(c, i, 2 - part);
+    if (deep > 0) {
+      src[n++] = source(c, inner, 2 - deep);
+      inner = source(c, inner, deep - 1);
+    }
+    src[n++] = source(c, inner, 1), src[n++] = source(c, inner, 0);
+    for (int32_t k = 0; k < n / 2; k++) { /* innermost first */
+      const int32_t v = src[k];
+      src[k] = src[n - 1 - k], src[n - 1 - k] = v;
+    }
+    const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
+    s.kind = deep > 0 ? RPI_STEP_CALL4 : RPI_STEP_CALL;
+    s.fn = deep > 0 ? loops->sum4[in->dtype] : loops->pair[pair_of(c, i, part - 1)][in->dtype];
   } else {
     s.fn = compute_loop(c, i);
     for (; n < in->n_src; n++) src[n] = source(c, i, n);
@@ -549,6 +590,7 @@ static void emit_gather(planner *c, frame *f, int32_t i) {
   value *x = &c->v[i];
   rpi_gather t = {.operand = (uint16_t)in->imm, .dtype = in->dtype, .n_axes = in->n_src, .loop = -1};
   t.checked = c->ir->operand[in->imm].checked;
+  t.stride = rpi_ir_layout_stride(c->ir, &c->p->layout, t.operand);
   for (int32_t k = 0; k < 2; k++)
     if (f->temp[k] < 0) f->temp[k] = register_get(c);
   for (int32_t k = 0; k < in->n_src; k++) {
@@ -621,7 +663,7 @@ static int32_t emit_dot(planner *c, frame *f, int32_t m) {
     emit_gather(c, f, source(c, m, part - 1));
     place[part - 1] = c->v[source(c, m, part - 1)].place;
   }
-  const int32_t d = c->v[m].place = register_fresh(c);
+  const int32_t d = c->v[m].place = register_get(c);
   step_add(c, steps_of(c, f, LEVEL_BLOCK),
            (rpi_step){.fn = compute_loop(c, m), .d = d, .a = place[0], .b = place[1]});
   f->tail = false;
@@ -629,7 +671,11 @@ static int32_t emit_dot(planner *c, frame *f, int32_t m) {
   rpi_inner *in = &c->g->inner[x];
   in->dot = part > 0 ? RPI_DOT_GATHER : RPI_DOT_PLAIN;
   in->dot_a = place[part == 1 ? 1 : 0], in->dot_b = part > 0 ? gather : place[1];
-  if (part > 0) register_give(c, c->v[source(c, m, part - 1)].reg), c->v[source(c, m, part - 1)].reg = -1;
+  if (part > 0) {
+    value *y = &c->v[source(c, m, part - 1)];
+    register_give(c, y->reg);
+    y->reg = -1;
+  }
   return d;
 }
 
@@ -653,8 +699,7 @@ static void emit_loop(planner *c, frame *f, int32_t i) {
   g->inner[g->n_inner++] = n;
   frame child = {.parent = f, .depth = f->depth + 1, .inner = x, .temp = {-1, -1}};
   translate(c, &child, i + 1, e);
-  int32_t temp;
-  int32_t place;
+  int32_t temp, place;
   if (v >= c->first && c->v[v].absorbed) place = temp = emit_dot(c, &child, v);
   else place = resolve_block(c, &child, v, &temp);
   c->at = e;
@@ -699,14 +744,14 @@ static void lay_out(rpi_program *g, int32_t size) {
   g->scratch = at;
 }
 
-/* Blocks as long as registers stay in the first-level cache. */
+/* Blocks as long as registers and stretches of operands stay in the first-level cache. */
 static int32_t best_size(const rpi_program *g) {
-  enum { CACHE = 16 << 10, LEAST = 128, MOST = 512, MOST_DOT = 1024 };
-  int32_t most = MOST, n = g->n_register;
+  enum { CACHE = 32 << 10, MOST = 1024, LEAST = 256, CROWD = 24 };
+  int32_t size = MOST, n = g->n_register;
   for (int32_t i = 0; i < g->n_inner; i++)
-    if (g->inner[i].dot != RPI_DOT_NONE) most = MOST_DOT, n = 0;
-  while (most > LEAST && n * most * 8 > CACHE) most /= 2;
-  return most;
+    if (g->inner[i].dot != RPI_DOT_NONE) n = g->n_inner; /* most registers idle */
+  while (size > LEAST && (n + g->n_moving) * size * 8 > CACHE) size /= 2;
+  return n > CROWD ? LEAST / 2 : size;
 }
 
 /* Shorter ones where the scratch holds no more. Prologues and epilogues have one point, but their
@@ -720,17 +765,17 @@ static rp_status choose_size(const planner *c) {
     if (g->scratch <= RPI_KERNEL_SCRATCH) return RP_OK;
   }
   return rpi_status_fail(RP_ERR_INTERNAL,
-                         "the interpreter needs %d registers and %d constants at once: blocks of %d "
-                         "elements take %zu bytes, the scratch has %d", g->n_register, g->n_splat, least,
-                         g->scratch, RPI_KERNEL_SCRATCH);
+                         "the interpreter needs %d registers and %d constants at once: even blocks "
+                         "of %d elements take %zu bytes, the scratch has %d", g->n_register,
+                         g->n_splat, least, g->scratch, RPI_KERNEL_SCRATCH);
 }
 
 static rp_status no_loop(const planner *c) {
   const rpi_ir_ins *in = ins(c, c->missing);
   const rp_dtype from = in->n_src > 0 ? ins(c, source(c, c->missing, 0))->dtype : in->dtype;
   return rpi_status_fail(RP_ERR_INTERNAL,
-                         "instruction %d: the interpreter has no loop for %s from %s to %s", c->missing,
-                         rpi_ir_op_name(in->op), rpi_dtype_name(from), rpi_dtype_name(in->dtype));
+                         "instruction %d: the interpreter has no loop for %s from %s to %s",
+                         c->missing, rpi_ir_op_name(in->op), rpi_dtype_name(from), rpi_dtype_name(in->dtype));
 }
 
 static void plan_all(planner *c) {
@@ -751,7 +796,7 @@ rp_status rpi_interp_plan(const rpi_interp *p, rpi_section section, rpi_program 
   if (c.first == c.end) return RP_OK;
   c.v = rpi_alloc_zero((size_t)c.end * sizeof *c.v);
   if (c.v == NULL) return rpi_status_nomem("the interpreter's values");
-  for (int32_t i = 0; i < c.end; i++) c.v[i].place = c.v[i].reg = c.v[i].dead = -1;
+  for (int32_t i = 0; i < c.end; i++) c.v[i].place = c.v[i].reg = c.v[i].dead = c.v[i].store = -1;
   rp_status status = RP_OK;
   if (!match_loops(&c)) status = rpi_status_fail(RP_ERR_INTERNAL, "loops nest more than 64 deep");
   if (status == RP_OK) plan_all(&c);

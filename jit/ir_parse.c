@@ -157,7 +157,7 @@ static rp_status parse_scalar(parser *p) {
 
 static rp_status parse_red(parser *p) {
   rpi_ir_red r = {0};
-  uint64_t v;
+  uint64_t v = 0;
   if (p->ir->n_red >= RPI_IR_MAX_OPERAND) return BAD(p, "%s", "too many reductions");
   RPI_TRY(numbered(p, '#', p->ir->n_red));
   RPI_TRY(redop(p, &v));
@@ -177,7 +177,7 @@ static rp_status parse_red(parser *p) {
 }
 
 static rp_status parse_extents(parser *p) {
-  uint64_t v;
+  uint64_t v = 0;
   RPI_TRY(number(p, INT32_MAX, &v));
   p->ir->n_extent = (int32_t)v;
   return RP_OK;
@@ -252,7 +252,7 @@ static rp_status parse_imm(parser *p, rpi_irop op, rp_dtype t, uint64_t *imm, bo
 }
 
 static rp_status parse_sources(parser *p, bool listed, rpi_irval *src, int32_t *n) {
-  uint64_t v;
+  uint64_t v = 0;
   *n = 0;
   for (spaces(p); listed ? accept(p, ',') : *p->at == '%'; listed = true) {
     if (*n == MAX_SRC) return BAD(p, "more than %d sources", MAX_SRC);
@@ -265,7 +265,7 @@ static rp_status parse_sources(parser *p, bool listed, rpi_irval *src, int32_t *
 
 static rp_status parse_ins(parser *p) {
   const char *text;
-  uint64_t v, imm, origin = 0;
+  uint64_t v = 0, imm = 0, origin = 0;
   rpi_irval src[MAX_SRC];
   int32_t n_src;
   bool has_value = accept(p, '%'), listed;
@@ -324,7 +324,7 @@ static rp_status parse_line(parser *p) {
 }
 
 static rp_status parse_header(parser *p) {
-  uint64_t rank;
+  uint64_t rank = 0;
   if (!keyword(p, "kernel") || !keyword(p, "rank")) {
     return BAD(p, "%s expected", "\"kernel rank\"");
   }

@@ -44,7 +44,7 @@
 
 extern const char rpi_lanes_text[];
 
-enum { EMIT_ABI = 1 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
+enum { EMIT_ABI = 2 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
 enum { NAME_SIZE = 96, RETRY_NS = 5 * 1000 * 1000, POLL_NS = 100 * 1000 };
 
 typedef struct kernel {

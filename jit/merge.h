@@ -20,18 +20,18 @@ typedef struct rpi_merge_operand {
 } rpi_merge_operand;
 
 typedef struct rpi_merge_task {
-  const rpi_ir *ir;                  /* a body section only */
-  const rpi_merge_operand *operand;  /* ir->n_operand of them */
-  int32_t origin;                    /* for dumps */
+  const rpi_ir *ir;                 /* a body section only */
+  const rpi_merge_operand *operand; /* ir->n_operand of them */
+  int32_t origin;                   /* for dumps */
 } rpi_merge_task;
 
 typedef struct rpi_merge {
   rpi_ir *ir; /* the joined kernel; its operands were added by the caller */
   int32_t section;
   int32_t n_places;
-  rpi_irval *value;   /* per place: what it holds now, RPI_IR_NONE: what memory holds */
-  int32_t *write;     /* per place: operand of a pending store, -1: none */
-  rpi_irval *map;     /* value map of the task at hand */
+  rpi_irval *value; /* per place: what it holds now, RPI_IR_NONE: what memory holds */
+  int32_t *write;   /* per place: operand of a pending store, -1: none */
+  rpi_irval *map;   /* value map of the task at hand */
   int32_t cap_map;
 } rpi_merge;
 

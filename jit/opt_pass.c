@@ -46,7 +46,7 @@ static void last_uses(const rpi_ir *ir, int32_t *last, int32_t *depth, int32_t *
   int32_t d = 0;
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     const rpi_ir_ins *n = &ir->ins[i];
-    last[i] = i;
+    last[i] = n->op == RPI_IR_LOOP ? end[i] : i; /* the counter runs on, used or not */
     for (int32_t s = 0; s < n->n_src; s++) {
       int32_t v = rpi_ir_src(ir, n, s);
       if (v < ir->n_pro) continue;

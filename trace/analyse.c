@@ -105,7 +105,8 @@ static bool stored_again(rpi_analyser *u, const rpi_group *g, int32_t i, int32_t
     const rpi_task *t = &u->ts->task[g->task[j]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t y = t->first_access + k;
-      if (u->place[y] == u->place[x] && (u->ts->access[y].mode & RPI_ACCESS_WRITE)) return true;
+      uint8_t mode = u->ts->access[y].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE);
+      if (u->place[y] == u->place[x] && mode == RPI_ACCESS_WRITE) return true;
     }
   }
   return false;
@@ -139,7 +140,9 @@ static void copies_backwards(rpi_analyser *u, int32_t group, bool *need) {
     bool wanted = need[u->ts->task[t].slot[0]];
     u->copy_wanted[t] = wanted;
     need[u->ts->task[t].slot[0]] = false;
-    if (wanted) need[u->ts->task[t].slot[1]] = true;
+    if (!wanted) continue;
+    need[u->ts->task[t].slot[1]] = true;
+    if (u->kept[u->ts->task[t].slot[0]]) u->kept[u->ts->task[t].slot[1]] = true;
   }
 }
 
@@ -149,6 +152,7 @@ static void walk_backwards(rpi_analyser *u) {
   rpi_analysis *an = u->an;
   bool *need = an->read_old;
   memcpy(need, an->live, an->n_slot);
+  memcpy(u->kept, an->live, an->n_slot);
   copies_backwards(u, an->n_group, need);
   for (int32_t i = an->n_group - 1; i >= 0; i--) {
     number_places(u, &an->group[i]);
@@ -204,7 +208,8 @@ static bool must_rename(rpi_analyser *u, const rpi_group *g, int32_t w) {
           u->forwarded[x])
         continue;
       int32_t rel = rpi_query_relate(&u->an->queries, x, w);
-      if (!(rel & (RPI_REL_EQUAL | RPI_REL_DISJOINT | RPI_REL_UNIFORM))) return true;
+      bool single = (rel & RPI_REL_UNIFORM) && a->view->bsize == 1;
+      if (!single && !(rel & (RPI_REL_EQUAL | RPI_REL_DISJOINT))) return true;
     }
   }
   return false;
@@ -241,7 +246,7 @@ static void note_writes(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
 static void rename_slot(rpi_analyser *u, rpi_group *g, uint32_t slot, int32_t group) {
   rpi_analysis *an = u->an;
   int32_t old = overwritten_by(u, g, slot) ? -1 : symbol_now(u, slot, group);
-  int32_t s = symbol_add(u, an->live[slot] ? RPI_SYMBOL_NEW : RPI_SYMBOL_SCRATCH, slot, group);
+  int32_t s = symbol_add(u, u->kept[slot] ? RPI_SYMBOL_NEW : RPI_SYMBOL_SCRATCH, slot, group);
   an->symbol[s].old = old;
   if (old >= 0) g->patch[g->n_patch++] = s;
   an->n_tag[slot] = 0;
@@ -267,7 +272,7 @@ static bool rename_asked(rpi_analyser *u, const rpi_group *g, int32_t i, uint32_
 static void first_write(rpi_analyser *u, const rpi_group *g, uint32_t slot, int32_t group) {
   rpi_analysis *an = u->an;
   bool fresh = overwritten_by(u, g, slot);
-  u->now[slot] = !an->live[slot] && fresh ? symbol_add(u, RPI_SYMBOL_SCRATCH, slot, group)
+  u->now[slot] = !u->kept[slot] && fresh ? symbol_add(u, RPI_SYMBOL_SCRATCH, slot, group)
                                           : symbol_in(u, slot, group);
   rpi_symbol *s = &an->symbol[u->now[slot]];
   if (s->kind == RPI_SYMBOL_IN) s->needs_old = s->needs_old || !fresh;
@@ -378,6 +383,7 @@ static bool allocate(rpi_analyser *u) {
   u->now = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->writes = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->wrote_in = rpi_arena_get(tmp, sizeof(int32_t) * slots);
+  u->kept = rpi_arena_get(tmp, slots);
   u->copy_wanted = rpi_arena_get(tmp, (size_t)u->ts->n_task + 1);
   if (tmp->failed || an->arena.failed) return false;
   for (size_t s = 0; s < slots; s++) an->in[s] = an->out[s] = u->now[s] = -1;

@@ -106,6 +106,13 @@ static rp_status reserve_symbols(rp_context *ctx, int32_t n) {
   return RP_OK;
 }
 
+static rp_status reserve_held(rp_context *ctx, int32_t n) {
+  void *p = ctx->held;
+  if (!rpi_alloc_grow(&p, &ctx->cap_held, n, sizeof(*ctx->held))) return rpi_status_nomem("held");
+  ctx->held = p;
+  return RP_OK;
+}
+
 static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
   if (b->scratch_bytes > ctx->scratch_bytes) {
     if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
@@ -151,6 +158,7 @@ static rp_status new_instance(rp_context *ctx, rpi_buffer *b, const rpi_bound *b
 static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
   const rpi_analysis *an = bound->an;
   RPI_TRY(reserve_symbols(ctx, bound->n_symbol));
+  RPI_TRY(reserve_held(ctx, bound->n_symbol + (int32_t)s->n_slot));
   RPI_TRY(reserve_scratch(ctx, bound));
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
@@ -181,8 +189,17 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
 
 /* ---- afterwards ---- */
 
+/* A buffer gives the instance up; steps of the run that are left (commit is for one buffer's sake) may
+ * still use it, so it goes when they are done. */
+static void give_up(rp_context *ctx, rpi_instance *i) { ctx->held[ctx->n_held++] = i; }
+
+static void release_held(rp_context *ctx) {
+  while (ctx->n_held > 0) rpi_store_instance_release(ctx->pool, ctx->held[--ctx->n_held]);
+}
+
 /* A slot's buffer holds what its last symbol is now; the symbol's instance is counted already. */
-static void settle_slot(rpi_buffer *b, const rpi_bound *bound, uint32_t slot, rpi_instance *now) {
+static void settle_slot(rp_context *ctx, rpi_buffer *b, const rpi_bound *bound, uint32_t slot,
+                        rpi_instance *now) {
   const rpi_symbol *k = &bound->an->symbol[bound->an->out[slot]];
   rpi_instance *old = b->inst;
   b->inst = now;
@@ -192,7 +209,7 @@ static void settle_slot(rpi_buffer *b, const rpi_bound *bound, uint32_t slot, rp
     b->spare = old;
     b->spare_tag = bound->tag[slot];
   } else {
-    rpi_store_instance_release(b->pool, old);
+    give_up(ctx, old);
     b->spare_tag = 0;
   }
 }
@@ -215,10 +232,10 @@ static void settle_instances(rp_context *ctx, const rpi_segment *s, const rpi_bo
   }
   for (int32_t i = 0; i < an->n_symbol; i++)
     if (an->symbol[i].kind == RPI_SYMBOL_NEW)
-      rpi_store_instance_release(ctx->pool, ctx->instances[i]);
+      give_up(ctx, ctx->instances[i]);
   for (uint32_t i = 0; i < s->n_slot; i++) {
     rpi_instance *now = changes_to(ctx, s, bound, i);
-    if (now) settle_slot(s->slot[i], bound, i, now);
+    if (now) settle_slot(ctx, s->slot[i], bound, i, now);
   }
 }
 
@@ -400,6 +417,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
 /* After the last step. */
 static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
   rpi_template *t = s->done;
+  release_held(ctx);
   look_after_poison(ctx, t, s, b);
   if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
   unbind(s);

@@ -37,8 +37,9 @@ static rpi_conflict of_pair(rp_context *ctx, rpi_queries *q, int32_t x, int32_t 
   /* A reduction writes after all points have been visited. */
   if (t->mode & RPI_ACCESS_REDUCE) return RPI_CONFLICT_POINT;
   if (p->mode & RPI_ACCESS_WRITE) return equal ? RPI_CONFLICT_POINT : RPI_CONFLICT_HARD;
-  /* A uniform read happens in the prologue, before any write of the body. */
-  if (equal || (rel & RPI_REL_UNIFORM)) return RPI_CONFLICT_POINT;
+  /* Each part of a split body reads what is uniform when it begins; other parts may have written by
+   * then, unless there is but one point. */
+  if (equal || ((rel & RPI_REL_UNIFORM) && p->view->bsize == 1)) return RPI_CONFLICT_POINT;
   if (p->operand < 0 || t->operand < 0) return RPI_CONFLICT_HARD;
   if (!ctx->config.rename) {
     rpi_context_reason(ctx, RPI_REASON_RENAME_OFF);

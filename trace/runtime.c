@@ -39,6 +39,7 @@ static void op_free(rp_op *op) {
   rpi_opaque_free(op->opaque);
   rpi_alloc_free(op->name);
   rpi_alloc_free(op->params);
+  rpi_alloc_free(op->inferred);
   op->magic = RPI_MAGIC_DEAD;
   rpi_alloc_free(op);
 }
@@ -207,6 +208,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->patch);
   rpi_alloc_free(ctx->patch_bytes);
   rpi_alloc_free(ctx->instances);
+  rpi_alloc_free(ctx->held);
   rpi_alloc_free(ctx->flags);
   rpi_alloc_free(ctx->data_message);
   rpi_alloc_free(ctx->nonfinite);

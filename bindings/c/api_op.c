@@ -132,6 +132,7 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
 static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t n_stores,
                                const void *const *scalars, int32_t n_scalars) {
   if (!op_good(op) || n_stores != op->n_stores || n_scalars != op->n_scalars) return false;
+  if ((n_stores > 0 && !stores) || (n_scalars > 0 && !scalars)) return false;
   for (int32_t i = 0; i < n_stores; i++)
     if (!stores[i] || stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx)
       return false;
@@ -148,25 +149,47 @@ rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
   return rpi_api_leave(op->ctx, rpi_segment_launch(op->ctx, op, stores, scalars));
 }
 
-/* Makes the outputs a call left out; `made` marks them. */
-static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
+/* Asks the body for the outputs that are left out, and remembers the answer. */
+static rp_status infer(rp_op *op, rp_store *const *stores) {
   rpi_body_arg args[RPI_OP_MAX_STORES];
+  if (!op->body)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s is opaque: its outputs must be given",
+                           op->lib->name, op->name);
   for (int32_t i = 0; i < op->n_stores; i++) {
     args[i].dtype = -1;
     if (stores[i]) args[i] = (rpi_body_arg){stores[i]->view->dtype, stores[i]->view->geom};
     if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE)
-      return rpi_status_fail(RP_ERR_ARGUMENT,
-                             "rp_call: %s.%s: stores[%d] is NULL and not an output", op->lib->name,
-                             op->name, i);
+      return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: stores[%d] is NULL and not an output",
+                             op->lib->name, op->name, i);
   }
-  if (!op->body)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s is opaque: its outputs must be given",
-                           op->lib->name, op->name);
   RPI_TRY(rpi_body_infer(op->body, args));
+  rpi_inferred *k = op->inferred;
+  if (!k && !(k = op->inferred = rpi_alloc(sizeof *k))) return rpi_status_nomem("op");
+  k->trims = op->ctx->pool->trims + 1;
   for (int32_t i = 0; i < op->n_stores; i++) {
-    if (stores[i]) continue;
-    RPI_TRY(rpi_store_new(op->ctx->pool, args[i].dtype, args[i].geom.ndim, args[i].geom.shape,
-                          &stores[i]));
+    k->view[i] = stores[i] ? stores[i]->view_id : UINT32_MAX;
+    k->dtype[i] = args[i].dtype;
+    k->ndim[i] = args[i].geom.ndim;
+    memcpy(k->shape[i], args[i].geom.shape, sizeof k->shape[i]);
+  }
+  return RP_OK;
+}
+
+static bool is_inferred(const rp_op *op, rp_store *const *stores) {
+  const rpi_inferred *k = op->inferred;
+  if (!k || k->trims != op->ctx->pool->trims + 1) return false;
+  for (int32_t i = 0; i < op->n_stores; i++)
+    if (k->view[i] != (stores[i] ? stores[i]->view_id : UINT32_MAX)) return false;
+  return true;
+}
+
+/* Makes the outputs a call left out; `made` marks them. */
+static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
+  if (!is_inferred(op, stores)) RPI_TRY(infer(op, stores));
+  const rpi_inferred *k = op->inferred;
+  for (int32_t i = 0; i < op->n_stores; i++) {
+    if (k->view[i] != UINT32_MAX) continue;
+    RPI_TRY(rpi_store_new(op->ctx->pool, k->dtype[i], k->ndim[i], k->shape[i], &stores[i]));
     made[i] = true;
   }
   return RP_OK;
@@ -174,12 +197,13 @@ static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
 
 rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
                   int32_t n_scalars) {
-  if (!launch_good(op, stores, n_stores, scalars, n_scalars))
+  bool missing = false;
+  for (int32_t i = 0; stores && i < n_stores; i++) missing = missing || !stores[i];
+  if (missing || !launch_good(op, stores, n_stores, scalars, n_scalars))
     RPI_TRY(bad_launch("rp_call", op, stores, n_stores, scalars, n_scalars, true));
   RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
-  bool made[RPI_OP_MAX_STORES] = {false};
-  bool missing = false;
-  for (int32_t i = 0; i < n_stores; i++) missing = missing || !stores[i];
+  bool made[RPI_OP_MAX_STORES];
+  for (int32_t i = 0; i < n_stores; i++) made[i] = false;
   rp_status st = missing ? make_outputs(op, stores, made) : RP_OK;
   if (st == RP_OK) st = rpi_segment_launch(op->ctx, op, stores, scalars);
   for (int32_t i = 0; i < n_stores && st != RP_OK; i++)

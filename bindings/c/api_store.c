@@ -12,16 +12,12 @@
 static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
   if (!rpi_dtype_valid(dtype))
     return rpi_status_fail(RP_ERR_DTYPE, "%s: %d is no dtype", call, dtype);
-  if (ndim < 0 || ndim > RP_MAX_DIM)
-    return rpi_status_fail(RP_ERR_SHAPE, "%s: ndim is %d, not in 0..%d", call, ndim, RP_MAX_DIM);
   if (ndim > 0 && !shape) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: shape is NULL", call);
-  int64_t size = rpi_dtype_size(dtype);
-  for (int32_t d = 0; d < ndim; d++) {
-    if (shape[d] < 0)
-      return rpi_status_fail(RP_ERR_SHAPE, "%s: shape[%d] is %lld", call, d, (long long)shape[d]);
-    if (shape[d] > 0 && __builtin_mul_overflow(size, shape[d], &size))
-      return rpi_status_fail(RP_ERR_SHAPE, "%s: the array would have more than 2^63 bytes", call);
-  }
+  int64_t size, bytes;
+  rp_status st = rpi_geom_check(ndim, shape, &size);
+  if (st != RP_OK) return rpi_status_context(st, "%s", call);
+  if (__builtin_mul_overflow(size, (int64_t)rpi_dtype_size(dtype), &bytes))
+    return rpi_status_fail(RP_ERR_SHAPE, "%s: the array would have more than 2^63 bytes", call);
   return RP_OK;
 }
 
@@ -113,6 +109,8 @@ static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   if (b->poison) return rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", b->poison);
   if (b->inst == b->home) return RP_OK;
+  /* Copies that share the caller's memory keep the values it has until now. */
+  RPI_TRY(rpi_store_unshare(b->pool, b->home, 1 + (b->spare == b->home)));
   if (b->inst) {
     memcpy(b->home->data, b->inst->data, (size_t)b->home->bytes);
     rpi_store_instance_release(b->pool, b->inst);
@@ -257,6 +255,9 @@ static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void 
     rpi_store_pack(b->inst->data, g, elem, data);
   else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
+  if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
+    for (int64_t i = 0; i < rpi_geom_size(g); i++)
+      ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
   return RP_OK;
 }
 

@@ -221,7 +221,7 @@ RP_API rp_status rp_store_reshape(rp_store *store, int32_t ndim, const int64_t *
 RP_API rp_status rp_library_create(rp_context *ctx, const char *name, rp_library **out);
 RP_API rp_context *rp_library_context(const rp_library *lib);
 
-/* Registers an op by its body (the language is described in core/README.md). `params` names what
+/* Registers an op by its body (the language is described in jit/README.md). `params` names what
  * the body mentions, separated by commas, in the order in which a launch passes them:
  *    "y, x"             stores of any dtype and rank;
  *    "y, a:f64, x"      `a` is a scalar of the host with that dtype;

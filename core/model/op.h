@@ -20,6 +20,15 @@ struct rp_library {
   rp_library *next;
 };
 
+/* What rp_call inferred last: the same input views give the same outputs. */
+typedef struct rpi_inferred {
+  uint64_t trims;                /* of the pool's views when it was made, plus 1; 0: empty */
+  uint32_t view[RPI_OP_MAX_STORES]; /* of the given stores; UINT32_MAX: left out */
+  rp_dtype dtype[RPI_OP_MAX_STORES];
+  int32_t ndim[RPI_OP_MAX_STORES];
+  int64_t shape[RPI_OP_MAX_STORES][RP_MAX_DIM];
+} rpi_inferred;
+
 struct rp_op {
   uint32_t magic;
   uint32_t id; /* counts from 1 in its context */
@@ -34,6 +43,7 @@ struct rp_op {
   int32_t special;                      /* RPI_OP_ */
   struct rpi_body *body;                /* NULL: opaque */
   struct rpi_opaque *opaque;            /* NULL: has a body */
+  rpi_inferred *inferred;               /* NULL until rp_call infers */
   rp_op *next;
 };
 

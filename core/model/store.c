@@ -163,6 +163,7 @@ void rpi_store_views_trim(rpi_pool *p) {
       if (b->app_refs + b->run_refs > 0) used[b->base->id] = true;
     }
   p->last_dense = NULL;
+  p->trims++;
   for (int32_t id = 0; id < p->n_views; id++) {
     const rpi_view *v = p->view_by_id[id];
     if (!v || used[id] || !view_free_id(p, (uint32_t)id)) continue;
@@ -437,12 +438,16 @@ void rpi_store_touch(rpi_buffer *b) {
   if (b->poison) rpi_store_poison(b, NULL);
 }
 
+/* Poison without memory for its reason is poison all the same. */
+static char no_reason[] = "an index was out of range (no memory for the place)";
+
 void rpi_store_poison(rpi_buffer *b, const char *why) {
   if (b->poison) {
-    rpi_alloc_free(b->poison);
+    if (b->poison != no_reason) rpi_alloc_free(b->poison);
     b->pool->n_poisoned--;
   }
   b->poison = why ? rpi_alloc_string(why) : NULL;
+  if (why && !b->poison) b->poison = no_reason;
   if (b->poison) b->pool->n_poisoned++;
 }
 

@@ -102,6 +102,7 @@ typedef struct rpi_pool {
   const rpi_view **view_by_id;
   int32_t n_views, cap_views; /* ids given out; a freed one is NULL in view_by_id */
   int32_t live_views;
+  uint64_t trims; /* times that view ids were freed */
   uint32_t *free_view_ids;
   int32_t n_free_view_ids, cap_free_view_ids;
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */

@@ -533,7 +533,7 @@ static void test_axpy_dot(void **state) {
 
 /* y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]]; the operands in this order: ptr, ptr shifted,
  * val, col, x, y. */
-static void spmv(bench *b, int64_t n, bool checked) {
+static void spmv(bench *b, int64_t n, bool checked, bool dot) {
   bench_init(b, 1);
   rpi_ir *ir = &b->ir;
   b->extent[0] = n;
@@ -554,6 +554,16 @@ static void spmv(bench *b, int64_t n, bool checked) {
                                    rpi_ir_emit(ir, RPI_IR_GATHER, RP_F64, (uint64_t)x, 1, &c));
   const rpi_irval e = rpi_ir_emit(ir, RPI_IR_ENDLOOP, RP_F64, RPI_RED_SUM, 1, &m);
   rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &e);
+  if (dot) { /* d += y[i] * p[i] */
+    const uint8_t zero[] = {RPI_STRIDE_ZERO};
+    const int32_t p = line(b, RP_F64, RPI_ACCESS_READ);
+    const rpi_ir_red red = {.operand = (uint16_t)affine(b, RP_F64, RPI_ACCESS_REDUCE, zero),
+                            .mask = 1};
+    rpi_ir_red_add(ir, &red);
+    const rpi_irval q = rpi_ir_emit2(
+        ir, RPI_IR_MUL, RP_F64, e, rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, (uint64_t)p, 0, NULL));
+    rpi_ir_emit(ir, RPI_IR_REDUCE, RP_F64, 0, 1, &q);
+  }
   ir->n_body = ir->n_ins;
   fill(b);
   tame(b, val);
@@ -582,7 +592,7 @@ static void test_spmv(void **state) {
   for (int32_t checked = 0; checked < 2; checked++) {
     bench *b = malloc(sizeof *b);
     const int64_t n = 41;
-    spmv(b, n, checked);
+    spmv(b, n, checked, false);
     int64_t *ptr = (int64_t *)b->start[0], *col = (int64_t *)b->start[3];
     const double *val = (double *)b->start[2], *x = (double *)b->start[4];
     ptr[0] = 0;
@@ -600,6 +610,62 @@ static void test_spmv(void **state) {
       }
       const double sum = segment_sum(terms, ptr[i + 1] - ptr[i]);
       assert_true(same(RP_F64, (const unsigned char *)&sum, b->memory[5] + 8 * i, 0));
+    }
+    bench_free(b);
+    free(b);
+  }
+}
+
+/* The result of a row goes straight into the store and the reduction; leaves of rows as ever. */
+static void test_spmv_dot(void **state) {
+  static const int64_t lengths[] = {5, 0, 1, 33, 4, 31, 32, 100, 2};
+  (void)state;
+  if (!cc) skip();
+  for (int32_t checked = 0; checked < 2; checked++) {
+    bench *b = malloc(sizeof *b);
+    const int64_t n = 2000;
+    spmv(b, n, checked, true);
+    int64_t *ptr = (int64_t *)b->start[0], *col = (int64_t *)b->start[3];
+    ptr[0] = 0;
+    for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + lengths[i % RPI_COUNT(lengths)];
+    memcpy(b->start[1], ptr, (size_t)(n + 1) * 8);
+    for (int64_t k = 0; k < ptr[n]; k++) col[k] = below(1000);
+    tame(b, 6);
+    compare(b, 0);
+    bench_free(b);
+    free(b);
+  }
+}
+
+/* A launch far beyond the caches writes past them; here only its first and last few leaves are run. */
+static void test_stream(void **state) {
+  (void)state;
+  if (!cc) skip();
+  for (int64_t shift = 0; shift < 2; shift++) { /* aligned, and not */
+    bench *b = malloc(sizeof *b);
+    bench_init(b, 1);
+    rpi_ir *ir = &b->ir;
+    b->extent[0] = 5003;
+    const int32_t x = line(b, RP_F64, RPI_ACCESS_READ), y = line(b, RP_F64, RPI_ACCESS_WRITE);
+    const rpi_irval v = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, (uint64_t)x, 0, NULL);
+    const rpi_irval z = rpi_ir_emit2(ir, RPI_IR_MUL, RP_F64, v, v);
+    rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &z);
+    ir->n_body = ir->n_ins;
+    fill(b);
+    tame(b, x);
+    b->memory[y] = (free(b->memory[y]), aligned_alloc(64, BYTES));
+    b->offset[y] = shift;
+    const rpi_kernel_code code = compiled(ir);
+    for (int32_t huge = 0; huge < 2; huge++) { /* units are the same whatever the extent */
+      memcpy(b->memory[x], b->start[x], BYTES);
+      memcpy(b->memory[y], b->start[y], BYTES);
+      bind(b);
+      b->w[b->l.extent].i = huge ? INT64_C(1) << 40 : 5003;
+      code.body(code.self, b->w, 0, huge ? 4 : 5, scratch);
+      const double *in = (double *)b->memory[x], *out = (double *)b->memory[y] + shift;
+      const int64_t n = huge ? 4096 : 5003;
+      for (int64_t i = 0; i < n; i++) assert_true(in[i] * in[i] - out[i] == 0.0);
+      assert_memory_equal(out + n, (double *)b->start[y] + shift + n, 256);
     }
     bench_free(b);
     free(b);
@@ -672,7 +738,7 @@ static void test_golden(void **state) {
   b->ir.ins[3].origin = 1;
   golden(&b->ir, "tests/golden/emit_axpy_dot.c.txt");
   bench_free(b);
-  spmv(b, 100, true);
+  spmv(b, 100, false, true);
   golden(&b->ir, "tests/golden/emit_spmv.c.txt");
   bench_free(b);
   free(b);
@@ -696,7 +762,8 @@ static int stop(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_golden), cmocka_unit_test(test_axpy_dot),
-      cmocka_unit_test(test_spmv),   cmocka_unit_test(test_avx512),
+      cmocka_unit_test(test_spmv),   cmocka_unit_test(test_avx512), cmocka_unit_test(test_stream),
+      cmocka_unit_test(test_spmv_dot),
       cmocka_unit_test(test_random), cmocka_unit_test(test_random_loops),
   };
   return cmocka_run_group_tests(tests, start, stop);

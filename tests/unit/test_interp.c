@@ -230,6 +230,97 @@ static void test_same_box(void **state) {
   close_kernel(&k);
 }
 
+/* Random programs whose operands share three memories, point by point as oracle: results and loads in
+ * place, guards, pairs, products that are summed. */
+enum { SHARED_INS = 40, SHARED_OPERANDS = 7 };
+typedef struct shared_ins {
+  int32_t op, a, b; /* LOAD, STORE: b is the operand */
+} shared_ins;
+
+static double shared_op(int32_t op, double a, double b) {
+  return op == RPI_IR_ADD ? a + b : op == RPI_IR_SUB ? a - b : a * b;
+}
+
+static void shared_point(const shared_ins *p, double *const *at, bool narrow, int64_t i, double *terms) {
+  double v[SHARED_INS];
+  for (int32_t j = 0; j < SHARED_INS; j++) {
+    if (p[j].op == RPI_IR_LOAD) v[j] = at[p[j].b][i];
+    else if (p[j].op == RPI_IR_STORE) at[p[j].b][i] = v[p[j].a];
+    else if (p[j].op == RPI_IR_CONST) v[j] = 0.5;
+    else if (p[j].op == RPI_IR_REDUCE) terms[i] = v[p[j].a];
+    else v[j] = shared_op(p[j].op, v[p[j].a], v[p[j].b]);
+    if (narrow && p[j].op != RPI_IR_STORE && p[j].op != RPI_IR_REDUCE) v[j] = (double)(float)v[j];
+  }
+}
+
+static int32_t shared_value(const shared_ins *p, int32_t n) {
+  for (;;) {
+    const int32_t j = rnd() % 2 ? (int32_t)(rnd() % (uint64_t)n) : n - 1 - (int32_t)(rnd() % 3);
+    if (j >= 0 && p[j].op != RPI_IR_STORE) return j;
+  }
+}
+
+static void shared_program(shared_ins *p, bool reduced) {
+  static const int32_t ops[] = {RPI_IR_ADD, RPI_IR_SUB, RPI_IR_MUL};
+  for (int32_t j = 0; j < SHARED_INS; j++) {
+    const uint64_t c = rnd() % 10;
+    const int32_t o = (int32_t)(rnd() % SHARED_OPERANDS);
+    if (j < 2 || c < 2) p[j] = (shared_ins){RPI_IR_LOAD, 0, o};
+    else if (c == 2) p[j] = (shared_ins){RPI_IR_CONST, 0, 0};
+    else if (c < 5) p[j] = (shared_ins){RPI_IR_STORE, shared_value(p, j), o};
+    else p[j] = (shared_ins){ops[rnd() % 3], shared_value(p, j), shared_value(p, j)};
+  }
+  if (!reduced) return;
+  p[SHARED_INS - 2] = (shared_ins){RPI_IR_MUL, shared_value(p, SHARED_INS - 2), shared_value(p, SHARED_INS - 2)};
+  p[SHARED_INS - 1] = (shared_ins){RPI_IR_REDUCE, SHARED_INS - 2, 0};
+}
+
+static double leaf_f64(const double *v, int64_t n, int64_t stride);
+
+static void shared_case(bool narrow, bool reduced) {
+  enum { N = 610 };
+  static double want[SHARED_OPERANDS][N], terms[N], wide[SHARED_OPERANDS][N];
+  static float thin[SHARED_OPERANDS][N];
+  const rp_dtype t = narrow ? RP_F32 : RP_F64;
+  shared_ins p[SHARED_INS];
+  rpi_irval number[SHARED_INS];
+  double *at[SHARED_OPERANDS], total = 0;
+  kernel k;
+  const int64_t one = 1, zero = 0, n = N;
+  shared_program(p, reduced);
+  open_kernel(&k, 1);
+  for (int32_t o = 0; o < SHARED_OPERANDS; o++) affine(&k, t, RPI_ACCESS_READ | RPI_ACCESS_WRITE, "1");
+  const int32_t sum = affine(&k, t, RPI_ACCESS_REDUCE, "0");
+  for (int32_t j = 0; j < SHARED_INS; j++) {
+    number[j] = (rpi_irval)k.ir.n_ins;
+    if (p[j].op == RPI_IR_LOAD) load(&k, p[j].b);
+    else if (p[j].op == RPI_IR_STORE) store(&k, p[j].b, number[p[j].a]);
+    else if (p[j].op == RPI_IR_CONST) rpi_ir_const_f64(&k.ir, t, 0.5);
+    else if (p[j].op == RPI_IR_REDUCE) reduce(&k, RPI_RED_SUM, sum, 1, 0, number[p[j].a]);
+    else op2(&k, (rpi_irop)p[j].op, t, number[p[j].a], number[p[j].b]);
+  }
+  seal(&k);
+  const uint64_t memories = 2 + rnd() % SHARED_OPERANDS;
+  for (int32_t o = 0; o < SHARED_OPERANDS; o++) {
+    const uint64_t m = rnd() % memories % SHARED_OPERANDS;
+    for (int32_t i = 0; i < N; i++) thin[o][i] = (float)(rnd_f64() * 0.001), want[o][i] = wide[o][i] = (double)thin[o][i];
+    at[o] = want[m];
+    bind(&k, o, narrow ? (void *)thin[m] : (void *)wide[m], &one);
+  }
+  bind(&k, sum, &total, &zero);
+  for (int64_t i = 0; i < N; i++) shared_point(p, at, narrow, i, terms);
+  run(&k, &n);
+  for (int32_t o = 0; o < SHARED_OPERANDS; o++)
+    for (int32_t i = 0; i < N; i++) same_f64(narrow ? (double)thin[o][i] : wide[o][i], want[o][i]);
+  if (reduced && !narrow) same_f64(total, leaf_f64(terms, N, 1));
+  close_kernel(&k);
+}
+
+static void test_shared(void **state) {
+  (void)state;
+  for (int32_t c = 0; c < 1200; c++) shared_case(c & 1, c & 2);
+}
+
 /* A result that is stored late must not overtake a load of the same memory. */
 static void test_late_store(void **state) {
   (void)state;
@@ -370,21 +461,21 @@ static double segment_f64(const double *v, int64_t n) {
 }
 
 /* y[i] = sum(k in ptr[i]..ptr[i+1]) val[k] * x[col[k]], rows of all kinds; `gaps`: rows do not abut. */
-static void spmv(bool gaps, bool checked) {
+static void spmv(bool gaps, bool checked, bool scaled, bool swapped) {
   static const int32_t lens[] = {0, 3, 5, 33, 0, 32, 1, 5000, 7, 255, 256, 257, 1024, 31, 2048, 64, 0};
   enum { ROWS = 400 };
   static int64_t lo[ROWS], hi[ROWS];
   int64_t nnz = 0;
   for (int32_t i = 0; i < ROWS; i++) {
     if (gaps) nnz += (int64_t)(rnd() % 3);
-    lo[i] = nnz, hi[i] = nnz += i < 17 ? lens[i] : (int64_t)(rnd() % 40);
+    lo[i] = nnz, hi[i] = nnz += i < 17 ? lens[i] : i < 60 || i > 390 ? (int64_t)(rnd() % 40) : 1 + i / 50;
   }
   double *val = malloc(sizeof(double) * (size_t)nnz), *prod = malloc(sizeof(double) * (size_t)nnz);
   int32_t *col = malloc(sizeof(int32_t) * (size_t)nnz);
   double x[500], y[ROWS], scale[ROWS];
   for (int64_t i = 0; i < nnz; i++) val[i] = rnd_f64(), col[i] = (int32_t)(rnd() % 500);
   for (int32_t i = 0; i < 500; i++) x[i] = rnd_f64();
-  for (int32_t i = 0; i < ROWS; i++) scale[i] = rnd_f64();
+  for (int32_t i = 0; i < ROWS; i++) scale[i] = scaled ? rnd_f64() : 1;
   kernel k;
   open_kernel(&k, 1);
   const int32_t from = affine(&k, RP_I64, RPI_ACCESS_READ, "1"), to = affine(&k, RP_I64, RPI_ACCESS_READ, "1");
@@ -392,9 +483,10 @@ static void spmv(bool gaps, bool checked) {
   const int32_t v = table(&k, RP_F64, 1, checked), c = table(&k, RP_I32, 1, checked), t = table(&k, RP_F64, 1, checked);
   const rpi_irval j = loop(&k, RPI_LOOP_SEGMENT, load(&k, from), load(&k, to));
   const rpi_irval at = op1(&k, RPI_IR_CAST, RP_I64, gather1(&k, c, j));
-  const rpi_irval term = op2(&k, RPI_IR_MUL, RP_F64, gather1(&k, v, j), gather1(&k, t, at));
-  const rpi_irval scaled = op2(&k, RPI_IR_MUL, RP_F64, term, load(&k, s)); /* a row's value inside */
-  store(&k, o, endloop(&k, RPI_RED_SUM, RP_F64, scaled));
+  const rpi_irval gv = gather1(&k, v, j), gx = gather1(&k, t, at);
+  rpi_irval term = swapped ? op2(&k, RPI_IR_MUL, RP_F64, gx, gv) : op2(&k, RPI_IR_MUL, RP_F64, gv, gx);
+  if (scaled) term = op2(&k, RPI_IR_MUL, RP_F64, term, load(&k, s)); /* a row's value inside */
+  store(&k, o, endloop(&k, RPI_RED_SUM, RP_F64, term));
   seal(&k);
   const int64_t one = 1, n = ROWS;
   bind(&k, from, lo, &one), bind(&k, to, hi, &one), bind(&k, s, scale, &one), bind(&k, o, y, &one);
@@ -406,20 +498,20 @@ static void spmv(bool gaps, bool checked) {
   }
   assert_int_equal(k.flag, 0);
   if (checked) { /* one bad index: clamped and flagged */
-    const int64_t e = lo[20];
-    assert_true(hi[20] > e);
+    const int64_t e = lo[200]; /* among rows that are summed as they are made */
+    assert_true(hi[200] > e);
     col[e] = -7;
     run(&k, &n);
     assert_int_equal(k.flag, 1);
-    for (int64_t g = e; g < hi[20]; g++) prod[g] = val[g] * x[g == e ? 0 : col[g]] * scale[20];
-    same_f64(y[20], segment_f64(prod + e, hi[20] - e));
+    for (int64_t g = e; g < hi[200]; g++) prod[g] = val[g] * x[g == e ? 0 : col[g]] * scale[200];
+    same_f64(y[200], segment_f64(prod + e, hi[200] - e));
   }
   free(val), free(prod), free(col);
   close_kernel(&k);
 }
 static void test_spmv(void **state) {
   (void)state;
-  spmv(false, false), spmv(true, false), spmv(false, true), spmv(true, true);
+  for (int32_t c = 0; c < 16; c++) spmv(c & 1, c & 2, c & 4, c & 8);
 }
 
 static void test_loop_rules(void **state) {
@@ -525,13 +617,105 @@ static void test_sections(void **state) {
   close_kernel(&k);
 }
 
+/* A loop in the prologue: its result is a word, what it is made of is not. */
+static void test_prologue_loop(void **state) {
+  (void)state;
+  enum { N = 100 };
+  double x[700], square[700], y[N];
+  for (int32_t i = 0; i < 700; i++) x[i] = rnd_f64(), square[i] = x[i] * x[i];
+  kernel k;
+  open_kernel(&k, 1);
+  const int32_t v = table(&k, RP_F64, 1, 1), o = affine(&k, RP_F64, RPI_ACCESS_WRITE, "1");
+  const rpi_irval j = loop(&k, RPI_LOOP_SEGMENT, rpi_ir_const_i64(&k.ir, RP_I64, 0), rpi_ir_const_i64(&k.ir, RP_I64, 700));
+  const rpi_irval g = gather1(&k, v, j);
+  const rpi_irval sum = endloop(&k, RPI_RED_SUM, RP_F64, op2(&k, RPI_IR_MUL, RP_F64, g, g));
+  k.ir.n_pro = k.ir.n_ins;
+  const rpi_irval i = op1(&k, RPI_IR_CAST, RP_F64, rpi_ir_emit(&k.ir, RPI_IR_INDEX, RP_I64, 0, 0, NULL));
+  store(&k, o, op2(&k, RPI_IR_ADD, RP_F64, sum, i));
+  seal(&k);
+  const int64_t one = 1, n = N;
+  bind_table(&k, v, x, 700), bind(&k, o, y, &one);
+  run(&k, &n);
+  for (int32_t r = 0; r < N; r++) same_f64(y[r], axis_f64(square, 700, 1) + r);
+  assert_int_equal(k.flag, 0);
+  close_kernel(&k);
+}
+
+/* ---- limits */
+
+/* `many` values at once, their squares summed at each point; and a long inner loop. */
+static void many_values(kernel *k, int32_t many) {
+  rpi_irval v[8000];
+  open_kernel(k, 1);
+  const int32_t x = affine(k, RP_F64, RPI_ACCESS_READ, "1"), o = affine(k, RP_F64, RPI_ACCESS_REDUCE, "0");
+  const int32_t t = table(k, RP_F64, 1, 0), y = affine(k, RP_F64, RPI_ACCESS_WRITE, "1");
+  const rpi_irval vx = load(k, x), zero = rpi_ir_const_i64(&k->ir, RP_I64, 0);
+  const rpi_irval c = rpi_ir_const_f64(&k->ir, RP_F64, 1.25);
+  v[0] = vx;
+  for (int32_t i = 1; i < many; i++) v[i] = op2(k, RPI_IR_MAX, RP_F64, v[i - 1], op2(k, RPI_IR_ADD, RP_F64, v[i - 1], c));
+  rpi_irval sum = rpi_ir_const_f64(&k->ir, RP_F64, 0);
+  for (int32_t i = many - 1; i >= 0; i--) sum = op2(k, RPI_IR_ADD, RP_F64, op2(k, RPI_IR_MUL, RP_F64, v[i], v[i]), sum);
+  reduce(k, RPI_RED_SUM, o, 1, 0, sum);
+  const rpi_irval j = loop(k, RPI_LOOP_AXIS, zero, rpi_ir_const_i64(&k->ir, RP_I64, 1500));
+  store(k, y, endloop(k, RPI_RED_SUM, RP_F64, op2(k, RPI_IR_SUB, RP_F64, gather1(k, t, j), vx)));
+}
+
+static void test_many_values(void **state) {
+  (void)state;
+  enum { N = 1100, MANY = 2500 };
+  static double x[N], table_of[1500], sums[N], y[N], shifted[1500];
+  double total;
+  const int64_t one = 1, zero = 0, n = N;
+  kernel k;
+  many_values(&k, MANY);
+  seal(&k);
+  for (int32_t i = 0; i < 1500; i++) table_of[i] = rnd_f64();
+  bind(&k, 0, x, &one), bind(&k, 1, &total, &zero), bind_table(&k, 2, table_of, 1500), bind(&k, 3, y, &one);
+  for (int32_t pass = 0; pass < 4; pass++) { /* one order of a sum may give the bits of another */
+    for (int32_t i = 0; i < N; i++) x[i] = rnd_f64() * (i % 7 ? 1 : 1e5);
+    run(&k, &n);
+    for (int32_t i = 0; i < N; i++) {
+      static double v[MANY];
+      v[0] = x[i], sums[i] = 0;
+      for (int32_t j = 1; j < MANY; j++) v[j] = v[j - 1] + 1.25;
+      for (int32_t j = MANY - 1; j >= 0; j--) sums[i] = v[j] * v[j] + sums[i];
+      if (i % 100 != 0) continue;
+      for (int32_t j = 0; j < 1500; j++) shifted[j] = table_of[j] - x[i];
+      same_f64(y[i], axis_f64(shifted, 1500, 1));
+    }
+    same_f64(total, axis_f64(sums, N, 1));
+  }
+  close_kernel(&k);
+  many_values(&k, 7000); /* more than blocks of 16 elements allow */
+  k.ir.n_body = k.ir.n_ins;
+  assert_int_equal(rpi_interp_create(&k.ir, RPI_VECTOR_AVX2, &k.interp), RP_ERR_INTERNAL);
+  assert_non_null(strstr(rpi_status_message(), "registers"));
+  close_kernel(&k);
+}
+
+static void test_no_loop(void **state) {
+  (void)state;
+  kernel k;
+  open_kernel(&k, 1);
+  const int32_t a = affine(&k, RP_I32, RPI_ACCESS_READ, "1"), b = affine(&k, RP_I32, RPI_ACCESS_WRITE, "1");
+  store(&k, b, op1(&k, RPI_IR_FLOOR, RP_I32, load(&k, a)));
+  k.ir.n_body = k.ir.n_ins;
+  assert_int_equal(rpi_interp_create(&k.ir, RPI_VECTOR_AVX2, &k.interp), RP_ERR_INTERNAL);
+  assert_null(k.interp);
+  assert_non_null(strstr(rpi_status_message(), "floor"));
+  assert_non_null(strstr(rpi_status_message(), "i32"));
+  close_kernel(&k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_elementwise), cmocka_unit_test(test_same_box),
     cmocka_unit_test(test_late_store),  cmocka_unit_test(test_leaf_mode),
     cmocka_unit_test(test_row_mode),    cmocka_unit_test(test_spmv),
     cmocka_unit_test(test_loop_rules),  cmocka_unit_test(test_nested),
-    cmocka_unit_test(test_sections),
+    cmocka_unit_test(test_sections),    cmocka_unit_test(test_shared),
+    cmocka_unit_test(test_prologue_loop), cmocka_unit_test(test_many_values),
+    cmocka_unit_test(test_no_loop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

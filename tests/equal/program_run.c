@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/equal/program_run.c -- runs a program on a context and writes down what it observed.
+ *
+ * Lives here: the meaning of each step, the transcript, its comparison, the printed form.
+ * Not here:   choosing steps (program.c). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/equal/direct.h"
+#include "tests/equal/program.h"
+
+/* ---- data */
+
+static uint64_t mix(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+static double any_float(uint64_t bits) {
+  static const double special[] = {0.0, -0.0, 1e300, -1e300, 5e-324, 1e39, -1e-39, 0.5};
+  const uint64_t kind = bits & 255;
+  const uint64_t zero = 0x7ff0000000000000u, one = 0x7ff8000000000000u;
+  double d;
+  if (kind == 0) return special[bits >> 8 & 7];
+  if (kind > 1) return (double)(int64_t)(bits >> 11) * 0x1p-50 - 4.0;
+  memcpy(&d, bits >> 8 & 1 ? &zero : &one, 8);
+  return bits >> 9 & 1 ? -d : d;
+}
+
+#define PUT(T, value)                     \
+  do {                                    \
+    const T one = (T)(value);             \
+    memcpy((char *)data + i * (int64_t)sizeof one, &one, sizeof one); \
+  } while (0)
+
+/* bound > 0: indices below it; bound < -1: rising from 0 to -bound - 2; else any values. */
+void program_fill(rp_dtype dtype, uint64_t seed, int64_t bound, int64_t n, void *data) {
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t bits = mix(&seed);
+    int64_t whole = (bits & 15) == 0 ? (int64_t)(bits >> 1) : (int64_t)(bits >> 8 & 31) - 12;
+    if (bound > 0) whole = (int64_t)((bits >> 8) % (uint64_t)bound);
+    if (bound < -1) whole = n > 1 ? i * (-bound - 2) / (n - 1) : 0;
+    switch (dtype) {
+      case RP_BOOL: PUT(uint8_t, bits >> 8 & 1); break;
+      case RP_I8: PUT(int8_t, whole); break;
+      case RP_I16: PUT(int16_t, whole); break;
+      case RP_I32: PUT(int32_t, whole); break;
+      case RP_I64: PUT(int64_t, whole); break;
+      case RP_U8: PUT(uint8_t, whole); break;
+      case RP_U16: PUT(uint16_t, whole); break;
+      case RP_U32: PUT(uint32_t, whole); break;
+      case RP_U64: PUT(uint64_t, whole); break;
+      case RP_F32: PUT(float, any_float(bits)); break;
+      default: PUT(double, any_float(bits)); break;
+    }
+  }
+}
+
+static void *need(size_t bytes) {
+  void *p = calloc(1, bytes + 1);
+  if (!p) abort();
+  return p;
+}
+
+/* ---- handles */
+
+static rp_status make_view(const program_step *s, rp_store *of, rp_store **out) {
+  const int64_t *n = s->n;
+  int32_t axes[RP_MAX_DIM];
+  for (int32_t d = 0; d < RP_MAX_DIM; d++) axes[d] = (int32_t)n[d];
+  switch (s->flag) {
+    case VIEW_SLICE: return rp_store_slice(of, (int32_t)n[0], n[1], n[2], n[3], out);
+    case VIEW_BOX: return rp_store_box(of, n, n + RP_MAX_DIM, out);
+    case VIEW_TRANSPOSE: return rp_store_transpose(of, axes, out);
+    case VIEW_PROMOTE: return rp_store_promote(of, (int32_t)n[0], n[1], out);
+    case VIEW_PROJECT: return rp_store_project(of, (int32_t)n[0], n[1], out);
+    case VIEW_BROADCAST: return rp_store_broadcast(of, s->ndim, n, out);
+    default: return rp_store_reshape(of, s->ndim, n, out);
+  }
+}
+
+static rp_status attach(rp_context *ctx, const program_step *s, rp_store **out, memory_piece **memory) {
+  int64_t size = 1;
+  for (int32_t d = 0; d < s->ndim; d++) size *= s->n[d];
+  memory_piece *m = need(sizeof *m);
+  m->data = need((size_t)size * rp_dtype_size(s->dtype) + 8);
+  m->next = *memory;
+  *memory = m;
+  program_fill(s->dtype, s->seed, 0, size, m->data);
+  return rp_store_attach(ctx, s->dtype, s->ndim, s->n, m->data, s->flag, out);
+}
+
+rp_status program_step_handles(rp_context *ctx, const program_step *s, rp_store **var,
+                               memory_piece **memory, bool *skipped) {
+  rp_store *made = NULL, *first = var[s->v[0]], *second = var[s->v[1]];
+  rp_status st = RP_OK;
+  uint64_t value[2];
+  switch (s->kind) {
+    case STEP_CREATE: st = rp_store_create(ctx, s->dtype, s->ndim, s->n, &made); break;
+    case STEP_SCALAR:
+      program_fill(s->dtype, s->seed, 0, 1, value);
+      st = rp_store_scalar(ctx, s->dtype, value, &made);
+      break;
+    case STEP_ATTACH: st = attach(ctx, s, &made, memory); break;
+    case STEP_VIEW:
+      if (!second) {
+        *skipped = true;
+        return RP_OK;
+      }
+      st = make_view(s, second, &made);
+      break;
+    case STEP_RELEASE:
+      var[s->v[0]] = NULL;
+      return s->flag ? rp_store_release_any(first) : rp_store_release(first);
+    case STEP_SWAP:
+      var[s->v[0]] = second;
+      var[s->v[1]] = first;
+      return RP_OK;
+    default: *skipped = true; return RP_OK;
+  }
+  if (st != RP_OK) return st;
+  var[s->v[0]] = made;
+  return rp_store_release(first);
+}
+
+static rp_status get_op(rp_context *ctx, const program_step *s, rp_op **out) {
+  uint64_t h = 1469598103934665603u;
+  for (const char *c = s->params; *c; c++) h = (h ^ (uint8_t)*c) * 1099511628211u;
+  for (const char *c = s->body; *c; c++) h = (h ^ (uint8_t)*c) * 1099511628211u;
+  char name[32];
+  rp_library *lib;
+  snprintf(name, sizeof name, "b%016" PRIx64, h);
+  rp_status st = rp_library_create(ctx, h & 1 ? "odd" : "even", &lib);
+  return st != RP_OK ? st : rp_op_create(lib, name, s->params, s->body, out);
+}
+
+rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store **var, bool *skipped) {
+  rp_store *stores[PROGRAM_STORES];
+  const void *scalars[2] = {&s->scalar[0], &s->scalar[1]};
+  rp_op *op;
+  for (int32_t i = 0; i < s->n_store; i++) {
+    stores[i] = var[s->v[i]];
+    if (i == 0 && s->flag) {
+      stores[i] = NULL;
+    } else if (!stores[i]) {
+      *skipped = true;
+      return RP_OK;
+    }
+  }
+  rp_status st = get_op(ctx, s, &op);
+  if (st != RP_OK) return st;
+  if (!s->flag) return rp_launch(op, stores, s->n_store, scalars, s->n_scalar);
+  st = rp_call(op, stores, s->n_store, scalars, s->n_scalar);
+  if (st != RP_OK) return st;
+  rp_store *old = var[s->v[0]];
+  var[s->v[0]] = stores[0];
+  return rp_store_release(old);
+}
+
+/* ---- opaque functions: y[i] = x[i] + x[n-1-i] in dense order, and a count of calls */
+
+static void mirror(double *y, const double *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] + 0.5 * x[n - 1 - i];
+}
+
+static void bump(double *y, int64_t n, int64_t stride) {
+  for (int64_t i = 0; i < n; i++) y[i * stride] = y[i * stride] * 0.5 + 1;
+}
+
+static rp_status launch_opaque(rp_context *ctx, const program_step *s, rp_store **var, bool *skipped) {
+  static const int32_t privilege[] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ_WRITE};
+  static const rp_opaque_arg mirror_args[] = {
+      {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_PTR, 1, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+  static const rp_opaque_arg bump_args[] = {
+      {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_EXTENT, 0, 0, 0, 0}, {RP_ARG_STRIDE, 0, 0, 0, 0}};
+  rp_store *stores[2] = {var[s->v[0]], var[s->v[1]]};
+  const bool two = s->flag < 2;
+  *skipped = !stores[0] || (two && !stores[1]);
+  for (int32_t i = 0; i <= two && !*skipped; i++) *skipped = rp_store_dtype(stores[i]) != RP_F64;
+  if (!*skipped)
+    *skipped = two ? rp_store_size(stores[0]) != rp_store_size(stores[1]) : rp_store_ndim(stores[0]) != 1;
+  if (*skipped) return RP_OK;
+  const rp_opaque_desc d = {
+      .struct_size = sizeof d,
+      .name = s->flag == 0 ? "mirror" : s->flag == 1 ? "mirror_now" : "bump",
+      .params = two ? "y, x" : "y",
+      .privileges = two ? privilege : privilege + 2,
+      .function = two ? (void (*)(void))mirror : (void (*)(void))bump,
+      .args = two ? mirror_args : bump_args,
+      .n_args = 3,
+      .flags = two ? RP_OPAQUE_DENSE | (s->flag == 1 ? RP_OPAQUE_SIDE_EFFECT : 0) : 0};
+  rp_library *lib;
+  rp_op *op;
+  rp_status st = rp_library_create(ctx, s->flag == 0 ? "o0" : s->flag == 1 ? "o1" : "o2", &lib);
+  if (st == RP_OK) st = rp_op_create_opaque(lib, &d, &op);
+  return st != RP_OK ? st : rp_launch(op, stores, two ? 2 : 1, NULL, 0);
+}
+
+/* ---- the transcript */
+
+typedef struct runner {
+  rp_context *ctx;
+  const program *p;
+  const run_options *o;
+  transcript *t;
+  rp_store *var[PROGRAM_VARS];
+  void *home[PROGRAM_VARS]; /* memory that a variable's array was attached to */
+  memory_piece *memory;
+} runner;
+
+static record *note(transcript *t, int32_t step, int32_t var, rp_status st) {
+  if (t->n_rec == t->cap_rec) {
+    t->cap_rec = t->cap_rec ? 2 * t->cap_rec : 256;
+    t->rec = realloc(t->rec, sizeof *t->rec * (size_t)t->cap_rec);
+    if (!t->rec) abort();
+  }
+  record *r = &t->rec[t->n_rec++];
+  *r = (record){step, var, st, RP_U8, t->n_data, 0};
+  return r;
+}
+
+static void keep(transcript *t, record *r, rp_dtype dtype, const void *data, size_t bytes) {
+  if (t->n_data + bytes > t->cap_data) {
+    t->cap_data = 2 * (t->n_data + bytes);
+    t->data = realloc(t->data, t->cap_data);
+    if (!t->data) abort();
+  }
+  if (bytes) memcpy(t->data + t->n_data, data, bytes);
+  r->dtype = dtype;
+  r->bytes = bytes;
+  t->n_data += bytes;
+}
+
+static void read_all(runner *r, int32_t step, int32_t v) {
+  rp_store *s = r->var[v];
+  const size_t bytes = (size_t)rp_store_size(s) * rp_dtype_size(rp_store_dtype(s));
+  void *data = need(bytes);
+  const rp_status st = rp_store_read(s, data, bytes);
+  keep(r->t, note(r->t, step, v, st), rp_store_dtype(s), data, st == RP_OK ? bytes : 0);
+  free(data);
+}
+
+static int64_t box_size(const program_step *s) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < s->ndim; d++) n *= s->n[RP_MAX_DIM + d] - s->n[d];
+  return n < 0 ? 0 : n;
+}
+
+static rp_status host_step(runner *r, const program_step *s, int32_t at) {
+  rp_store *st = r->var[s->v[0]];
+  const rp_dtype dtype = rp_store_dtype(st);
+  const bool part = s->kind == STEP_READ_PART || s->kind == STEP_WRITE_PART;
+  const int64_t n = part ? box_size(s) : rp_store_size(st);
+  const size_t bytes = (size_t)n * rp_dtype_size(dtype);
+  uint64_t one[2] = {0, 0};
+  rp_status status = RP_OK;
+  if (s->kind == STEP_READ) {
+    read_all(r, at, s->v[0]);
+    return RP_OK;
+  }
+  if (s->kind == STEP_FILL) {
+    program_fill(dtype, s->seed, 0, 1, one);
+    return rp_store_fill(st, one);
+  }
+  if (part && s->ndim != rp_store_ndim(st)) return RP_OK;
+  void *data = need(bytes);
+  if (s->kind == STEP_READ_PART) {
+    status = rp_store_read_part(st, s->n, s->n + RP_MAX_DIM, data, bytes);
+    keep(r->t, note(r->t, at, s->v[0], status), dtype, data, status == RP_OK ? bytes : 0);
+    status = RP_OK;
+  } else {
+    program_fill(dtype, s->seed, s->flag, n, data);
+    status = part ? rp_store_write_part(st, s->n, s->n + RP_MAX_DIM, data, bytes)
+                  : rp_store_write(st, data, bytes);
+  }
+  free(data);
+  return status;
+}
+
+/* ---- launches beside the direct evaluator */
+
+static direct_array fetch(rp_store *s) {
+  direct_array a = {.dtype = rp_store_dtype(s), .ndim = rp_store_ndim(s), .size = rp_store_size(s)};
+  for (int32_t d = 0; d < a.ndim; d++) a.shape[d] = rp_store_extent(s, d);
+  const size_t bytes = (size_t)a.size * rp_dtype_size(a.dtype);
+  a.data = need(bytes);
+  if (rp_store_read(s, a.data, bytes) != RP_OK) a.dtype = -1;
+  return a;
+}
+
+static rp_status checked_launch(runner *r, const program_step *s, int32_t at, bool *skipped) {
+  direct_array arg[PROGRAM_STORES] = {{0}};
+  bool whole = s->n_node > 0 && !s->flag;
+  for (int32_t i = 0; i < s->n_store && whole; i++) whole = r->var[s->v[i]] != NULL;
+  for (int32_t i = 0; i < s->n_store && whole; i++) arg[i] = fetch(r->var[s->v[i]]);
+  rp_status st = program_step_launch(r->ctx, s, r->var, skipped);
+  if (whole && st == RP_OK && !*skipped) {
+    void *want = need((size_t)arg[0].size * 8);
+    direct_array got = fetch(r->var[s->v[0]]);
+    if (direct_launch(s, arg, want)) {
+      const int64_t i = direct_differ(got.dtype, want, got.data, got.size);
+      r->t->direct_checks++;
+      if (i >= 0 && !r->t->fault[0]) {
+        uint64_t a = 0, b = 0;
+        const size_t size = rp_dtype_size(got.dtype);
+        memcpy(&a, (char *)want + (size_t)i * size, size);
+        memcpy(&b, (char *)got.data + (size_t)i * size, size);
+        snprintf(r->t->fault, sizeof r->t->fault,
+                 "step %d: element %lld of %s should be %016" PRIx64 ", is %016" PRIx64, at, (long long)i,
+                 s->body, a, b);
+      }
+    }
+    free(want);
+    free(got.data);
+  }
+  for (int32_t i = 0; i < s->n_store; i++) free(arg[i].data);
+  return st;
+}
+
+/* ---- steps */
+
+static bool needs_first(step_kind k) {
+  return k == STEP_HOME || k == STEP_DETACH || (k >= STEP_WRITE && k <= STEP_COPY) ||
+         k == STEP_STORE_WAIT || k == STEP_RELEASE;
+}
+
+static rp_status home_step(runner *r, const program_step *s, int32_t at) {
+  rp_store *st = r->var[s->v[0]];
+  void *memory = r->home[s->v[0]];
+  const size_t bytes = (size_t)rp_store_size(st) * rp_dtype_size(rp_store_dtype(st));
+  const rp_status status = s->kind == STEP_HOME ? rp_store_home(st) : rp_store_detach(st);
+  if (status == RP_OK && memory)
+    keep(r->t, note(r->t, at, s->v[0], status), rp_store_dtype(st), memory, bytes);
+  return status;
+}
+
+static rp_status do_step(runner *r, const program_step *s, int32_t at, bool *skipped) {
+  if (needs_first(s->kind) && !r->var[s->v[0]]) {
+    *skipped = true;
+    return RP_OK;
+  }
+  switch (s->kind) {
+    case STEP_HOME:
+    case STEP_DETACH: return home_step(r, s, at);
+    case STEP_WRITE:
+    case STEP_WRITE_PART:
+    case STEP_READ:
+    case STEP_READ_PART:
+    case STEP_FILL: return host_step(r, s, at);
+    case STEP_COPY:
+      *skipped = !r->var[s->v[1]];
+      return *skipped ? RP_OK : rp_store_copy(r->var[s->v[0]], r->var[s->v[1]]);
+    case STEP_LAUNCH:
+      return r->o->stepwise ? checked_launch(r, s, at, skipped)
+                            : program_step_launch(r->ctx, s, r->var, skipped);
+    case STEP_OPAQUE: return launch_opaque(r->ctx, s, r->var, skipped);
+    case STEP_BEGIN: return rp_trace_begin(r->ctx, s->flag);
+    case STEP_END: return rp_trace_end(r->ctx, s->flag);
+    case STEP_WAIT: return rp_wait(r->ctx);
+    case STEP_STORE_WAIT: return rp_store_wait(r->var[s->v[0]]);
+    default: break;
+  }
+  const rp_status st = program_step_handles(r->ctx, s, r->var, &r->memory, skipped);
+  if (s->kind == STEP_ATTACH && st == RP_OK) r->home[s->v[0]] = r->memory->data;
+  else if (s->kind == STEP_SWAP) {
+    void *h = r->home[s->v[0]];
+    r->home[s->v[0]] = r->home[s->v[1]];
+    r->home[s->v[1]] = h;
+  } else if (!*skipped && st == RP_OK) {
+    r->home[s->v[0]] = NULL; /* a view of attached memory starts elsewhere */
+  }
+  return st;
+}
+
+static void complain(transcript *t, const char *what, int32_t at, rp_status st) {
+  if (t->fault[0]) return;
+  snprintf(t->fault, sizeof t->fault, "step %d: %s: %s: %.400s", at, what, rp_status_name(st),
+           rp_last_error());
+}
+
+static char *explain(rp_context *ctx) {
+  size_t size = 0;
+  rp_explain(ctx, NULL, 0, &size);
+  char *text = need(size + 1);
+  rp_explain(ctx, text, size + 1, &size);
+  return text;
+}
+
+void program_run(const program *p, const run_options *o, transcript *t) {
+  runner r = {.p = p, .o = o, .t = t};
+  *t = (transcript){0};
+  rp_status st = rp_context_create(o->config, &r.ctx);
+  if (st != RP_OK) {
+    complain(t, "rp_context_create", 0, st);
+    return;
+  }
+  for (int32_t i = 0; i < p->n_step; i++) {
+    bool skipped = false;
+    st = do_step(&r, &p->step[i], i, &skipped);
+    if (st != RP_OK) note(t, i, p->step[i].v[0], st);
+    if (st == RP_ERR_INTERNAL || st == RP_ERR_MEMORY) complain(t, "broken", i, st);
+    if (o->stepwise && (st = rp_wait(r.ctx)) != RP_OK && st != RP_ERR_DATA) complain(t, "rp_wait", i, st);
+    if (o->compiled && i % 64 == 63) rp_wait_compiled(r.ctx);
+  }
+  for (int32_t v = 0; v < PROGRAM_VARS; v++)
+    if (r.var[v]) read_all(&r, p->n_step, v);
+  if (o->explain) t->explain = explain(r.ctx);
+  for (int32_t v = 0; v < PROGRAM_VARS; v++) rp_store_release(r.var[v]);
+  st = rp_context_destroy(r.ctx);
+  if (st != RP_OK && st != RP_ERR_DATA) complain(t, "rp_context_destroy", p->n_step, st);
+  while (r.memory) {
+    memory_piece *m = r.memory;
+    r.memory = m->next;
+    free(m->data);
+    free(m);
+  }
+}
+
+void transcript_free(transcript *t) {
+  free(t->rec);
+  free(t->data);
+  free(t->explain);
+  *t = (transcript){0};
+}
+
+static void describe(const record *r, char *out, size_t size) {
+  snprintf(out, size, "step %d, v%d: %s, %s, %zu bytes", r->step, r->var, rp_status_name(r->status),
+           rp_dtype_name(r->dtype), r->bytes);
+}
+
+bool transcript_equal(const program *p, const transcript *a, const transcript *b, char *why, size_t size) {
+  (void)p;
+  why[0] = '\0';
+  if (b->fault[0]) {
+    snprintf(why, size, "%s", b->fault);
+    return false;
+  }
+  for (int32_t i = 0; i < a->n_rec && i < b->n_rec; i++) {
+    const record *x = &a->rec[i], *y = &b->rec[i];
+    if (x->step != y->step || x->var != y->var || x->status != y->status || x->bytes != y->bytes) {
+      char one[120], two[120];
+      describe(x, one, sizeof one);
+      describe(y, two, sizeof two);
+      snprintf(why, size, "record %d: %s; here %s", i, one, two);
+      return false;
+    }
+    const size_t each = rp_dtype_size(x->dtype);
+    const int64_t at = direct_differ(x->dtype, a->data + x->at, b->data + y->at, (int64_t)(x->bytes / each));
+    if (at < 0) continue;
+    uint64_t u = 0, w = 0;
+    memcpy(&u, a->data + x->at + (size_t)at * each, each);
+    memcpy(&w, b->data + y->at + (size_t)at * each, each);
+    snprintf(why, size, "step %d, v%d: element %lld of %zu (%s) is %016" PRIx64 ", here %016" PRIx64,
+             x->step, x->var, (long long)at, x->bytes / each, rp_dtype_name(x->dtype), u, w);
+    return false;
+  }
+  if (a->n_rec == b->n_rec) return true;
+  snprintf(why, size, "%d records, here %d", a->n_rec, b->n_rec);
+  return false;
+}
+
+/* ---- printing */
+
+void program_print_step(const program_step *s, int32_t at) {
+  static const char *const kind[] = {"nothing", "create", "scalar", "attach", "home", "detach", "view",
+                                     "release", "swap", "write", "write_part", "read", "read_part", "fill",
+                                     "copy", "launch", "opaque", "begin", "end", "wait", "store_wait"};
+  static const char *const view[] = {"slice", "box", "transpose", "promote", "project", "broadcast",
+                                     "reshape"};
+  if (s->kind == STEP_NOTHING) return;
+  fprintf(stderr, "  %3d %s", at, kind[s->kind]);
+  if (s->kind == STEP_LAUNCH) {
+    fprintf(stderr, "%s (", s->flag ? " [call]" : "");
+    for (int32_t i = 0; i < s->n_store; i++) fprintf(stderr, "%sv%d", i ? ", " : "", s->v[i]);
+    for (int32_t i = 0; i < s->n_scalar; i++) fprintf(stderr, ", %.17g", s->scalar[i]);
+    fprintf(stderr, ") {%s | %s}\n", s->params, s->body);
+    return;
+  }
+  if (s->kind == STEP_VIEW) fprintf(stderr, " %s", view[s->flag]);
+  if (s->kind == STEP_BEGIN || s->kind == STEP_END || s->kind == STEP_WAIT) {
+    fprintf(stderr, " %d\n", s->flag);
+    return;
+  }
+  fprintf(stderr, " v%d v%d flag %d seed %016" PRIx64, s->v[0], s->v[1], s->flag, s->seed);
+  if (s->kind == STEP_CREATE || s->kind == STEP_ATTACH || s->kind == STEP_SCALAR)
+    fprintf(stderr, " %s", rp_dtype_name(s->dtype));
+  if (s->kind == STEP_VIEW || s->kind == STEP_CREATE || s->kind == STEP_ATTACH)
+    for (int32_t d = 0; d < (s->kind == STEP_VIEW ? 4 : s->ndim); d++)
+      fprintf(stderr, " %lld", (long long)s->n[d]);
+  if (s->kind == STEP_READ_PART || s->kind == STEP_WRITE_PART || (s->kind == STEP_VIEW && s->flag == VIEW_BOX))
+    for (int32_t d = 0; d < s->ndim; d++)
+      fprintf(stderr, " [%lld,%lld)", (long long)s->n[d], (long long)s->n[RP_MAX_DIM + d]);
+  fprintf(stderr, "\n");
+}
+
+void program_print(const program *p) {
+  for (int32_t i = 0; i < p->n_step; i++) program_print_step(&p->step[i], i);
+}
