@@ -104,7 +104,7 @@ static rp_status find_or_make(rpi_body *b, const rpi_body_arg *args, const rpi_b
     rpi_ir_deinit(&r->pub.ir);
     rpi_ir_init(&r->pub.ir, 1);
   } else {
-    rpi_assert_heavy(rpi_ir_check(&r->pub.ir) == RP_OK);
+    rpi_assert_heavy(rpi_ir_check(&r->pub.ir) != RP_ERR_INTERNAL);
   }
   r->pub.operand = r->operand;
   r->pub.id = ++last_id;

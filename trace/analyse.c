@@ -419,6 +419,12 @@ static void lay_beside(rpi_analyser *u) {
     g->beside = beside;
     if (!beside) first = i;
   }
+  /* Groups of one launch run at the same time: what one of them uses, all of them keep. */
+  for (int32_t i = 0; i < an->n_symbol; i++) {
+    rpi_symbol *s = &an->symbol[i];
+    while (s->first > 0 && s->first < an->n_group && an->group[s->first].beside) s->first--;
+    while (s->last + 1 < an->n_group && an->group[s->last + 1].beside) s->last++;
+  }
 }
 
 static void count(rpi_analyser *u) {

@@ -162,7 +162,8 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
       return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: stores[%d] is NULL and not an output",
                              op->lib->name, op->name, i);
   }
-  RPI_TRY(rpi_body_infer(op->body, args));
+  rp_status st = rpi_body_infer(op->body, args);
+  if (st != RP_OK) return rpi_status_context(st, "rp_call: %s.%s", op->lib->name, op->name);
   rpi_inferred *k = op->inferred;
   if (!k && !(k = op->inferred = rpi_alloc(sizeof *k))) return rpi_status_nomem("op");
   k->trims = op->ctx->pool->trims + 1;

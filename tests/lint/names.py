@@ -21,7 +21,8 @@ def declared():
     names = set()
     for header in tree.files(".h"):
         if header.startswith("core/include/"):
-            names |= set(re.findall(r"\bRP_API\b[^;{}()]*?\b(\w+)\s*\(", tree.code(header)))
+            code = re.sub(r"(?m)^\s*#.*$", "", tree.code(header))
+            names |= set(re.findall(r"\bRP_API\b[^;{}()]*?\b(\w+)\s*\(", code))
     return sorted(names)
 
 
