@@ -30,14 +30,16 @@ void rpi_merge_deinit(rpi_merge *m) {
   m->map = NULL;
 }
 
+static void flush_store(rpi_merge *m, int32_t place) {
+  if (m->write[place] < 0) return;
+  rpi_irval v = m->value[place];
+  rpi_ir_emit(m->ir, RPI_IR_STORE, m->ir->operand[m->write[place]].dtype, (uint64_t)m->write[place],
+              1, &v);
+  m->write[place] = -1;
+}
+
 static void flush_stores(rpi_merge *m) {
-  for (int32_t p = 0; p < m->n_places; p++) {
-    if (m->write[p] < 0) continue;
-    rpi_irval v = m->value[p];
-    rpi_ir_emit(m->ir, RPI_IR_STORE, m->ir->operand[m->write[p]].dtype, (uint64_t)m->write[p], 1,
-                &v);
-    m->write[p] = -1;
-  }
+  for (int32_t p = 0; p < m->n_places; p++) flush_store(m, p);
 }
 
 void rpi_merge_section(rpi_merge *m) {
@@ -74,6 +76,7 @@ static rpi_irval add_reduce(rpi_merge *m, const rpi_merge_task *t, const rpi_ir_
   if (o->write < 0) return RPI_IR_NONE;
   rpi_ir_red r = *from;
   r.operand = (uint16_t)o->write;
+  flush_store(m, o->place); /* what the reduction joins is in memory */
   m->value[o->place] = RPI_IR_NONE;
   return rpi_ir_emit(m->ir, RPI_IR_REDUCE, in->dtype, (uint64_t)rpi_ir_red_add(m->ir, &r), 1, &v);
 }

@@ -188,8 +188,10 @@ static int32_t symbol_now(rpi_analyser *u, uint32_t slot, int32_t group) {
   return u->now[slot];
 }
 
-/* Another slot whose values are still wanted shares this slot's memory. */
+/* The slot's memory is another slot's (a shared copy), or another slot whose values are still wanted
+ * has it too: a write needs memory of its own. */
 static bool is_shared(rpi_analyser *u, uint32_t slot, int32_t group) {
+  if (u->now[slot] >= 0 && u->an->symbol[u->now[slot]].slot != slot) return true;
   const bool *wanted = &u->need_in[(size_t)group * u->an->n_slot];
   for (uint32_t s = 0; s < u->an->n_slot; s++)
     if (s != slot && u->now[s] >= 0 && u->now[s] == u->now[slot] && wanted[s]) return true;
@@ -273,7 +275,7 @@ static void first_write(rpi_analyser *u, const rpi_group *g, uint32_t slot, int3
   rpi_analysis *an = u->an;
   bool fresh = overwritten_by(u, g, slot);
   u->now[slot] = !u->kept[slot] && fresh ? symbol_add(u, RPI_SYMBOL_SCRATCH, slot, group)
-                                          : symbol_in(u, slot, group);
+                                         : symbol_in(u, slot, group);
   rpi_symbol *s = &an->symbol[u->now[slot]];
   if (s->kind == RPI_SYMBOL_IN) s->needs_old = s->needs_old || !fresh;
 }

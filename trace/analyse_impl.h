@@ -27,7 +27,7 @@ typedef struct rpi_analyser {
   int32_t *wrote_in; /* 1 + 3 * group + section that was the last to write it */
   bool *need_in;     /* [group][slot] */
   bool *copy_wanted; /* per task */
-  bool *kept;            /* per slot: its memory outlives the segment, as its own or as a copy's */
+  bool *kept;        /* per slot: its memory outlives the segment, as its own or as a copy's */
 } rpi_analyser;
 
 /* Makes the operands, the joined IR and the kernel of a group (kernels.c). */

@@ -231,8 +231,7 @@ static void settle_instances(rp_context *ctx, const rpi_segment *s, const rpi_bo
     if (now) now->refs++;
   }
   for (int32_t i = 0; i < an->n_symbol; i++)
-    if (an->symbol[i].kind == RPI_SYMBOL_NEW)
-      give_up(ctx, ctx->instances[i]);
+    if (an->symbol[i].kind == RPI_SYMBOL_NEW) give_up(ctx, ctx->instances[i]);
   for (uint32_t i = 0; i < s->n_slot; i++) {
     rpi_instance *now = changes_to(ctx, s, bound, i);
     if (now) settle_slot(ctx, s->slot[i], bound, i, now);

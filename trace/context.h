@@ -80,7 +80,8 @@ struct rp_context {
   bool *patch;
   int64_t *patch_bytes;
   rpi_instance **instances;
-  rpi_instance **held; /* given up by their buffers, but steps that are left to run still read them */
+  rpi_instance *
+      *held; /* given up by their buffers, but steps that are left to run still read them */
   int32_t cap_symbols, cap_held, n_held;
   uint32_t *flags; /* raised by kernels when an index was clamped */
   int32_t cap_flags;

@@ -36,8 +36,8 @@ enum { RPI_FUSION_REFUSALS = 64 };
 
 typedef struct rpi_fusion {
   int32_t n_group;
-  int32_t *group; /* per task; -1: dropped (dead) */
-  uint8_t *phase; /* per task: rpi_phase; copies and opaque tasks: see below */
+  int32_t *group;       /* per task; -1: dropped (dead) */
+  uint8_t *phase;       /* per task: rpi_phase; copies and opaque tasks: see below */
   rpi_refusal *refusal; /* the first RPI_FUSION_REFUSALS of them */
   int32_t n_refusal;
   /* A copy task in group g happens before g's prologue. An opaque task is alone in its group. */

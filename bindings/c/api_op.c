@@ -159,8 +159,9 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
     args[i].dtype = -1;
     if (stores[i]) args[i] = (rpi_body_arg){stores[i]->view->dtype, stores[i]->view->geom};
     if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE)
-      return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: stores[%d] is NULL and not an output",
-                             op->lib->name, op->name, i);
+      return rpi_status_fail(RP_ERR_ARGUMENT,
+                             "rp_call: %s.%s: stores[%d] is NULL and not an output", op->lib->name,
+                             op->name, i);
   }
   rp_status st = rpi_body_infer(op->body, args);
   if (st != RP_OK) return rpi_status_context(st, "rp_call: %s.%s", op->lib->name, op->name);

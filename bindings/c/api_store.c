@@ -256,8 +256,7 @@ static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void 
   else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
   if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
-    for (int64_t i = 0; i < rpi_geom_size(g); i++)
-      ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
+    for (int64_t i = 0; i < rpi_geom_size(g); i++) ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
   return RP_OK;
 }
 
