@@ -92,8 +92,11 @@ static int32_t operand_of(linker *l, int32_t x, int32_t symbol, uint8_t access) 
   for (int32_t o = 0; o < g->n_operand; o++) {
     rpi_group_operand *k = &g->operand[o];
     bool reduce = (k->ir.access | access) & RPI_ACCESS_REDUCE;
+    /* An axis of one element makes a box and a single element the same place: they keep apart, since
+     * prologues and epilogues take operands without strides only. */
+    bool uniform = rpi_task_is_uniform(&u->ts->access[k->access]);
     if (u->place[k->access] != u->place[x] || k->symbol != symbol ||
-        (reduce && k->ir.access != access))
+        uniform != rpi_task_is_uniform(&u->ts->access[x]) || (reduce && k->ir.access != access))
       continue;
     k->ir.access |= access;
     return o;

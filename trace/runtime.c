@@ -286,5 +286,3 @@ rp_status rpi_runtime_destroy(rp_context *ctx) {
   destroy(ctx);
   return st;
 }
-
-void rpi_runtime_abandon(rp_context *ctx) { ctx->magic = RPI_MAGIC_DEAD; }

@@ -10,9 +10,6 @@
 rp_status rpi_runtime_create(const char *config, rp_context **out);
 /* Runs what is pending; returns its first error. */
 rp_status rpi_runtime_destroy(rp_context *ctx);
-/* In a forked child: gives nothing back that threads of the parent might hold. */
-void rpi_runtime_abandon(rp_context *ctx);
-
 /* Registers an op with a body / an opaque one (`params` parsed here too). */
 rp_status rpi_runtime_op(rp_library *lib, const char *name, const char *params, const char *body,
                          rp_op **out);

@@ -87,10 +87,6 @@ rp_status rp_context_create(const char *config, rp_context **out) {
 
 rp_status rp_context_destroy(rp_context *ctx) {
   if (!ctx) return RP_OK;
-  if (ctx->magic == RPI_MAGIC_CONTEXT && ctx->forks != rpi_api_forks) {
-    rpi_runtime_abandon(ctx); /* a child's copy: nothing may run, memory is given back */
-    return RP_OK;
-  }
   RPI_TRY(rpi_api_enter(ctx, "rp_context_destroy"));
   return rpi_runtime_destroy(ctx);
 }

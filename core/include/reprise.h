@@ -114,7 +114,8 @@ typedef struct rp_op rp_op;
  * REPRISE_CONFIG, then the defaults. rp_config_print lists every knob. */
 RP_API rp_status rp_context_create(const char *config, rp_context **out);
 
-/* Runs what is pending, then frees the context. Stores that are still held keep a shell: only
+/* Runs what is pending, then frees the context. In a child made by fork, contexts of the parent
+ * refuse this like every other call but a release (RP_ERR_STATE). Stores that are still held keep a shell: only
  * releasing them is legal afterwards. NULL is allowed. Returns the first error of pending work. */
 RP_API rp_status rp_context_destroy(rp_context *ctx);
 

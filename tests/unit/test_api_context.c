@@ -374,7 +374,7 @@ static int child(rp_context *c, rp_store *x, rp_op *op, rp_library *lib) {
   for (size_t i = 0; i < sizeof got / sizeof *got; i++)
     if (got[i] != RP_ERR_STATE || !strstr(rp_last_error(), "fork")) return 10 + (int)i;
   if (rp_store_release(x) != RP_OK || rp_store_release_any(x) != RP_OK) return 2;
-  rp_context_destroy(c);
+  if (rp_context_destroy(c) != RP_ERR_STATE) return 7;
   /* The child can have a context of its own. */
   rp_context *own;
   if (rp_context_create("--tier 0 --threads 2 --cache-dir none", &own) != RP_OK) return 3;
