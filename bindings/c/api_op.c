@@ -130,11 +130,11 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
 }
 
 static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t n_stores,
-                               const void *const *scalars, int32_t n_scalars) {
+                               const void *const *scalars, int32_t n_scalars, bool may_be_null) {
   if (!op_good(op) || n_stores != op->n_stores || n_scalars != op->n_scalars) return false;
   if ((n_stores > 0 && !stores) || (n_scalars > 0 && !scalars)) return false;
   for (int32_t i = 0; i < n_stores; i++)
-    if (!stores[i] || stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx)
+    if (stores[i] ? stores[i]->magic != RPI_MAGIC_STORE || stores[i]->ctx != op->ctx : !may_be_null)
       return false;
   for (int32_t i = 0; i < n_scalars; i++)
     if (!scalars[i]) return false;
@@ -143,7 +143,7 @@ static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t
 
 rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
                     const void *const *scalars, int32_t n_scalars) {
-  if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars)))
+  if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, false)))
     return bad_launch("rp_launch", op, stores, n_stores, scalars, n_scalars, false);
   RPI_TRY(rpi_api_enter(op->ctx, "rp_launch"));
   return rpi_api_leave(op->ctx, rpi_segment_launch(op->ctx, op, stores, scalars));
@@ -167,52 +167,60 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
   if (st != RP_OK) return rpi_status_context(st, "rp_call: %s.%s", op->lib->name, op->name);
   rpi_inferred *k = op->inferred;
   if (!k && !(k = op->inferred = rpi_alloc(sizeof *k))) return rpi_status_nomem("op");
-  k->trims = op->ctx->pool->trims + 1;
+  rpi_pool *pool = op->ctx->pool;
+  k->trims = UINT64_MAX; /* nothing holds until all of it does */
   for (int32_t i = 0; i < op->n_stores; i++) {
-    k->view[i] = stores[i] ? stores[i]->view_id : UINT32_MAX;
-    k->dtype[i] = args[i].dtype;
-    k->ndim[i] = args[i].geom.ndim;
-    memcpy(k->shape[i], args[i].geom.shape, sizeof k->shape[i]);
+    k->out[i] = NULL;
+    if (stores[i])
+      k->view[i] = stores[i]->view_id;
+    else if (!(k->out[i] = rpi_store_view(pool, args[i].dtype, args[i].geom.ndim, args[i].geom.shape,
+                                          &args[i].geom)))
+      return RP_ERR_MEMORY;
   }
+  k->trims = pool->trims;
   return RP_OK;
 }
 
 static bool is_inferred(const rp_op *op, rp_store *const *stores) {
   const rpi_inferred *k = op->inferred;
-  if (!k || k->trims != op->ctx->pool->trims + 1) return false;
+  if (!k || k->trims != op->ctx->pool->trims) return false;
   for (int32_t i = 0; i < op->n_stores; i++)
-    if (k->view[i] != (stores[i] ? stores[i]->view_id : UINT32_MAX)) return false;
+    if (stores[i] ? k->out[i] != NULL || k->view[i] != stores[i]->view_id : k->out[i] == NULL)
+      return false;
   return true;
 }
 
-/* Makes the outputs a call left out; `made` marks them. */
-static rp_status make_outputs(rp_op *op, rp_store **stores, bool *made) {
+/* Makes the outputs a call left out; `made` has a bit for each. */
+static rp_status make_outputs(rp_op *op, rp_store **stores, uint64_t *made) {
   if (!is_inferred(op, stores)) RPI_TRY(infer(op, stores));
   const rpi_inferred *k = op->inferred;
   for (int32_t i = 0; i < op->n_stores; i++) {
-    if (k->view[i] != UINT32_MAX) continue;
-    RPI_TRY(rpi_store_new(op->ctx->pool, k->dtype[i], k->ndim[i], k->shape[i], &stores[i]));
-    made[i] = true;
+    if (!k->out[i]) continue;
+    RPI_TRY(rpi_store_make(op->ctx->pool, k->out[i], &stores[i]));
+    *made |= 1ull << i;
   }
   return RP_OK;
 }
 
-rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
-                  int32_t n_scalars) {
-  bool missing = false;
-  for (int32_t i = 0; stores && i < n_stores; i++) missing = missing || !stores[i];
-  if (missing || !launch_good(op, stores, n_stores, scalars, n_scalars))
-    RPI_TRY(bad_launch("rp_call", op, stores, n_stores, scalars, n_scalars, true));
-  RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
-  bool made[RPI_OP_MAX_STORES];
-  for (int32_t i = 0; i < n_stores; i++) made[i] = false;
-  rp_status st = missing ? make_outputs(op, stores, made) : RP_OK;
-  if (st == RP_OK) st = rpi_segment_launch(op->ctx, op, stores, scalars);
-  for (int32_t i = 0; i < n_stores && st != RP_OK; i++)
-    if (made[i]) {
+static void drop_outputs(const rp_op *op, rp_store **stores, uint64_t made) {
+  for (int32_t i = 0; i < op->n_stores; i++)
+    if (made >> i & 1) {
       rpi_store_release(stores[i]);
       stores[i] = NULL;
     }
+}
+
+rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
+                  int32_t n_scalars) {
+  if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, true)))
+    RPI_TRY(bad_launch("rp_call", op, stores, n_stores, scalars, n_scalars, true));
+  RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
+  uint64_t made = 0;
+  bool missing = false;
+  for (int32_t i = 0; i < n_stores; i++) missing = missing || !stores[i];
+  rp_status st = missing ? make_outputs(op, stores, &made) : RP_OK;
+  if (st == RP_OK) st = rpi_segment_launch(op->ctx, op, stores, scalars);
+  if (RPI_UNLIKELY(st != RP_OK)) drop_outputs(op, stores, made);
   return rpi_api_leave(op->ctx, st);
 }
 
@@ -248,7 +256,7 @@ rp_status rp_eval(rp_context *ctx, const char *params, const char *body, rp_stor
   RPI_TRY(rpi_api_enter(ctx, "rp_eval"));
   rp_op *op;
   rp_status st = eval_op(ctx, params, body, &op);
-  if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0))
+  if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0, false))
     st = bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false);
   if (st == RP_OK) st = rpi_segment_launch(ctx, op, stores, NULL);
   return rpi_api_leave(ctx, st);

@@ -22,11 +22,9 @@ struct rp_library {
 
 /* What rp_call inferred last: the same input views give the same outputs. */
 typedef struct rpi_inferred {
-  uint64_t trims;                /* of the pool's views when it was made, plus 1; 0: empty */
-  uint32_t view[RPI_OP_MAX_STORES]; /* of the given stores; UINT32_MAX: left out */
-  rp_dtype dtype[RPI_OP_MAX_STORES];
-  int32_t ndim[RPI_OP_MAX_STORES];
-  int64_t shape[RPI_OP_MAX_STORES][RP_MAX_DIM];
+  uint64_t trims; /* of the pool's views when it was made: ids and views hold until the next one */
+  uint32_t view[RPI_OP_MAX_STORES];       /* of the given stores */
+  const rpi_view *out[RPI_OP_MAX_STORES]; /* of those left out; NULL: given */
 } rpi_inferred;
 
 struct rp_op {

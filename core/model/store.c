@@ -260,7 +260,12 @@ rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t
                         rp_store **out) {
   *out = NULL;
   const rpi_view *v = dense_view(p, dtype, ndim, shape);
-  rpi_buffer *b = v ? buffer_get(p) : NULL;
+  return v ? rpi_store_make(p, v, out) : RP_ERR_MEMORY;
+}
+
+rp_status rpi_store_make(rpi_pool *p, const rpi_view *v, rp_store **out) {
+  *out = NULL;
+  rpi_buffer *b = buffer_get(p);
   rp_store *s = b ? store_get(p) : NULL;
   if (!s) {
     if (b) {
@@ -269,18 +274,7 @@ rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t
     }
     return RP_ERR_MEMORY;
   }
-  b->stamp = 0;
-  b->klass = 0;
-  b->app_refs = b->run_refs = 0;
-  b->inst = NULL;
-  b->base = v;
-  b->spare = NULL;
-  b->spare_tag = 0;
-  b->home = NULL;
-  b->unread = NULL;
-  b->range_version = 0;
-  b->poison = NULL;
-  b->next = NULL;
+  b->base = v; /* everything else of a free buffer is as it should be */
   p->live_buffers++;
   store_init(s, b, v);
   *out = s;
@@ -357,6 +351,10 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   if (b->poison) rpi_store_poison(b, NULL);
   if (b->unread && b->base->bsize > 1) ++*b->unread;
   b->home = b->spare = b->inst = NULL;
+  b->unread = NULL;
+  b->klass = 0;
+  b->spare_tag = 0;
+  b->range_version = 0;
   p->live_buffers--;
   b->next = p->free_buffers;
   p->free_buffers = b;

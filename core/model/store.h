@@ -130,6 +130,8 @@ void rpi_store_views_trim(rpi_pool *p);
 /* A new array of zeros and a handle on the whole of it. */
 rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                         rp_store **out);
+/* The same for an interned view of a whole array. */
+rp_status rpi_store_make(rpi_pool *p, const rpi_view *whole, rp_store **out);
 /* A new handle on `s`'s buffer with another geometry. */
 rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out);
 void rpi_store_release(rp_store *s);
