@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/exec/run.h"
+#include "trace/index_range.h"
 
 /* ---- who is alive ---- */
 
@@ -42,48 +43,11 @@ static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segm
 
 /* ---- index data ---- */
 
-#define MINMAX(T) \
-  do { \
-    const T *p = b->inst->data; \
-    T lo = p[0], hi = p[0]; \
-    for (int64_t i = 1; i < n; i++) { \
-      lo = p[i] < lo ? p[i] : lo; \
-      hi = p[i] > hi ? p[i] : hi; \
-    } \
-    b->range_lo = (int64_t)lo; \
-    b->range_hi = (int64_t)hi; /* a u64 beyond i64 turns negative: caught below */ \
-  } while (0)
-
-/* Smallest and largest value of an integer buffer, once per version. */
-static void find_range(rpi_buffer *b) {
-  int64_t n = b->base->bsize;
-  b->range_version = b->version + 1;
-  b->range_lo = b->range_hi = 0;
-  if (!b->inst || n == 0) return;
-  switch (b->base->dtype) {
-    case RP_I8: MINMAX(int8_t); break;
-    case RP_I16: MINMAX(int16_t); break;
-    case RP_I32: MINMAX(int32_t); break;
-    case RP_I64: MINMAX(int64_t); break;
-    case RP_U8: MINMAX(uint8_t); break;
-    case RP_U16: MINMAX(uint16_t); break;
-    case RP_U32: MINMAX(uint32_t); break;
-    case RP_U64:
-      MINMAX(uint64_t);
-      if (b->range_hi < 0) b->range_lo = b->range_hi; /* never in range */
-      break;
-    default:
-      b->range_lo = 0;
-      b->range_hi = 1;
-      break;
-  }
-}
-
-static bool in_range(const rpi_template *t, const rpi_segment *s) {
+static bool in_range(rp_context *ctx, const rpi_template *t, const rpi_segment *s) {
   bool ok = true;
   for (int32_t i = 0; i < t->n_range; i++) {
     rpi_buffer *b = s->slot[t->range[i].slot];
-    if (b->range_version != b->version + 1) find_range(b);
+    rpi_index_range(ctx->workers, b);
     ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
   }
   return ok;
@@ -449,7 +413,7 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   rpi_template *t = s->done;
   find_live(t, s, next, t->live);
   if (t->late) learn_lateness(t, s, next, t->live);
-  bool trusted = t->n_range == 0 || in_range(t, s);
+  bool trusted = t->n_range == 0 || in_range(ctx, t, s);
   *out = t->bound;
   if (RPI_LIKELY(*out && (*out)->trusted == trusted &&
                  memcmp((*out)->live, t->live, t->n_slot) == 0))

@@ -46,6 +46,7 @@ const bench_case *bench_case_find(const char *name);
 bench_prog bench_ours_bs_f64(const char *config, int64_t n);
 bench_prog bench_ours_bs_f32(const char *config, int64_t n);
 bench_prog bench_ours_stencil(const char *config, int64_t n);
+bench_prog bench_ours_stencil_dropping(const char *config, int64_t n);
 bench_prog bench_ours_cg(const char *config, int64_t side);
 bench_prog bench_ours_bicgstab(const char *config, int64_t side);
 bench_prog bench_ours_power(const char *config, int64_t n);

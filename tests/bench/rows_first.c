@@ -22,7 +22,9 @@ int bench_child(const char *kind, const char *name, int64_t size) {
   const bench_case *c = bench_case_find(name);
   if (!c) return 1;
   const bool base = strcmp(kind, "base") == 0;
-  bench_prog p = base ? c->base(size, 2) : c->ours("--threads 2", size);
+  bench_prog (*ours)(const char *, int64_t) =
+      strncmp(name, "stencil", 7) == 0 ? bench_ours_stencil_dropping : c->ours;
+  bench_prog p = base ? c->base(size, 2) : ours("--threads 2", size);
   const double start = bench_now();
   p.run(p.self, 1);
   if (!base) RP_CHECK(rp_wait(p.ctx));
