@@ -394,7 +394,21 @@ static bool allocate(rpi_analyser *u) {
 
 /* ---- horizontal: small groups that do not depend on each other share a launch ---- */
 
+/* A copy made two slots share memory: one group reads it as the one, the other writes it as the other. */
+static bool share_memory(const rpi_analyser *u, const rpi_group *a, const rpi_group *b) {
+  uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
+  for (int32_t i = 0; i < a->n_operand; i++)
+    for (int32_t j = 0; j < b->n_operand; j++) {
+      const rpi_group_operand *x = &a->operand[i], *y = &b->operand[j];
+      if (x->symbol == y->symbol && ((x->ir.access | y->ir.access) & writes) &&
+          u->ts->access[x->access].slot != u->ts->access[y->access].slot)
+        return true;
+    }
+  return false;
+}
+
 static bool independent(rpi_analyser *u, const rpi_group *a, const rpi_group *b) {
+  if (share_memory(u, a, b)) return false;
   for (int32_t i = 0; i < group_tasks(a); i++)
     for (int32_t j = 0; j < group_tasks(b); j++) {
       int32_t p = a->task[i], t = b->task[j];

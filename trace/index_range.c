@@ -13,26 +13,27 @@ typedef struct bounds {
 } bounds;
 
 /* Functions by dtype; this file is the one place that needs them. */
-#define BOUNDS(NAME, T)                                                                             \
-  __attribute__((target("avx2"), optimize("O3"))) static bounds NAME(const void *data, int64_t n) { \
-    const T *p = data;                                                                              \
-    T lo[BLOCK], hi[BLOCK];                                                                         \
-    for (int64_t j = 0; j < BLOCK; j++) lo[j] = hi[j] = p[0];                                       \
-    int64_t i = 0;                                                                                  \
-    for (; i + BLOCK <= n; i += BLOCK)                                                              \
-      for (int64_t j = 0; j < BLOCK; j++) {                                                         \
-        lo[j] = p[i + j] < lo[j] ? p[i + j] : lo[j];                                                \
-        hi[j] = p[i + j] > hi[j] ? p[i + j] : hi[j];                                                \
-      }                                                                                             \
-    for (; i < n; i++) {                                                                            \
-      lo[0] = p[i] < lo[0] ? p[i] : lo[0];                                                          \
-      hi[0] = p[i] > hi[0] ? p[i] : hi[0];                                                          \
-    }                                                                                               \
-    for (int64_t j = 1; j < BLOCK; j++) {                                                           \
-      lo[0] = lo[j] < lo[0] ? lo[j] : lo[0];                                                        \
-      hi[0] = hi[j] > hi[0] ? hi[j] : hi[0];                                                        \
-    }                                                                                               \
-    return (bounds){(int64_t)lo[0], (int64_t)hi[0]};                                                \
+#define BOUNDS(NAME, T) \
+  __attribute__((target("avx2"), optimize("O3"))) static bounds NAME(const void *data, \
+                                                                     int64_t n) { \
+    const T *p = data; \
+    T lo[BLOCK], hi[BLOCK]; \
+    for (int64_t j = 0; j < BLOCK; j++) lo[j] = hi[j] = p[0]; \
+    int64_t i = 0; \
+    for (; i + BLOCK <= n; i += BLOCK) \
+      for (int64_t j = 0; j < BLOCK; j++) { \
+        lo[j] = p[i + j] < lo[j] ? p[i + j] : lo[j]; \
+        hi[j] = p[i + j] > hi[j] ? p[i + j] : hi[j]; \
+      } \
+    for (; i < n; i++) { \
+      lo[0] = p[i] < lo[0] ? p[i] : lo[0]; \
+      hi[0] = p[i] > hi[0] ? p[i] : hi[0]; \
+    } \
+    for (int64_t j = 1; j < BLOCK; j++) { \
+      lo[0] = lo[j] < lo[0] ? lo[j] : lo[0]; \
+      hi[0] = hi[j] > hi[0] ? hi[j] : hi[0]; \
+    } \
+    return (bounds){(int64_t)lo[0], (int64_t)hi[0]}; \
   }
 
 #ifdef __clang__

@@ -45,10 +45,12 @@ static bool allocate(lowerer *l) {
   for (int32_t i = 0; i < an->n_group; i++) {
     count_group(&an->group[i], &n);
     n.n_step += 1 + an->group[i].n_patch;
+    n.n_box += 2 * RP_MAX_DIM * an->group[i].n_patch;
     if (an->group[i].n_operand > operands) operands = an->group[i].n_operand;
   }
   rpi_arena *a = &l->b->arena;
   p->words = rpi_arena_get(a, sizeof *p->words * (size_t)(n.n_words + 1));
+  p->box = rpi_arena_get(a, sizeof *p->box * (size_t)(n.n_box + 1));
   p->step = rpi_arena_get(a, sizeof *p->step * (size_t)(n.n_step + 1));
   p->sub = rpi_arena_get(a, sizeof *p->sub * (size_t)(n.n_sub + 1));
   p->call = rpi_arena_get(a, sizeof *p->call * (size_t)(n.n_call + 1));
@@ -216,11 +218,59 @@ static void find_ready(lowerer *l) {
     l->b->ready[s] = l->an->out[s] >= 0 ? l->symbol_ready[l->an->out[s]] : 0;
 }
 
+/* The write covers a plain box of its buffer: where it starts in each dimension. */
+static bool plain_box(const rpi_access *a, int64_t *start) {
+  const rpi_view *v = a->view;
+  if (a->table || a->geom.ndim != v->bdim || v->bdim == 0 || rpi_geom_size(&a->geom) == 0)
+    return false;
+  rpi_geom whole;
+  rpi_geom_dense(v->bdim, v->bshape, &whole);
+  int64_t rest = a->geom.offset;
+  for (int32_t d = 0; d < v->bdim; d++) {
+    if (a->geom.stride[d] != whole.stride[d] || whole.stride[d] == 0) return false;
+    start[d] = rest / whole.stride[d];
+    rest %= whole.stride[d];
+    if (start[d] + a->geom.shape[d] > v->bshape[d]) return false;
+  }
+  return rest == 0;
+}
+
+/* What lies outside the box, as boxes that do not overlap: two for each dimension, below and above,
+ * within the box's range of the dimensions before. */
+static void complement(rpi_plan *p, rpi_step *s, const rpi_access *a, const int64_t *start) {
+  const rpi_view *v = a->view;
+  rpi_geom g;
+  rpi_geom_dense(v->bdim, v->bshape, &g);
+  s->first_box = p->n_box;
+  s->elem = rpi_dtype_size(v->dtype);
+  for (int32_t d = 0; d < v->bdim; d++) {
+    int64_t end = start[d] + a->geom.shape[d], base = g.offset;
+    for (int32_t above = 0; above < 2; above++) {
+      g.shape[d] = above ? v->bshape[d] - end : start[d];
+      g.offset = base + (above ? end * g.stride[d] : 0);
+      if (g.shape[d] > 0) p->box[p->n_box++] = g;
+    }
+    g.shape[d] = a->geom.shape[d];
+    g.offset = base + start[d] * g.stride[d];
+  }
+  s->n_box = p->n_box - s->first_box;
+}
+
+/* A new symbol takes from its old one what the group does not write. */
+static void lower_patch(lowerer *l, int32_t symbol) {
+  rpi_plan *p = &l->b->plan;
+  const rpi_symbol *k = &l->an->symbol[symbol];
+  rpi_step *s = &p->step[p->n_step++];
+  *s = (rpi_step){.kind = RPI_STEP_PATCH, .src = k->old, .dst = symbol};
+  int64_t start[RP_MAX_DIM];
+  if (l->an->n_tag[k->slot] != 1) return;
+  const rpi_access *a = &l->ts->access[l->an->tag_access[k->slot][0]];
+  if ((a->mode & RPI_ACCESS_WRITE) && plain_box(a, start)) complement(p, s, a, start);
+}
+
 static void lower_group(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
-  for (int32_t i = 0; i < g->n_patch; i++)
-    p->step[p->n_step++] = (rpi_step){
-        .kind = RPI_STEP_PATCH, .src = l->an->symbol[g->patch[i]].old, .dst = g->patch[i]};
+  for (int32_t i = 0; i < g->n_patch; i++) lower_patch(l, g->patch[i]);
   if (g->opaque) {
     lower_call(l, g);
     note_ready(l, g);

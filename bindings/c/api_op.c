@@ -173,8 +173,8 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
     k->out[i] = NULL;
     if (stores[i])
       k->view[i] = stores[i]->view_id;
-    else if (!(k->out[i] = rpi_store_view(pool, args[i].dtype, args[i].geom.ndim, args[i].geom.shape,
-                                          &args[i].geom)))
+    else if (!(k->out[i] = rpi_store_view(pool, args[i].dtype, args[i].geom.ndim,
+                                          args[i].geom.shape, &args[i].geom)))
       return RP_ERR_MEMORY;
   }
   k->trims = pool->trims;

@@ -20,9 +20,9 @@ typedef union rpi_word {
 enum { RPI_KERNEL_SCRATCH = 1 << 19 };
 
 typedef struct rpi_kernel_code {
-  void (*pro)(const void *self, rpi_word *w);  /* NULL: nothing to do */
+  void (*pro)(const void *self, rpi_word *w); /* NULL: nothing to do */
   void (*body)(const void *self, const rpi_word *w, int64_t u0, int64_t u1, void *scratch);
-  void (*epi)(const void *self, rpi_word *w);  /* NULL: nothing to do */
+  void (*epi)(const void *self, rpi_word *w); /* NULL: nothing to do */
   const void *self;
   int32_t tier; /* 0 interpreted, 1 compiled */
 } rpi_kernel_code;

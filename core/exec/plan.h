@@ -15,7 +15,7 @@
 typedef enum rpi_step_kind {
   RPI_STEP_LAUNCH, /* kernels, side by side */
   RPI_STEP_OPAQUE, /* one C function on the caller's thread */
-  RPI_STEP_PATCH   /* copy one whole instance into another, if symbol `dst` says it is needed */
+  RPI_STEP_PATCH   /* copy an instance into another, where it is not written anyway, if needed */
 } rpi_step_kind;
 
 /* One kernel of a launch. */
@@ -31,7 +31,9 @@ typedef struct rpi_step {
   int32_t threads;          /* LAUNCH: how many are worth waking */
   int64_t units;            /* LAUNCH: sum over its kernels */
   int64_t bytes;            /* modelled traffic */
-  int32_t src, dst;         /* PATCH: symbols */
+  int32_t src, dst;         /* PATCH: symbols, */
+  int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
+  int32_t elem;             /* bytes of their elements */
   int32_t call;             /* OPAQUE: index into calls */
 } rpi_step;
 
@@ -60,6 +62,8 @@ typedef struct rpi_plan {
   rpi_plan_call *call;
   rpi_plan_patch *patch;
   rpi_plan_scalar *scalar;
+  rpi_geom *box;
+  int32_t n_box;
   int32_t n_words, n_step, n_sub, n_call, n_patch, n_scalar;
   int32_t n_kernels; /* kernels run each time */
   int64_t bytes;     /* modelled traffic of one run */

@@ -77,6 +77,26 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars) 
   c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar);
 }
 
+/* The same box of two arrays; runs of the last axis are consecutive. */
+static void copy_box(char *dst, const char *src, const rpi_geom *g, int32_t axis, int64_t at,
+                     int32_t elem) {
+  if (axis == g->ndim - 1) {
+    memcpy(dst + at * elem, src + at * elem, (size_t)(g->shape[axis] * elem));
+    return;
+  }
+  for (int64_t i = 0; i < g->shape[axis]; i++)
+    copy_box(dst, src, g, axis + 1, at + i * g->stride[axis], elem);
+}
+
+static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *pointers,
+                      int64_t bytes) {
+  if (s->n_box == 0) memcpy(pointers[s->dst], pointers[s->src], (size_t)bytes);
+  for (int32_t i = 0; i < s->n_box; i++) {
+    const rpi_geom *g = &plan->box[s->first_box + i];
+    copy_box(pointers[s->dst], pointers[s->src], g, 0, g->offset, s->elem);
+  }
+}
+
 void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *workers,
                   void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                   const uint64_t *scalars) {
@@ -92,8 +112,7 @@ void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *worke
         _mm_setcsr(MODE);
         break;
       case RPI_STEP_PATCH:
-        if (needs_patch[s->dst])
-          memcpy(pointers[s->dst], pointers[s->src], (size_t)patch_bytes[s->dst]);
+        if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
     }
   }
