@@ -256,21 +256,33 @@ static void complement(rpi_plan *p, rpi_step *s, const rpi_access *a, const int6
   s->n_box = p->n_box - s->first_box;
 }
 
-/* A new symbol takes from its old one what the group does not write. */
-static void lower_patch(lowerer *l, int32_t symbol) {
+/* The one write since the renaming, if it covers a plain box; NULL: all must be copied. */
+static const rpi_access *patched_around(const lowerer *l, int32_t symbol, int64_t *start) {
+  uint32_t slot = l->an->symbol[symbol].slot;
+  if (l->an->n_tag[slot] != 1) return NULL;
+  const rpi_access *a = &l->ts->access[l->an->tag_access[slot][0]];
+  return (a->mode & RPI_ACCESS_WRITE) && plain_box(a, start) ? a : NULL;
+}
+
+/* New symbols take from their old ones what the group does not write. Around a box that happens behind
+ * the kernel, whose threads have touched the fresh memory by then; an epilogue might read it. */
+static void lower_patches(lowerer *l, const rpi_group *g, bool behind) {
   rpi_plan *p = &l->b->plan;
-  const rpi_symbol *k = &l->an->symbol[symbol];
-  rpi_step *s = &p->step[p->n_step++];
-  *s = (rpi_step){.kind = RPI_STEP_PATCH, .src = k->old, .dst = symbol};
-  int64_t start[RP_MAX_DIM];
-  if (l->an->n_tag[k->slot] != 1) return;
-  const rpi_access *a = &l->ts->access[l->an->tag_access[k->slot][0]];
-  if ((a->mode & RPI_ACCESS_WRITE) && plain_box(a, start)) complement(p, s, a, start);
+  for (int32_t i = 0; i < g->n_patch; i++) {
+    int64_t start[RP_MAX_DIM];
+    const rpi_access *a = patched_around(l, g->patch[i], start);
+    if (behind != (a && g->kernel && g->n_epi == 0)) continue;
+    rpi_step *s = &p->step[p->n_step++];
+    *s = (rpi_step){
+        .kind = RPI_STEP_PATCH, .src = l->an->symbol[g->patch[i]].old, .dst = g->patch[i]};
+    if (a) complement(p, s, a, start);
+    if (behind) l->symbol_ready[g->patch[i]] = p->n_step;
+  }
 }
 
 static void lower_group(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
-  for (int32_t i = 0; i < g->n_patch; i++) lower_patch(l, g->patch[i]);
+  lower_patches(l, g, false);
   if (g->opaque) {
     lower_call(l, g);
     note_ready(l, g);
@@ -293,6 +305,7 @@ static void lower_group(lowerer *l, const rpi_group *g) {
   s->bytes += group_bytes(l, g);
   p->n_kernels++;
   note_ready(l, g);
+  lower_patches(l, g, true);
 }
 
 static void choose_threads(lowerer *l) {
