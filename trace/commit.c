@@ -138,6 +138,7 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
         RPI_TRY(new_instance(ctx, b, bound, i));
         ctx->pointers[i] = ctx->instances[i]->data;
         ctx->patch_bytes[i] = rpi_store_bytes(b);
+        ctx->stats.patched += ctx->patch[i] && k->old >= 0;
         break;
       case RPI_SYMBOL_SCRATCH:
         ctx->instances[i] = NULL;
@@ -443,7 +444,10 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   settle(ctx, t, s, b);
   b->runs++;
   count_run(ctx, b);
-  if (t->died_unread > 0 && !t->late && ctx->config.late && t->late_idle < 4) t->late = true;
+  if (t->died_unread > 0 && !t->late) {
+    if (!ctx->config.late) rpi_context_reason(ctx, RPI_REASON_LATE_OFF);
+    t->late = ctx->config.late && t->late_idle < 4;
+  }
   if (end < b->plan.n_step) {
     rpi_segment spare = ctx->running;
     ctx->running = *s;

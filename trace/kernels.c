@@ -102,6 +102,7 @@ static int32_t operand_of(linker *l, int32_t x, int32_t symbol, uint8_t access) 
     return o;
   }
   const rpi_access *a = &u->ts->access[x];
+  if (a->table && !u->provable[x]) rpi_context_reason(u->ctx, RPI_REASON_GATHER_CHECKED);
   g->operand[g->n_operand] =
       (rpi_group_operand){.access = x,
                           .symbol = symbol,

@@ -122,17 +122,13 @@ static uint64_t *skeleton_of(const rpi_tasks *ts, const bool *live, bool trusted
   return w;
 }
 
-static bool fits(const rpi_analysis *an, const rpi_tasks *ts) {
-  return rpi_query_hold(&an->queries, ts);
-}
-
 static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *skeleton, int32_t n,
                            uint64_t hash, rpi_bound **out) {
   int32_t it = -1;
   for (rpi_analysis *an; (an = rpi_map_next(&ctx->skeletons, hash, &it));) {
     if (an->n_skeleton != n || memcmp(an->skeleton, skeleton, sizeof *skeleton * (size_t)n) != 0)
       continue;
-    if (fits(an, &t->tasks)) {
+    if (rpi_query_hold(&an->queries, &t->tasks)) {
       RPI_TRY(rpi_lower(ctx, an, &t->tasks, out));
       if (*out) {
         ctx->stats.skeleton_hits++;
