@@ -5,7 +5,8 @@
  * Not here:   what the key is made of, when to compile (jit.c).
  * How:        an entry is the object with a trailer behind it (the loader of ELF files does not
  *             look there). It is read whole and its checksum compared before dlopen sees it; after
- *             dlopen it must answer rpk_query with its own key. Entries are written under a name of
+ *             dlopen it must have its key in its table. Kernels that were compiled
+ *             together are one object under several names (hard links). Entries are written under a name of
  *             their own and renamed, never changed in place, so a process that has one mapped is
  *             never disturbed.
  * Invariant:  nothing is loaded that another user could have written: folder and file belong to the
@@ -31,7 +32,7 @@
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
 
-enum { DIR_SIZE = 3900, PATH_SIZE = 4096, VERSION = 1 };
+enum { DIR_SIZE = 3900, PATH_SIZE = 4096, VERSION = 2 };
 enum { LOCK_STALE = 60, TOUCH_EVERY = 24 * 3600, TRIM_EVERY = 3600, TEMP_STALE = 3600 };
 enum { MAX_OBJECT = 1 << 28 };
 
@@ -121,21 +122,18 @@ static void entry_path(const rpi_cache *c, rpi_hash128 key, const char *suffix, 
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-/* dlopen, and the object must know its key. */
-static void *open_object(const char *path, rpi_hash128 key) {
+/* dlopen, and the object must know its key. Names of one file give one object: the loader sees that. */
+static const rpi_emit_entry *open_object(const char *path, rpi_hash128 key) {
   char hex[33];
-  const char *(*query)(void) = NULL;
   void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!so) {
     rpi_log(RPI_LOG_INFO, "a kernel does not load: %s", dlerror());
     return NULL;
   }
-  void *symbol = dlsym(so, "rpk_query");
-  memcpy(&query, &symbol, sizeof query);
   rpi_hash_hex(key, hex);
-  if (query && strcmp(query(), hex) == 0) return so;
-  dlclose(so);
-  return NULL;
+  const rpi_emit_entry *entry = rpi_emit_c_find(dlsym(so, "rpk_table"), hex);
+  if (!entry) dlclose(so);
+  return entry;
 }
 
 /* The whole entry is as it was written: size, checksum, owner. */
@@ -162,7 +160,7 @@ static bool verify(int fd, const struct stat *st) {
   return good;
 }
 
-void *rpi_cache_load(rpi_cache *c, rpi_hash128 key) {
+const rpi_emit_entry *rpi_cache_load(rpi_cache *c, rpi_hash128 key) {
   char path[PATH_SIZE];
   struct stat st;
   if (!c->dir[0]) return NULL;
@@ -170,14 +168,14 @@ void *rpi_cache_load(rpi_cache *c, rpi_hash128 key) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return NULL;
   const bool good = fstat(fd, &st) == 0 && verify(fd, &st);
-  void *so = good ? open_object(path, key) : NULL;
-  if (so && c->writable && time(NULL) - st.st_mtime > TOUCH_EVERY) futimens(fd, NULL);
+  const rpi_emit_entry *entry = good ? open_object(path, key) : NULL;
+  if (entry && c->writable && time(NULL) - st.st_mtime > TOUCH_EVERY) futimens(fd, NULL);
   close(fd);
-  if (!so && c->writable) {
+  if (!entry && c->writable) {
     rpi_log(RPI_LOG_INFO, "a bad entry of the kernel cache is removed: %s", path);
     unlink(path);
   }
-  return so;
+  return entry;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -280,9 +278,9 @@ static file *list_entries(DIR *d, int32_t *n, int64_t *total) {
     if (len >= sizeof files->name || !rpi_alloc_grow((void **)&files, &cap, *n + 1, sizeof *files))
       continue;
     memcpy(files[*n].name, e->d_name, len + 1);
-    files[*n].size = st.st_size;
+    files[*n].size = st.st_size / (off_t)(st.st_nlink > 0 ? st.st_nlink : 1); /* its share */
     files[*n].used = st.st_mtime;
-    *total += st.st_size;
+    *total += files[*n].size;
     (*n)++;
   }
   return files;
@@ -306,25 +304,36 @@ static void trim(rpi_cache *c) {
   closedir(d);
 }
 
-void *rpi_cache_publish(rpi_cache *c, rpi_hash128 key, const char *path) {
+/* One more name for the file. Where links are not to be had, the entry is missing: it will be compiled
+ * again by the next process. */
+static void add_name(const rpi_cache *c, rpi_hash128 key, const char *path) {
   char target[PATH_SIZE];
-  void *so = NULL;
+  entry_path(c, key, ".so", target);
+  if (link(path, target) == 0) return;
+  if (errno == EEXIST && unlink(target) == 0 && link(path, target) == 0) return;
+  rpi_log(RPI_LOG_INFO, "a kernel is not kept: %s: %s", target, strerror(errno));
+}
+
+const rpi_emit_entry *rpi_cache_publish(rpi_cache *c, const rpi_hash128 *key, int32_t n,
+                                        const char *path) {
+  char target[PATH_SIZE];
+  const rpi_emit_entry *entry = NULL;
   if (c->writable && strncmp(path, c->dir, strlen(c->dir)) == 0) {
-    entry_path(c, key, ".so", target);
+    entry_path(c, key[0], ".so", target);
     if (seal(path) && rename(path, target) == 0) {
-      so = open_object(target, key);
+      entry = open_object(target, key[0]);
+      for (int32_t i = 1; entry && i < n; i++) add_name(c, key[i], target);
       trim(c);
-      if (so) return so;
-      unlink(target);
-      return NULL;
+      if (!entry) unlink(target);
+      return entry;
     }
     c->writable = false; /* the disk is full or was remounted: from now on nothing is kept */
     rpi_log(RPI_LOG_INFO, "the kernel cache %s cannot be written any more: %s", c->dir,
             strerror(errno));
   }
-  so = open_object(path, key);
+  entry = open_object(path, key[0]);
   unlink(path);
-  return so;
+  return entry;
 }
 
 bool rpi_cache_lock(rpi_cache *c, rpi_hash128 key) {

@@ -11,18 +11,21 @@
 
 #include "core/base/hash.h"
 #include "core/base/status.h"
+#include "jit/emit_c.h"
 
 typedef struct rpi_cache rpi_cache;
 
 /* `dir` is the cache_dir knob; never fails for reasons of the disk (then nothing is cached). */
 rp_status rpi_cache_create(const char *dir, int64_t max_mb, rpi_cache **out);
 void rpi_cache_free(rpi_cache *c);
-/* dlopens the entry of `key` and checks rpk_query; NULL if there is none (or it was bad). */
-void *rpi_cache_load(rpi_cache *c, rpi_hash128 key);
+/* Loads the object of `key`; its entry for this key, or NULL if there is none (or it was bad). */
+const rpi_emit_entry *rpi_cache_load(rpi_cache *c, rpi_hash128 key);
 /* A path in the cache (or in a private temporary folder if it is off) to compile to. */
 rp_status rpi_cache_temp(rpi_cache *c, rpi_hash128 key, char *path, size_t size);
-/* Publishes a finished temporary file under its key and dlopens it; NULL on failure. */
-void *rpi_cache_publish(rpi_cache *c, rpi_hash128 key, const char *path);
+/* Publishes a finished temporary file, one object of n kernels, under all their keys (hard links) and
+ * loads it. Its entry for key[0], or NULL on failure; the others are in the same table. */
+const rpi_emit_entry *rpi_cache_publish(rpi_cache *c, const rpi_hash128 *key, int32_t n,
+                                        const char *path);
 /* Takes / gives back the key's lock; false: somebody else compiles it now. */
 bool rpi_cache_lock(rpi_cache *c, rpi_hash128 key);
 void rpi_cache_unlock(rpi_cache *c, rpi_hash128 key);

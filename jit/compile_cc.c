@@ -209,50 +209,16 @@ static bool find(const char *name, char *out, size_t size) {
   return false;
 }
 
-/* What the last look at a compiler said: asking costs a process, contexts come and go. */
-static struct {
-  pthread_mutex_t lock;
-  char path[PATH_SIZE];
-  struct timespec modified;
-  off_t size;
-  char said[256];
-} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-/* First lines of --version and -dumpmachine. */
-static void ask(rpi_cc *c, char *said, size_t size) {
-  struct stat st;
-  char text[SAID], target[SAID];
-  char version_flag[] = "--version", machine_flag[] = "-dumpmachine";
-  char *version[] = {c->path, version_flag, NULL}, *machine[] = {c->path, machine_flag, NULL};
-  bool killed;
-  if (stat(c->path, &st) != 0) memset(&st, 0, sizeof st);
-  pthread_mutex_lock(&known.lock);
-  if (strcmp(known.path, c->path) == 0 && known.size == st.st_size &&
-      known.modified.tv_sec == st.st_mtim.tv_sec && known.modified.tv_nsec == st.st_mtim.tv_nsec) {
-    snprintf(said, size, "%s", known.said);
-  } else {
-    said[0] = '\0';
-    if (run(c, version, text, sizeof text, &killed) &&
-        run(c, machine, target, sizeof target, &killed)) {
-      text[strcspn(text, "\n")] = '\0';
-      target[strcspn(target, "\n")] = '\0';
-      snprintf(said, size, "%.160s, %.60s", text, target);
-      snprintf(known.path, sizeof known.path, "%s", c->path);
-      snprintf(known.said, sizeof known.said, "%s", said);
-      known.modified = st.st_mtim;
-      known.size = st.st_size;
-    }
-  }
-  pthread_mutex_unlock(&known.lock);
-}
-
+/* Which file it is, not what it says of itself: asking would cost two processes before the first kernel
+ * of every program, and another version is another file. */
 static rp_status describe(rpi_cc *c) {
-  char said[256];
+  char real[PATH_SIZE];
+  struct stat st;
   rpi_strbuf text;
-  ask(c, said, sizeof said);
-  if (!said[0]) return RP_OK;
+  if (!realpath(c->path, real) || stat(real, &st) != 0) return RP_OK;
   rpi_strbuf_init(&text);
-  rpi_strbuf_addf(&text, "%s (%s)", c->path, said);
+  rpi_strbuf_addf(&text, "%s (%s, %lld bytes of %lld.%09ld)", c->path, real, (long long)st.st_size,
+                  (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   for (int32_t i = 0; i < RPI_COUNT(flags); i++) rpi_strbuf_addf(&text, " %s", flags[i]);
   for (int32_t i = 0; c->vector == RPI_VECTOR_AVX512 && i < RPI_COUNT(flags512); i++) {
     rpi_strbuf_addf(&text, " %s", flags512[i]);
@@ -282,7 +248,7 @@ rp_status rpi_cc_create(const char *knob, int32_t vector, rpi_cc **out) {
   c->vector = vector;
   c->path = rpi_alloc_string(path);
   rp_status status = c->path ? describe(c) : rpi_status_nomem("the compiler's record");
-  if (status != RP_OK || !c->identity) { /* out of memory, or it does not even tell its version */
+  if (status != RP_OK || !c->identity) { /* out of memory, or it has just gone */
     rpi_cc_free(c);
     return status;
   }

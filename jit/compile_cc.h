@@ -11,7 +11,7 @@
 
 typedef struct rpi_cc rpi_cc;
 
-/* Finds the compiler (`cc` knob) and its identity (path, version line, target); *out NULL and RP_OK
+/* Finds the compiler (`cc` knob) and its identity (its file: path, size, time of change); *out NULL and RP_OK
  * if there is none or "none" was asked for. */
 rp_status rpi_cc_create(const char *knob, int32_t vector, rpi_cc **out);
 void rpi_cc_free(rpi_cc *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * jit/emit_c.c -- the text of a kernel: head, prologue, body, epilogue, query.
+ * jit/emit_c.c -- a text of kernels: a head for all, each one's prologue, body, epilogue, a table.
  *
  * Lives here: what surrounds the body. Not here: the plan (emit_c_plan.c), the body
  *             (emit_c_body.c).
@@ -7,6 +7,8 @@
  *             the few helpers below. The text includes nothing, so it needs a compiler but no
  *             headers. */
 #include "jit/emit_c.h"
+
+#include <string.h>
 
 #include "core/base/config.h"
 #include "core/model/dtype.h"
@@ -21,6 +23,13 @@ static const char helpers[] =
     "uint64_t;\n"
     "typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;\n"
     "#define RPK_API __attribute__((visibility(\"default\")))\n"
+    "typedef struct rpk_entry {\n"
+    "  const char *key;\n"
+    "  void (*pro)(const void *, rpk_word *);\n"
+    "  void (*body)(const void *, const rpk_word *, int64_t, int64_t, void *);\n"
+    "  void (*epi)(const void *, rpk_word *);\n"
+    "} rpk_entry;\n"
+    "extern const rpk_entry rpk_table[];\n"
     "/* Values from and to the bits of a word. */\n"
     "#define RPK_WORD(T, ctype) \\\n"
     "  RPV_FN ctype rpk_##T(uint64_t u) { ctype v; __builtin_memcpy(&v, &u, sizeof v); return v; } "
@@ -69,9 +78,9 @@ static const char checked_helpers[] =
     "  return inside;\n"
     "}\n";
 
-static void emit_head(rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  uint32_t used = 1u << RP_I64 | 1u << RP_BOOL;
+/* The dtypes a kernel touches, a bit each. */
+static uint32_t dtypes_of(const rpi_ir *ir) {
+  uint32_t used = 0;
   for (int32_t o = 0; o < ir->n_operand; o++) used |= 1u << ir->operand[o].dtype;
   for (int32_t i = 0; i < ir->n_ins; i++) {
     if (ir->ins[i].op != RPI_IR_STORE && ir->ins[i].op != RPI_IR_REDUCE)
@@ -79,30 +88,62 @@ static void emit_head(rpi_emit *e) {
     for (int32_t s = 0; s < ir->ins[i].n_src; s++)
       used |= 1u << ir->ins[rpi_ir_src(ir, &ir->ins[i], s)].dtype;
   }
-  const bool wide = e->lanes * 64 == e->bits;
-  rpi_emit_line(e, "/* A kernel of rank %d: %d instructions, %d operands, %d reductions. */",
-                ir->rank, ir->n_ins, ir->n_operand, ir->n_red);
-  rpi_emit_line(e, "#define RPV_W %d", e->lanes);
-  rpi_emit_line(e, "#define RPV_BITS %d", e->bits);
-  rpi_emit_line(e, "#define RPV_MASK %d", wide ? 8 : 4);
-  for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-    if (used >> t & 1) rpi_emit_line(e, "#define RPV_USE_%s", rpi_dtype_name(t));
+  return used;
+}
+
+static bool checks(const rpi_ir *ir) {
+  for (int32_t o = 0; o < ir->n_operand; o++)
+    if (ir->operand[o].checked) return true;
+  return false;
+}
+
+static int32_t vector_bits(int32_t vector) { return vector == RPI_VECTOR_AVX512 ? 512 : 256; }
+
+int32_t rpi_emit_c_lanes(const rpi_ir *ir, int32_t vector) {
+  int32_t widest = 4;
+  for (int32_t o = 0; o < ir->n_operand; o++) {
+    if (rpi_dtype_size(ir->operand[o].dtype) > widest) widest = 8;
   }
-  rpi_emit_line(e, "#line 1 \"lanes.h\"");
-  rpi_strbuf_add(e->out, rpi_lanes_text);
-  rpi_emit_line(e, "#line 1 \"kernel.c\"");
-  rpi_strbuf_add(e->out, helpers);
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const rpi_ir_ins *ins = &ir->ins[i];
+    if (rpi_dtype_size(ins->dtype) > widest) widest = 8;
+    for (int32_t s = 0; s < ins->n_src; s++) {
+      if (rpi_dtype_size(ir->ins[rpi_ir_src(ir, ins, s)].dtype) > widest) widest = 8;
+    }
+  }
+  return vector_bits(vector) / 8 / widest;
+}
+
+/* What all kernels of the text share. */
+static void emit_head(const rpi_emit_unit *unit, int32_t n, int32_t vector, rpi_strbuf *out) {
+  const int32_t lanes = rpi_emit_c_lanes(unit[0].ir, vector), bits = vector_bits(vector);
+  uint32_t used = 1u << RP_I64 | 1u << RP_BOOL;
+  bool checked = false;
+  for (int32_t k = 0; k < n; k++) {
+    rpi_assert(rpi_emit_c_lanes(unit[k].ir, vector) == lanes);
+    used |= dtypes_of(unit[k].ir);
+    checked |= checks(unit[k].ir);
+  }
+  rpi_strbuf_addf(out, "#define RPV_W %d\n#define RPV_BITS %d\n#define RPV_MASK %d\n", lanes, bits,
+                  lanes * 64 == bits ? 8 : 4);
+  for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
+    if (used >> t & 1) rpi_strbuf_addf(out, "#define RPV_USE_%s\n", rpi_dtype_name(t));
+  }
+  rpi_strbuf_add(out, "#line 1 \"lanes.h\"\n");
+  rpi_strbuf_add(out, rpi_lanes_text);
+  rpi_strbuf_add(out, "#line 1 \"kernel.c\"\n");
+  rpi_strbuf_add(out, helpers);
   for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
     if (used >> t & 1)
-      rpi_emit_line(e, "RPK_PARTIAL(%s, %s)", rpi_dtype_name(t), rpi_emit_ctype(t));
+      rpi_strbuf_addf(out, "RPK_PARTIAL(%s, %s)\n", rpi_dtype_name(t), rpi_emit_ctype(t));
   }
-  if (e->checked) rpi_strbuf_add(e->out, checked_helpers);
+  if (checked) rpi_strbuf_add(out, checked_helpers);
 }
 
 /* Scalar code over the words: prologue [0, n_pro) or epilogue [n_body, n_ins). */
 static void emit_section(rpi_emit *e, const char *name, int32_t from, int32_t to) {
   const rpi_ir *ir = e->ir;
-  rpi_emit_line(e, "RPK_API void %s(const void *self, rpk_word *w) {", name);
+  rpi_emit_line(e, "static void %s_%.8s(const void *self, rpk_word *w) {", name, e->key);
   e->indent++;
   rpi_emit_line(e, "(void)self, (void)w;");
   rpi_emit_operands(e, from, to);
@@ -123,19 +164,44 @@ static void emit_section(rpi_emit *e, const char *name, int32_t from, int32_t to
   rpi_emit_close(e);
 }
 
-rp_status rpi_emit_c(const rpi_ir *ir, int32_t vector, const char *key, rpi_strbuf *out) {
-  rpi_emit e = {
-      .ir = ir, .out = out, .bits = vector == RPI_VECTOR_AVX512 ? 512 : 256, .loop_inner = -1};
-  rp_status status = rpi_emit_plan(&e);
+static rp_status emit_kernel(const rpi_emit_unit *unit, int32_t vector, uint32_t *folds,
+                             rpi_strbuf *out) {
+  const rpi_ir *ir = unit->ir;
+  rpi_emit e = {.ir = ir,
+                .key = unit->key,
+                .out = out,
+                .folds = folds,
+                .bits = vector_bits(vector),
+                .lanes = rpi_emit_c_lanes(ir, vector),
+                .loop_inner = -1};
+  const rp_status status = rpi_emit_plan(&e);
   if (status == RP_OK) {
-    emit_head(&e);
+    rpi_emit_line(&e, "/* A kernel of rank %d: %d instructions, %d operands, %d reductions. */",
+                  ir->rank, ir->n_ins, ir->n_operand, ir->n_red);
     emit_section(&e, "rpk_pro", 0, ir->n_pro);
-    rpi_emit_body(&e, key);
+    rpi_emit_body(&e);
     emit_section(&e, "rpk_epi", ir->n_body, ir->n_ins);
-    rpi_emit_line(&e, "RPK_API const char *rpk_query(void);");
-    rpi_emit_line(&e, "const char *rpk_query(void) { return \"%s\"; }", key);
   }
   rpi_emit_plan_free(&e);
-  if (status == RP_OK && out->failed) status = rpi_status_nomem("a kernel's text");
   return status;
+}
+
+rp_status rpi_emit_c(const rpi_emit_unit *unit, int32_t n, int32_t vector, rpi_strbuf *out) {
+  uint32_t folds[RPI_N_DTYPE] = {0};
+  emit_head(unit, n, vector, out);
+  for (int32_t k = 0; k < n; k++) RPI_TRY(emit_kernel(&unit[k], vector, folds, out));
+  rpi_strbuf_add(out, "RPK_API const rpk_entry rpk_table[] = {\n");
+  for (int32_t k = 0; k < n; k++) {
+    const char *key = unit[k].key;
+    rpi_strbuf_addf(out, "  {\"%s\", rpk_pro_%.8s, rpk_body_%.8s, rpk_epi_%.8s},\n", key, key, key,
+                    key);
+  }
+  rpi_strbuf_add(out, "  {0}\n};\n");
+  return out->failed ? rpi_status_nomem("a kernel's text") : RP_OK;
+}
+
+const rpi_emit_entry *rpi_emit_c_find(const rpi_emit_entry *table, const char *key) {
+  for (; table && table->key; table++)
+    if (strcmp(table->key, key) == 0) return table;
+  return NULL;
 }

@@ -216,8 +216,7 @@ static void emit_stream_test(rpi_emit *e) {
         loaded |= ir->ins[i].op == RPI_IR_LOAD && ir->ins[i].imm == (uint64_t)k;
         stored |= ir->ins[i].op == RPI_IR_STORE && ir->ins[i].imm == (uint64_t)o;
       }
-      if (loaded && stored)
-        rpi_emit_line(e, "stream &= (void *)p%d != (void *)p%d;", o, k);
+      if (loaded && stored) rpi_emit_line(e, "stream &= (void *)p%d != (void *)p%d;", o, k);
     }
   }
 }
@@ -391,9 +390,8 @@ static void emit_fold_function(rpi_emit *e, int32_t r) {
   const rp_dtype dt = red_dtype(e, r);
   const char *t = rpi_dtype_name(dt), *op = red_name(&e->ir->red[r]), *c = rpi_emit_ctype(dt);
   const int32_t w = e->lanes, n = RPI_ACCUMULATORS / w;
-  for (int32_t k = 0; k < r; k++) {
-    if (e->ir->red[k].op == e->ir->red[r].op && red_dtype(e, k) == dt) return;
-  }
+  if (e->folds[dt] >> e->ir->red[r].op & 1) return;
+  e->folds[dt] |= 1u << e->ir->red[r].op;
   rpi_emit_open(e, "RPK_FN %s rpk_fold_%s_%s(const rpv_%s *a) {", c, op, t, t);
   for (int32_t h = n / 2; h; h /= 2) {
     for (int32_t j = 0; j < h; j++) {
@@ -514,7 +512,7 @@ static void emit_constants(rpi_emit *e) {
 }
 
 /* A name that tells what the kernel does, for profilers: the first few operations of its body. */
-static void worker_name(const rpi_emit *e, const char *key, char *name, size_t size) {
+static void worker_name(const rpi_emit *e, char *name, size_t size) {
   const rpi_ir *ir = e->ir;
   int32_t len = snprintf(name, size, "k"), words = 0;
   uint8_t last = RPI_IR_N_OPS;
@@ -528,19 +526,21 @@ static void worker_name(const rpi_emit *e, const char *key, char *name, size_t s
     last = op;
     words++;
   }
-  snprintf(name + len, size - (size_t)len, "_%.8s", key);
+  snprintf(name + len, size - (size_t)len, "_%.8s", e->key);
 }
 
-void rpi_emit_body(rpi_emit *e, const char *key) {
+void rpi_emit_body(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   char name[160];
-  worker_name(e, key, name, sizeof name);
+  worker_name(e, name, sizeof name);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (ir->ins[i].op == RPI_IR_LOOP && rpi_emit_apart(e, i)) rpi_emit_long(e, i);
   }
   for (int32_t r = 0; leaf_mode(e) && r < ir->n_red; r++) emit_fold_function(e, r);
-  rpi_emit_line(e, "static __attribute__((noinline)) void %s(const rpk_word *w, int64_t u0, int64_t "
-                   "u1, void *scratch) {", name);
+  rpi_emit_line(e,
+                "static __attribute__((noinline)) void %s(const rpk_word *w, int64_t u0, int64_t "
+                "u1, void *scratch) {",
+                name);
   e->indent++;
   rpi_emit_line(e, "(void)w, (void)scratch;");
   if (ir->n_body > ir->n_pro) {
@@ -563,8 +563,10 @@ void rpi_emit_body(rpi_emit *e, const char *key) {
     }
   }
   rpi_emit_close(e);
-  rpi_emit_open(e, "RPK_API void rpk_body(const void *self, const rpk_word *w, int64_t u0, "
-                   "int64_t u1, void *scratch) {");
+  rpi_emit_open(e,
+                "static void rpk_body_%.8s(const void *self, const rpk_word *w, int64_t u0, "
+                "int64_t u1, void *scratch) {",
+                e->key);
   rpi_emit_line(e, "(void)self;");
   rpi_emit_line(e, "%s(w, u0, u1, scratch);", name);
   rpi_emit_close(e);

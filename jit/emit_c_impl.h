@@ -35,8 +35,10 @@ typedef enum rpi_emit_place {
 
 typedef struct rpi_emit {
   const rpi_ir *ir;
+  const char *key; /* its first 8 digits tell this kernel's names from others' in the text */
   rpi_ir_layout l;
   rpi_strbuf *out;
+  uint32_t *folds; /* per dtype, a bit per operator: the folds that the text has already */
   int32_t indent;
   int32_t bits;  /* of a hardware vector */
   int32_t lanes; /* of every vector in this text */
@@ -97,6 +99,6 @@ void rpi_emit_long(rpi_emit *e, int32_t i);
 
 /* ---- emit_c_body.c */
 /* The worker, named after what it does and the key, and rpk_body, which calls it. */
-void rpi_emit_body(rpi_emit *e, const char *key);
+void rpi_emit_body(rpi_emit *e);
 
 #endif

@@ -200,10 +200,11 @@ void rpi_emit_long(rpi_emit *e, int32_t at) {
   const loop p = loop_of(e, at, RPI_EMIT_POINT);
   char taken[TAKEN];
   add_taken(e, &p, true, taken, sizeof taken);
-  rpi_emit_open(e,
-                "static __attribute__((noinline, cold)) %s rpk_long%d(const rpk_word *w, int64_t "
-                "lo, int64_t hi%s) {",
-                rpi_emit_ctype(p.dtype), at, taken);
+  rpi_emit_open(
+      e,
+      "static __attribute__((noinline, cold)) %s rpk_long%d_%.8s(const rpk_word *w, int64_t "
+      "lo, int64_t hi%s) {",
+      rpi_emit_ctype(p.dtype), at, e->key, taken);
   rpi_emit_operands(e, at, p.end);
   rpi_emit_uniforms(e, at, p.end, false);
   rpi_emit_line(e, "%s s%d;", rpi_emit_ctype(p.dtype), p.end);
@@ -238,7 +239,7 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
     if (where == RPI_EMIT_POINT && rpi_emit_apart(e, at)) {
       char taken[TAKEN];
       add_taken(e, &p, false, taken, sizeof taken);
-      rpi_emit_line(e, "s%d = rpk_long%d(w, lo, hi%s);", end, at, taken);
+      rpi_emit_line(e, "s%d = rpk_long%d_%.8s(w, lo, hi%s);", end, at, e->key, taken);
     } else if (p.rule == RPI_LOOP_ROWS) {
       emit_rows(e, &p);
     } else {

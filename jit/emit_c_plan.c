@@ -27,22 +27,6 @@ static bool is_sink(const rpi_ir *ir, const rpi_ir_ins *i) {
   return i->op == RPI_IR_STORE || i->op == RPI_IR_REDUCE || flags(ir, i);
 }
 
-static void plan_lanes(rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  int32_t widest = 4;
-  for (int32_t o = 0; o < ir->n_operand; o++) {
-    if (rpi_dtype_size(ir->operand[o].dtype) > widest) widest = 8;
-  }
-  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
-    const rpi_ir_ins *ins = &ir->ins[i];
-    if (rpi_dtype_size(ins->dtype) > widest) widest = 8;
-    for (int32_t s = 0; s < ins->n_src; s++) {
-      if (rpi_dtype_size(ir->ins[rpi_ir_src(ir, ins, s)].dtype) > widest) widest = 8;
-    }
-  }
-  e->lanes = e->bits / 8 / widest;
-}
-
 static rp_status plan_alloc(rpi_emit *e) {
   const size_t n = (size_t)e->ir->n_body + 1;
   e->level = rpi_alloc_zero(n);
@@ -256,7 +240,6 @@ static void plan_fuse(rpi_emit *e) {
 rp_status rpi_emit_plan(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   rpi_ir_layout_get(ir, &e->l);
-  plan_lanes(e);
   e->row_mode = ir->n_red > 0 && rpi_ir_row_mode(ir);
   for (int32_t d = 0; e->row_mode && d < ir->rank; d++) e->n_prefix += ir->red[0].mask >> d & 1;
   RPI_TRY(plan_alloc(e));

@@ -1,90 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0
- * jit/jit.c -- the kernel table of a context, and the thread that compiles behind its back.
+ * jit/jit.c -- the kernel table of a context.
  *
- * Lives here: kernels by canonical bytes, their keys, the way from tier 0 to tier 1.
- * Not here:   the interpreter, the emitter, the compiler, the disk: each has its file.
- * How:        the context pushes kernels onto an inbox (one atomic exchange) and posts a semaphore;
- *             the thread takes the whole inbox at once. They share no lock: the thread is
- *             SCHED_IDLE, and a lock it held while it waits for a core would stop the context. A
- *             kernel that another process is compiling is set aside and looked for on disk every
- *             few milliseconds. With tier 1 the caller compiles itself, at its own priority.
+ * Lives here: kernels by canonical bytes, their keys, names, refusals.
+ * Not here:   compiling (builder.c), the interpreter, the emitter, the disk: each has its file.
+ * How:        a kernel runs in tier 0 from its birth. If the disk has it compiled it is loaded at
+ *             once; else it joins the list of those asked for, which rpi_jit_start hands to the builder as
+ *             one: so the kernels of a plan go through the compiler together.
  * Fork:       in a child process there is no thread and its state is unknown: kernels made there
- *             are interpreted, and nothing of the thread is touched.
- * Unloading:  loaded objects stay for the life of the process, even after destroy: another context
- *             may have got the same handle, a profiler may still resolve addresses, and the few KiB
- *             cost less than one wrong guess about who still runs them. */
+ *             are interpreted, and nothing of the builder is touched. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "jit/jit.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <gnu/libc-version.h>
-#include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/map.h"
-#include "jit/cache.h"
-#include "jit/compile_cc.h"
-#include "jit/emit_c.h"
 #include "jit/finish.h"
-#include "jit/interp.h"
+#include "jit/jit_impl.h"
 
 extern const char rpi_lanes_text[];
 
-enum { EMIT_ABI = 2 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
-enum { NAME_SIZE = 96, RETRY_NS = 5 * 1000 * 1000, POLL_NS = 100 * 1000 };
+enum { EMIT_ABI = 3 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
 
-typedef struct kernel {
-  rpi_kernel face; /* first: the public pointer is ours */
-  rpi_jit *jit;
-  rpi_ir ir;
-  rpi_ir_layout layout;
-  rpi_strbuf bytes;
-  rpi_interp *interp;
-  rpi_kernel_code compiled;
-  rpi_hash128 key;
-  char hex[33];
-  char name[NAME_SIZE];
-  _Atomic(char *) refusal; /* NULL: none */
-  struct kernel *next;     /* in the inbox or the thread's list */
-  struct kernel *all;      /* in the jit's list */
-} kernel;
+typedef rpi_jit_record kernel;
 
 struct rpi_jit {
   int32_t tier, vector;
   bool keep_source, cc_tried;
   char *cc_knob;
-  rpi_cache *cache; /* NULL in tier 0 */
-  rpi_cc *cc;       /* NULL: none found, or not looked for yet */
+  rpi_cache *cache;     /* NULL in tier 0 */
+  rpi_cc *cc;           /* NULL: none found, or not looked for yet */
+  rpi_builder *builder; /* made with cc */
   rpi_map table;
   kernel *all;
+  kernel *asked, **asked_end; /* since the last start, oldest first */
   pid_t pid;
-  bool started;
-  pthread_t thread;
-  sem_t wake;
-  _Atomic(kernel *) inbox;
-  _Atomic bool stop;
   int64_t kernels, memory_hits;
-  _Atomic int64_t disk_hits, compiles, compile_fails, compile_ns, pending;
 };
-
-static void nap(int64_t ns) {
-  const struct timespec t = {.tv_sec = 0, .tv_nsec = (long)ns};
-  nanosleep(&t, NULL);
-}
 
 /* ---- create and destroy ---------------------------------------------------------------------- */
 
@@ -116,7 +74,7 @@ rp_status rpi_jit_create(const rpi_config *config, rpi_jit **out) {
   j->keep_source = config->keep_source;
   j->pid = getpid();
   rpi_map_init(&j->table);
-  sem_init(&j->wake, 0, 0);
+  j->asked_end = &j->asked;
   j->cc_knob = rpi_alloc_string(config->cc ? config->cc : "");
   if (!j->cc_knob) status = rpi_status_nomem("the jit");
   if (status == RP_OK && j->tier != RPI_TIER_0) {
@@ -144,165 +102,19 @@ static void kernel_free(kernel *k) {
 void rpi_jit_destroy(rpi_jit *j) {
   if (!j) return;
   if (!forked(j)) {
-    if (j->started) {
-      atomic_store(&j->stop, true);
-      if (j->cc) rpi_cc_cancel(j->cc);
-      sem_post(&j->wake);
-      pthread_join(j->thread, NULL);
-    }
+    rpi_builder_free(j->builder);
     rpi_cc_free(j->cc);
     rpi_cache_free(j->cache);
-    sem_destroy(&j->wake);
+  } else {
+    rpi_builder_forget(j->builder);
   }
   for (kernel *k = j->all, *next; k; k = next) {
-    next = k->all;
+    next = k->older;
     kernel_free(k);
   }
   rpi_map_deinit(&j->table);
   rpi_alloc_free(j->cc_knob);
   rpi_alloc_free(j);
-}
-
-/* ---- from text to code ----------------------------------------------------------------------- */
-
-static void refuse(kernel *k, const char *why) {
-  char *copy = rpi_alloc_string(why);
-  if (copy) atomic_store(&k->refusal, copy);
-}
-
-/* Takes the compiled code into use. */
-static bool install(kernel *k, void *so) {
-  void *pro = dlsym(so, "rpk_pro"), *body = dlsym(so, "rpk_body"), *epi = dlsym(so, "rpk_epi");
-  if (!pro || !body || !epi) return false;
-  if (k->ir.n_pro > 0) memcpy(&k->compiled.pro, &pro, sizeof pro);
-  memcpy(&k->compiled.body, &body, sizeof body);
-  if (k->ir.n_ins > k->ir.n_body) memcpy(&k->compiled.epi, &epi, sizeof epi);
-  k->compiled.tier = 1;
-  atomic_store_explicit(&k->face.code, &k->compiled, memory_order_release);
-  return true;
-}
-
-/* Emits, compiles, publishes. NULL: refused, with the reason noted. */
-static void *compile(rpi_jit *j, kernel *k) {
-  char path[4096];
-  void *so = NULL;
-  rpi_strbuf text;
-  rpi_strbuf_init(&text);
-  rp_status status = rpi_emit_c(&k->ir, j->vector, k->hex, &text);
-  if (status == RP_OK) status = rpi_cache_temp(j->cache, k->key, path, sizeof path);
-  if (status == RP_OK) {
-    const int64_t from = rpi_clock_ns();
-    atomic_fetch_add(&j->compiles, 1);
-    status = rpi_cc_compile(j->cc, rpi_strbuf_str(&text), path);
-    atomic_fetch_add(&j->compile_ns, rpi_clock_ns() - from);
-    if (status == RP_OK && j->keep_source) rpi_cache_keep(j->cache, k->key, rpi_strbuf_str(&text));
-    if (status == RP_OK) {
-      so = rpi_cache_publish(j->cache, k->key, path);
-      if (!so) status = rpi_status_fail(RP_ERR_IO, "the compiled object does not load");
-    }
-    if (status != RP_OK) atomic_fetch_add(&j->compile_fails, 1);
-  }
-  rpi_strbuf_deinit(&text);
-  if (status != RP_OK && !atomic_load(&j->stop)) {
-    static bool said;
-    refuse(k, rpi_status_message());
-    rpi_log_once(&said, "kernels stay interpreted: %s", rpi_status_message());
-  }
-  return so;
-}
-
-/* False: another process compiles this kernel now; try again later. */
-static bool work(rpi_jit *j, kernel *k) {
-  const bool mine = rpi_cache_lock(j->cache, k->key);
-  void *so = rpi_cache_load(j->cache, k->key); /* somebody may have finished it meanwhile */
-  if (so)
-    atomic_fetch_add(&j->disk_hits, 1);
-  else if (mine)
-    so = compile(j, k);
-  if (mine) rpi_cache_unlock(j->cache, k->key);
-  if (!so && !mine) return false;
-  if (so && !install(k, so)) refuse(k, "the compiled object lacks an entry");
-  return true;
-}
-
-/* ---- the thread ------------------------------------------------------------------------------ */
-
-static void sleep_until_woken(rpi_jit *j, bool retry) {
-  struct timespec until;
-  if (!retry) {
-    while (sem_wait(&j->wake) != 0 && errno == EINTR) {
-    }
-    return;
-  }
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += RETRY_NS;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_nsec -= 1000000000;
-    until.tv_sec++;
-  }
-  while (sem_timedwait(&j->wake, &until) != 0 && errno == EINTR) {
-  }
-}
-
-/* Appends the inbox, oldest first, to the list. */
-static kernel *take_inbox(rpi_jit *j, kernel *list) {
-  kernel *in = atomic_exchange(&j->inbox, NULL), *oldest = NULL;
-  while (in) {
-    kernel *next = in->next;
-    in->next = oldest;
-    oldest = in;
-    in = next;
-  }
-  kernel **tail = &list;
-  while (*tail) tail = &(*tail)->next;
-  *tail = oldest;
-  return list;
-}
-
-static void *thread_main(void *arg) {
-  rpi_jit *j = arg;
-  kernel *list = NULL;
-  const struct sched_param none = {0};
-  sched_setscheduler(0, SCHED_IDLE, &none); /* this thread only; compilers inherit it */
-  pthread_setname_np(pthread_self(), "reprise-jit");
-  while (!atomic_load(&j->stop)) {
-    list = take_inbox(j, list);
-    kernel *later = NULL;
-    while (list && !atomic_load(&j->stop)) {
-      kernel *k = list;
-      list = k->next;
-      if (work(j, k)) {
-        atomic_fetch_sub(&j->pending, 1);
-      } else {
-        k->next = later;
-        later = k;
-      }
-    }
-    list = later;
-    if (!atomic_load(&j->inbox) && !atomic_load(&j->stop)) sleep_until_woken(j, list != NULL);
-  }
-  return NULL;
-}
-
-static bool start_thread(rpi_jit *j) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  j->started = pthread_create(&j->thread, NULL, thread_main, j) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return j->started;
-}
-
-static void enqueue(rpi_jit *j, kernel *k) {
-  if (!j->started && !start_thread(j)) {
-    refuse(k, "the compile thread does not start");
-    return;
-  }
-  atomic_fetch_add(&j->pending, 1);
-  k->next = atomic_load(&j->inbox);
-  while (!atomic_compare_exchange_weak(&j->inbox, &k->next, k)) {
-  }
-  sem_post(&j->wake);
 }
 
 /* ---- kernels --------------------------------------------------------------------------------- */
@@ -315,11 +127,16 @@ static void finish(const rpi_kernel *face, rpi_word *w) {
 static rp_status find_compiler(rpi_jit *j) {
   static bool said;
   if (j->cc_tried) return RP_OK;
-  RPI_TRY(rpi_cc_create(j->cc_knob, j->vector, &j->cc));
-  j->cc_tried = true;
-  if (!j->cc && strcmp(j->cc_knob, "none") != 0) {
-    rpi_log_once(&said, "no C compiler (knob cc): kernels are interpreted");
+  if (!j->cc) RPI_TRY(rpi_cc_create(j->cc_knob, j->vector, &j->cc));
+  if (!j->cc) {
+    if (strcmp(j->cc_knob, "none") != 0)
+      rpi_log_once(&said, "no C compiler (knob cc): kernels are interpreted");
+    j->cc_tried = true;
+    return RP_OK;
   }
+  const rpi_builder_tools tools = {j->cache, j->cc, j->vector, j->keep_source};
+  RPI_TRY(rpi_builder_create(&tools, &j->builder));
+  j->cc_tried = true;
   return RP_OK;
 }
 
@@ -346,28 +163,34 @@ static kernel *lookup(rpi_jit *j, const rpi_strbuf *bytes, uint64_t hash) {
   return NULL;
 }
 
-/* Brings the kernel to tier 1, or on its way. */
+void rpi_jit_refuse(rpi_jit_record *k, const char *why) {
+  char *copy = rpi_alloc_string(why);
+  if (copy) atomic_store(&k->refusal, copy);
+}
+
+/* Brings the kernel to tier 1, or among those that rpi_jit_start sends there. */
 static void promote(rpi_jit *j, kernel *k) {
   if (j->tier == RPI_TIER_0) {
-    refuse(k, "tier 0 was asked for");
-    return;
+    rpi_jit_refuse(k, "tier 0 was asked for");
+  } else if (forked(j)) {
+    rpi_jit_refuse(k, "a forked child does not compile");
+  } else if (!j->cc) {
+    rpi_jit_refuse(k, "there is no C compiler");
+  } else if (!rpi_builder_load(j->builder, k)) {
+    *j->asked_end = k;
+    j->asked_end = &k->next;
   }
-  if (forked(j)) {
-    refuse(k, "a forked child does not compile");
-    return;
-  }
-  if (!j->cc) {
-    refuse(k, "there is no C compiler");
-    return;
-  }
-  void *so = rpi_cache_load(j->cache, k->key);
-  if (so && install(k, so)) {
-    atomic_fetch_add(&j->disk_hits, 1);
-  } else if (j->tier == RPI_TIER_1) {
-    while (!work(j, k)) nap(RETRY_NS);
-  } else {
-    enqueue(j, k);
-  }
+}
+
+void rpi_jit_start(rpi_jit *j) {
+  kernel *list = j->asked;
+  j->asked = NULL;
+  j->asked_end = &j->asked;
+  if (!list || forked(j)) return;
+  if (j->tier == RPI_TIER_1)
+    rpi_builder_build(j->builder, list);
+  else
+    rpi_builder_enqueue(j->builder, list);
 }
 
 static rp_status kernel_init(rpi_jit *j, kernel *k, const rpi_ir *ir, const char *name) {
@@ -416,7 +239,7 @@ rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const r
     kernel_free(k);
     return status;
   }
-  k->all = j->all;
+  k->older = j->all;
   j->all = k;
   j->kernels++;
   promote(j, k);
@@ -426,26 +249,21 @@ rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const r
 
 const rpi_ir *rpi_jit_ir(const rpi_kernel *k) { return &((const kernel *)k)->ir; }
 
-void rpi_jit_source(const rpi_kernel *face, rpi_strbuf *out) {
-  const kernel *k = (const kernel *)face;
-  if (rpi_emit_c(&k->ir, k->jit->vector, k->hex, out) != RP_OK) {
-    rpi_strbuf_addf(out, "/* no C text: %s */\n", rpi_status_message());
-  }
-}
-
 void rpi_jit_wait(rpi_jit *j) {
   if (forked(j)) return;
-  while (atomic_load(&j->pending) > 0) nap(POLL_NS);
+  rpi_jit_start(j);
+  if (j->builder) rpi_builder_wait(j->builder);
 }
 
 void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out) {
-  *out = (rpi_jit_stats){.kernels = j->kernels,
-                         .memory_hits = j->memory_hits,
-                         .disk_hits = atomic_load(&j->disk_hits),
-                         .compiles = atomic_load(&j->compiles),
-                         .compile_fails = atomic_load(&j->compile_fails),
-                         .compile_ns = atomic_load(&j->compile_ns),
-                         .pending = atomic_load(&j->pending)};
+  *out = (rpi_jit_stats){.kernels = j->kernels, .memory_hits = j->memory_hits};
+  if (!j->builder) return;
+  rpi_builder_counts *c = rpi_builder_counts_get(j->builder);
+  out->disk_hits = atomic_load(&c->disk_hits);
+  out->compiles = atomic_load(&c->compiles);
+  out->compile_fails = atomic_load(&c->compile_fails);
+  out->compile_ns = atomic_load(&c->compile_ns);
+  out->pending = atomic_load(&c->pending);
 }
 
 const char *rpi_jit_vector(const rpi_jit *j) {

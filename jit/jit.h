@@ -4,9 +4,9 @@
  * Lives here: the kernel table of a context: memory (by canonical bytes), disk, background compiles.
  * Not here:   which tasks form a kernel (trace/), running it (core/exec).
  * How:        rpi_jit_kernel returns a kernel whose code is the interpreter's; if the disk has the
- *             compiled one it is loaded before the return; else a background thread makes it and
- *             swaps `code`. Tier 1 waits for it; tier 0 never compiles. Kernels live as long as
- *             the jit; loaded objects are never unloaded.
+ *             compiled one it is loaded before the return. Of the others, rpi_jit_start makes one batch
+ *             that a background thread compiles; it swaps `code`. Tier 1 waits for it; tier 0
+ *             never compiles. Kernels live as long as the jit; loaded objects are never unloaded.
  * Threads:    calls from the context's thread; `code` is read by workers. */
 #ifndef RPI_JIT_H
 #define RPI_JIT_H
@@ -34,9 +34,10 @@ void rpi_jit_destroy(rpi_jit *j); /* ends the compile thread; a running compiler
  * The IR is copied. */
 rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const rpi_kernel **out);
 const rpi_ir *rpi_jit_ir(const rpi_kernel *k);
-/* The C text of a kernel, made on demand; appended to `out`. */
-void rpi_jit_source(const rpi_kernel *k, rpi_strbuf *out);
-/* Waits until nothing is pending. */
+/* Starts the compiles of the kernels asked for since the last call, several per run of the compiler;
+ * with tier 1 they are done before the return. */
+void rpi_jit_start(rpi_jit *j);
+/* Starts them and waits until nothing is pending. */
 void rpi_jit_wait(rpi_jit *j);
 void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out);
 /* "avx2" or "avx512": the level in force. */

@@ -487,6 +487,7 @@ rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live,
     if (st == RP_OK && (an->arena.failed || u.tmp.failed)) st = rpi_status_nomem("analysis");
   }
   rpi_arena_deinit(&u.tmp);
+  rpi_jit_start(ctx->jit);
   an->queries.tasks = NULL;
   if (st != RP_OK) {
     rpi_analyse_free(an);

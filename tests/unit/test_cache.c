@@ -66,16 +66,16 @@ static rpi_cache *make(const char *dir, int64_t mb) {
 }
 
 /* Compiles an object that answers `claimed` and publishes it under `key`. */
-static void *put(rpi_cache *c, rpi_hash128 key, rpi_hash128 claimed) {
+static const rpi_emit_entry *put(rpi_cache *c, rpi_hash128 key, rpi_hash128 claimed) {
   char path[4096], hex[33], text[256];
   rpi_hash_hex(claimed, hex);
-  snprintf(
-      text, sizeof text,
-      "__attribute__((visibility(\"default\"))) const char *rpk_query(void) { return \"%s\"; }\n",
-      hex);
+  snprintf(text, sizeof text,
+           "__attribute__((visibility(\"default\"))) struct { const char *key; void *code[3]; } "
+           "rpk_table[] = {{\"%s\"}, {0}};\n",
+           hex);
   assert_int_equal(rpi_cache_temp(c, key, path, sizeof path), RP_OK);
   assert_int_equal(rpi_cc_compile(cc, text, path), RP_OK);
-  return rpi_cache_publish(c, key, path);
+  return rpi_cache_publish(c, &key, 1, path);
 }
 
 static void path_of(rpi_hash128 key, char *path, size_t size) {
@@ -108,6 +108,34 @@ static void test_round_trip(void **state) {
   assert_int_equal(rename(from, path), 0);
   assert_null(rpi_cache_load(c, key_of(3)));
   assert_int_equal(count(folder, ".so"), 0);
+  rpi_cache_free(c);
+}
+
+/* One object under three names: one mapping, and each name goes its own way. */
+static void test_several(void **state) {
+  static const char text[] =
+      "__attribute__((visibility(\"default\"))) struct { const char *key; void *code[3]; } "
+      "rpk_table[] = {{\"%s\"}, {\"%s\"}, {\"%s\"}, {0}};\n";
+  const rpi_hash128 key[] = {key_of(31), key_of(32), key_of(33)};
+  char path[4096], hex[3][33], source[512];
+  (void)state;
+  if (!cc) skip();
+  rpi_cache *c = make(folder, 64);
+  for (int32_t i = 0; i < 3; i++) rpi_hash_hex(key[i], hex[i]);
+  snprintf(source, sizeof source, text, hex[0], hex[1], hex[2]);
+  path_of(key[1], path, sizeof path); /* something is there already: it gives way */
+  fclose(fopen(path, "w"));
+  assert_int_equal(rpi_cache_temp(c, key[0], path, sizeof path), RP_OK);
+  assert_int_equal(rpi_cc_compile(cc, source, path), RP_OK);
+  const rpi_emit_entry *first = rpi_cache_publish(c, key, 3, path);
+  assert_non_null(first);
+  assert_string_equal(first->key, hex[0]);
+  assert_int_equal(count(folder, ".so"), 3);
+  for (int32_t i = 0; i < 3; i++) assert_ptr_equal(rpi_cache_load(c, key[i]), first + i);
+  path_of(key[0], path, sizeof path);
+  assert_int_equal(unlink(path), 0);
+  assert_null(rpi_cache_load(c, key[0]));
+  assert_non_null(rpi_cache_load(c, key[2]));
   rpi_cache_free(c);
 }
 
@@ -196,7 +224,8 @@ static void test_read_only(void **state) {
     path_of(key_of(7), entry, sizeof entry);
     if (rpi_cache_create(folder, 64, &r) != RP_OK) _exit(1);
     if (strcmp(rpi_cache_dir(r), folder) != 0) _exit(2);
-    void *so = rpi_cache_load(r, key_of(7)); /* as root's file it is not ours; else it is */
+    const rpi_emit_entry *so =
+        rpi_cache_load(r, key_of(7)); /* as root's file it is not ours; else it is */
     if (getuid() != 0 && !so) _exit(3);
     if (getuid() == 0 && so) _exit(4);
     if (access(entry, F_OK) != 0) _exit(5);
@@ -247,7 +276,7 @@ static void test_race(void **state) {
     for (uint64_t k = 20; k < 23; k++) {
       for (;;) {
         const bool mine = rpi_cache_lock(c, key_of(k));
-        void *so = rpi_cache_load(c, key_of(k));
+        const rpi_emit_entry *so = rpi_cache_load(c, key_of(k));
         if (!so && mine) {
           so = put(c, key_of(k), key_of(k));
           if (write(ends[1], "x", 1) != 1) _exit(2);
@@ -318,6 +347,7 @@ static int stop(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_several, setup, teardown),
       cmocka_unit_test_setup_teardown(test_corrupt, setup, teardown),
       cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
       cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
