@@ -19,8 +19,7 @@
 #include "core/model/dtype.h"
 
 enum { SHORT_BODY = 12, BLOCK_BODY = 24, ROWS_AT_ONCE = 4, NAME_WORDS = 8 };
-/* Longest body that is written a second time with streaming stores; more than a usual L3. */
-enum { STREAM_BODY = 40, STREAM_BYTES = 48 << 20 };
+enum { STREAM_BYTES = 48 << 20 }; /* more than a usual L3 */
 
 static const char *red_name(const rpi_ir_red *r) { return rpi_ir_redop_name((rpi_redop)r->op); }
 static rp_dtype red_dtype(const rpi_emit *e, int32_t r) {
@@ -88,6 +87,40 @@ static void emit_values(rpi_emit *e, int32_t stage, rpi_emit_place where, int32_
       rpi_emit_value(e, i, where);
     if (e->slot[i] >= 0 && here) emit_slot(e, i, where, true);
   }
+}
+
+/* Does this stage hold chains of calls, too long to overlap with the next vector's? */
+static bool wants_twins(const rpi_emit *e, int32_t stage) {
+  const rpi_ir *ir = e->ir;
+  int32_t calls = 0;
+  if (ir->n_red > 0 || e->n_stage != 1) return false;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    if (!rpi_emit_marked(e, stage, i)) continue;
+    if (ir->ins[i].op == RPI_IR_GATHER) return false;
+    calls += rpi_ir_op_class((rpi_irop)ir->ins[i].op) == 'M';
+  }
+  return calls > 0;
+}
+
+/* Two vectors at once, line by line: where calls part the code, the processor does not see the next
+ * vector in time, and the latencies of one chain add up. */
+static void emit_twins(rpi_emit *e, int32_t stage) {
+  const rpi_ir *ir = e->ir;
+  const int32_t w = e->lanes;
+  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", 2 * w, 2 * w);
+  rpi_emit_line(e, "const int64_t c1 = c + %d;", w);
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    if (!rpi_emit_marked(e, stage, i)) continue;
+    for (int32_t k = 0; k < 2; k++) {
+      e->twin = k > 0;
+      if (ir->ins[i].op == RPI_IR_STORE)
+        rpi_emit_store(e, i, RPI_EMIT_FULL);
+      else
+        rpi_emit_value(e, i, RPI_EMIT_FULL);
+    }
+  }
+  e->twin = false;
+  rpi_emit_close(e);
 }
 
 static bool stage_reduces(const rpi_emit *e, int32_t stage) {
@@ -181,12 +214,12 @@ static void emit_blocks(rpi_emit *e, int32_t stage) {
   rpi_emit_close(e);
 }
 
-/* Stores of this kernel that may go past the caches; 0 for kernels whose text would grow too much or
- * whose columns are not simply walked once. */
+/* Stores of this kernel that may go past the caches; 0 for kernels whose columns are not simply walked
+ * once. */
 static int32_t streams(const rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   int32_t n = 0;
-  if (ir->n_red > 0 || e->n_stage != 1 || stage_size(e, 0) > STREAM_BODY) return 0;
+  if (ir->n_red > 0 || e->n_stage != 1) return 0;
   for (int32_t o = 0; o < ir->n_operand; o++) {
     bool stored = false;
     for (int32_t i = ir->n_pro; i < ir->n_body && !stored; i++)
@@ -221,9 +254,9 @@ static void emit_stream_test(rpi_emit *e) {
   }
 }
 
-static void emit_stream_loop(rpi_emit *e, int32_t stage) {
+/* `past`: so do the stores of this leaf, since it begins where whole vectors do. */
+static void emit_stream_leaf(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  const int32_t w = e->lanes;
   char all[2048] = "0";
   size_t len = 1;
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
@@ -231,13 +264,7 @@ static void emit_stream_loop(rpi_emit *e, int32_t stage) {
     if (ir->ins[i].op == RPI_IR_STORE && rpi_emit_streams(e, o))
       len += (size_t)snprintf(all + len, sizeof all - len, " | (uint64_t)q%d", o);
   }
-  rpi_emit_open(e, "if (stream && ((%s) & %d) == 0) {", all, e->bits / 8 - 1);
-  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
-  e->streaming = true;
-  emit_values(e, stage, RPI_EMIT_FULL, -1);
-  e->streaming = false;
-  rpi_emit_close(e);
-  rpi_emit_close(e);
+  rpi_emit_line(e, "const int past = stream && ((%s) & %d) == 0;", all, e->bits / 8 - 1);
 }
 
 static void emit_vector_stage(rpi_emit *e, int32_t stage) {
@@ -252,10 +279,13 @@ static void emit_vector_stage(rpi_emit *e, int32_t stage) {
     if (!held && size <= BLOCK_BODY && !stage_stores(e, stage)) emit_blocks(e, stage);
     emit_strides(e, stage, held);
   }
-  if (streams(e) > 0) emit_stream_loop(e, stage);
+  e->streaming = streams(e) > 0;
+  if (e->streaming) emit_stream_leaf(e);
+  if (wants_twins(e, stage)) emit_twins(e, stage);
   rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
   if (accumulates) rpi_emit_line(e, "const int64_t j = c / %d %% %d;", w, RPI_ACCUMULATORS / w);
   emit_values(e, stage, RPI_EMIT_FULL, -1);
+  e->streaming = false;
   rpi_emit_close(e);
   rpi_emit_open(e, "if (c < n) { /* the last columns, padded */");
   rpi_emit_line(e, "const int64_t m = n - c;");

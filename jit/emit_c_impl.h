@@ -10,7 +10,8 @@
  *             *slot*: an array of one leaf in the scratch memory.
  *             Around loops with little else to do, the stages are *fused*: each point goes through the
  *             whole body in scalar code, so a row's result never leaves the registers.
- * Names in the text: v<i> the vector and s<i> the scalar of instruction i; p<o> an operand's
+ * Names in the text: v<i> the vector (y<i> the one beside it, at column c1) and s<i> the scalar of
+ *                    instruction i; p<o> an operand's
  *                    pointer,
  *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a
  *             table's extent; x<i> the slot of a value; acc<r>, a<r>_<k> accumulators, l<r> their
@@ -43,8 +44,9 @@ typedef struct rpi_emit {
   int32_t bits;  /* of a hardware vector */
   int32_t lanes; /* of every vector in this text */
   bool row_mode;
-  bool checked;     /* some gather clamps */
-  bool streaming;   /* the lines at hand are those that write past the caches */
+  bool checked;   /* some gather clamps */
+  bool streaming; /* stores at hand ask `past` whether to write past the caches */
+  bool twin; /* the lines at hand are the second of two vectors done side by side: y<i>, at c1 */
   int32_t n_prefix; /* ROW mode: reduced axes */
   int32_t n_stage;  /* odd: 2 * top-level loops + 1 */
   bool fused;       /* one scalar loop over the columns does all stages: no slots */

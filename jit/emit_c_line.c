@@ -89,6 +89,14 @@ static bool vectors(rpi_emit_place where) {
   return where != RPI_EMIT_POINT && where != RPI_EMIT_SCALAR;
 }
 
+/* The letter of value i among vectors: what is the same for the whole row has no twin. */
+static char letter_of(const rpi_emit *e, int32_t i) {
+  return e->twin && i >= e->ir->n_pro && e->level[i] >= RPI_EMIT_COLUMN ? 'y' : 'v';
+}
+
+/* The first column of the vector at hand. */
+static const char *column_of(const rpi_emit *e) { return e->twin ? "c1" : "c"; }
+
 static void add(char *buf, const char *fmt, ...) RPI_PRINTF(2, 3);
 static void add(char *buf, const char *fmt, ...) {
   const size_t used = strlen(buf);
@@ -127,12 +135,16 @@ static void load_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char *
   } else if (sclass == RPI_STRIDE_ZERO || !column) {
     add(buf, "rpv_splat_%s(q%d[0]%s)", t, o, truth);
   } else if (sclass == RPI_STRIDE_UNIT) {
-    add(buf, where == RPI_EMIT_FULL ? "rpv_load_%s(q%d + c)" : "rpk_loadn_%s(q%d + c, m)", t, o);
+    if (where == RPI_EMIT_FULL)
+      add(buf, "rpv_load_%s(q%d + %s)", t, o, column_of(e));
+    else
+      add(buf, "rpk_loadn_%s(q%d + c, m)", t, o);
+  } else if (where == RPI_EMIT_FULL) {
+    add(buf, "rpv_loads_%s(q%d + %s * p%d_s%d, p%d_s%d)", t, o, column_of(e), o, e->ir->rank - 1, o,
+        e->ir->rank - 1);
   } else {
-    add(buf,
-        where == RPI_EMIT_FULL ? "rpv_loads_%s(q%d + c * p%d_s%d, p%d_s%d)"
-                               : "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)",
-        t, o, o, e->ir->rank - 1, o, e->ir->rank - 1);
+    add(buf, "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)", t, o, o, e->ir->rank - 1, o,
+        e->ir->rank - 1);
   }
   add_note(e, i, buf);
 }
@@ -225,13 +237,12 @@ static void index_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place 
   else if (where == RPI_EMIT_LANES)
     add(buf, "rpv_splat_i64(c0 + c)");
   else
-    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(c0 + c))");
+    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(c0 + %s))", column_of(e));
 }
 
 static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where,
                          char *buf) {
   const rpi_ir *ir = e->ir;
-  const char letter = vectors(where) ? 'v' : 's';
   const char *pre = vectors(where) ? "rpv" : "rps";
   const rp_dtype from = ir->ins[rpi_ir_src(ir, ins, 0)].dtype;
   if (ins->op == RPI_IR_CAST) {
@@ -241,7 +252,8 @@ static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_plac
         rpi_dtype_name(ins->op == RPI_IR_SELECT ? ins->dtype : from));
   }
   for (int32_t s = 0; s < ins->n_src; s++) {
-    add(buf, "%s%c%d", s ? ", " : "", letter, rpi_ir_src(ir, ins, s));
+    const rpi_irval v = rpi_ir_src(ir, ins, s);
+    add(buf, "%s%c%d", s ? ", " : "", vectors(where) ? letter_of(e, v) : 's', v);
   }
   add(buf, ")");
 }
@@ -277,15 +289,15 @@ void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where) {
     default: compute_expr(e, ins, where, buf); break;
   }
   if (vectors(where))
-    rpi_emit_line(e, "const rpv_%s v%d = %s;", t, i, buf);
+    rpi_emit_line(e, "const rpv_%s %c%d = %s;", t, letter_of(e, i), i, buf);
   else
     rpi_emit_line(e, "const %s s%d = %s;", ctypes[ins->dtype], i, buf);
 }
 
 bool rpi_emit_streams(const rpi_emit *e, int32_t o) {
   const rpi_ir_operand *op = &e->ir->operand[o];
-  return op->access == RPI_ACCESS_WRITE && op->kind == RPI_OPERAND_AFFINE &&
-         op->dtype != RP_BOOL && op->sclass[e->ir->rank - 1] == RPI_STRIDE_UNIT &&
+  return op->access == RPI_ACCESS_WRITE && op->kind == RPI_OPERAND_AFFINE && op->dtype != RP_BOOL &&
+         op->sclass[e->ir->rank - 1] == RPI_STRIDE_UNIT &&
          e->lanes * rpi_dtype_size(op->dtype) * 8 == e->bits;
 }
 
@@ -308,28 +320,24 @@ void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
     return;
   }
   if (e->streaming && rpi_emit_streams(e, o)) {
-    rpi_emit_line(e, "rpk_stream(q%d + c, &v%d);%s", o, v, note);
+    const char *c = column_of(e);
+    const char y = letter_of(e, v);
+    rpi_emit_line(e, "if (past) rpk_stream(q%d + %s, &%c%d); else rpv_store_%s(q%d + %s, %c%d);%s",
+                  o, c, y, v, t, o, c, y, v, note);
     return;
   }
-  const bool full = where == RPI_EMIT_FULL;
-  switch (e->ir->operand[o].sclass[e->ir->rank - 1]) {
-    case RPI_STRIDE_UNIT:
-      rpi_emit_line(e, full ? "rpv_store_%s(q%d + c, v%d);%s" : "rpk_storen_%s(q%d + c, v%d, m);%s",
-                    t, o, v, note);
-      break;
-    case RPI_STRIDE_ZERO: /* one column only */
-      rpi_emit_line(e, full ? "rpv_stores_%s(q%d, 0, v%d);%s" : "rpk_storesn_%s(q%d, 0, v%d, m);%s",
-                    t, o, v, note);
-      break;
-    default: {
-      char stride[32];
-      snprintf(stride, sizeof stride, "p%d_s%d", o, e->ir->rank - 1);
-      rpi_emit_line(e,
-                    full ? "rpv_stores_%s(q%d + c * %s, %s, v%d);%s"
-                         : "rpk_storesn_%s(q%d + c * %s, %s, v%d, m);%s",
-                    t, o, stride, stride, v, note);
-    }
-  }
+  const uint8_t sclass = e->ir->operand[o].sclass[e->ir->rank - 1];
+  const char *name = where == RPI_EMIT_FULL ? "rpv_store" : "rpk_store";
+  const char *n = where == RPI_EMIT_FULL ? "" : "n", *m = where == RPI_EMIT_FULL ? "" : ", m";
+  if (sclass == RPI_STRIDE_UNIT)
+    rpi_emit_line(e, "%s%s_%s(q%d + %s, %c%d%s);%s", name, n, t, o, column_of(e), letter_of(e, v),
+                  v, m, note);
+  else if (sclass == RPI_STRIDE_ZERO) /* one column only */
+    rpi_emit_line(e, "%ss%s_%s(q%d, 0, %c%d%s);%s", name, n, t, o, letter_of(e, v), v, m, note);
+  else
+    rpi_emit_line(e, "%ss%s_%s(q%d + %s * p%d_s%d, p%d_s%d, %c%d%s);%s", name, n, t, o,
+                  column_of(e), o, e->ir->rank - 1, o, e->ir->rank - 1, letter_of(e, v), v, m,
+                  note);
 }
 
 void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to) {

@@ -637,6 +637,46 @@ static void test_spmv_dot(void **state) {
   }
 }
 
+/* Bodies with calls do two vectors side by side: strided and plain loads and stores, a value of the row, the
+ * point's number, and every remainder of columns. */
+static void twins(int64_t n, rp_dtype t) {
+  const uint8_t any[] = {RPI_STRIDE_ANY};
+  bench *b = malloc(sizeof *b);
+  bench_init(b, 1);
+  rpi_ir *ir = &b->ir;
+  b->extent[0] = n;
+  const int32_t x = affine(b, t, RPI_ACCESS_READ, any), y = line(b, t, RPI_ACCESS_READ),
+                p = line(b, t, RPI_ACCESS_WRITE), q = affine(b, t, RPI_ACCESS_WRITE, any);
+  rpi_ir_scalar_add(ir, t);
+  const rpi_irval s = rpi_ir_emit(ir, RPI_IR_SCALAR, t, 0, 0, NULL);
+  ir->n_pro = 1;
+  const rpi_irval vx = rpi_ir_emit(ir, RPI_IR_LOAD, t, (uint64_t)x, 0, NULL);
+  const rpi_irval vy = rpi_ir_emit(ir, RPI_IR_LOAD, t, (uint64_t)y, 0, NULL);
+  const rpi_irval at = rpi_ir_emit(ir, RPI_IR_INDEX, RP_I64, 0, 0, NULL);
+  const rpi_irval e = rpi_ir_emit1(ir, RPI_IR_EXP, t, rpi_ir_emit2(ir, RPI_IR_MUL, t, s, vx));
+  const rpi_irval z = rpi_ir_emit2(ir, RPI_IR_ADD, t, e, rpi_ir_emit1(ir, RPI_IR_CAST, t, at));
+  rpi_ir_emit(ir, RPI_IR_STORE, t, (uint64_t)p, 1, &z);
+  const rpi_irval r = rpi_ir_emit2(ir, RPI_IR_DIV, t, rpi_ir_emit1(ir, RPI_IR_LOG, t, z), vy);
+  rpi_ir_emit(ir, RPI_IR_STORE, t, (uint64_t)q, 1, &r);
+  ir->n_body = ir->n_ins;
+  fill(b);
+  tame(b, x);
+  tame(b, y);
+  compare(b, (uint64_t)n);
+  bench_free(b);
+  free(b);
+}
+
+static void test_twins(void **state) {
+  (void)state;
+  if (!cc) skip();
+  for (int64_t n = 1; n < 70; n += n < 36 ? 5 : 11) {
+    twins(n, RP_F64);
+    twins(n, RP_F32);
+  }
+  twins(1024 + 9, RP_F64);
+}
+
 /* A launch far beyond the caches writes past them; here only its first and last few leaves are run. */
 static void test_stream(void **state) {
   (void)state;
@@ -762,10 +802,11 @@ static int stop(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden), cmocka_unit_test(test_axpy_dot),
-      cmocka_unit_test(test_spmv),   cmocka_unit_test(test_avx512),
-      cmocka_unit_test(test_stream), cmocka_unit_test(test_spmv_dot),
-      cmocka_unit_test(test_random), cmocka_unit_test(test_random_loops),
+      cmocka_unit_test(test_golden),       cmocka_unit_test(test_axpy_dot),
+      cmocka_unit_test(test_spmv),         cmocka_unit_test(test_avx512),
+      cmocka_unit_test(test_stream),       cmocka_unit_test(test_twins),
+      cmocka_unit_test(test_spmv_dot),     cmocka_unit_test(test_random),
+      cmocka_unit_test(test_random_loops),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }
