@@ -2,9 +2,10 @@
  * jit/body_tree.h -- the records behind jit/body.h, shared by the body_*.c files only.
  *
  * Lives here: tokens, the tree, what binding adds to it (axes, accesses), launch facts, variants.
- * Flow:       body_lex (tokens, carets) -> body_parse (tree) -> body_bind (which index is which
- *             axis, which access is affine) -> per launch body_place (extents, bounds, boxes) and,
- *             for new types, body_emit with body_type (IR); body_variant keeps the results.
+ * Flow:       body_lex (tokens, carets) -> body_parse with body_expr (tree) -> body_bind (which index
+ *             is which axis, which access is affine) -> per launch body_place (extents, bounds, boxes)
+ *             and, for new types, body_emit with body_value and body_type (IR); body_variant keeps the
+ *             results.
  * Words:      a logical axis is one of the body's own space, in the order of the language; a kernel
  *             axis is one of the IR's, which may be permuted (facts.perm); it has at
  *             least rank 1. */
@@ -272,8 +273,10 @@ double rpi_body_lex_float(const char *text, int32_t len);
 rp_status rpi_body_lex_fail(rp_status status, const char *what, const char *text, int32_t at,
                             const char *fmt, ...) RPI_PRINTF(5, 6);
 
+/* ---- body_expr.c */
+const rpi_body_fn_info *rpi_body_expr_fn(int32_t fn);
+
 /* ---- body_parse.c */
-const rpi_body_fn_info *rpi_body_parse_fn(int32_t fn);
 /* The name as a NUL-terminated string, shortened to fit. */
 const char *rpi_body_parse_name(const rpi_body *b, int32_t name, char buf[64]);
 static inline int32_t rpi_body_kid(const rpi_body *b, int32_t node, int32_t i) {

@@ -321,7 +321,7 @@ static rp_status rule_scale(typer *t, int32_t at, const rpi_body_fn_info *f, con
 }
 
 rp_status rpi_body_type_call(typer *t, int32_t at, int32_t fn, const value *a, value *out) {
-  const rpi_body_fn_info *f = rpi_body_parse_fn(fn);
+  const rpi_body_fn_info *f = rpi_body_expr_fn(fn);
   value pair[2];
   switch ((rpi_body_rule)f->rule) {
     case RPI_RULE_ARITH: return rule_arith(t, at, f, a, out);

@@ -270,7 +270,7 @@ static void the_page(void **state) {
   fclose(f);
   for (size_t i = 0; i < n; i++) page[i] = page[i] == '`' ? ' ' : page[i];
   for (int32_t fn = 0; fn < RPI_N_FN; fn++) {
-    const char *name = rpi_body_parse_fn(fn)->name, *at = strstr(page, "**Functions.**");
+    const char *name = rpi_body_expr_fn(fn)->name, *at = strstr(page, "**Functions.**");
     size_t len = strlen(name);
     assert_non_null(at);
     while ((at = strstr(at, name)) != NULL && !(strchr(" \n", at[-1]) && strchr(" \n.", at[len]))) {
