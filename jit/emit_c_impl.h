@@ -70,6 +70,16 @@ static inline bool rpi_emit_marked(const rpi_emit *e, int32_t stage, int32_t i) 
   return e->mark[(size_t)stage * (size_t)e->ir->n_body + (size_t)i] != 0;
 }
 
+static inline const char *rpi_emit_red_name(const rpi_ir_red *r) {
+  return rpi_ir_redop_name((rpi_redop)r->op);
+}
+static inline rp_dtype rpi_emit_red_dtype(const rpi_emit *e, int32_t r) {
+  return e->ir->operand[e->ir->red[r].operand].dtype;
+}
+static inline bool rpi_emit_leaf_mode(const rpi_emit *e) {
+  return e->ir->n_red > 0 && !e->row_mode;
+}
+
 /* ---- emit_c_line.c */
 /* One indented line. */
 void rpi_emit_line(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3);
@@ -98,6 +108,16 @@ void rpi_emit_loop(rpi_emit *e, int32_t i, rpi_emit_place where);
  * to the short ones? Then rpi_emit_long writes it. */
 bool rpi_emit_apart(const rpi_emit *e, int32_t i);
 void rpi_emit_long(rpi_emit *e, int32_t i);
+
+/* ---- emit_c_stage.c */
+/* The column loops of a leaf, all stages. */
+void rpi_emit_stages(rpi_emit *e);
+/* How many stores of this kernel may go past the caches; 0 for kernels whose columns are not simply
+ * walked once. */
+int32_t rpi_emit_n_streams(const rpi_emit *e);
+/* `stream`: the launch moves more than the caches hold, and what it writes is not what it reads.
+ * Written past the caches, memory need not be read before: 1.3x for z = a*x + y on one thread. */
+void rpi_emit_stream_test(rpi_emit *e);
 
 /* ---- emit_c_body.c */
 /* The worker, named after what it does and the key, and rpk_body, which calls it. */
