@@ -16,17 +16,7 @@
 #define RPV_W 4
 #define RPV_BITS 256
 #define RPV_MASK 8
-#define RPV_USE_bool
-#define RPV_USE_i8
-#define RPV_USE_i16
-#define RPV_USE_i32
-#define RPV_USE_i64
-#define RPV_USE_u8
-#define RPV_USE_u16
-#define RPV_USE_u32
-#define RPV_USE_u64
-#define RPV_USE_f32
-#define RPV_USE_f64
+#define RPV_USE_ALL
 #include "jit/lanes.h"
 
 /* d[i] = a[step i] op b[step i] */

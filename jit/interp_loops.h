@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/interp_loops.h -- the interpreter's precompiled loops: one per operation and dtype.
  *
- * Lives here: the loops over contiguous blocks, made of lanes.h, and the table that names them.
+ * Lives here: the loops over contiguous blocks, made of lanes.h, and the table that names them; those
+ *             that move and those that reduce lie in files of their own, included at their place.
  * Not here:   what a lane computes (lanes.h), which loops a kernel runs (interp_plan.c).
  * How:        a template. A .c file per vector level and lane width includes it after defining
  *               RPV_W, RPV_BITS, RPV_MASK   as lanes.h asks
@@ -16,17 +17,7 @@
 
 #include "jit/interp_impl.h"
 
-#define RPV_USE_bool
-#define RPV_USE_i8
-#define RPV_USE_i16
-#define RPV_USE_i32
-#define RPV_USE_i64
-#define RPV_USE_u8
-#define RPV_USE_u16
-#define RPV_USE_u32
-#define RPV_USE_u64
-#define RPV_USE_f32
-#define RPV_USE_f64
+#define RPV_USE_ALL
 #include "jit/lanes.h"
 #undef bool /* a dtype from here on */
 
@@ -191,148 +182,6 @@ OF_FLOAT(DEF_FMA, 0)
 #define DEF_SELECT(T, x) LOOP3(lp_select_##T, rpv_select_##T, T, bool)
 OF_ALL(DEF_SELECT, 0)
 
-/* ---- moving: copies, strided loads and stores, gathers, expansion of one value per segment */
-#define DEF_MOVE(T, x)                                                                   \
-  LOOP1(lp_copy_##T, , T, T)                                                             \
-  LOOP_HEAD(lp_loads_##T) {                                                              \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int64_t s = (intptr_t)cv;                                                      \
-    (void)bv;                                                                            \
-    for (int64_t i = 0; i < (int32_t)n; i++) d[i] = a[i * s];                            \
-  }                                                                                      \
-  LOOP_HEAD(lp_stores_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int64_t s = (intptr_t)cv, step = STEP(0) ? 1 : 0;                              \
-    (void)bv;                                                                            \
-    for (int64_t i = 0; i < (int32_t)n; i++) d[i * s] = rps_cast_##T##_##T(a[i * step]);  \
-  }                                                                                      \
-  LOOP_HEAD(lp_gather_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int64_t *b = bv;                                                               \
-    int64_t i = 0, m = (int32_t)n;                                                       \
-    UNUSED_C;                                                                            \
-    for (; i + 4 <= m; i += 4) {                                                         \
-      const rpc_##T p = a[b[i]], q = a[b[i + 1]], r = a[b[i + 2]], s = a[b[i + 3]];      \
-      d[i] = p, d[i + 1] = q, d[i + 2] = r, d[i + 3] = s;                                \
-    }                                                                                    \
-    for (; i < m; i++) d[i] = a[b[i]];                                                   \
-  }                                                                                      \
-  LOOP_HEAD(lp_gather32_##T) {                                                           \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int32_t *b = bv;                                                               \
-    int64_t i = 0, m = (int32_t)n;                                                       \
-    UNUSED_C;                                                                            \
-    for (; i + 4 <= m; i += 4) {                                                         \
-      const rpc_##T p = a[b[i]], q = a[b[i + 1]], r = a[b[i + 2]], s = a[b[i + 3]];      \
-      d[i] = p, d[i + 1] = q, d[i + 2] = r, d[i + 3] = s;                                \
-    }                                                                                    \
-    for (; i < m; i++) d[i] = a[b[i]];                                                   \
-  }                                                                                      \
-  LOOP_HEAD(lp_expand_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int32_t *off = bv;                                                             \
-    UNUSED_C;                                                                            \
-    for (int64_t s = 0; s < (int32_t)n; s++)                                             \
-      for (int32_t i = off[s]; i < off[s + 1]; i++) d[i] = a[s];                         \
-  }
-OF_ALL(DEF_MOVE, 0)
-
-/* ---- reductions: d = a op b; leaves; folds; segments in order; winners */
-#define DEF_RED_T(T, op)                                                                 \
-  LOOP2(rd_##op##_##T, rpv_red_##op##_##T, T, T)                                         \
-  LOOP_HEAD(lf_##op##_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av;                                                               \
-    const int64_t m = (int32_t)n, whole = m & ~(int64_t)(RPI_ACCUMULATORS - 1);          \
-    UNUSED_BC;                                                                           \
-    for (int64_t v = 0; whole > 0 && v < RPI_ACCUMULATORS; v += RPV_W) {                 \
-      rpv_##T r = rpv_load_##T(d + v);                                                   \
-      for (int64_t i = v; i < whole; i += RPI_ACCUMULATORS)                              \
-        r = rpv_red_##op##_##T(r, rpv_load_##T(a + i));                                  \
-      rpv_store_##T(d + v, r);                                                           \
-    }                                                                                    \
-    rd_##op##_##T(d, d, a + whole, NULL, m - whole);                                     \
-  }                                                                                      \
-  LOOP_HEAD(fd_##op##_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    UNUSED_BC, (void)av, (void)n;                                                        \
-    int64_t h = RPI_ACCUMULATORS / 2;                                                    \
-    for (; h >= RPV_W; h /= 2)                                                           \
-      for (int64_t v = 0; v < h; v += RPV_W)                                             \
-        rpv_store_##T(d + v, rpv_red_##op##_##T(rpv_load_##T(d + v), rpv_load_##T(d + v + h))); \
-    for (; h > 0; h /= 2)                                                                \
-      for (int64_t v = 0; v < h; v++) d[v] = rps_red_##op##_##T(d[v], d[v + h]);         \
-  }                                                                                      \
-  static rpc_##T so_##op##_##T(rpc_##T r, const rpc_##T *a, int32_t from, int32_t to) {   \
-    for (int32_t i = from; i < to; i++) r = rps_red_##op##_##T(r, rps_cast_##T##_##T(a[i])); \
-    return r;                                                                            \
-  }                                                                                      \
-  LOOP_HEAD(sg_##op##_##T) {                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av, none = rps_identity_##op##_##T();                             \
-    const int32_t *off = bv;                                                             \
-    int64_t s = 0;                                                                       \
-    UNUSED_C;                                                                            \
-    for (; s + 4 <= (int32_t)n; s += 4) { /* four segments side by side hide the latency */ \
-      const int32_t *o = off + s;                                                        \
-      const rpc_##T *a0 = a + o[0], *a1 = a + o[1], *a2 = a + o[2], *a3 = a + o[3];      \
-      rpc_##T r0 = none, r1 = none, r2 = none, r3 = none;                                \
-      int32_t m = o[1] - o[0];                                                           \
-      for (int k = 1; k < 4; k++) m = o[k + 1] - o[k] < m ? o[k + 1] - o[k] : m;         \
-      for (int32_t i = 0; i < m; i++) {                                                  \
-        r0 = rps_red_##op##_##T(r0, rps_cast_##T##_##T(a0[i]));                          \
-        r1 = rps_red_##op##_##T(r1, rps_cast_##T##_##T(a1[i]));                          \
-        r2 = rps_red_##op##_##T(r2, rps_cast_##T##_##T(a2[i]));                          \
-        r3 = rps_red_##op##_##T(r3, rps_cast_##T##_##T(a3[i]));                          \
-      }                                                                                  \
-      d[s] = so_##op##_##T(r0, a, o[0] + m, o[1]);                                       \
-      d[s + 1] = so_##op##_##T(r1, a, o[1] + m, o[2]);                                   \
-      d[s + 2] = so_##op##_##T(r2, a, o[2] + m, o[3]);                                   \
-      d[s + 3] = so_##op##_##T(r3, a, o[3] + m, o[4]);                                   \
-      for (int k = 0; k < 4; k++)                                                        \
-        if (o[k] == o[k + 1]) d[s + k] = rps_empty_##op##_##T();                         \
-    }                                                                                    \
-    for (; s < (int32_t)n; s++)                                                          \
-      d[s] = off[s] == off[s + 1] ? rps_empty_##op##_##T()                               \
-                                  : so_##op##_##T(none, a, off[s], off[s + 1]);          \
-  }
-#define DEF_RED(op, OP, group) group(DEF_RED_T, op)
-REDS(DEF_RED)
-
-#define DEF_ARG(T, x)                                                                    \
-  LOOP_HEAD(ag_argmin_##T) {                                                             \
-    rpi_winner *d = dv;                                                                  \
-    const rpc_##T *a = av;                                                               \
-    (void)bv;                                                                            \
-    for (int64_t i = 0; i < (int32_t)n; i++) {                                           \
-      rpc_##T best;                                                                      \
-      __builtin_memcpy(&best, d->value, sizeof best);                                    \
-      if (d->k >= 0 && !rps_beats_argmin_##T(rps_cast_##T##_##T(a[i]), best)) continue;  \
-      best = rps_cast_##T##_##T(a[i]);                                                   \
-      __builtin_memcpy(d->value, &best, sizeof best);                                    \
-      d->k = (intptr_t)cv + i;                                                           \
-    }                                                                                    \
-  }                                                                                      \
-  LOOP_HEAD(ag_argmax_##T) {                                                             \
-    rpi_winner *d = dv;                                                                  \
-    const rpc_##T *a = av;                                                               \
-    (void)bv;                                                                            \
-    for (int64_t i = 0; i < (int32_t)n; i++) {                                           \
-      rpc_##T best;                                                                      \
-      __builtin_memcpy(&best, d->value, sizeof best);                                    \
-      if (d->k >= 0 && !rps_beats_argmax_##T(rps_cast_##T##_##T(a[i]), best)) continue;  \
-      best = rps_cast_##T##_##T(a[i]);                                                   \
-      __builtin_memcpy(d->value, &best, sizeof best);                                    \
-      d->k = (intptr_t)cv + i;                                                           \
-    }                                                                                    \
-  }
-OF_ALL(DEF_ARG, 0)
-
 /* ---- superinstructions */
 #define PAIR_INNER_0(T, outer, v, c) rpv_##outer##_##T(v, c)
 #define PAIR_INNER_1(T, outer, v, c) rpv_##outer##_##T(c, v)
@@ -363,74 +212,6 @@ RPI_PAIRS(DEF_PAIR)
   }
 OF_FLOAT(DEF_SUM4, 0)
 
-/* Sums of products: AT(p, i) is the second factor of pair i. Four segments side by side, as in sg_. */
-#define DOT_PLAIN(p, i) b[i]
-#define DOT_TABLE(p, i) table[b[i]]
-#define DEF_DOT(T, name, B, AT)                                                          \
-  static rpc_##T st_##name##_##T(rpc_##T r, const rpc_##T *a, const B *b, const rpc_##T *table, \
-                                 int32_t from, int32_t to) {                             \
-    (void)table;                                                                         \
-    for (int32_t i = from; i < to; i++) r += a[i] * AT(b, i);                            \
-    return r;                                                                            \
-  }                                                                                      \
-  LOOP_HEAD(lp_##name##_##T) {                                                           \
-    const rpi_dot *dot = cv;                                                             \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av, *table = dot->table;                                          \
-    const B *b = bv;                                                                     \
-    const int32_t *o = dot->offsets, m = (int32_t)n;                                     \
-    int32_t s = 0;                                                                       \
-    for (; s + 4 <= m; s += 4, o += 4) {                                                 \
-      const int32_t len = o[1] - o[0], o0 = o[0], o1 = o[1], o2 = o[2], o3 = o[3];       \
-      if (len == 0 || o2 - o1 != len || o3 - o2 != len || o[4] - o3 != len) {            \
-        for (int32_t k = 0; k < 4; k++)                                                  \
-          d[s + k] = o[k] == o[k + 1] ? rps_empty_sum_##T()                              \
-                                      : st_##name##_##T(-0.0, a, b, table, o[k], o[k + 1]); \
-        continue;                                                                        \
-      }                                                                                  \
-      rpc_##T r0 = -0.0, r1 = -0.0, r2 = -0.0, r3 = -0.0;                                \
-      for (int32_t i = 0; i < len; i++) {                                                \
-        r0 += a[o0 + i] * AT(b, o0 + i);                                                 \
-        r1 += a[o1 + i] * AT(b, o1 + i);                                                 \
-        r2 += a[o2 + i] * AT(b, o2 + i);                                                 \
-        r3 += a[o3 + i] * AT(b, o3 + i);                                                 \
-      }                                                                                  \
-      d[s] = r0, d[s + 1] = r1, d[s + 2] = r2, d[s + 3] = r3;                            \
-    }                                                                                    \
-    for (; s < m; s++, o++)                                                              \
-      d[s] = o[0] == o[1] ? rps_empty_sum_##T()                                          \
-                          : st_##name##_##T(-0.0, a, b, table, o[0], o[1]);              \
-  }
-#define DEF_DOTS(T, _)                                                                   \
-  DEF_DOT(T, dot, rpc_##T, DOT_PLAIN)                                                    \
-  DEF_DOT(T, dot_gather32, int32_t, DOT_TABLE)                                           \
-  DEF_DOT(T, dot_gather64, int64_t, DOT_TABLE)                                           \
-  RPV_FN rpv_##T pf_dot_##T(rpv_##T a, rpv_##T b, rpv_##T c) {                           \
-    return rpv_red_sum_##T(c, rpv_mul_##T(a, b));                                        \
-  }                                                                                      \
-  LOOP3(lp_dot_rest_##T, pf_dot_##T, T, T)                                               \
-  LOOP_HEAD(lp_leaf_dot_##T) {                                                           \
-    rpc_##T *d = dv;                                                                     \
-    const rpc_##T *a = av, *b = bv;                                                      \
-    const int64_t m = (int32_t)n, whole = m & ~(int64_t)(RPI_ACCUMULATORS - 1);          \
-    UNUSED_C;                                                                            \
-    for (int64_t v = 0; whole > 0 && v < RPI_ACCUMULATORS; v += 4 * RPV_W) {             \
-      rpv_##T r0 = rpv_load_##T(d + v), r1 = rpv_load_##T(d + v + RPV_W);                \
-      rpv_##T r2 = rpv_load_##T(d + v + 2 * RPV_W), r3 = rpv_load_##T(d + v + 3 * RPV_W); \
-      for (int64_t i = v; i < whole; i += RPI_ACCUMULATORS) {                            \
-        const rpc_##T *x = a + i, *y = b + i;                                            \
-        r0 = pf_dot_##T(rpv_load_##T(x), rpv_load_##T(y), r0);                           \
-        r1 = pf_dot_##T(rpv_load_##T(x + RPV_W), rpv_load_##T(y + RPV_W), r1);           \
-        r2 = pf_dot_##T(rpv_load_##T(x + 2 * RPV_W), rpv_load_##T(y + 2 * RPV_W), r2);   \
-        r3 = pf_dot_##T(rpv_load_##T(x + 3 * RPV_W), rpv_load_##T(y + 3 * RPV_W), r3);   \
-      }                                                                                  \
-      rpv_store_##T(d + v, r0), rpv_store_##T(d + v + RPV_W, r1);                        \
-      rpv_store_##T(d + v + 2 * RPV_W, r2), rpv_store_##T(d + v + 3 * RPV_W, r3);        \
-    }                                                                                    \
-    lp_dot_rest_##T(d, a + whole, b + whole, d, m - whole);                              \
-  }
-OF_FLOAT(DEF_DOTS, 0)
-
 /* ---- casts: those with an 8-byte side belong to the wide file */
 #define DEF_CAST(S, T) LOOP1(ct_##S##_##T, rpv_cast_##S##_##T, T, S)
 #if RPI_LOOPS_WIDE
@@ -452,102 +233,10 @@ OF_FLOAT(DEF_DOTS, 0)
 #endif
 CASTS(DEF_CAST)
 
-/* ---- integers of the machinery: coordinates, clamped and scaled indices */
-#if RPI_LOOPS_WIDE
-/* d[i] = a + i */
-LOOP_HEAD(lp_iota) {
-  int64_t *d = dv, m = (int32_t)n;
-  rpv_i64 v = rpv_iota() + (int64_t)(intptr_t)av;
-  UNUSED_BC;
-  for (; m >= RPV_W; m -= RPV_W, d += RPV_W, v += RPV_W) rpv_store_i64(d, v);
-  if (m > 0) rpv_storen_i64(d, v, m);
-}
-/* d[i] = a[i] clamped to [0, extent), extent = c > 0; *b becomes 1 if one was outside. */
-LOOP_HEAD(lp_clamp) {
-  int64_t *d = dv, m = (int32_t)n, bad = 0;
-  const int64_t *a = av, last = (intptr_t)cv - 1, sa = STEP(0);
-  for (; m > 0; m -= RPV_W, d += RPV_W, a += sa) {
-    const rpv_i64 v = m >= RPV_W ? rpv_load_i64(a) : rpv_loadn_i64(a, m);
-    const rpv_i64 low = v < 0, high = v > last;
-    const rpv_i64 r = (v & ~low & ~high) | (high & last), out = low | high;
-    if (m >= RPV_W) {
-      rpv_store_i64(d, r);
-      for (int k = 0; k < RPV_W; k++) bad |= out[k];
-    } else {
-      rpv_storen_i64(d, r, m);
-      for (int k = 0; k < m; k++) bad |= out[k];
-    }
-  }
-  if (bad) *(uint32_t *)(uintptr_t)bv = 1;
-}
-LOOP_HEAD(lp_inside64) {
-  const int64_t *a = av, last = (intptr_t)cv - 1;
-  rpv_i64 out = rpv_splat_i64(0);
-  int64_t m = (int32_t)n, bad = 0;
-  (void)bv;
-  for (; m >= RPV_W; m -= RPV_W, a += RPV_W) {
-    const rpv_i64 v = rpv_load_i64(a);
-    out |= (v < 0) | (v > last);
-  }
-  for (; m > 0; m--, a++) bad |= *a < 0 || *a > last;
-  for (int k = 0; k < RPV_W; k++) bad |= out[k];
-  *(int64_t *)dv = bad == 0;
-}
-LOOP_HEAD(lp_inside32) {
-  const int64_t extent = (intptr_t)cv;
-  const int32_t *a = av, last = extent > INT32_MAX ? INT32_MAX : (int32_t)extent - 1;
-  rpv_i32 out0 = rpv_splat_i32(0), out1 = out0;
-  int64_t m = (int32_t)n, bad = 0;
-  (void)bv;
-  for (; m >= 2 * RPV_W; m -= 2 * RPV_W, a += 2 * RPV_W) {
-    const rpv_i32 v = rpv_load_i32(a), w = rpv_load_i32(a + RPV_W);
-    out0 |= (v < 0) | (v > last);
-    out1 |= (w < 0) | (w > last);
-  }
-  for (; m > 0; m--, a++) bad |= *a < 0 || *a > last;
-  for (int k = 0; k < RPV_W; k++) bad |= out0[k] | out1[k];
-  *(int64_t *)dv = bad == 0;
-}
-/* By groups of points; a group that does not run on is left to the caller. Differences of 64 bits wrap:
- * what is too long for an int64_t is negative. */
-LOOP_HEAD(lp_run_on) {
-  enum { GROUP = 16 };
-  int32_t *off = dv;
-  const int64_t *lo = av, *hi = bv;
-  rpi_stretch *s = (rpi_stretch *)(uintptr_t)cv;
-  const int64_t m = (int32_t)n;
-  s->points = s->longest = 0;
-  if (m <= GROUP) return;
-  const uint64_t first = (uint64_t)lo[0];
-  const int64_t len0 = (int64_t)((uint64_t)hi[0] - first);
-  if (len0 < 0 || len0 > s->limit) return;
-  off[1] = (int32_t)len0;
-  s->points = 1, s->longest = len0;
-  rpv_i64 longest = rpv_splat_i64(len0);
-  for (int64_t i = 1; i + GROUP <= m; i += GROUP) {
-    rpv_i64 bad = rpv_splat_i64(0), most = longest;
-    for (int64_t j = i; j < i + GROUP; j += RPV_W) {
-      const rpv_i64 a = rpv_load_i64(lo + j), b = rpv_load_i64(hi + j);
-      const rpv_i64 len = (rpv_i64)((rpv_u64)b - (rpv_u64)a), at = (rpv_i64)((rpv_u64)b - first);
-      bad |= (a != rpv_load_i64(hi + j - 1)) | (len < 0) | (at < 0) | (at > s->limit);
-      most = rpv_max_i64(most, len);
-      rpv_store_i32(off + j + 1, rpv_low_64_32(at));
-    }
-    int64_t any = 0;
-    for (int k = 0; k < RPV_W; k++) any |= bad[k];
-    if (any) break;
-    longest = most;
-    s->points = i + GROUP;
-  }
-  for (int k = 0; k < RPV_W; k++) s->longest = longest[k] > s->longest ? longest[k] : s->longest;
-}
-/* d[i] = d[i] * (b is there) + a[i] * c */
-LOOP_HEAD(lp_scale) {
-  int64_t *d = dv;
-  const int64_t *a = av, s = (intptr_t)cv, sa = STEP(0) ? 1 : 0;
-  for (int64_t i = 0; i < (int32_t)n; i++) d[i] = (bv != NULL ? d[i] : 0) + a[i * sa] * s;
-}
-#endif
+#include "jit/interp_loops_move.h"
+#include "jit/interp_loops_reduce.h"
+
+/* ---- the table */
 
 #define ROW_OP_T(T, op_, OP_) .op[RPI_IR_##OP_][DT_##T] = lp_##op_##_##T,
 #define ROW_OP(op_, OP_, group) group(ROW_OP_T, op_, OP_)

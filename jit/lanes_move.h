@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/lanes_move.h -- the part of lanes.h that moves: loads, stores, splats, gathers, select. */
+
+RPV_FN rpv_i64 rpv_iota(void) { return (rpv_i64){RPV_EACH(RPV_LANE_I, 0)}; }
+
+#define RPV_LANE_S(i, p) p[(i) * stride]
+#define RPV_LANE_G(i, p) p[index[i]]
+#define RPV_MOVES(T, x)                                                                          \
+  RPV_FN rpv_##T rpv_splat_##T(rpc_##T v) { return (rpv_##T){RPV_EACH(RPV_LANE_X, v)}; }          \
+  RPV_FN rpc_##T rpv_get_##T(rpv_##T v, int lane) { return v[lane]; }                             \
+  RPV_FN rpv_##T rpv_load_##T(const rpc_##T *p) {                                                 \
+    rpv_##T v;                                                                                    \
+    __builtin_memcpy(&v, p, sizeof v);                                                            \
+    return v;                                                                                     \
+  }                                                                                               \
+  RPV_FN void rpv_store_##T(rpc_##T *p, rpv_##T v) { __builtin_memcpy(p, &v, sizeof v); }         \
+  RPV_FN rpv_##T rpv_loads_##T(const rpc_##T *p, rpc_i64 stride) {                                \
+    return (rpv_##T){RPV_EACH(RPV_LANE_S, p)};                                                    \
+  }                                                                                               \
+  RPV_FN rpv_##T rpv_loadsn_##T(const rpc_##T *p, rpc_i64 stride, rpc_i64 n) {                    \
+    rpv_##T v = rpv_splat_##T(1);                                                                 \
+    for (rpc_i64 i = 0; i < n; i++) v[i] = p[i * stride];                                         \
+    return v;                                                                                     \
+  }                                                                                               \
+  RPV_FN void rpv_storesn_##T(rpc_##T *p, rpc_i64 stride, rpv_##T v, rpc_i64 n) {                 \
+    rpc_##T t[RPV_W];                                                                             \
+    __builtin_memcpy(t, &v, sizeof v);                                                            \
+    for (rpc_i64 i = 0; i < n; i++) p[i * stride] = t[i];                                         \
+  }                                                                                               \
+  RPV_FN void rpv_stores_##T(rpc_##T *p, rpc_i64 stride, rpv_##T v) {                             \
+    rpv_storesn_##T(p, stride, v, RPV_W);                                                         \
+  }                                                                                               \
+  RPV_FN rpv_##T rpv_loadn_##T(const rpc_##T *p, rpc_i64 n) { return rpv_loadsn_##T(p, 1, n); }    \
+  RPV_FN void rpv_storen_##T(rpc_##T *p, rpv_##T v, rpc_i64 n) { rpv_storesn_##T(p, 1, v, n); }    \
+  RPV_FN rpv_##T rpv_gather_##T(const rpc_##T *p, rpv_i64 index) {                                \
+    return (rpv_##T){RPV_EACH(RPV_LANE_G, p)};                                                    \
+  }                                                                                               \
+  RPV_FN rpv_##T rpv_select_##T(rpv_bool c, rpv_##T a, rpv_##T b) {                               \
+    return RPV_PICK(T, RPV_MASK_OF(T, c), a, b);                                                  \
+  }                                                                                               \
+  RPV_FN rpc_##T rps_select_##T(rpc_bool c, rpc_##T a, rpc_##T b) { return c ? a : b; }
+RPV_NUMBERS(RPV_MOVES, 0)
+
+/* A bool vector travels to and from memory as bytes. */
+RPV_FN rpv_bool rpv_wide_bool(rpv_u8 bytes) {
+  return __builtin_convertvector((rpv_i8)(bytes != 0), rpv_bool);
+}
+RPV_FN rpv_u8 rpv_bytes_bool(rpv_bool v) {
+  return (rpv_u8)rpv_mask_i8(v) & (rpc_u8)1;
+}
+RPV_FN rpv_bool rpv_splat_bool(rpc_bool x) {
+  return (rpv_bool){RPV_EACH(RPV_LANE_X, x ? -1 : 0)};
+}
+RPV_FN rpc_bool rpv_get_bool(rpv_bool v, int lane) { return (rpc_bool)(v[lane] & 1); }
+RPV_FN rpv_bool rpv_load_bool(const rpc_bool *p) {
+  rpv_u8 b;
+  __builtin_memcpy(&b, p, sizeof b);
+  return rpv_wide_bool(b);
+}
+RPV_FN void rpv_store_bool(rpc_bool *p, rpv_bool v) {
+  rpv_u8 b = rpv_bytes_bool(v);
+  __builtin_memcpy(p, &b, sizeof b);
+}
+RPV_FN rpv_bool rpv_loads_bool(const rpc_bool *p, rpc_i64 stride) {
+  return rpv_wide_bool((rpv_u8){RPV_EACH(RPV_LANE_S, p)});
+}
+RPV_FN rpv_bool rpv_loadsn_bool(const rpc_bool *p, rpc_i64 stride, rpc_i64 n) {
+  rpv_u8 b = {RPV_EACH(RPV_LANE_X, 1)};
+  for (rpc_i64 i = 0; i < n; i++) b[i] = p[i * stride];
+  return rpv_wide_bool(b);
+}
+RPV_FN void rpv_storesn_bool(rpc_bool *p, rpc_i64 stride, rpv_bool v, rpc_i64 n) {
+  rpv_u8 b = rpv_bytes_bool(v);
+  for (rpc_i64 i = 0; i < n; i++) p[i * stride] = b[i];
+}
+RPV_FN void rpv_stores_bool(rpc_bool *p, rpc_i64 stride, rpv_bool v) {
+  rpv_storesn_bool(p, stride, v, RPV_W);
+}
+RPV_FN rpv_bool rpv_loadn_bool(const rpc_bool *p, rpc_i64 n) { return rpv_loadsn_bool(p, 1, n); }
+RPV_FN void rpv_storen_bool(rpc_bool *p, rpv_bool v, rpc_i64 n) { rpv_storesn_bool(p, 1, v, n); }
+RPV_FN rpv_bool rpv_gather_bool(const rpc_bool *p, rpv_i64 index) {
+  return rpv_wide_bool((rpv_u8){RPV_EACH(RPV_LANE_G, p)});
+}
+RPV_FN rpv_bool rpv_select_bool(rpv_bool c, rpv_bool a, rpv_bool b) { return (a & c) | (b & ~c); }
+RPV_FN rpc_bool rps_select_bool(rpc_bool c, rpc_bool a, rpc_bool b) { return c ? a : b; }
