@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "jit/finish.h"
+#include "tests/support/sum_order.h"
 
 static uint64_t seed = 99;
 static double rnd_f64(void) {
@@ -17,23 +18,13 @@ static double rnd_f64(void) {
 }
 
 /* Level by level, as finish.h words it. */
-static double tree(const double *v, int64_t n) {
-  double *a = malloc(sizeof(double) * (size_t)n);
-  memcpy(a, v, sizeof(double) * (size_t)n);
-  for (; n > 1; n = (n + 1) / 2)
-    for (int64_t i = 0; i < (n + 1) / 2; i++) a[i] = 2 * i + 1 < n ? a[2 * i] + a[2 * i + 1] : a[2 * i];
-  const double r = a[0];
-  free(a);
-  return r;
-}
-
 static void test_tree(void **state) {
   (void)state;
   for (int64_t n = 1; n < 200; n++) {
     double v[200], w[200];
     for (int64_t i = 0; i < n; i++) v[i] = w[i] = rnd_f64();
     rpi_finish_tree(RPI_RED_SUM, RP_F64, v, n);
-    assert_true(v[0] == tree(w, n));
+    assert_true(v[0] == sum_tree(w, n));
   }
   int8_t a[3] = {100, 100, -1};
   rpi_finish_tree(RPI_RED_SUM, RP_I8, a, 3);
@@ -84,9 +75,9 @@ static void finish_mask(int32_t mask, int64_t n, int32_t join) {
       for (int64_t row = 0; row < rows; row++) {
         const int64_t x[3] = {row / (B * C), row / C % B, row % C};
         if (x[0] * stride[0] + x[1] * stride[1] + x[2] * stride[2] != k) continue;
-        value[m++] = tree(copy + row * leaves, leaves);
+        value[m++] = sum_tree(copy + row * leaves, leaves);
       }
-      want = tree(value, m);
+      want = sum_tree(value, m);
     } else { /* few rows: one leaf of 256 */
       want = copy[k];
     }
@@ -127,7 +118,7 @@ static void test_rows(void **state) {
   for (int32_t i = 0; i < N; i++) {
     double v[6];
     for (int32_t f = 0; f < 6; f++) v[f] = copy[f * N + i];
-    assert_true(out[i] == tree(v, 6));
+    assert_true(out[i] == sum_tree(v, 6));
   }
   w[l.extent].i = 0;
   rpi_finish_all(&ir, &l, w);
