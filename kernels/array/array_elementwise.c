@@ -57,32 +57,29 @@ static rp_status need_one(const char *what, rp_store *to, rp_store **out) {
   return rpi_failure_set(RP_ERR_ARGUMENT, "array: %s: out is NULL", what);
 }
 
-static rp_status one(rp_array_code code, rp_store *x, rp_store *to, rp_store **out) {
+/* Launches a function of one or two operands; `b` and `number` as its form has them. */
+static rp_status apply(rp_array_code code, int32_t n_operands, rpi_array_form form, rp_store *a,
+                       rp_store *b, const void *number, rp_store *to, rp_store **out) {
   rp_op *op;
   rp_status status = need_one(rp_array_name(code), to, out);
-  if (status == RP_OK) status = op_get(code, 1, RPI_ARRAY_STORES, x, &op);
+  if (status == RP_OK) status = op_get(code, n_operands, form, a, &op);
   if (status != RP_OK) return status;
-  rp_store *stores[2] = {NULL, x};
-  return rpi_array_table_run(op, stores, 2, NULL, to, out);
+  rp_store *stores[3] = {NULL, a, b};
+  const int32_t n_stores = form == RPI_ARRAY_STORES ? 1 + n_operands : 2;
+  return rpi_array_table_run(op, stores, n_stores, number, to, out);
+}
+
+static rp_status one(rp_array_code code, rp_store *x, rp_store *to, rp_store **out) {
+  return apply(code, 1, RPI_ARRAY_STORES, x, NULL, NULL, to, out);
 }
 
 static rp_status two(rp_array_code code, rp_store *a, rp_store *b, rp_store *to, rp_store **out) {
-  rp_op *op;
-  rp_status status = need_one(rp_array_name(code), to, out);
-  if (status == RP_OK) status = op_get(code, 2, RPI_ARRAY_STORES, a, &op);
-  if (status != RP_OK) return status;
-  rp_store *stores[3] = {NULL, a, b};
-  return rpi_array_table_run(op, stores, 3, NULL, to, out);
+  return apply(code, 2, RPI_ARRAY_STORES, a, b, NULL, to, out);
 }
 
 static rp_status with_number(rp_array_code code, rpi_array_form form, rp_store *x,
                              const void *number, rp_store *to, rp_store **out) {
-  rp_op *op;
-  rp_status status = need_one(rp_array_name(code), to, out);
-  if (status == RP_OK) status = op_get(code, 2, form, x, &op);
-  if (status != RP_OK) return status;
-  rp_store *stores[2] = {NULL, x};
-  return rpi_array_table_run(op, stores, 2, number, to, out);
+  return apply(code, 2, form, x, NULL, number, to, out);
 }
 
 static rp_status choose(rp_store *condition, rp_store *a, rp_store *b, rp_store *to,

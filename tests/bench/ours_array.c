@@ -3,8 +3,9 @@
  * operation, temporaries released when their names end. */
 #include <stdlib.h>
 
-#include "reprise_array.h"
 #include "tests/bench/bench.h"
+#include "tests/examples/array_calls.h"
+#include "tests/examples/prices.h"
 
 static rp_context *context(const char *config) {
   rp_context *ctx;
@@ -40,72 +41,6 @@ typedef struct ours_bs {
   rp_store *s, *x, *t, *call, *put;
 } ours_bs;
 
-enum { KEEP = 0, TAKE = 1 }; /* TAKE: the operand's name ends here */
-
-static rp_store *done(rp_store *operand, int take, rp_store *result) {
-  if (take) RP_CHECK(rp_store_release(operand));
-  return result;
-}
-
-static rp_store *un(rp_array_code f, rp_store *x, int take) {
-  rp_store *out;
-  RP_CHECK(rp_array_unary(f, x, &out));
-  return done(x, take, out);
-}
-
-static rp_store *num(rp_array_code f, double number, rp_store *x, int take) {
-  rp_store *out;
-  RP_CHECK(rp_array_float_binary(f, number, x, &out));
-  return done(x, take, out);
-}
-
-static rp_store *bin(rp_array_code f, rp_store *a, int take_a, rp_store *b, int take_b) {
-  rp_store *out;
-  RP_CHECK(rp_array_binary(f, a, b, &out));
-  return done(b, take_b, done(a, take_a, out));
-}
-
-static rp_store *cnd(rp_store *d) {
-  static const double a[] = {0.31938153, -0.356563782, 1.781477937, -1.821255978, 1.330274429};
-  rp_store *k = num(RP_ARRAY_MULTIPLY, 0.2316419, un(RP_ARRAY_ABSOLUTE, d, KEEP), TAKE);
-  k = num(RP_ARRAY_DIVIDE, 1.0, num(RP_ARRAY_ADD, 1.0, k, TAKE), TAKE);
-  rp_store *poly = num(RP_ARRAY_MULTIPLY, a[4], k, KEEP);
-  for (int i = 3; i >= 0; i--) {
-    poly = bin(RP_ARRAY_MULTIPLY, k, KEEP, num(RP_ARRAY_ADD, a[i], poly, TAKE), TAKE);
-  }
-  rp_store *bell = bin(RP_ARRAY_MULTIPLY, num(RP_ARRAY_MULTIPLY, -0.5, d, KEEP), TAKE, d, KEEP);
-  bell = num(RP_ARRAY_MULTIPLY, 0.39894228040143267, un(RP_ARRAY_EXP, bell, TAKE), TAKE);
-  rp_store *tail = bin(RP_ARRAY_MULTIPLY, bell, TAKE, poly, TAKE);
-  rp_store *head = num(RP_ARRAY_SUBTRACT, 1.0, tail, KEEP), *positive, *out;
-  RP_CHECK(rp_array_binary_float(RP_ARRAY_GREATER, d, 0.0, &positive));
-  RP_CHECK(rp_array_where(positive, head, tail, &out));
-  return done(k, TAKE, done(positive, TAKE, done(head, TAKE, done(tail, TAKE, out))));
-}
-
-static void bs_pass(ours_bs *b) {
-  const double rate = 0.02, volatility = 0.30, drift = 0.02 + 0.5 * 0.30 * 0.30;
-  rp_store *root = un(RP_ARRAY_SQRT, b->t, KEEP);
-  rp_store *d1 = un(RP_ARRAY_LOG, bin(RP_ARRAY_DIVIDE, b->s, KEEP, b->x, KEEP), TAKE);
-  rp_store *spread = num(RP_ARRAY_MULTIPLY, volatility, root, KEEP);
-  d1 = bin(RP_ARRAY_ADD, d1, TAKE,
-           bin(RP_ARRAY_DIVIDE, num(RP_ARRAY_MULTIPLY, drift, b->t, KEEP), TAKE, spread, TAKE),
-           TAKE);
-  spread = num(RP_ARRAY_MULTIPLY, volatility, root, TAKE);
-  rp_store *d2 = bin(RP_ARRAY_SUBTRACT, d1, KEEP, spread, TAKE);
-  rp_store *c1 = cnd(d1), *c2 = cnd(d2);
-  rp_store *e = un(RP_ARRAY_EXP, num(RP_ARRAY_MULTIPLY, -rate, b->t, KEEP), TAKE);
-  rp_store *gain = bin(RP_ARRAY_MULTIPLY, b->s, KEEP, c1, KEEP);
-  rp_store *cost =
-      bin(RP_ARRAY_MULTIPLY, bin(RP_ARRAY_MULTIPLY, b->x, KEEP, e, KEEP), TAKE, c2, KEEP);
-  b->call = bin(RP_ARRAY_SUBTRACT, gain, TAKE, cost, TAKE);
-  gain = bin(RP_ARRAY_MULTIPLY, bin(RP_ARRAY_MULTIPLY, b->x, KEEP, e, TAKE), TAKE,
-             num(RP_ARRAY_SUBTRACT, 1.0, c2, TAKE), TAKE);
-  cost = bin(RP_ARRAY_MULTIPLY, b->s, KEEP, num(RP_ARRAY_SUBTRACT, 1.0, c1, TAKE), TAKE);
-  b->put = bin(RP_ARRAY_SUBTRACT, gain, TAKE, cost, TAKE);
-  RP_CHECK(rp_store_release(d1));
-  RP_CHECK(rp_store_release(d2));
-}
-
 /* Prices are looked at: without the wait, those that are released unread would not be computed. */
 static void bs_run(void *self, int64_t passes) {
   ours_bs *b = self;
@@ -113,7 +48,7 @@ static void bs_run(void *self, int64_t passes) {
     RP_CHECK(rp_store_release(b->call));
     RP_CHECK(rp_store_release(b->put));
     RP_CHECK(rp_trace_begin(b->ctx, 1));
-    bs_pass(b);
+    prices(b->s, b->x, b->t, &b->call, &b->put);
     RP_CHECK(rp_trace_end(b->ctx, 1));
     RP_CHECK(rp_wait(b->ctx));
   }

@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "bindings": [PUBLIC],
     EXAMPLES: [PUBLIC],
     "tests/consumer": [PUBLIC],
-    "tests": ["core", "jit", "trace", "kernels", "bindings"],
+    "tests": ["core", "jit", "trace", "kernels", "bindings", EXAMPLES],
 }
 # Archives: whose hidden functions (rpi_) each may call, beside its own.
 MAY_CALL = {
