@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_op.c -- libraries, ops and launches through the public interface: parameters,
  * inferred outputs, opaque functions with every kind of argument, what a launch refuses. */
-#include "tests/support/api_check.h"
+#include "tests/support/api_group.h"
 
-static rp_context *ctx;
 static rp_library *lib;
 
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("");
+static int setup_library(void **state) {
+  setup(state);
   return rp_library_create(ctx, "lib", &lib) == RP_OK ? 0 : -1;
 }
-
-static int teardown(void **state) {
-  (void)state;
-  rp_wait(ctx);
-  return rp_context_destroy(ctx) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
 
 static rp_op *make(const char *name, const char *params, const char *body) {
   rp_op *op = NULL;
@@ -463,7 +453,7 @@ static void test_opaque_refusals(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_library, teardown)
   const struct CMUnitTest tests[] = {
       TEST(test_register),         TEST(test_scalars),            TEST(test_call),
       TEST(test_eval),             TEST(test_refusals),           TEST(test_opaque_arguments),

@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_store.c -- stores through the public interface: limits of create, lent memory,
  * host access, every view against index arithmetic done here, poisoned data. */
-#include "tests/support/api_check.h"
-
-
-static rp_context *ctx;
-
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("");
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  rp_context *c = ctx;
-  ctx = NULL;
-  rp_wait(c); /* what a test poisoned is its own affair */
-  return rp_context_destroy(c) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
+#include "tests/support/api_group.h"
 
 /* ---- create ---- */
 

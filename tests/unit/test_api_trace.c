@@ -2,7 +2,7 @@
  * tests/unit/test_api_trace.c -- traces through the public interface: which passes replay, where they are
  * cut, what is fused, renamed, shared, dropped and never stored, counted by statistics; and the
  * values, against loops on the host. */
-#include "tests/support/api_check.h"
+#include "tests/support/api_group.h"
 
 #include <math.h>
 
@@ -10,21 +10,6 @@
 #include "core/include/reprise_array.h"
 #include "core/include/reprise_solve.h"
 
-static rp_context *ctx;
-
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("");
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  rp_wait(ctx);
-  return rp_context_destroy(ctx) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
 static int64_t stat(const char *name) { return check_stat(ctx, name); }
 
 /* ---- the rules of begin and end ---- */

@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_array_api.c -- the array library through a context, against loops and <math.h>. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/support/api_group.h"
 
 #include <math.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "core/include/reprise_array.h"
-
-static rp_context *ctx;
-
-#define OK(call)                                                                       \
-  do {                                                                                 \
-    const rp_status ok_status = (call);                                                \
-    if (ok_status != RP_OK) fail_msg("%s: %d, %s", #call, (int)ok_status, rp_last_error()); \
-  } while (0)
 
 static uint64_t seed = 123456789u;
 
@@ -429,16 +415,6 @@ static void test_errors(void **state) {
   OK(rp_store_release(a));
   OK(rp_store_release(b));
   OK(rp_store_release(e));
-}
-
-static int setup(void **state) {
-  (void)state;
-  return rp_context_create("--threads 1 --tier 0 --cache-dir none", &ctx);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  return rp_context_destroy(ctx);
 }
 
 int main(void) {

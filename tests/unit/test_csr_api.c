@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_csr_api.c -- sparse matrices through a context: products and diagonals against dense
  * loops, files there and back, errors. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/support/api_group.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/include/reprise_sparse.h"
-
-static rp_context *ctx;
-
-#define OK(call)                                                                       \
-  do {                                                                                 \
-    const rp_status ok_status = (call);                                                \
-    if (ok_status != RP_OK) fail_msg("%s: %d, %s", #call, (int)ok_status, rp_last_error()); \
-  } while (0)
 
 static uint64_t seed = 42;
 
@@ -210,16 +196,6 @@ static void test_errors(void **state) {
   assert_int_equal(rp_csr_write_matrix_market(a, "/no/such/folder/m.mtx"), RP_ERR_IO);
   OK(rp_store_release(x));
   OK(rp_csr_release(a));
-}
-
-static int setup(void **state) {
-  (void)state;
-  return rp_context_create("--threads 1 --tier 0 --cache-dir none", &ctx);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  return rp_context_destroy(ctx);
 }
 
 int main(void) {

@@ -14,19 +14,11 @@
 #include <string.h>
 
 #include "core/model/geom.h"
+#include "tests/support/pick.h"
 
 __extension__ typedef __int128 wide;
 
 enum { MAX_CELLS = 4096 };
-
-static uint64_t seed = 0x853c49e6748fea9bu;
-
-static int64_t pick(int64_t lo, int64_t hi) { /* lo..hi, both included */
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return lo + (int64_t)(seed % (uint64_t)(hi - lo + 1));
-}
 
 typedef struct model {
   int32_t ndim;

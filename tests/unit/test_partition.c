@@ -12,15 +12,7 @@
 #include <string.h>
 
 #include "core/model/partition.h"
-
-static uint64_t seed = 0x9e3779b97f4a7c15u;
-
-static int64_t pick(int64_t lo, int64_t hi) { /* lo..hi, both included */
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return lo + (int64_t)(seed % (uint64_t)(hi - lo + 1));
-}
+#include "tests/support/pick.h"
 
 static rpi_partition random_tiling(int32_t ndim, const int64_t *shape) {
   int64_t n_color[RP_MAX_DIM], align[RP_MAX_DIM];

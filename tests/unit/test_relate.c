@@ -16,17 +16,9 @@
 #include <string.h>
 
 #include "core/model/geom.h"
+#include "tests/support/pick.h"
 
 enum { MAX_CELLS = 256 };
-
-static uint64_t seed = 88172645463325252u;
-
-static int64_t pick(int64_t lo, int64_t hi) { /* lo..hi, both included */
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return lo + (int64_t)(seed % (uint64_t)(hi - lo + 1));
-}
 
 /* ---- the oracle ------------------------------------------------------------------------------ */
 

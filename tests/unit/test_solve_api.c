@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_solve_api.c -- the solvers through a context: the answer put into A x = b by a host loop,
  * known eigenvalues, matrix-free operators, options and errors. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/support/api_group.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/include/reprise_solve.h"
 
 enum { SIDE = 12, N = SIDE * SIDE };
 
-static rp_context *ctx;
 static const int64_t n = N;
-
-#define OK(call)                                                                       \
-  do {                                                                                 \
-    const rp_status ok_status = (call);                                                \
-    if (ok_status != RP_OK) fail_msg("%s: %d, %s", #call, (int)ok_status, rp_last_error()); \
-  } while (0)
 
 /* Coefficients of centre, up, down, left, right: Poisson, and one that is not symmetric. */
 static const double poisson[] = {4, -1, -1, -1, -1}, convection[] = {4, -1.5, -0.5, -1.25, -0.75};
@@ -247,16 +235,6 @@ static void test_errors(void **state) {
   OK(rp_store_release(narrow));
   OK(rp_store_release(b));
   OK(rp_operator_release(a));
-}
-
-static int setup(void **state) {
-  (void)state;
-  return rp_context_create("--threads 1 --tier 0 --cache-dir none", &ctx);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  return rp_context_destroy(ctx);
 }
 
 int main(void) {
