@@ -103,34 +103,28 @@
     for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa) rpv_store_##R(d, f(rpv_load_##S(a))); \
     if (m > 0) rpv_storen_##R(d, f(rpv_loadn_##S(a, m)), m);                             \
   }
-#define LOOP2(name, f, R, S)                                                             \
+#define LOOP2_BY(name, f, R, S, PAIRS)                                                   \
   LOOP_HEAD(name) {                                                                      \
     rpc_##R *d = dv;                                                                     \
     const rpc_##S *a = av, *b = bv;                                                      \
     const int64_t sa = STEP(0), sb = STEP(1);                                            \
     int64_t m = (int32_t)n;                                                              \
     UNUSED_C;                                                                            \
+    PAIRS(f, R, S)                                                                       \
     for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa, b += sb)                         \
       rpv_store_##R(d, f(rpv_load_##S(a), rpv_load_##S(b)));                             \
     if (m > 0) rpv_storen_##R(d, f(rpv_loadn_##S(a, m), rpv_loadn_##S(b, m)), m);        \
   }
-#define LOOP2U(name, f, R, S)                                                            \
-  LOOP_HEAD(name) {                                                                      \
-    rpc_##R *d = dv;                                                                     \
-    const rpc_##S *a = av, *b = bv;                                                      \
-    const int64_t sa = STEP(0), sb = STEP(1);                                            \
-    int64_t m = (int32_t)n;                                                              \
-    UNUSED_C;                                                                            \
-    for (; m >= 2 * RPV_W; m -= 2 * RPV_W, d += 2 * RPV_W, a += 2 * sa, b += 2 * sb) {   \
-      const rpv_##R v = f(rpv_load_##S(a), rpv_load_##S(b));                             \
-      const rpv_##R w = f(rpv_load_##S(a + sa), rpv_load_##S(b + sb));                   \
-      rpv_store_##R(d, v);                                                               \
-      rpv_store_##R(d + RPV_W, w);                                                       \
-    }                                                                                    \
-    for (; m >= RPV_W; m -= RPV_W, d += RPV_W, a += sa, b += sb)                         \
-      rpv_store_##R(d, f(rpv_load_##S(a), rpv_load_##S(b)));                             \
-    if (m > 0) rpv_storen_##R(d, f(rpv_loadn_##S(a, m), rpv_loadn_##S(b, m)), m);        \
+#define NO_PAIRS(f, R, S)
+#define PAIRS_FIRST(f, R, S)                                                             \
+  for (; m >= 2 * RPV_W; m -= 2 * RPV_W, d += 2 * RPV_W, a += 2 * sa, b += 2 * sb) {     \
+    const rpv_##R v = f(rpv_load_##S(a), rpv_load_##S(b));                               \
+    const rpv_##R w = f(rpv_load_##S(a + sa), rpv_load_##S(b + sb));                     \
+    rpv_store_##R(d, v);                                                                 \
+    rpv_store_##R(d + RPV_W, w);                                                         \
   }
+#define LOOP2(name, f, R, S) LOOP2_BY(name, f, R, S, NO_PAIRS)
+#define LOOP2U(name, f, R, S) LOOP2_BY(name, f, R, S, PAIRS_FIRST)
 #define LOOP3U(name, f, T)                                                               \
   LOOP_HEAD(name) {                                                                      \
     rpc_##T *d = dv;                                                                     \
