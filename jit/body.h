@@ -48,7 +48,6 @@ rp_status rpi_body_parse(const char *params, const char *body, rpi_body **out);
 void rpi_body_free(rpi_body *b);
 int32_t rpi_body_n_stores(const rpi_body *b);
 int32_t rpi_body_n_scalars(const rpi_body *b);
-const char *rpi_body_store_name(const rpi_body *b, int32_t i);
 /* dtype in which a launch passes scalar i (f64 for `float`, i64 for `int`). */
 rp_dtype rpi_body_scalar_dtype(const rpi_body *b, int32_t i);
 /* RP_PRIV_ bits of store i: WRITE alone if every element of it is written and its old values are

@@ -14,7 +14,8 @@
 
 #include "jit/body_tree.h"
 
-const char *rpi_body_place_shape(int32_t ndim, const int64_t *shape, char buf[200]) {
+/* "(3, 4)" */
+static const char *shape_text(int32_t ndim, const int64_t *shape, char buf[200]) {
   int32_t n = snprintf(buf, 200, "(");
   for (int32_t d = 0; d < ndim; d++) {
     n += snprintf(buf + n, (size_t)(200 - n), d == 0 ? "%lld" : ", %lld", (long long)shape[d]);
@@ -28,8 +29,8 @@ static rp_status shape_fail(const rpi_body *b, const rpi_body_arg *args, int32_t
   char mine[200], space[200];
   return rpi_body_lex_fail(
       RP_ERR_SHAPE, "body", b->text, at, "'%s' has shape %s, %s %s", b->store_name[store],
-      rpi_body_place_shape(args[store].geom.ndim, args[store].geom.shape, mine), why,
-      rpi_body_place_shape(ndim, shape, space));
+      shape_text(args[store].geom.ndim, args[store].geom.shape, mine), why,
+      shape_text(ndim, shape, space));
 }
 
 /* ---- the whole-array form: broadcasting */
@@ -87,7 +88,7 @@ static rp_status check_ranks(const rpi_body *b, const rpi_body_arg *args) {
       return rpi_body_lex_fail(
           RP_ERR_SHAPE, "body", b->text, a->at, "'%s' has shape %s, but %d subscript%s here",
           b->store_name[a->store],
-          rpi_body_place_shape(args[a->store].geom.ndim, args[a->store].geom.shape, buf), a->n_sub,
+          shape_text(args[a->store].geom.ndim, args[a->store].geom.shape, buf), a->n_sub,
           a->n_sub == 1 ? "" : "s");
     }
   }
@@ -204,8 +205,8 @@ static rp_status indexed_facts(const rpi_body *b, const rpi_body_arg *args, rpi_
       char first[200], mine[200];
       return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, s->at,
                                "this statement ranges over %s, the first one over %s",
-                               rpi_body_place_shape(f->rank, extent, mine),
-                               rpi_body_place_shape(f->rank, f->extent, first));
+                               shape_text(f->rank, extent, mine),
+                               shape_text(f->rank, f->extent, first));
     }
     f->mask[s->dest] = s->mask;
   }
@@ -232,7 +233,7 @@ static rp_status check_extents(const rpi_body *b, const rpi_body_arg *args) {
     if (axis >= g->ndim || axis < -g->ndim) {
       return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, n->at,
                                "'%s' has shape %s, so it has no axis %lld", b->store_name[n->ref],
-                               rpi_body_place_shape(g->ndim, g->shape, buf), (long long)axis);
+                               shape_text(g->ndim, g->shape, buf), (long long)axis);
     }
   }
   return RP_OK;

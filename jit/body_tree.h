@@ -292,8 +292,6 @@ rp_status rpi_body_bind(rpi_body *b);
 rp_status rpi_body_place_facts(const rpi_body *b, const rpi_body_arg *args, rpi_body_facts *out);
 /* Gives the arguments with dtype -1 their geom. */
 rp_status rpi_body_place_infer(const rpi_body *b, rpi_body_arg *args);
-/* "(3, 4)" */
-const char *rpi_body_place_shape(int32_t ndim, const int64_t *shape, char buf[200]);
 
 /* ---- body_emit.c */
 /* Fills rec->pub.ir, rec->operand, rec->access, rec->extent; dtype[s] = 0xff are inferred and

@@ -17,7 +17,6 @@ enum { INFERRED = 0xff };
 
 int32_t rpi_body_n_stores(const rpi_body *b) { return b->n_store; }
 int32_t rpi_body_n_scalars(const rpi_body *b) { return b->n_scalar; }
-const char *rpi_body_store_name(const rpi_body *b, int32_t i) { return b->store_name[i]; }
 rp_dtype rpi_body_scalar_dtype(const rpi_body *b, int32_t i) {
   return b->param[b->scalar[i]].dtype;
 }

@@ -86,8 +86,6 @@ void rpi_emit_line(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3);
 void rpi_emit_open(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3); /* line, then deeper */
 void rpi_emit_close(rpi_emit *e);                                       /* "}" */
 const char *rpi_emit_ctype(rp_dtype t);
-/* A C expression of that dtype with exactly these bits, in buf. */
-const char *rpi_emit_bits(rp_dtype t, uint64_t bits, char *buf, size_t size);
 /* Makes value i (anything but STORE, REDUCE, LOOP, ENDLOOP). */
 void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where);
 void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where);

@@ -58,7 +58,8 @@ void rpi_emit_close(rpi_emit *e) {
   rpi_emit_line(e, "}");
 }
 
-const char *rpi_emit_bits(rp_dtype t, uint64_t bits, char *buf, size_t size) {
+/* A C expression of that dtype with exactly these bits, in buf. */
+static const char *bits_text(rp_dtype t, uint64_t bits, char *buf, size_t size) {
   double value = 0;
   float narrow = 0;
   switch (t) {
@@ -261,7 +262,7 @@ static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_plac
 static void word_expr(const rpi_emit *e, const rpi_ir_ins *ins, char *buf) {
   char bits[96];
   if (ins->op == RPI_IR_CONST) {
-    add(buf, "%s", rpi_emit_bits(ins->dtype, ins->imm, bits, sizeof bits));
+    add(buf, "%s", bits_text(ins->dtype, ins->imm, bits, sizeof bits));
   } else {
     const int32_t word = (ins->op == RPI_IR_SCALAR ? e->l.scalar : e->l.param) + (int32_t)ins->imm;
     add(buf, "rpk_%s(w[%d].u)", rpi_dtype_name(ins->dtype), word);
@@ -385,7 +386,7 @@ void rpi_emit_uniforms(rpi_emit *e, int32_t from, int32_t to, bool as_vectors) {
     char bits[96];
     if (ir->ins[p].op == RPI_IR_CONST) {
       rpi_emit_line(e, "const %s s%d = %s;", ctypes[t], p,
-                    rpi_emit_bits(t, ir->ins[p].imm, bits, sizeof bits));
+                    bits_text(t, ir->ins[p].imm, bits, sizeof bits));
     } else {
       rpi_emit_line(e, "const %s s%d = rpk_%s(w[%d].u);", ctypes[t], p, rpi_dtype_name(t),
                     e->l.uniform + p);

@@ -61,7 +61,6 @@ typedef rpv_i32 rpv_bool;
 #define RPV_VIA_u64 u64
 #define RPV_IV(T) RPV_CAT(rpv_, RPV_SAME_I_##T)
 #define RPV_UV(T) RPV_CAT(rpv_, RPV_SAME_U_##T)
-#define RPV_IC(T) RPV_CAT(rpc_, RPV_SAME_I_##T)
 #define RPV_UC(T) RPV_CAT(rpc_, RPV_SAME_U_##T)
 
 /* Limits: smallest, largest, and largest + 1, which is exact as a float. */
@@ -224,4 +223,3 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #define RPV_FLOATS(D, x) RPV_IF_f32(D(f32, x)) RPV_IF_f64(D(f64, x))
 #define RPV_INTEGERS(D, x) RPV_SIGNED(D, x) RPV_UNSIGNED(D, x)
 #define RPV_NUMBERS(D, x) RPV_INTEGERS(D, x) RPV_FLOATS(D, x)
-#define RPV_ALL(D, x) RPV_IF_bool(D(bool, x)) RPV_NUMBERS(D, x)

@@ -107,7 +107,7 @@ void *rpi_arena_get(rpi_arena *a, size_t size) {
   }
   void *p = a->head->data + a->used;
   a->used += size;
-  return memset(p, 0, size); /* here and not per block: a kept block holds what was there before */
+  return memset(p, 0, size); /* here and not per block: much of the last one is never asked for */
 }
 
 static void free_blocks(struct rpi_arena_block *b) {
@@ -116,15 +116,6 @@ static void free_blocks(struct rpi_arena_block *b) {
     rpi_alloc_free(b);
     b = next;
   }
-}
-
-void rpi_arena_reset(rpi_arena *a) {
-  if (a->head) {
-    free_blocks(a->head->next);
-    a->head->next = NULL;
-  }
-  a->used = 0;
-  a->failed = false;
 }
 
 void rpi_arena_deinit(rpi_arena *a) {

@@ -30,12 +30,11 @@ typedef struct rpi_arena {
   struct rpi_arena_block *head;
   size_t used;
   size_t cap;
-  bool failed; /* an allocation failed since the last reset: check once at the end of a pass */
+  bool failed; /* an allocation failed: check once at the end of a pass */
 } rpi_arena;
 
 void rpi_arena_init(rpi_arena *a);
 void *rpi_arena_get(rpi_arena *a, size_t size); /* NULL when out of memory; sets `failed` */
-void rpi_arena_reset(rpi_arena *a);             /* keeps the largest block */
 void rpi_arena_deinit(rpi_arena *a);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/workers.c -- fork-join over pinned threads: spin for a while, then sleep on a futex.
  *
- * Lives here: starting, binding, waking and joining the threads, and the barrier inside a run.
+ * Lives here: starting, binding, waking and joining the threads.
  * Not here:   which part of the work is whose; the caller's floating-point mode (the runner).
  * How:        a run writes fn and arg, then the `turn` word: a count of runs with the number of
  *             parts in its low 16 bits, so that one load tells a thread that there is a new run and
@@ -22,7 +22,6 @@
 #endif
 #include "core/exec/workers.h"
 
-#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -68,10 +67,6 @@ struct rpi_workers {
 
   RPI_ALIGNED(64) _Atomic uint32_t left;
   RPI_ALIGNED(64) _Atomic uint32_t caller_asleep;
-
-  RPI_ALIGNED(64) _Atomic uint32_t arrived;
-  RPI_ALIGNED(64) _Atomic uint32_t phase;
-  _Atomic uint32_t phase_sleepers;
 };
 
 /* ---- small machinery ------------------------------------------------------------------------- */
@@ -98,13 +93,13 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t expected) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
-static void futex_wake(_Atomic uint32_t *word, int32_t n) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+static void futex_wake(_Atomic uint32_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* Wakes the thread that sleeps on `flag`, if one does. */
 static void rouse(_Atomic uint32_t *flag) {
-  if (atomic_load(flag) && atomic_exchange(flag, 0)) futex_wake(flag, 1);
+  if (atomic_load(flag) && atomic_exchange(flag, 0)) futex_wake(flag);
 }
 
 /* Round to nearest, subnormals kept, no traps. Looked at before each part: an opaque task may have
@@ -322,22 +317,4 @@ void rpi_workers_run(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg) {
   publish(w, n, fn, arg);
   fn(arg, 0, n, w->scratch);
   wait_for_parts(w);
-}
-
-void rpi_workers_barrier(rpi_workers *w, int32_t n) {
-  if (n == 1) return;
-  uint32_t phase = atomic_load_explicit(&w->phase, memory_order_relaxed);
-  if (atomic_fetch_add(&w->arrived, 1) + 1 == (uint32_t)n) {
-    atomic_store_explicit(&w->arrived, 0, memory_order_relaxed);
-    atomic_store(&w->phase, phase + 1);
-    if (atomic_load(&w->phase_sleepers)) futex_wake(&w->phase, INT_MAX);
-    return;
-  }
-  for (int64_t i = 0; i < w->spin; i++) {
-    if (atomic_load_explicit(&w->phase, memory_order_acquire) != phase) return;
-    pause_briefly();
-  }
-  atomic_fetch_add(&w->phase_sleepers, 1);
-  while (atomic_load(&w->phase) == phase) futex_wait(&w->phase, phase);
-  atomic_fetch_sub(&w->phase_sleepers, 1);
 }

@@ -32,8 +32,5 @@ int32_t rpi_workers_count(const rpi_workers *w);
 void rpi_workers_run(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg);
 /* The caller's scratch (worker 0's). */
 void *rpi_workers_scratch(rpi_workers *w);
-/* Inside fn, with the n it was given: waits until all n have arrived; what any of them wrote before
- * is then seen by all. Spins, then sleeps, on a phase word of its own. */
-void rpi_workers_barrier(rpi_workers *w, int32_t n);
 
 #endif

@@ -30,12 +30,12 @@ static bool is_break(const rpi_mm_scan *s, const char *p) {
   return p == s->end || *p == ' ' || *p == '\t' || *p == '\n' || *p == '\r';
 }
 
-void rpi_mm_scan_blanks(rpi_mm_scan *s) {
+static void skip_blanks(rpi_mm_scan *s) {
   while (s->at < s->end && (*s->at == ' ' || *s->at == '\t')) s->at++;
 }
 
 bool rpi_mm_scan_at_eol(rpi_mm_scan *s) {
-  rpi_mm_scan_blanks(s);
+  skip_blanks(s);
   if (s->at == s->end || *s->at == '\n') return true;
   return *s->at == '\r' && (s->at + 1 == s->end || s->at[1] == '\n');
 }
@@ -56,14 +56,14 @@ bool rpi_mm_scan_content(rpi_mm_scan *s, bool comments) {
 }
 
 size_t rpi_mm_scan_word(rpi_mm_scan *s, const char **word) {
-  rpi_mm_scan_blanks(s);
+  skip_blanks(s);
   *word = s->at;
   while (!is_break(s, s->at)) s->at++;
   return (size_t)(s->at - *word);
 }
 
 bool rpi_mm_scan_int(rpi_mm_scan *s, int64_t *out) {
-  rpi_mm_scan_blanks(s);
+  skip_blanks(s);
   const char *p = s->at;
   bool negative = false;
   if (p < s->end && (*p == '-' || *p == '+')) negative = *p++ == '-';
@@ -172,7 +172,7 @@ static bool slow_real(rpi_mm_scan *s, double *out) {
 }
 
 bool rpi_mm_scan_real(rpi_mm_scan *s, double *out) {
-  rpi_mm_scan_blanks(s);
+  skip_blanks(s);
   const char *p = s->at;
   bool negative = false;
   if (p < s->end && (*p == '-' || *p == '+')) negative = *p++ == '-';

@@ -22,8 +22,6 @@ typedef struct rpi_mm_scan {
 bool rpi_mm_scan_init(rpi_mm_scan *s, const char *text, size_t size);
 void rpi_mm_scan_deinit(rpi_mm_scan *s);
 
-/* Skips blanks and tabs. */
-void rpi_mm_scan_blanks(rpi_mm_scan *s);
 /* At the end of a line (blanks before it are skipped), "\n" or "\r\n", or of the text. */
 bool rpi_mm_scan_at_eol(rpi_mm_scan *s);
 /* Passes the rest of the line and its end. */

@@ -37,10 +37,9 @@ enum { MOST = 8 };
 
 /* What the parts of a run leave behind, each in its own row. */
 typedef struct record {
-  rpi_workers *pool;
   int32_t rounds;
   struct {
-    int32_t calls, n, value, wrong;
+    int32_t calls, n, value;
     char *scratch;
     pthread_t thread;
     unsigned mode;
@@ -79,7 +78,7 @@ static void test_refused(void **state) {
   if (!f || fscanf(f, "%ld", &pages) != 1) skip();
   fclose(f);
   rpi_workers *w = create(2, 100);
-  record r = {.pool = w};
+  record r = {0};
   struct rlimit was, now;
   getrlimit(RLIMIT_AS, &was);
   now = was;
@@ -103,7 +102,7 @@ static void test_parts(void **state) {
   assert_int_equal(rpi_workers_count(w), 4);
   pthread_t thread[4];
   for (int32_t n = 4; n >= 1; n--) {
-    record r = {.pool = w};
+    record r = {0};
     rpi_workers_run(w, n, note, &r);
     assert_ptr_equal(r.part[0].scratch, rpi_workers_scratch(w));
     assert_true(pthread_equal(r.part[0].thread, pthread_self()));
@@ -134,7 +133,7 @@ static void add_up(void *arg, int32_t i, int32_t n, void *scratch) {
 /* Many runs of random width with and without pauses between them. */
 static void hammer(int32_t threads, int64_t spin, int32_t runs) {
   rpi_workers *w = create(threads, spin);
-  record r = {.pool = w};
+  record r = {0};
   int32_t calls[MOST] = {0}, value[MOST] = {0};
   uint64_t rng = (uint64_t)threads * 1000 + (uint64_t)spin;
   for (int32_t run = 0; run < runs; run++) {
@@ -163,37 +162,6 @@ static void test_hammer(void **state) {
   hammer(8, 20000, 400);
 }
 
-static void in_step(void *arg, int32_t i, int32_t n, void *scratch) {
-  (void)scratch;
-  record *r = arg;
-  for (int32_t round = 1; round <= r->rounds; round++) {
-    r->part[i].value = round;
-    rpi_workers_barrier(r->pool, n);
-    for (int32_t j = 0; j < n; j++) r->part[i].wrong += r->part[j].value != round;
-    rpi_workers_barrier(r->pool, n);
-  }
-}
-
-static void test_barrier(void **state) {
-  (void)state;
-  static const struct {
-    int32_t threads, rounds;
-    int64_t spin;
-  } cases[] = {{1, 10, 5}, {2, 3000, 20000}, {2, 1000, 3}, {2, 500, 0}, {5, 150, 20000}};
-  for (int32_t k = 0; k < RPI_COUNT(cases); k++) {
-    rpi_workers *w = create(cases[k].threads, cases[k].spin);
-    for (int32_t n = cases[k].threads; n >= 1; n -= 2) {
-      record r = {.pool = w, .rounds = cases[k].rounds};
-      rpi_workers_run(w, n, in_step, &r);
-      for (int32_t i = 0; i < n; i++) {
-        assert_int_equal(r.part[i].value, r.rounds);
-        assert_int_equal(r.part[i].wrong, 0);
-      }
-    }
-    rpi_workers_destroy(w);
-  }
-}
-
 static int64_t process_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -203,7 +171,7 @@ static int64_t process_ns(void) {
 static void test_idle(void **state) {
   (void)state;
   rpi_workers *w = create(2, 2000);
-  record r = {.pool = w};
+  record r = {0};
   rpi_workers_run(w, 2, note, &r);
   usleep(20000);
   int64_t before = process_ns();
@@ -220,7 +188,7 @@ static void test_idle(void **state) {
 static void test_fork(void **state) {
   (void)state;
   rpi_workers *w = create(2, 100);
-  record r = {.pool = w};
+  record r = {0};
   rpi_workers_run(w, 2, note, &r);
   pid_t child = fork();
   assert_true(child >= 0);
@@ -250,7 +218,7 @@ static void test_signals(void **state) {
   sigaddset(&mine, SIGUSR2);
   pthread_sigmask(SIG_SETMASK, &mine, &was);
   rpi_workers *w = create(2, 100);
-  record r = {.pool = w};
+  record r = {0};
   rpi_workers_run(w, 2, note, &r);
   assert_int_equal(sigismember(&r.part[1].blocked, SIGUSR1), 1);
   assert_int_equal(sigismember(&r.part[1].blocked, SIGCHLD), 1);
@@ -275,7 +243,7 @@ static void test_cores(void **state) {
   int32_t n = cores < MOST ? cores : MOST, here = sched_getcpu();
   w = create(n, 100);
   bool stayed = sched_getcpu() == here;
-  record r = {.pool = w};
+  record r = {0};
   rpi_workers_run(w, n, note, &r);
   assert_true(CPU_EQUAL(&r.part[0].cpus, &all));
   for (int32_t i = 1; i < n; i++) {
@@ -309,7 +277,7 @@ static void test_float_mode(void **state) {
   enum { PLAIN = 0x1F80, MASK = 0xFFC0, TOWARDS_ZERO = 0xFF80 };
   unsigned was = _mm_getcsr();
   rpi_workers *w = create(2, 100);
-  record r = {.pool = w};
+  record r = {0};
   _mm_setcsr(TOWARDS_ZERO);
   rpi_workers_run(w, 2, note, &r);
   unsigned mine = _mm_getcsr();
@@ -348,7 +316,6 @@ int main(void) {
     cmocka_unit_test(test_refused),
     cmocka_unit_test(test_parts),
     cmocka_unit_test(test_hammer),
-    cmocka_unit_test(test_barrier),
     cmocka_unit_test(test_idle),
     cmocka_unit_test(test_fork),
     cmocka_unit_test(test_signals),
