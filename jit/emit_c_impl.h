@@ -8,8 +8,6 @@
  *             columns of a leaf: even stages are vector code, odd stages run one inner loop per
  *             point in scalar code. A value that one stage makes and a later one needs lives in a
  *             *slot*: an array of one leaf in the scratch memory.
- *             Around loops with little else to do, the stages are *fused*: each point goes through the
- *             whole body in scalar code, so a row's result never leaves the registers.
  * Names in the text: v<i> the vector (y<i> the one beside it, at column c1) and s<i> the scalar of
  *                    instruction i; p<o> an operand's
  *                    pointer,
@@ -49,7 +47,6 @@ typedef struct rpi_emit {
   bool twin; /* the lines at hand are the second of two vectors done side by side: y<i>, at c1 */
   int32_t n_prefix; /* ROW mode: reduced axes */
   int32_t n_stage;  /* odd: 2 * top-level loops + 1 */
-  bool fused;       /* one scalar loop over the columns does all stages: no slots */
   int32_t n_slot;
   int32_t loop_inner; /* LANES: the LOOP whose k runs over the lanes */
   bool failed;        /* memory */

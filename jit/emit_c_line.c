@@ -312,14 +312,6 @@ void rpi_emit_store(rpi_emit *e, int32_t i, rpi_emit_place where) {
     rpi_emit_line(e, "p%d[0] = s%d;%s", o, v, note);
     return;
   }
-  if (where == RPI_EMIT_POINT) {
-    char at[48] = "0";
-    const uint8_t sclass = e->ir->operand[o].sclass[e->ir->rank - 1];
-    if (sclass == RPI_STRIDE_UNIT) snprintf(at, sizeof at, "c");
-    if (sclass == RPI_STRIDE_ANY) snprintf(at, sizeof at, "c * p%d_s%d", o, e->ir->rank - 1);
-    rpi_emit_line(e, "q%d[%s] = s%d;%s", o, at, v, note);
-    return;
-  }
   if (e->streaming && rpi_emit_streams(e, o)) {
     const char *c = column_of(e);
     const char y = letter_of(e, v);

@@ -49,12 +49,26 @@ static void emit_arg(rpi_emit *e, const loop *p) {
   rpi_emit_close(e);
 }
 
-static void emit_in_order(rpi_emit *e, const loop *p) {
-  rpi_emit_line(e, "%s sum = rps_identity_%s_%s();", rpi_emit_ctype(p->dtype), p->red, p->t);
-  rpi_emit_open(e, "for (int64_t s%d = lo; s%d < hi; s%d++) {", p->at, p->at, p->at);
+/* A block with one element, at k<at> + `plus`; `head` may be a condition. */
+static void emit_next(rpi_emit *e, const loop *p, const char *head, int32_t plus) {
+  rpi_emit_open(e, "%s{", head);
+  rpi_emit_line(e, "const int64_t s%d = k%d + %d;", p->at, p->at, plus);
   inner(e, p);
   rpi_emit_line(e, "sum = rps_red_%s_%s(sum, s%d);", p->red, p->t, p->element);
   rpi_emit_close(e);
+}
+
+/* Two elements a turn: rows of a sparse matrix are so short that the turns count. */
+static void emit_in_order(rpi_emit *e, const loop *p) {
+  char rest[40];
+  rpi_emit_line(e, "%s sum = rps_identity_%s_%s();", rpi_emit_ctype(p->dtype), p->red, p->t);
+  rpi_emit_line(e, "int64_t k%d = lo;", p->at);
+  rpi_emit_open(e, "for (; k%d + 1 < hi; k%d += 2) {", p->at, p->at);
+  emit_next(e, p, "", 0);
+  emit_next(e, p, "", 1);
+  rpi_emit_close(e);
+  snprintf(rest, sizeof rest, "if (k%d < hi) ", p->at);
+  emit_next(e, p, rest, 0);
   rpi_emit_line(e, "s%d = sum;", p->end);
 }
 

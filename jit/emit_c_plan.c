@@ -16,8 +16,6 @@
 #include "core/base/alloc.h"
 #include "core/model/dtype.h"
 
-enum { FUSED_AROUND = 20 }; /* instructions beside each inner loop */
-
 /* A gather that may raise the flag: done even if nobody wants its value, as in every other tier. */
 static bool flags(const rpi_ir *ir, const rpi_ir_ins *i) {
   return i->op == RPI_IR_GATHER && ir->operand[i->imm].checked != 0;
@@ -178,65 +176,6 @@ static void plan_stage(rpi_emit *e, int32_t stage) {
   }
 }
 
-/* Is instruction i about as fast in scalar code as a trip through a slot and a vector? */
-static bool cheap(const rpi_ir_ins *ins) {
-  switch (ins->op) {
-    case RPI_IR_CAST:
-    case RPI_IR_NEG:
-    case RPI_IR_ABS:
-    case RPI_IR_ADD:
-    case RPI_IR_SUB:
-    case RPI_IR_MUL:
-    case RPI_IR_DIV:
-    case RPI_IR_FMA:
-    case RPI_IR_AND:
-    case RPI_IR_OR:
-    case RPI_IR_XOR:
-    case RPI_IR_NOT:
-    case RPI_IR_LT:
-    case RPI_IR_LE:
-    case RPI_IR_EQ:
-    case RPI_IR_NE:
-    case RPI_IR_SELECT:
-    case RPI_IR_SQRT: return true;
-    default: return rpi_ir_op_class((rpi_irop)ins->op) == 'X';
-  }
-}
-
-/* Loops with little work around them: what they cost alone hides that work in scalar code. */
-static bool plan_fused(const rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  if (e->n_stage == 1 || e->row_mode) return false;
-  for (int32_t r = 0; r < ir->n_red; r++) {
-    if (ir->operand[ir->red[r].operand].dtype == RP_BOOL) return false;
-  }
-  int32_t n = 0;
-  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
-    if (ir->ins[i].op == RPI_IR_LOOP) {
-      i = e->end[i];
-      continue;
-    }
-    if (e->level[i] != RPI_EMIT_COLUMN) continue;
-    if (!cheap(&ir->ins[i])) return false;
-    n++;
-  }
-  return n <= FUSED_AROUND * (e->n_stage / 2);
-}
-
-/* In one loop there are no stages: every row and uniform value may be wanted as a scalar. */
-static void plan_fuse(rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
-    for (int32_t s = 0; e->level[i] >= RPI_EMIT_COLUMN && s < ir->ins[i].n_src; s++) {
-      const rpi_irval v = rpi_ir_src(ir, &ir->ins[i], s);
-      if (v >= ir->n_pro && e->level[v] < RPI_EMIT_COLUMN) e->scalar[v] = 1;
-    }
-    e->slot[i] = -1;
-  }
-  e->n_slot = 0;
-  e->n_stage = 0;
-}
-
 rp_status rpi_emit_plan(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   rpi_ir_layout_get(ir, &e->l);
@@ -245,11 +184,6 @@ rp_status rpi_emit_plan(rpi_emit *e) {
   RPI_TRY(plan_alloc(e));
   RPI_TRY(plan_loops(e));
   RPI_TRY(plan_levels(e));
-  e->fused = plan_fused(e);
-  if (e->fused) {
-    plan_fuse(e);
-    return RP_OK;
-  }
   const size_t size = (size_t)e->n_stage * (size_t)ir->n_body;
   e->mark = rpi_alloc_zero(size ? size : 1);
   if (!e->mark) return rpi_status_nomem("a plan of a kernel's text");

@@ -303,37 +303,7 @@ static void emit_loop_stage(rpi_emit *e, int32_t stage) {
   rpi_emit_close(e);
 }
 
-/* All stages at once, point by point. */
-static void emit_fused(rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  for (int32_t r = 0; r < ir->n_red; r++) {
-    const char *t = rpi_emit_ctype(rpi_emit_red_dtype(e, r));
-    rpi_emit_line(e, "%s *const l%d = (%s *)acc%d;", t, r, t, r);
-  }
-  rpi_emit_open(e, "for (int64_t c = 0; c < n; c++) {");
-  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
-    const rpi_ir_ins *ins = &ir->ins[i];
-    if (ins->op == RPI_IR_LOOP) {
-      rpi_emit_loop(e, i, RPI_EMIT_POINT);
-      i = e->end[i];
-    } else if (e->level[i] < RPI_EMIT_COLUMN) {
-      continue;
-    } else if (ins->op == RPI_IR_STORE) {
-      rpi_emit_store(e, i, RPI_EMIT_POINT);
-    } else if (ins->op == RPI_IR_REDUCE) {
-      const int32_t r = (int32_t)ins->imm, at = RPI_ACCUMULATORS - 1;
-      rpi_emit_line(e, "l%d[c & %d] = rps_red_%s_%s(l%d[c & %d], s%d);", r, at,
-                    rpi_emit_red_name(&ir->red[r]), rpi_dtype_name(ins->dtype), r, at,
-                    rpi_ir_src(ir, ins, 0));
-    } else {
-      rpi_emit_value(e, i, RPI_EMIT_POINT);
-    }
-  }
-  rpi_emit_close(e);
-}
-
 void rpi_emit_stages(rpi_emit *e) {
-  if (e->fused) emit_fused(e);
   for (int32_t s = 0; s < e->n_stage; s++) {
     if (s & 1)
       emit_loop_stage(e, s);
