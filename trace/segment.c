@@ -145,11 +145,21 @@ static bool switch_template(rp_context *ctx, const rp_op *op, rp_store *const *s
   return false;
 }
 
+/* A refused launch binds nothing: a slot that no task touches would count as overwritten. (If it was a
+ * cut behind the launch that failed, nothing is bound any more.) */
+static void unbind_from(rpi_segment *s, uint32_t n_slot) {
+  while (s->n_slot > n_slot) {
+    rpi_buffer *b = s->slot[--s->n_slot];
+    b->stamp = 0;
+    rpi_store_buffer_unbind(b);
+  }
+}
+
 /* Where the prediction fails, a template that agrees is followed from here on; if there is none, or
  * it fails at this launch for another reason (a class), recording goes on. What this launch has
  * bound already stays bound: recording binds the same stores in the same order. */
 static rp_status miss(rp_context *ctx, rp_op *op, rp_store *const *stores,
-                      const void *const *scalars, int32_t at_store) {
+                      const void *const *scalars, int32_t at_store, uint32_t n_slot) {
   rpi_segment *s = &ctx->seg;
   rpi_context_reason(ctx, miss_reason(s, op, stores, at_store));
   if (at_store <= 0 && switch_template(ctx, op, stores)) {
@@ -157,8 +167,10 @@ static rp_status miss(rp_context *ctx, rp_op *op, rp_store *const *stores,
     while (i < op->n_stores && match_store(s, stores[i], s->at[1 + i])) i++;
     if (i == op->n_stores) return follow(ctx, op, scalars);
   }
-  RPI_TRY(leave_prediction(ctx, s->at));
-  return record(ctx, op, stores, scalars);
+  rp_status st = leave_prediction(ctx, s->at);
+  if (st == RP_OK) st = record(ctx, op, stores, scalars);
+  if (st != RP_OK) unbind_from(s, n_slot);
+  return st;
 }
 
 rp_status rpi_segment_launch(rp_context *ctx, rp_op *op, rp_store *const *stores,
@@ -166,11 +178,12 @@ rp_status rpi_segment_launch(rp_context *ctx, rp_op *op, rp_store *const *stores
   rpi_segment *s = &ctx->seg;
   if (RPI_UNLIKELY(!s->pred)) return record(ctx, op, stores, scalars);
   const uint64_t *at = s->at;
+  const uint32_t n_slot = s->n_slot;
   if (RPI_UNLIKELY(at == s->end || *at != rpi_task_word(op)))
-    return miss(ctx, op, stores, scalars, -1);
+    return miss(ctx, op, stores, scalars, -1, n_slot);
   for (int32_t i = 0; i < op->n_stores; i++)
     if (RPI_UNLIKELY(!match_store(s, stores[i], at[1 + i])))
-      return miss(ctx, op, stores, scalars, i);
+      return miss(ctx, op, stores, scalars, i, n_slot);
   return follow(ctx, op, scalars);
 }
 
