@@ -358,12 +358,12 @@ rp_status rpi_body_place_infer(const rpi_body *b, rpi_body_arg *args) {
 static int64_t wrap_mul(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
 static int64_t wrap_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
 
-/* Strides by logical axis. */
+/* Strides by logical axis. `untouched`: nothing was checked, and nothing is touched. */
 static void affine_box(const rpi_body *b, const rpi_body_arg *args, const rpi_body_access *a,
-                       bool empty, int64_t *offset, int64_t *stride) {
+                       bool untouched, int64_t *offset, int64_t *stride) {
   const rpi_geom *g = &args[a->store].geom;
   *offset = g->offset;
-  if (empty) return; /* nothing was checked, and nothing is touched */
+  if (untouched) return;
   for (int32_t j = 0; j < a->n_sub; j++) {
     const rpi_body_affine *form = &b->affine[a->affine + j];
     *offset = wrap_add(*offset, wrap_mul(g->stride[j], (int64_t)affine_origin(args, form)));
@@ -381,7 +381,8 @@ static void broadcast_box(const rpi_geom *g, int32_t rank, int64_t *stride) {
 }
 
 static void place_operand(const rpi_body *b, const rpi_body_arg *args, const rpi_body_facts *f,
-                          const rpi_body_access *a, const rpi_placement *p, rpi_geom *out) {
+                          const rpi_body_access *a, bool reduces, const rpi_placement *p,
+                          rpi_geom *out) {
   int64_t stride[RP_MAX_DIM] = {0};
   int64_t offset = args[a->store].geom.offset;
   if (a->table) {
@@ -391,7 +392,7 @@ static void place_operand(const rpi_body *b, const rpi_body_arg *args, const rpi
   bool empty = false;
   for (int32_t d = 0; d < f->rank; d++) empty = empty || f->extent[d] == 0;
   if (b->indexed) {
-    affine_box(b, args, a, empty, &offset, stride);
+    affine_box(b, args, a, empty && !reduces, &offset, stride);
   } else {
     broadcast_box(&args[a->store].geom, f->rank, stride);
   }
@@ -414,7 +415,8 @@ rp_status rpi_variant_place(const rpi_variant *v, const rpi_body_arg *args, rpi_
   out->extent[0] = 1;
   for (int32_t k = 0; k < f.rank; k++) out->extent[k] = f.extent[f.perm[k]];
   for (int32_t o = 0; o < v->ir.n_operand; o++) {
-    place_operand(b, args, &f, &b->access[rec->access[o]], out, &out->operand[o]);
+    bool reduces = v->ir.operand[o].access & RPI_ACCESS_REDUCE; /* over nothing, too */
+    place_operand(b, args, &f, &b->access[rec->access[o]], reduces, out, &out->operand[o]);
   }
   for (int32_t i = 0; i < v->ir.n_extent; i++) {
     out->extent_param[i] = term_extent(args, rec->extent[i].store, rec->extent[i].axis);

@@ -15,6 +15,14 @@ void rpi_query_deinit(rpi_queries *q) {
   *q = (rpi_queries){0};
 }
 
+/* A reduction over nothing writes all the same: reduced axes count as one step. */
+static rpi_geom touched(const rpi_access *a) {
+  rpi_geom g = a->geom;
+  for (int32_t d = 0; (a->mode & RPI_ACCESS_REDUCE) && d < g.ndim; d++)
+    if (g.shape[d] == 0 && g.stride[d] == 0) g.shape[d] = 1;
+  return g;
+}
+
 static int32_t relate(const rpi_tasks *ts, int32_t a, int32_t b) {
   const rpi_access *x = &ts->access[a], *y = &ts->access[b];
   const rpi_view *v = x->view;
@@ -22,7 +30,8 @@ static int32_t relate(const rpi_tasks *ts, int32_t a, int32_t b) {
   int32_t answer = 0;
   if (!x->table && !y->table && !opaque && rpi_geom_equal(&x->geom, &y->geom))
     answer |= RPI_REL_EQUAL;
-  rpi_relation r = rpi_geom_relate(&x->geom, &y->geom, v->bdim, v->bshape);
+  const rpi_geom gx = touched(x), gy = touched(y);
+  rpi_relation r = rpi_geom_relate(&gx, &gy, v->bdim, v->bshape);
   if (r.disjoint) answer |= RPI_REL_DISJOINT;
   if (r.covers && !x->table) answer |= RPI_REL_COVERS;
   if (!r.exact) answer |= RPI_REL_INEXACT;
