@@ -49,6 +49,8 @@ static bool same_place(rpi_analyser *u, int32_t x, int32_t y) {
   const rpi_access *a = &u->ts->access[x], *b = &u->ts->access[y];
   if (a->slot != b->slot || a->table || b->table) return false;
   if (x == y) return true;
+  /* What a task writes twice does not overlap; boxes of nothing look alike. */
+  if (a->task == b->task && (a->mode & b->mode & RPI_ACCESS_WRITE)) return false;
   int32_t rel = rpi_query_relate(&u->an->queries, x, y);
   if (rpi_task_is_uniform(a) && rpi_task_is_uniform(b)) return rel & RPI_REL_COVERS;
   return rel & RPI_REL_EQUAL;
@@ -188,13 +190,14 @@ static int32_t symbol_now(rpi_analyser *u, uint32_t slot, int32_t group) {
   return u->now[slot];
 }
 
-/* The slot's memory is another slot's (a shared copy), or another slot whose values are still wanted
- * has it too: a write needs memory of its own. */
+/* The slot's memory is another slot's (a shared copy), or another slot whose values are wanted by this
+ * group or later has it too, or had it until this group renamed that one: a write needs memory of its
+ * own. */
 static bool is_shared(rpi_analyser *u, uint32_t slot, int32_t group) {
   if (u->now[slot] >= 0 && u->an->symbol[u->now[slot]].slot != slot) return true;
   const bool *wanted = &u->need_in[(size_t)group * u->an->n_slot];
   for (uint32_t s = 0; s < u->an->n_slot; s++)
-    if (s != slot && u->now[s] >= 0 && u->now[s] == u->now[slot] && wanted[s]) return true;
+    if (s != slot && u->before[s] >= 0 && u->before[s] == u->now[slot] && wanted[s]) return true;
   return false;
 }
 
@@ -245,14 +248,29 @@ static void note_writes(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
   an->n_tag[slot] = n;
 }
 
+/* The old values are read through the pointer that is written: by a C function, and by a reduction that
+ * joins what was there. */
+static bool works_in_place(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
+  for (int32_t i = 0; i < group_tasks(g); i++) {
+    const rpi_task *t = &u->ts->task[g->task[i]];
+    for (int32_t x = t->first_access; x < t->first_access + t->n_access; x++) {
+      const rpi_access *a = &u->ts->access[x];
+      bool in_place = g->opaque || (a->mode & RPI_ACCESS_REDUCE);
+      if (a->slot == slot && in_place && (a->mode & RPI_ACCESS_READ)) return true;
+    }
+  }
+  return false;
+}
+
 static void rename_slot(rpi_analyser *u, rpi_group *g, uint32_t slot, int32_t group) {
   rpi_analysis *an = u->an;
-  int32_t old = overwritten_by(u, g, slot) ? -1 : symbol_now(u, slot, group);
+  const bool all = works_in_place(u, g, slot); /* the old values, to the last */
+  int32_t old = !all && overwritten_by(u, g, slot) ? -1 : symbol_now(u, slot, group);
   int32_t s = symbol_add(u, u->kept[slot] ? RPI_SYMBOL_NEW : RPI_SYMBOL_SCRATCH, slot, group);
   an->symbol[s].old = old;
   if (old >= 0) g->patch[g->n_patch++] = s;
   an->n_tag[slot] = 0;
-  if (u->writes[slot] == 0) note_writes(u, g, slot);
+  if (u->writes[slot] == 0 && !all) note_writes(u, g, slot);
   u->now[slot] = s;
   an->n_renamed++;
 }
@@ -343,6 +361,7 @@ static void walk_forwards(rpi_analyser *u) {
   rpi_analysis *an = u->an;
   for (int32_t i = 0; i < an->n_group; i++) {
     copies_forwards(u, i);
+    memcpy(u->before, u->now, sizeof *u->now * an->n_slot);
     rpi_group *g = &an->group[i];
     g->patch = rpi_arena_get(&an->arena, sizeof *g->patch * (size_t)(an->n_slot + 1));
     if (!g->patch) return;
@@ -378,11 +397,12 @@ static bool allocate(rpi_analyser *u) {
   u->holds = rpi_arena_get(tmp, acc);
   u->forwarded = rpi_arena_get(tmp, acc);
   u->stored = rpi_arena_get(tmp, acc);
-  u->provable = rpi_arena_get(tmp, acc);
+  u->provable = an->provable;
   u->read_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
   u->write_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
   u->need_in = rpi_arena_get(tmp, slots * (size_t)(an->n_group + 1));
   u->now = rpi_arena_get(tmp, sizeof(int32_t) * slots);
+  u->before = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->writes = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->wrote_in = rpi_arena_get(tmp, sizeof(int32_t) * slots);
   u->kept = rpi_arena_get(tmp, slots);
@@ -455,6 +475,20 @@ static void count(rpi_analyser *u) {
   }
 }
 
+static rp_status find_checked(rpi_analysis *an, const rpi_tasks *ts) {
+  rpi_range ranges[RPI_RANGES];
+  an->provable = rpi_arena_get(&an->arena, (size_t)ts->n_access + 1);
+  an->checked = rpi_arena_get(&an->arena, (size_t)ts->n_task + 1);
+  if (an->arena.failed) return rpi_status_nomem("analysis");
+  rpi_ranges(ts, ranges, RPI_RANGES, an->provable);
+  for (int32_t x = 0; x < ts->n_access; x++) {
+    if (!ts->access[x].table) continue;
+    an->has_tables = true;
+    if (!(an->trusted && an->provable[x])) an->checked[ts->access[x].task] = true;
+  }
+  return RP_OK;
+}
+
 rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live, bool trusted,
                       rpi_analysis **out) {
   *out = NULL;
@@ -470,15 +504,16 @@ rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live,
   rp_status st = an->live ? RP_OK : rpi_status_nomem("analysis");
   if (st == RP_OK) {
     memcpy(an->live, live, tasks->n_slot);
-    st = rpi_fuse(ctx, &an->queries, live, &an->arena, &an->fusion);
+    st = find_checked(an, tasks);
+  }
+  if (st == RP_OK) {
+    st = rpi_fuse(ctx, &an->queries, live, an->checked, &an->arena, &an->fusion);
   }
   if (st == RP_OK) {
     collect(&u);
     if (!allocate(&u)) st = rpi_status_nomem("analysis");
   }
   if (st == RP_OK) {
-    rpi_range ranges[64];
-    rpi_ranges(tasks, ranges, RPI_COUNT(ranges), u.provable);
     walk_backwards(&u);
     walk_forwards(&u);
     st = u.status;

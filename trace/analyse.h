@@ -52,6 +52,8 @@ typedef struct rpi_group {
   bool beside; /* runs in one launch with the group before */
 } rpi_group;
 
+enum { RPI_RANGES = 16 }; /* conditions on index data that a segment may have */
+
 /* Values of `slot` must lie in lo..hi for the analysis' gathers to go unchecked. */
 typedef struct rpi_range {
   uint32_t slot;
@@ -66,6 +68,9 @@ typedef struct rpi_analysis {
   uint64_t hash;
   bool *live;
   bool trusted;
+  bool has_tables; /* gathers from any */
+  bool *provable;  /* per access: see rpi_ranges */
+  bool *checked;   /* per task: it gathers with indices that are checked while it runs */
   uint32_t n_slot;
   int32_t n_group;
   rpi_group *group;

@@ -23,6 +23,7 @@ typedef struct rpi_analyser {
   int32_t *read_symbol, *write_symbol;
   /* Per slot. */
   int32_t *now;      /* symbol it is in, -1: none yet */
+  int32_t *before;   /* the same when the group began, behind the copies at its border */
   int32_t *writes;   /* groups that have written it so far */
   int32_t *wrote_in; /* 1 + 3 * group + section that was the last to write it */
   bool *need_in;     /* [group][slot] */

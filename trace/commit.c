@@ -285,13 +285,6 @@ static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
   }
 }
 
-/* Only a gather or a function can fail; the others of its group inherit. */
-static bool may_fail(const rpi_task *task, const rpi_access *a) {
-  bool table = false;
-  for (int32_t i = 0; i < task->n_access; i++) table = table || a[i].table;
-  return table || task->kind == RPI_TASK_OPAQUE;
-}
-
 /* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
 static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                           const rpi_bound *b) {
@@ -301,7 +294,8 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
     const rpi_task *task = &t->tasks.task[k];
     const rpi_access *a = &t->tasks.access[task->first_access];
     int32_t group = b->an->fusion.group[k];
-    bool bad = group >= 0 && may_fail(task, a) && group_failed(ctx, b, group);
+    const bool may_fail = b->an->checked[k] || task->kind == RPI_TASK_OPAQUE;
+    bool bad = group >= 0 && may_fail && group_failed(ctx, b, group);
     if (bad) {
       snprintf(w.why, sizeof w.why, "%s.%s (task %d of segment %d) %s", task->op->lib->name,
                task->op->name, k, t->number,

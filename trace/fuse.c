@@ -10,7 +10,7 @@ typedef struct fuser {
   rp_context *ctx;
   rpi_queries *q;
   const rpi_tasks *ts;
-  const bool *live;
+  const bool *live, *checked;
   rpi_fusion *f;
   uint8_t *conflict; /* [t * n + p], p < t */
   int32_t n;
@@ -113,6 +113,13 @@ static void drop_dead(fuser *u, rpi_arena *a) {
   }
 }
 
+/* A kernel has one flag: which of two tasks raised it could not be told. */
+static bool both_checked(const fuser *u, int32_t t, int32_t g) {
+  for (int32_t o = 0; u->checked[t] && o < u->n; o++)
+    if (o != t && u->f->group[o] == g && u->checked[o]) return true;
+  return false;
+}
+
 /* ---- placement ---- */
 
 static uint8_t mode_of(const rpi_task *t) {
@@ -203,6 +210,8 @@ static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
     why = RPI_REASON_FUSE_MODE;
   else if (u->group_ops[g] + task->variant->ir.n_ins > MAX_INSTRUCTIONS || !operands_fit(u, t, g))
     why = RPI_REASON_FUSE_OPERANDS;
+  else if (both_checked(u, t, g))
+    why = RPI_REASON_FUSE_CHECKED;
   if (why == RPI_N_REASON && mode == 2 && gm == 2)
     for (int32_t o = 0; o < u->n; o++)
       if (u->f->group[o] == g && u->f->phase[o] == RPI_PHASE_BODY &&
@@ -344,7 +353,7 @@ static void close_groups(fuser *u, rpi_arena *a) {
    * wait for a copy that comes later. */
   for (int32_t t = 0; t < u->n && last >= 0 && u->ctx->config.fusion; t++) {
     if (u->ts->task[t].kind != RPI_TASK_SCALAR || u->f->group[t] <= last) continue;
-    bool waits = false;
+    bool waits = both_checked(u, t, last);
     for (int32_t p = 0; p < t; p++)
       waits = waits || (u->conflict[t * u->n + p] && u->f->group[p] > last);
     if (waits) continue;
@@ -384,20 +393,21 @@ static void place_scalar(fuser *u, int32_t t) {
     for (int32_t p = 0; p < t; p++)
       if (u->f->group[p] >= g) g = u->f->group[p] + 1;
   }
-  while (g < u->f->n_group && u->group_mode[g] == 3) g++;
+  while ((g < u->f->n_group && u->group_mode[g] == 3) || both_checked(u, t, g)) g++;
   u->f->group[t] = g;
   u->f->phase[t] = RPI_PHASE_PRO;
   if (!u->ctx->config.fusion) u->f->n_group = g + 1;
 }
 
-rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, rpi_arena *a,
-                   rpi_fusion *out) {
+rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, const bool *checked,
+                   rpi_arena *a, rpi_fusion *out) {
   const rpi_tasks *ts = q->tasks;
   size_t n = (size_t)ts->n_task, m = 2 * n + 2;
   *out = (rpi_fusion){.group = rpi_arena_get(a, sizeof *out->group * (n + 1)),
                       .phase = rpi_arena_get(a, n + 1),
                       .refusal = rpi_arena_get(a, sizeof(rpi_refusal) * RPI_FUSION_REFUSALS)};
-  fuser u = {.ctx = ctx, .q = q, .ts = ts, .live = live, .f = out, .n = ts->n_task};
+  fuser u = {
+      .ctx = ctx, .q = q, .ts = ts, .live = live, .checked = checked, .f = out, .n = ts->n_task};
   u.conflict = rpi_arena_get(a, n * n + 1);
   u.group_size = rpi_arena_get(a, sizeof *u.group_size * m);
   u.group_ops = rpi_arena_get(a, sizeof *u.group_ops * m);

@@ -227,12 +227,12 @@ rp_status rpi_analyse_kernel(rpi_analyser *u, rpi_group *g) {
   l.of = rpi_arena_get(&u->tmp, sizeof *l.of * (size_t)(u->ts->n_access + 1));
   if (!g->operand || !l.of) return rpi_status_nomem("operands");
   if (g->opaque) {
+    /* A function that gets a buffer twice, to read and to write, gets the same memory. */
     const rpi_task *t = &u->ts->task[g->task[0]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k;
-      bool writes = u->ts->access[x].mode & RPI_ACCESS_WRITE;
-      g->operand[g->n_operand++] = (rpi_group_operand){
-          .access = x, .symbol = writes ? u->write_symbol[x] : u->read_symbol[x]};
+      g->operand[g->n_operand++] =
+          (rpi_group_operand){.access = x, .symbol = u->now[u->ts->access[x].slot]};
     }
     return RP_OK;
   }

@@ -57,7 +57,7 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   t->slot = rpi_arena_get(a, t->tasks.n_slot + 1u);
   t->live = rpi_arena_get(a, t->tasks.n_slot + 1u);
   if (!provable || a->failed) return rpi_status_nomem("template");
-  t->n_range = rpi_ranges(&t->tasks, t->range, RPI_TEMPLATE_RANGES, provable);
+  t->n_range = rpi_ranges(&t->tasks, t->range, RPI_RANGES, provable);
   describe_slots(t);
   return RP_OK;
 }
@@ -122,13 +122,25 @@ static uint64_t *skeleton_of(const rpi_tasks *ts, const bool *live, bool trusted
   return w;
 }
 
+/* Sizes decide, too, which gathers can go unchecked. */
+static bool same_provable(const rpi_analysis *an, const rpi_tasks *ts) {
+  if (!an->trusted || !an->has_tables) return true;
+  rpi_range ranges[RPI_RANGES];
+  bool *now = rpi_alloc((size_t)ts->n_access + 1);
+  if (!now) return false;
+  rpi_ranges(ts, ranges, RPI_RANGES, now);
+  const bool same = memcmp(now, an->provable, (size_t)ts->n_access) == 0;
+  rpi_alloc_free(now);
+  return same;
+}
+
 static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *skeleton, int32_t n,
                            uint64_t hash, rpi_bound **out) {
   int32_t it = -1;
   for (rpi_analysis *an; (an = rpi_map_next(&ctx->skeletons, hash, &it));) {
     if (an->n_skeleton != n || memcmp(an->skeleton, skeleton, sizeof *skeleton * (size_t)n) != 0)
       continue;
-    if (rpi_query_hold(&an->queries, &t->tasks)) {
+    if (rpi_query_hold(&an->queries, &t->tasks) && same_provable(an, &t->tasks)) {
       RPI_TRY(rpi_lower(ctx, an, &t->tasks, out));
       if (*out) {
         ctx->stats.skeleton_hits++;

@@ -11,7 +11,6 @@
 #include "trace/lower.h"
 
 enum { RPI_SLOT_WRITTEN = 1, RPI_SLOT_READS_OLD = 2 };
-enum { RPI_TEMPLATE_RANGES = 16 };
 
 typedef struct rpi_template {
   uint64_t *words;
@@ -23,7 +22,7 @@ typedef struct rpi_template {
   rpi_arena arena;
   rpi_tasks tasks;
   uint8_t *slot; /* RPI_SLOT_ bits: what the tasks do, dead ones included */
-  rpi_range range[RPI_TEMPLATE_RANGES];
+  rpi_range range[RPI_RANGES];
   int32_t n_range;
   rpi_bound *bound;              /* its plans, the last used first */
   bool *live;                    /* working space of commit */
