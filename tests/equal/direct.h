@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/equal/direct.h -- expressions as trees, and their value by the rules of SEMANTICS.md.
  *
- * Lives here: the table of operators (text and meaning), a tree evaluator for f64, i64 and bool, and
+ * Lives here: the table of operators (text and meaning), a tree evaluator for all dtypes, and
  *             reductions in the specified order.
  * Not here:   anything of the library: this is what it is compared with. */
 #ifndef DIRECT_H
@@ -9,21 +9,30 @@
 
 #include "tests/equal/program.h"
 
-/* Which expressions an operator may stand in. */
-enum { DIRECT_FLOAT = 1, DIRECT_INT = 2, DIRECT_MATH = 4, DIRECT_LOGIC = 8 };
+/* Which expressions an operator may stand in; TEST and SELECT say that kids have dtypes of their own:
+ * a TEST compares kids of another dtype, the first kid of a SELECT is a bool. */
+enum {
+  DIRECT_FLOAT = 1,
+  DIRECT_INT = 2,
+  DIRECT_MATH = 4,
+  DIRECT_LOGIC = 8,
+  DIRECT_TEST = 16,
+  DIRECT_SELECT = 32
+};
 
 typedef struct direct_op {
-  const char *text; /* with %s for each kid, "" for leaves */
+  const char *text; /* with %s for each kid, "" for leaves and casts */
   int32_t n_kid;
   int32_t use;
-  int32_t code;     /* 0: not evaluated here */
+  int32_t code; /* 0: not evaluated here */
 } direct_op;
 
-enum { DIRECT_OPERAND = 0, DIRECT_LITERAL = 1, DIRECT_CAST = 2, DIRECT_FIRST = 3 };
+/* The first rows of the table; FIRST is '+', XOR combines bools. */
+enum { DIRECT_OPERAND, DIRECT_LITERAL, DIRECT_CAST, DIRECT_XOR, DIRECT_FIRST };
 extern const direct_op direct_ops[];
 extern const int32_t direct_n_ops;
 
-/* A dense array: exactly one of the pointers. */
+/* A dense array in C order. */
 typedef struct direct_array {
   rp_dtype dtype;
   int32_t ndim;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/equal/program_run.c -- runs a program on a context and writes down what it observed.
  *
- * Lives here: the meaning of each step, the transcript, its comparison, the printed form.
- * Not here:   choosing steps (program.c). */
+ * Lives here: the meaning of each step.
+ * Not here:   choosing steps (program.c), what is written down and compared (transcript.c). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +31,9 @@ static double any_float(uint64_t bits) {
   return bits >> 9 & 1 ? -d : d;
 }
 
-#define PUT(T, value)                     \
-  do {                                    \
-    const T one = (T)(value);             \
+#define PUT(T, value) \
+  do { \
+    const T one = (T)(value); \
     memcpy((char *)data + i * (int64_t)sizeof one, &one, sizeof one); \
   } while (0)
 
@@ -60,6 +60,17 @@ void program_fill(rp_dtype dtype, uint64_t seed, int64_t bound, int64_t n, void 
   }
 }
 
+/* One element becomes what no index may be: just too large, negative, or far away. */
+static void spoil(const program_step *s, rp_dtype dtype, int64_t n, void *data) {
+  const int64_t bound = s->flag > 0 ? s->flag : -s->flag - 2;
+  const int64_t bad[] = {bound + (s->flag < 0), -1, 1000000},
+                i = n > 0 ? (int64_t)(s->seed >> 20) % n : 0;
+  const int64_t value = bad[(s->spoil - 1) % 3];
+  if (n == 0 || s->spoil <= 0) return;
+  if (dtype == RP_I32) PUT(int32_t, value);
+  if (dtype == RP_I64) PUT(int64_t, value);
+}
+
 static void *need(size_t bytes) {
   void *p = calloc(1, bytes + 1);
   if (!p) abort();
@@ -83,7 +94,8 @@ static rp_status make_view(const program_step *s, rp_store *of, rp_store **out) 
   }
 }
 
-static rp_status attach(rp_context *ctx, const program_step *s, rp_store **out, memory_piece **memory) {
+static rp_status attach(rp_context *ctx, const program_step *s, rp_store **out,
+                        memory_piece **memory) {
   int64_t size = 1;
   for (int32_t d = 0; d < s->ndim; d++) size *= s->n[d];
   memory_piece *m = need(sizeof *m);
@@ -131,14 +143,16 @@ static rp_status get_op(rp_context *ctx, const program_step *s, rp_op **out) {
   uint64_t h = 1469598103934665603u;
   for (const char *c = s->params; *c; c++) h = (h ^ (uint8_t)*c) * 1099511628211u;
   for (const char *c = s->body; *c; c++) h = (h ^ (uint8_t)*c) * 1099511628211u;
-  char name[32];
+  char name[32], library[8];
   rp_library *lib;
   snprintf(name, sizeof name, "b%016" PRIx64, h);
-  rp_status st = rp_library_create(ctx, h & 1 ? "odd" : "even", &lib);
+  snprintf(library, sizeof library, "lib%d", (int)(h & 31));
+  rp_status st = rp_library_create(ctx, library, &lib);
   return st != RP_OK ? st : rp_op_create(lib, name, s->params, s->body, out);
 }
 
-rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store **var, bool *skipped) {
+rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store **var,
+                              bool *skipped) {
   rp_store *stores[PROGRAM_STORES];
   const void *scalars[2] = {&s->scalar[0], &s->scalar[1]};
   rp_op *op;
@@ -161,7 +175,7 @@ rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store *
   return rp_store_release(old);
 }
 
-/* ---- opaque functions: y[i] = x[i] + x[n-1-i] in dense order, and a count of calls */
+/* ---- C functions */
 
 static void mirror(double *y, const double *x, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] = x[i] + 0.5 * x[n - 1 - i];
@@ -171,36 +185,66 @@ static void bump(double *y, int64_t n, int64_t stride) {
   for (int64_t i = 0; i < n; i++) y[i * stride] = y[i * stride] * 0.5 + 1;
 }
 
-static rp_status launch_opaque(rp_context *ctx, const program_step *s, rp_store **var, bool *skipped) {
-  static const int32_t privilege[] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ_WRITE};
-  static const rp_opaque_arg mirror_args[] = {
-      {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_PTR, 1, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
-  static const rp_opaque_arg bump_args[] = {
-      {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_EXTENT, 0, 0, 0, 0}, {RP_ARG_STRIDE, 0, 0, 0, 0}};
+/* Fails on some data. */
+static int guarded(double *y, const double *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] - 1;
+  return n > 0 && x[n / 2] > 0;
+}
+
+static const int32_t privilege[] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ_WRITE};
+static const rp_opaque_arg two_args[] = {
+    {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_PTR, 1, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+static const rp_opaque_arg one_args[] = {
+    {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_EXTENT, 0, 0, 0, 0}, {RP_ARG_STRIDE, 0, 0, 0, 0}};
+
+typedef struct function {
+  const char *name;
+  void (*f)(void);
+  int32_t n_store, flags;
+} function;
+
+static const function functions[] = {
+    {"mirror", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE},
+    {"mirror_now", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE | RP_OPAQUE_SIDE_EFFECT},
+    {"bump", (void (*)(void))bump, 1, 0},
+    {"guarded", (void (*)(void))guarded, 2, RP_OPAQUE_DENSE | RP_OPAQUE_STATUS}};
+
+/* The op, registered once in each context. */
+static rp_status function_op(rp_context *ctx, const function *f, rp_op **out) {
+  const bool two = f->n_store == 2;
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = f->name,
+                            .params = two ? "y, x" : "y",
+                            .privileges = two ? privilege : privilege + 2,
+                            .function = f->f,
+                            .args = two ? two_args : one_args,
+                            .n_args = 3,
+                            .flags = f->flags};
+  rp_library *lib;
+  *out = rp_context_data(ctx, f);
+  if (*out) return RP_OK;
+  rp_status st = rp_library_create(ctx, "functions", &lib);
+  if (st == RP_OK) st = rp_op_create_opaque(lib, &d, out);
+  return st != RP_OK ? st : rp_context_set_data(ctx, f, *out, NULL);
+}
+
+static rp_status launch_opaque(rp_context *ctx, const program_step *s, rp_store **var,
+                               bool *skipped) {
+  const function *f = &functions[s->flag];
   rp_store *stores[2] = {var[s->v[0]], var[s->v[1]]};
-  const bool two = s->flag < 2;
+  rp_op *op;
+  const bool two = f->n_store == 2;
   *skipped = !stores[0] || (two && !stores[1]);
   for (int32_t i = 0; i <= two && !*skipped; i++) *skipped = rp_store_dtype(stores[i]) != RP_F64;
   if (!*skipped)
-    *skipped = two ? rp_store_size(stores[0]) != rp_store_size(stores[1]) : rp_store_ndim(stores[0]) != 1;
+    *skipped =
+        two ? rp_store_size(stores[0]) != rp_store_size(stores[1]) : rp_store_ndim(stores[0]) != 1;
   if (*skipped) return RP_OK;
-  const rp_opaque_desc d = {
-      .struct_size = sizeof d,
-      .name = s->flag == 0 ? "mirror" : s->flag == 1 ? "mirror_now" : "bump",
-      .params = two ? "y, x" : "y",
-      .privileges = two ? privilege : privilege + 2,
-      .function = two ? (void (*)(void))mirror : (void (*)(void))bump,
-      .args = two ? mirror_args : bump_args,
-      .n_args = 3,
-      .flags = two ? RP_OPAQUE_DENSE | (s->flag == 1 ? RP_OPAQUE_SIDE_EFFECT : 0) : 0};
-  rp_library *lib;
-  rp_op *op;
-  rp_status st = rp_library_create(ctx, s->flag == 0 ? "o0" : s->flag == 1 ? "o1" : "o2", &lib);
-  if (st == RP_OK) st = rp_op_create_opaque(lib, &d, &op);
-  return st != RP_OK ? st : rp_launch(op, stores, two ? 2 : 1, NULL, 0);
+  const rp_status st = function_op(ctx, f, &op);
+  return st != RP_OK ? st : rp_launch(op, stores, f->n_store, NULL, 0);
 }
 
-/* ---- the transcript */
+/* ---- a run */
 
 typedef struct runner {
   rp_context *ctx;
@@ -210,37 +254,17 @@ typedef struct runner {
   rp_store *var[PROGRAM_VARS];
   void *home[PROGRAM_VARS]; /* memory that a variable's array was attached to */
   memory_piece *memory;
+  int32_t open;    /* id of the trace that is open; -1 */
+  bool data_error; /* task by task: something was poisoned since the last wait of the program */
 } runner;
-
-static record *note(transcript *t, int32_t step, int32_t var, rp_status st) {
-  if (t->n_rec == t->cap_rec) {
-    t->cap_rec = t->cap_rec ? 2 * t->cap_rec : 256;
-    t->rec = realloc(t->rec, sizeof *t->rec * (size_t)t->cap_rec);
-    if (!t->rec) abort();
-  }
-  record *r = &t->rec[t->n_rec++];
-  *r = (record){step, var, st, RP_U8, t->n_data, 0};
-  return r;
-}
-
-static void keep(transcript *t, record *r, rp_dtype dtype, const void *data, size_t bytes) {
-  if (t->n_data + bytes > t->cap_data) {
-    t->cap_data = 2 * (t->n_data + bytes);
-    t->data = realloc(t->data, t->cap_data);
-    if (!t->data) abort();
-  }
-  if (bytes) memcpy(t->data + t->n_data, data, bytes);
-  r->dtype = dtype;
-  r->bytes = bytes;
-  t->n_data += bytes;
-}
 
 static void read_all(runner *r, int32_t step, int32_t v) {
   rp_store *s = r->var[v];
   const size_t bytes = (size_t)rp_store_size(s) * rp_dtype_size(rp_store_dtype(s));
   void *data = need(bytes);
   const rp_status st = rp_store_read(s, data, bytes);
-  keep(r->t, note(r->t, step, v, st), rp_store_dtype(s), data, st == RP_OK ? bytes : 0);
+  transcript_keep(r->t, transcript_note(r->t, step, v, st), rp_store_dtype(s), data,
+                  st == RP_OK ? bytes : 0);
   free(data);
 }
 
@@ -270,10 +294,12 @@ static rp_status host_step(runner *r, const program_step *s, int32_t at) {
   void *data = need(bytes);
   if (s->kind == STEP_READ_PART) {
     status = rp_store_read_part(st, s->n, s->n + RP_MAX_DIM, data, bytes);
-    keep(r->t, note(r->t, at, s->v[0], status), dtype, data, status == RP_OK ? bytes : 0);
+    transcript_keep(r->t, transcript_note(r->t, at, s->v[0], status), dtype, data,
+                    status == RP_OK ? bytes : 0);
     status = RP_OK;
   } else {
     program_fill(dtype, s->seed, s->flag, n, data);
+    spoil(s, dtype, n, data);
     status = part ? rp_store_write_part(st, s->n, s->n + RP_MAX_DIM, data, bytes)
                   : rp_store_write(st, data, bytes);
   }
@@ -301,7 +327,7 @@ static rp_status checked_launch(runner *r, const program_step *s, int32_t at, bo
   if (whole && st == RP_OK && !*skipped) {
     void *want = need((size_t)arg[0].size * 8);
     direct_array got = fetch(r->var[s->v[0]]);
-    if (direct_launch(s, arg, want)) {
+    if (got.dtype >= 0 && direct_launch(s, arg, want)) {
       const int64_t i = direct_differ(got.dtype, want, got.data, got.size);
       r->t->direct_checks++;
       if (i >= 0 && !r->t->fault[0]) {
@@ -310,8 +336,8 @@ static rp_status checked_launch(runner *r, const program_step *s, int32_t at, bo
         memcpy(&a, (char *)want + (size_t)i * size, size);
         memcpy(&b, (char *)got.data + (size_t)i * size, size);
         snprintf(r->t->fault, sizeof r->t->fault,
-                 "step %d: element %lld of %s should be %016" PRIx64 ", is %016" PRIx64, at, (long long)i,
-                 s->body, a, b);
+                 "step %d: element %lld of %s should be %016" PRIx64 ", is %016" PRIx64, at,
+                 (long long)i, s->body, a, b);
       }
     }
     free(want);
@@ -334,7 +360,8 @@ static rp_status home_step(runner *r, const program_step *s, int32_t at) {
   const size_t bytes = (size_t)rp_store_size(st) * rp_dtype_size(rp_store_dtype(st));
   const rp_status status = s->kind == STEP_HOME ? rp_store_home(st) : rp_store_detach(st);
   if (status == RP_OK && memory)
-    keep(r->t, note(r->t, at, s->v[0], status), rp_store_dtype(st), memory, bytes);
+    transcript_keep(r->t, transcript_note(r->t, at, s->v[0], status), rp_store_dtype(st), memory,
+                    bytes);
   return status;
 }
 
@@ -360,12 +387,12 @@ static rp_status do_step(runner *r, const program_step *s, int32_t at, bool *ski
     case STEP_OPAQUE: return launch_opaque(r->ctx, s, r->var, skipped);
     case STEP_BEGIN: return rp_trace_begin(r->ctx, s->flag);
     case STEP_END: return rp_trace_end(r->ctx, s->flag);
-    case STEP_WAIT: return rp_wait(r->ctx);
     case STEP_STORE_WAIT: return rp_store_wait(r->var[s->v[0]]);
     default: break;
   }
   const rp_status st = program_step_handles(r->ctx, s, r->var, &r->memory, skipped);
-  if (s->kind == STEP_ATTACH && st == RP_OK) r->home[s->v[0]] = r->memory->data;
+  if (s->kind == STEP_ATTACH && st == RP_OK)
+    r->home[s->v[0]] = r->memory->data;
   else if (s->kind == STEP_SWAP) {
     void *h = r->home[s->v[0]];
     r->home[s->v[0]] = r->home[s->v[1]];
@@ -375,6 +402,8 @@ static rp_status do_step(runner *r, const program_step *s, int32_t at, bool *ski
   }
   return st;
 }
+
+/* ---- all of it */
 
 static void complain(transcript *t, const char *what, int32_t at, rp_status st) {
   if (t->fault[0]) return;
@@ -390,28 +419,51 @@ static char *explain(rp_context *ctx) {
   return text;
 }
 
-void program_run(const program *p, const run_options *o, transcript *t) {
-  runner r = {.p = p, .o = o, .t = t};
-  *t = (transcript){0};
-  rp_status st = rp_context_create(o->config, &r.ctx);
-  if (st != RP_OK) {
-    complain(t, "rp_context_create", 0, st);
+static void settle(runner *r, int32_t at) {
+  const rp_status st = rp_wait(r->ctx);
+  if (st == RP_ERR_DATA)
+    r->data_error = true;
+  else if (st != RP_OK)
+    complain(r->t, "rp_wait", at, st);
+}
+
+/* A wait reports poison of tasks that a run in another way may never have had to run: what the run
+ * task by task has seen since the program's last wait is the most that may be reported. */
+static void program_wait(runner *r, int32_t at) {
+  rp_status st = rp_wait(r->ctx);
+  if (st == RP_OK && r->data_error) st = RP_ERR_DATA;
+  r->data_error = false;
+  transcript_note(r->t, at, -1, st);
+}
+
+static void run_step(runner *r, int32_t i) {
+  const program_step *s = &r->p->step[i];
+  bool skipped = false;
+  if (s->kind == STEP_WAIT) {
+    program_wait(r, i);
     return;
   }
-  for (int32_t i = 0; i < p->n_step; i++) {
-    bool skipped = false;
-    st = do_step(&r, &p->step[i], i, &skipped);
-    if (st != RP_OK) note(t, i, p->step[i].v[0], st);
-    if (st == RP_ERR_INTERNAL || st == RP_ERR_MEMORY) complain(t, "broken", i, st);
-    if (o->stepwise && (st = rp_wait(r.ctx)) != RP_OK && st != RP_ERR_DATA) complain(t, "rp_wait", i, st);
-    if (o->compiled && i % 64 == 63) rp_wait_compiled(r.ctx);
-  }
+  const rp_status st = do_step(r, s, i, &skipped);
+  if (st != RP_OK) transcript_note(r->t, i, s->v[0], st);
+  if (s->kind == STEP_BEGIN && st == RP_OK) r->open = s->flag;
+  if (s->kind == STEP_END && st == RP_OK) r->open = -1;
+  if (st == RP_ERR_INTERNAL || st == RP_ERR_MEMORY) complain(r->t, "broken", i, st);
+  if (r->o->stepwise) settle(r, i);
+}
+
+static void run_steps(const program *p, const run_options *o, rp_context *ctx, transcript *t) {
+  runner r = {.ctx = ctx, .p = p, .o = o, .t = t, .open = -1};
+  transcript_stats(t, ctx, -1);
+  for (int32_t i = 0; i < p->n_step; i++) run_step(&r, i);
   for (int32_t v = 0; v < PROGRAM_VARS; v++)
     if (r.var[v]) read_all(&r, p->n_step, v);
-  if (o->explain) t->explain = explain(r.ctx);
+  if (o->explain) t->explain = explain(ctx);
   for (int32_t v = 0; v < PROGRAM_VARS; v++) rp_store_release(r.var[v]);
-  st = rp_context_destroy(r.ctx);
-  if (st != RP_OK && st != RP_ERR_DATA) complain(t, "rp_context_destroy", p->n_step, st);
+  if (o->ctx || o->twice) { /* another program follows */
+    if (r.open >= 0) rp_trace_end(ctx, r.open);
+    settle(&r, p->n_step);
+  }
+  transcript_stats(t, ctx, 1);
   while (r.memory) {
     memory_piece *m = r.memory;
     r.memory = m->next;
@@ -420,83 +472,20 @@ void program_run(const program *p, const run_options *o, transcript *t) {
   }
 }
 
-void transcript_free(transcript *t) {
-  free(t->rec);
-  free(t->data);
-  free(t->explain);
+void program_run(const program *p, const run_options *o, transcript *t) {
+  rp_context *ctx = o->ctx;
   *t = (transcript){0};
-}
-
-static void describe(const record *r, char *out, size_t size) {
-  snprintf(out, size, "step %d, v%d: %s, %s, %zu bytes", r->step, r->var, rp_status_name(r->status),
-           rp_dtype_name(r->dtype), r->bytes);
-}
-
-bool transcript_equal(const program *p, const transcript *a, const transcript *b, char *why, size_t size) {
-  (void)p;
-  why[0] = '\0';
-  if (b->fault[0]) {
-    snprintf(why, size, "%s", b->fault);
-    return false;
-  }
-  for (int32_t i = 0; i < a->n_rec && i < b->n_rec; i++) {
-    const record *x = &a->rec[i], *y = &b->rec[i];
-    if (x->step != y->step || x->var != y->var || x->status != y->status || x->bytes != y->bytes) {
-      char one[120], two[120];
-      describe(x, one, sizeof one);
-      describe(y, two, sizeof two);
-      snprintf(why, size, "record %d: %s; here %s", i, one, two);
-      return false;
-    }
-    const size_t each = rp_dtype_size(x->dtype);
-    const int64_t at = direct_differ(x->dtype, a->data + x->at, b->data + y->at, (int64_t)(x->bytes / each));
-    if (at < 0) continue;
-    uint64_t u = 0, w = 0;
-    memcpy(&u, a->data + x->at + (size_t)at * each, each);
-    memcpy(&w, b->data + y->at + (size_t)at * each, each);
-    snprintf(why, size, "step %d, v%d: element %lld of %zu (%s) is %016" PRIx64 ", here %016" PRIx64,
-             x->step, x->var, (long long)at, x->bytes / each, rp_dtype_name(x->dtype), u, w);
-    return false;
-  }
-  if (a->n_rec == b->n_rec) return true;
-  snprintf(why, size, "%d records, here %d", a->n_rec, b->n_rec);
-  return false;
-}
-
-/* ---- printing */
-
-void program_print_step(const program_step *s, int32_t at) {
-  static const char *const kind[] = {"nothing", "create", "scalar", "attach", "home", "detach", "view",
-                                     "release", "swap", "write", "write_part", "read", "read_part", "fill",
-                                     "copy", "launch", "opaque", "begin", "end", "wait", "store_wait"};
-  static const char *const view[] = {"slice", "box", "transpose", "promote", "project", "broadcast",
-                                     "reshape"};
-  if (s->kind == STEP_NOTHING) return;
-  fprintf(stderr, "  %3d %s", at, kind[s->kind]);
-  if (s->kind == STEP_LAUNCH) {
-    fprintf(stderr, "%s (", s->flag ? " [call]" : "");
-    for (int32_t i = 0; i < s->n_store; i++) fprintf(stderr, "%sv%d", i ? ", " : "", s->v[i]);
-    for (int32_t i = 0; i < s->n_scalar; i++) fprintf(stderr, ", %.17g", s->scalar[i]);
-    fprintf(stderr, ") {%s | %s}\n", s->params, s->body);
+  rp_status st = ctx ? RP_OK : rp_context_create(o->config, &ctx);
+  if (st != RP_OK) {
+    complain(t, "rp_context_create", 0, st);
     return;
   }
-  if (s->kind == STEP_VIEW) fprintf(stderr, " %s", view[s->flag]);
-  if (s->kind == STEP_BEGIN || s->kind == STEP_END || s->kind == STEP_WAIT) {
-    fprintf(stderr, " %d\n", s->flag);
-    return;
+  if (o->twice) {
+    run_steps(p, o, ctx, t);
+    transcript_free(t);
   }
-  fprintf(stderr, " v%d v%d flag %d seed %016" PRIx64, s->v[0], s->v[1], s->flag, s->seed);
-  if (s->kind == STEP_CREATE || s->kind == STEP_ATTACH || s->kind == STEP_SCALAR)
-    fprintf(stderr, " %s", rp_dtype_name(s->dtype));
-  if (s->kind == STEP_VIEW || s->kind == STEP_CREATE || s->kind == STEP_ATTACH)
-    for (int32_t d = 0; d < (s->kind == STEP_VIEW ? 4 : s->ndim); d++)
-      fprintf(stderr, " %lld", (long long)s->n[d]);
-  if (s->kind == STEP_READ_PART || s->kind == STEP_WRITE_PART || (s->kind == STEP_VIEW && s->flag == VIEW_BOX))
-    for (int32_t d = 0; d < s->ndim; d++)
-      fprintf(stderr, " [%lld,%lld)", (long long)s->n[d], (long long)s->n[RP_MAX_DIM + d]);
-  fprintf(stderr, "\n");
-}
-
-void program_print(const program *p) {
-  for (int32_t i = 0; i < p->n_step; i++) program_print_step(&p->step[i], i);
+  run_steps(p, o, ctx, t);
+  if (o->ctx) return;
+  st = rp_context_destroy(ctx);
+  if (st != RP_OK && st != RP_ERR_DATA) complain(t, "rp_context_destroy", p->n_step, st);
 }

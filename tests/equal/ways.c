@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/equal/ways.c -- see ways.h. */
+#define _GNU_SOURCE
+#include "tests/equal/ways.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define COMMON " --pin off --spin 100 --log quiet"
+#define TIER_0 "--tier 0 --cache_dir none" COMMON
+
+static const char oracle[] =
+    TIER_0 " --threads 1 --fusion off --tracing off --rename off --late off";
+
+static const char *const turns[] = {"--fusion off",
+                                    "--tracing off",
+                                    "--rename off",
+                                    "--horizontal off",
+                                    "--max_tasks 7 --window 5",
+                                    "--max_tasks 1 --window 1",
+                                    "--templates 3"};
+enum { N_TURN = sizeof turns / sizeof *turns, SECONDS = 60 };
+
+static const int32_t threads[] = {1, 2, 3, 7};
+
+static const char *grain(int32_t n) { return n > 1 ? " --grain 0" : ""; }
+
+void way_interpreted(uint64_t seed, int32_t i, way *w) {
+  const int32_t n = threads[(seed / 2 + (uint64_t)(i + 4)) % 4];
+  const bool turn = i == 2 && seed % 2 == 1;
+  const char *more = i == 1 ? "--late off" : turn ? turns[(seed / 2) % N_TURN] : "";
+  *w = (way){.twice = i == 2 && !turn};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s", oracle);
+  else
+    snprintf(w->config, sizeof w->config, TIER_0 " --threads %d%s %s", n, grain(n), more);
+}
+
+void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w) {
+  const int32_t n = i == 0 ? threads[seed % 4] : 2;
+  *w = (way){0};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s", oracle);
+  else
+    snprintf(w->config, sizeof w->config, "--tier %s --cache_dir %s --threads %d%s" COMMON,
+             i == 0 ? "1" : "auto", cache, n, grain(n));
+}
+
+/* ---- contexts */
+
+static rp_context *context_for(way_contexts *c, const char *config) {
+  for (int32_t i = 0; i < c->n; i++)
+    if (strcmp(c->kept[i].config, config) == 0) return c->kept[i].ctx;
+  if (c->n == N_CONTEXT) return NULL;
+  rp_context *ctx = NULL;
+  if (rp_context_create(config, &ctx) != RP_OK) return NULL;
+  c->kept[c->n].config = strdup(config);
+  c->kept[c->n++].ctx = ctx;
+  return ctx;
+}
+
+void way_contexts_free(way_contexts *c) {
+  for (int32_t i = 0; i < c->n; i++) {
+    rp_wait_compiled(c->kept[i].ctx);
+    rp_context_destroy(c->kept[i].ctx);
+    free(c->kept[i].config);
+  }
+  c->n = 0;
+}
+
+/* ---- one program */
+
+static void choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
+  if (c->cache)
+    way_compiled(seed, i, c->cache, w);
+  else
+    way_interpreted(seed, i, w);
+}
+
+static void run(const program *p, const way *w, bool stepwise, way_contexts *contexts,
+                transcript *t) {
+  const run_options o = {.config = w->config,
+                         .ctx = contexts ? context_for(contexts, w->config) : NULL,
+                         .stepwise = stepwise,
+                         .twice = w->twice};
+  program_run(p, &o, t);
+}
+
+static int64_t count_refused(const transcript *t) {
+  int64_t n = 0;
+  for (int32_t i = 0; i < t->n_rec; i++)
+    n += t->rec[i].status != RP_OK && t->rec[i].status != RP_ERR_DATA;
+  return n;
+}
+
+void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
+                 way_finding *f) {
+  const int32_t n = c->cache ? N_WAY_COMPILED : N_WAY;
+  transcript a, b;
+  way w;
+  f->seed = seed;
+  f->way = WAY_ORACLE;
+  choose(seed, WAY_ORACLE, c, &w);
+  run(p, &w, true, contexts, &a);
+  f->checks = a.direct_checks;
+  f->refused = count_refused(&a);
+  memcpy(f->oracle, a.stat, sizeof a.stat);
+  if (a.fault[0]) snprintf(f->why, sizeof f->why, "task by task: %s", a.fault);
+  for (int32_t i = 0; i < n && !f->why[0]; i++) {
+    if (c->one >= 0 && c->one != i) continue;
+    choose(seed, i, c, &w);
+    if (c->only && !strstr(w.config, c->only)) continue;
+    f->way = i;
+    run(p, &w, false, contexts, &b);
+    transcript_equal(p, &a, &b, f->why, sizeof f->why);
+    if (i == 0) memcpy(f->fused, b.stat, sizeof b.stat);
+    transcript_free(&b);
+  }
+  transcript_free(&a);
+}
+
+bool way_examine_apart(const program *p, uint64_t seed, const way_choice *c, way_finding *f) {
+  int status = 0;
+  f->why[0] = '\0';
+  fflush(NULL);
+  const pid_t child = fork();
+  if (child < 0) abort();
+  if (child == 0) {
+    alarm(SECONDS);
+    way_examine(p, seed, c, NULL, f);
+    _exit(0);
+  }
+  while (waitpid(child, &status, 0) < 0) {
+  }
+  if (status != 0 && !f->why[0])
+    snprintf(f->why, sizeof f->why, "the process ended with %s %d",
+             WIFSIGNALED(status) ? "signal" : "status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+  return f->why[0] == '\0';
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/equal/ways.h -- the ways to run a program, and its comparison in all of them.
+ *
+ * Lives here: which configurations a seed gets, contexts kept from program to program, one examination.
+ * Not here:   seeds by the thousand and their processes (campaign.h).
+ * How:        every seed runs task by task without fusion, tracing, renaming or threads: the oracle,
+ *             whose launches are also held against an independent evaluator. Then, all in tier 0:
+ *               0  fused, replayed where the program repeats, committed late
+ *               1  the same, committed early
+ *               2  by turns: twice in one context, so that all of the second run, which counts, is
+ *                  replayed (every other seed); no fusion, no tracing, no renaming, no horizontal
+ *                  fusion, segments of at most 7 tasks, of one task, a handful of templates
+ *             The three ways take 1, 2, 3 and 7 threads in turns, so that with the oracle almost every
+ *             seed runs on all of them; with several threads even the smallest kernels are shared
+ *             out. With compiled kernels the ways are those of way_compiled. */
+#ifndef WAYS_H
+#define WAYS_H
+
+#include "tests/equal/program.h"
+
+enum { N_WAY = 3, N_WAY_COMPILED = 2, WAY_ORACLE = -1, N_CONTEXT = 64, WAY_TEXT = 4400 };
+
+typedef struct way {
+  char config[WAY_TEXT];
+  bool twice;
+} way;
+
+/* Way i of the seed, WAY_ORACLE among them. */
+void way_interpreted(uint64_t seed, int32_t i, way *w);
+/* With the folder of kernels `cache`: 0 has compiled code from the first run of a kernel on, 1 takes it
+ * when the compiler behind its back is ready. */
+void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
+
+/* Contexts by their configuration, which serve one program after the other. */
+typedef struct way_contexts {
+  int32_t n;
+  struct {
+    char *config;
+    rp_context *ctx;
+  } kept[N_CONTEXT];
+} way_contexts;
+void way_contexts_free(way_contexts *c); /* waits for their compiles first */
+
+/* What is to be examined. */
+typedef struct way_choice {
+  const char *cache; /* the compiled ways; NULL: the interpreted ones */
+  const char *only;  /* configurations that contain this; NULL: all */
+  int32_t one;       /* this way alone; -1: all */
+} way_choice;
+
+/* What was found. */
+typedef struct way_finding {
+  uint64_t seed;
+  int32_t way;    /* tried last */
+  int64_t checks; /* launches held against the evaluator */
+  int64_t oracle[N_STAT], fused[N_STAT], refused;
+  char why[700]; /* "" if all ways agree */
+} way_finding;
+
+/* Compares; with `contexts` in those. */
+void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
+                 way_finding *f);
+/* The same in a process of its own, so that a crash or a hang is a finding like any other; f lies in shared
+ * memory. True if all is well. */
+bool way_examine_apart(const program *p, uint64_t seed, const way_choice *c, way_finding *f);
+
+#endif
