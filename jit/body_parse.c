@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/rounding.h"
 #include "core/model/dtype.h"
 #include "jit/body_parse_impl.h"
 
@@ -218,7 +219,10 @@ rp_status rpi_body_parse(const char *params, const char *body, rpi_body **out) {
   *out = NULL;
   rpi_body *b = rpi_alloc_zero(sizeof *b);
   if (b == NULL) return rpi_status_nomem("a body");
+  fenv_t caller;
+  rpi_rounding_enter(&caller); /* literals */
   rp_status status = parse_all(b, params, body);
+  rpi_rounding_leave(&caller);
   if (status != RP_OK) {
     rpi_body_free(b);
     return status;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/rounding.h"
 #include "core/model/dtype.h"
 #include "jit/body_tree.h"
 
@@ -94,7 +95,10 @@ static rp_status find_or_make(rpi_body *b, const rpi_body_arg *args, const rpi_b
   *r = key;
   r->rank = f->rank;
   memcpy(r->dtype, r->key_dtype, sizeof r->dtype);
+  fenv_t caller;
+  rpi_rounding_enter(&caller); /* literals take their dtypes */
   rp_status status = rpi_body_emit(b, f, r->dtype, r);
+  rpi_rounding_leave(&caller);
   if (status != RP_OK) {
     free_record(r);
     return status;
