@@ -376,7 +376,7 @@ static void bools_are_normalised(void **state) {
     d[i] = (unsigned char)(i % 3 == 0 ? 0 : 255 - i % 5);
     count += c[i] != 0;
   }
-  for (int w = 0; w < N_WAYS; w++) {
+  for (int w = 0; w < n_ways; w++) {
     rp_context *ctx = ways[w].ctx;
     rp_store *sc, *sd, *sum, *out[6], *copy;
     OK(rp_store_attach(ctx, RP_BOOL, 1, &n, c, RP_READ_ONLY, &sc));
@@ -820,7 +820,7 @@ static void rounding_mode_of_the_caller(void **state) {
 
 static void errors_are_values(void **state) {
   (void)state;
-  for (int w = 0; w < N_WAYS; w++) {
+  for (int w = 0; w < n_ways; w++) {
     rp_context *ctx = ways[w].ctx;
     double v[] = {0.0, 1.0, -1.0, 1e200, INFINITY};
     double want[] = {NAN, INFINITY, -INFINITY, INFINITY, INFINITY}, square[5], root[5], log_of[5];
