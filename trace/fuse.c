@@ -145,6 +145,14 @@ static bool group_touches(fuser *u, int32_t x, int32_t g) {
   return false;
 }
 
+/* Elements, those that are the same at every point once. */
+static int64_t elements(const rpi_geom *g) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (g->stride[d] != 0) n *= g->shape[d];
+  return n;
+}
+
 /* Bytes of t's operands that group g touches as well, in the same place. */
 static int64_t shared_bytes(fuser *u, int32_t t, int32_t g) {
   const rpi_task *task = &u->ts->task[t];
@@ -152,7 +160,7 @@ static int64_t shared_bytes(fuser *u, int32_t t, int32_t g) {
   for (int32_t i = 0; i < task->n_access; i++) {
     const rpi_access *x = &u->ts->access[task->first_access + i];
     if (group_touches(u, task->first_access + i, g))
-      bytes += rpi_geom_size(&x->geom) * rpi_dtype_size(x->view->dtype);
+      bytes += elements(&x->geom) * rpi_dtype_size(x->view->dtype);
   }
   return bytes;
 }
@@ -373,6 +381,10 @@ static void close_groups(fuser *u, rpi_arena *a) {
   }
   for (int32_t t = 0; t < u->n; t++)
     if (u->f->group[t] >= 0) u->f->group[t] = number[u->f->group[t]];
+  for (int32_t i = 0; i < u->f->n_refusal; i++) { /* a group that all have left has no number */
+    rpi_refusal *r = &u->f->refusal[i];
+    if (r->group >= 0) r->group = number[r->group] < number[r->group + 1] ? number[r->group] : -1;
+  }
   u->f->n_group = next;
 }
 
