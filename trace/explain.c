@@ -81,10 +81,81 @@ bool rpi_explain_stat(rp_context *ctx, const char *name, int64_t *out) {
   return false;
 }
 
+/* ---- segments ---- */
+
+/* "s1, s4": the slots that `is` says; nothing at all if there are none. */
+typedef bool slot_test(const rpi_template *t, const rpi_analysis *an, uint32_t slot);
+
+static void explain_slots(const rpi_template *t, const rpi_analysis *an, const char *what,
+                          slot_test *is, rpi_strbuf *out) {
+  int32_t n = 0;
+  for (uint32_t s = 0; s < t->tasks.n_slot; s++)
+    if (is(t, an, s)) {
+      if (n++ == 0)
+        rpi_strbuf_addf(out, "    %s: s%u", what, s);
+      else
+        rpi_strbuf_addf(out, ", s%u", s);
+    }
+  if (n > 0) rpi_strbuf_add(out, "\n");
+}
+
+static bool has_symbol(const rpi_analysis *an, rpi_symbol_kind kind, bool patched, uint32_t slot) {
+  for (int32_t i = 0; i < an->n_symbol; i++)
+    if (an->symbol[i].kind == kind && an->symbol[i].slot == slot &&
+        (kind == RPI_SYMBOL_SCRATCH || (an->symbol[i].old >= 0) == patched))
+      return true;
+  return false;
+}
+
+/* Some task that runs writes it, and no kernel has an operand for it. */
+static bool is_never_stored(const rpi_template *t, const rpi_analysis *an, uint32_t slot) {
+  bool written = false;
+  for (int32_t x = 0; x < t->tasks.n_access; x++) {
+    const rpi_access *a = &t->tasks.access[x];
+    written = written || (a->slot == slot && (a->mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) &&
+                          an->fusion.group[a->task] >= 0);
+  }
+  if (!written || (slot < t->n_slot && an->live[slot])) return false;
+  for (int32_t i = 0; i < an->n_group; i++)
+    for (int32_t o = 0; o < an->group[i].n_operand; o++)
+      if (t->tasks.access[an->group[i].operand[o].access].slot == slot) return false;
+  return true;
+}
+
+static bool is_scratch(const rpi_template *t, const rpi_analysis *an, uint32_t slot) {
+  (void)t;
+  return has_symbol(an, RPI_SYMBOL_SCRATCH, false, slot);
+}
+
+static bool is_renamed(const rpi_template *t, const rpi_analysis *an, uint32_t slot) {
+  (void)t;
+  return has_symbol(an, RPI_SYMBOL_NEW, false, slot);
+}
+
+static bool is_patched(const rpi_template *t, const rpi_analysis *an, uint32_t slot) {
+  (void)t;
+  return has_symbol(an, RPI_SYMBOL_NEW, true, slot);
+}
+
+static void explain_task(const rpi_template *t, int32_t task, const char *what, rpi_strbuf *out) {
+  rpi_strbuf_addf(out, "%s task %d: ", what, task);
+  rpi_task_print(&t->tasks, task, out);
+  rpi_strbuf_add(out, "\n");
+}
+
+/* Copies that share memory happen at the border before their group. */
+static void explain_copies(const rpi_template *t, const rpi_analysis *an, int32_t group,
+                           rpi_strbuf *out) {
+  for (int32_t k = 0; k < t->tasks.n_task; k++)
+    if (t->tasks.task[k].kind == RPI_TASK_COPY && an->fusion.group[k] == group)
+      explain_task(t, k, "    shares memory:", out);
+}
+
 static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, rpi_strbuf *out) {
   const rpi_group *g = &b->an->group[i];
-  rpi_strbuf_addf(out, "    %s %d%s", g->opaque ? "opaque" : "group", i,
-                  g->beside ? " (in one launch with the one before)" : "");
+  explain_copies(t, b->an, i, out);
+  rpi_strbuf_addf(out, "    %s %d", g->opaque ? "opaque call, group" : "group", i);
+  if (g->beside) rpi_strbuf_addf(out, ", in one launch with group %d", i - 1);
   if (g->kernel) {
     const char *refusal = rpi_jit_refusal(g->kernel);
     const rpi_kernel_code *code = atomic_load(&g->kernel->code);
@@ -92,47 +163,93 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
     if (refusal[0]) rpi_strbuf_addf(out, " (%s)", refusal);
   }
   rpi_strbuf_add(out, "\n");
-  int32_t n = g->n_pro + g->n_body + g->n_epi;
-  for (int32_t k = 0; k < n; k++) {
-    rpi_strbuf_add(out, k < g->n_pro               ? "      prologue "
-                        : k < g->n_pro + g->n_body ? "      "
-                                                   : "      epilogue ");
-    rpi_task_print(&t->tasks, g->task[k], out);
-    rpi_strbuf_add(out, "\n");
-  }
-  for (int32_t k = 0; k < g->n_patch; k++)
-    rpi_strbuf_addf(out, "      renames s%u\n", b->an->symbol[g->patch[k]].slot);
+  for (int32_t k = 0; k < g->n_pro + g->n_body + g->n_epi; k++)
+    explain_task(t, g->task[k],
+                 k < g->n_pro               ? "      prologue"
+                 : k < g->n_pro + g->n_body ? "     "
+                                            : "      epilogue",
+                 out);
 }
 
 static void explain_refusals(const rpi_template *t, const rpi_analysis *an, rpi_strbuf *out) {
+  for (int32_t k = 0; k < t->tasks.n_task; k++)
+    if (an->fusion.group[k] < 0) explain_task(t, k, "    nobody reads what it writes:", out);
   for (int32_t i = 0; i < an->fusion.n_refusal; i++) {
     const rpi_refusal *r = &an->fusion.refusal[i];
-    rpi_strbuf_addf(out, "    task %d %s", r->task, t->tasks.task[r->task].op->name);
+    rpi_strbuf_addf(out, "    task %d", r->task);
     if (r->group >= 0) rpi_strbuf_addf(out, ", group %d", r->group);
     rpi_strbuf_addf(out, ": %s\n", reason_text[r->reason]);
   }
 }
 
-static void explain_template(const rpi_template *t, rpi_strbuf *out) {
-  rpi_strbuf_addf(out, "  segment %d: %d tasks, %u stores, replayed %lld times%s\n", t->number,
-                  t->tasks.n_task, t->n_slot, (long long)t->hits, t->late ? ", commits late" : "");
-  for (const rpi_bound *b = t->bound; b; b = b->next) {
-    const rpi_analysis *an = b->an;
-    rpi_strbuf_addf(out,
-                    "   plan, run %lld times: %d kernels, %lld bytes moved, %d temporaries never "
-                    "existed, %d renamed, %d copies shared, %d dead tasks\n",
-                    (long long)b->runs, b->plan.n_kernels, (long long)b->plan.bytes,
-                    an->n_temporary, an->n_renamed, an->n_copies, an->n_dead);
-    for (int32_t i = 0; i < an->n_group; i++) explain_group(t, b, i, out);
-    explain_refusals(t, an, out);
-  }
+/* "3 kernels", "1 kernel". */
+static void add_count(rpi_strbuf *out, int64_t n, const char *what) {
+  rpi_strbuf_addf(out, "%lld %s%s", (long long)n, what, n == 1 ? "" : "s");
 }
+
+/* The outputs that die in the segment tell one plan of a segment from another. */
+static void explain_fates(const rpi_template *t, const rpi_analysis *an, rpi_strbuf *out) {
+  int32_t n = 0;
+  for (uint32_t s = 0; s < t->n_slot; s++)
+    if ((t->slot[s] & RPI_SLOT_WRITTEN) && !an->live[s])
+      rpi_strbuf_addf(out, "%s s%u", n++ ? "," : " where", s);
+  if (n > 0) rpi_strbuf_add(out, n == 1 ? " dies" : " die");
+}
+
+static void explain_plan(const rpi_template *t, const rpi_bound *b, rpi_strbuf *out) {
+  const rpi_analysis *an = b->an;
+  int32_t launches = 0;
+  for (int32_t i = 0; i < b->plan.n_step; i++) launches += b->plan.step[i].kind == RPI_STEP_LAUNCH;
+  rpi_strbuf_add(out, "  plan");
+  explain_fates(t, an, out);
+  rpi_strbuf_add(out, ", run ");
+  add_count(out, b->runs, "time");
+  rpi_strbuf_add(out, ": ");
+  add_count(out, b->plan.n_kernels, "kernel");
+  rpi_strbuf_addf(out, " in %d launch%s, %lld bytes moved%s\n", launches, launches == 1 ? "" : "es",
+                  (long long)b->plan.bytes,
+                  t->n_range > 0 && !b->trusted ? ", indices checked" : "");
+  for (int32_t i = 0; i < an->n_group; i++) explain_group(t, b, i, out);
+  explain_copies(t, an, an->n_group, out);
+  explain_slots(t, an, "never stored", is_never_stored, out);
+  explain_slots(t, an, "in scratch memory", is_scratch, out);
+  explain_slots(t, an, "in new memory, overwritten", is_renamed, out);
+  explain_slots(t, an, "in new memory, completed from the old", is_patched, out);
+  explain_refusals(t, an, out);
+}
+
+static void explain_template(const rpi_template *t, rpi_strbuf *out) {
+  rpi_strbuf_addf(out, "segment %d: ", t->number);
+  add_count(out, t->tasks.n_task, "task");
+  rpi_strbuf_add(out, " on ");
+  add_count(out, t->n_slot, "store");
+  rpi_strbuf_add(out, ", replayed ");
+  add_count(out, t->hits, "time");
+  rpi_strbuf_add(out, t->late ? ", commits late\n" : "\n");
+  for (const rpi_bound *b = t->bound; b; b = b->next) explain_plan(t, b, out);
+}
+
+/* The list in the other order. */
+static rpi_template *reversed(rpi_template *list) {
+  rpi_template *first = NULL;
+  while (list) {
+    rpi_template *next = list->all;
+    list->all = first;
+    first = list;
+    list = next;
+  }
+  return first;
+}
+
+/* ---- the whole ---- */
 
 void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
   rpi_strbuf_addf(out, "threads %d, vector %s, fusion %s, tracing %s\n",
                   rpi_workers_count(ctx->workers), rpi_jit_vector(ctx->jit),
                   ctx->config.fusion ? "on" : "off", ctx->config.tracing ? "on" : "off");
-  for (const rpi_template *t = ctx->all_templates; t; t = t->all) explain_template(t, out);
+  rpi_template *oldest = reversed(ctx->all_templates);
+  for (const rpi_template *t = oldest; t; t = t->all) explain_template(t, out);
+  ctx->all_templates = reversed(oldest);
   if (ctx->nonfinite) rpi_strbuf_addf(out, "first non-finite result: %s\n", ctx->nonfinite);
   rpi_strbuf_add(out, "reasons\n");
   for (int32_t r = 0; r < RPI_N_REASON; r++)

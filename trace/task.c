@@ -331,14 +331,30 @@ rp_status rpi_task_validate(rp_op *op, rp_store *const *stores) {
 
 /* ---- text ---- */
 
+/* "[4,6]", or "[4,6 by 12,-1 from 5]" where the elements are not all of the buffer in C order. */
+static void print_view(const rpi_view *v, rpi_strbuf *out) {
+  const rpi_geom *g = &v->geom;
+  rpi_strbuf_add(out, "[");
+  for (int32_t d = 0; d < g->ndim; d++)
+    rpi_strbuf_addf(out, "%s%lld", d ? "," : "", (long long)g->shape[d]);
+  if (!v->whole && g->ndim > 0) {
+    for (int32_t d = 0; d < g->ndim; d++)
+      rpi_strbuf_addf(out, "%s%lld", d ? "," : " by ", (long long)g->stride[d]);
+  }
+  if (!v->whole) rpi_strbuf_addf(out, " from %lld", (long long)g->offset);
+  rpi_strbuf_add(out, "]");
+}
+
 void rpi_task_print(const rpi_tasks *ts, int32_t t, rpi_strbuf *out) {
   const rpi_task *task = &ts->task[t];
-  rpi_strbuf_addf(out, "%s.%s(", task->op->lib->name, task->op->name);
+  if (strchr(task->op->name, ' ')) /* an ad hoc op is named after its body */
+    rpi_strbuf_addf(out, "\"%.100s\" (", task->op->name);
+  else
+    rpi_strbuf_addf(out, "%s.%s (", task->op->lib->name, task->op->name);
   for (int32_t i = 0; i < task->n_store; i++) {
-    char geom[256];
-    rpi_geom_print(&task->view[i]->geom, geom, sizeof geom);
-    rpi_strbuf_addf(out, "%ss%u:%s%s", i ? ", " : "", task->slot[i],
-                    rpi_dtype_name(task->view[i]->dtype), geom);
+    rpi_strbuf_addf(out, "%ss%u %s", i ? ", " : "", task->slot[i],
+                    rpi_dtype_name(task->view[i]->dtype));
+    print_view(task->view[i], out);
   }
   rpi_strbuf_add(out, ")");
 }
