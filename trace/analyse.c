@@ -432,7 +432,8 @@ static bool independent(rpi_analyser *u, const rpi_group *a, const rpi_group *b)
   for (int32_t i = 0; i < group_tasks(a); i++)
     for (int32_t j = 0; j < group_tasks(b); j++) {
       int32_t p = a->task[i], t = b->task[j];
-      if (rpi_fuse_conflict(u->ctx, &u->an->queries, p < t ? p : t, p < t ? t : p)) return false;
+      if (rpi_fuse_conflict(u->ctx, &u->an->queries, p < t ? p : t, p < t ? t : p, false))
+        return false;
     }
   return true;
 }

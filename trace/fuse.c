@@ -25,13 +25,13 @@ typedef struct fuser {
 
 /* ---- conflicts ---- */
 
-static rpi_conflict of_pair(rp_context *ctx, rpi_queries *q, int32_t x, int32_t y) {
+static rpi_conflict of_pair(rp_context *ctx, rpi_queries *q, int32_t x, int32_t y, bool count) {
   const rpi_access *p = &q->tasks->access[x], *t = &q->tasks->access[y];
   uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
   if (p->slot != t->slot || !((p->mode | t->mode) & writes)) return RPI_CONFLICT_NONE;
   int32_t rel = rpi_query_relate(q, x, y);
   if (rel & RPI_REL_DISJOINT) return RPI_CONFLICT_NONE;
-  if (rel & RPI_REL_INEXACT) rpi_context_reason(ctx, RPI_REASON_FUSE_INEXACT);
+  if (count && (rel & RPI_REL_INEXACT)) rpi_context_reason(ctx, RPI_REASON_FUSE_INEXACT);
   bool equal = rel & RPI_REL_EQUAL;
   if (p->mode & RPI_ACCESS_REDUCE) return RPI_CONFLICT_HARD;
   /* A reduction writes after all points have been visited. */
@@ -42,22 +42,22 @@ static rpi_conflict of_pair(rp_context *ctx, rpi_queries *q, int32_t x, int32_t 
   if (equal || ((rel & RPI_REL_UNIFORM) && p->view->bsize == 1)) return RPI_CONFLICT_POINT;
   if (p->operand < 0 || t->operand < 0) return RPI_CONFLICT_HARD;
   if (!ctx->config.rename) {
-    rpi_context_reason(ctx, RPI_REASON_RENAME_OFF);
+    if (count) rpi_context_reason(ctx, RPI_REASON_RENAME_OFF);
     return RPI_CONFLICT_HARD;
   }
   if (!rpi_query_large(q, y)) {
-    rpi_context_reason(ctx, RPI_REASON_RENAME_SMALL);
+    if (count) rpi_context_reason(ctx, RPI_REASON_RENAME_SMALL);
     return RPI_CONFLICT_HARD;
   }
   return RPI_CONFLICT_RENAME;
 }
 
-rpi_conflict rpi_fuse_conflict(rp_context *ctx, rpi_queries *q, int32_t p, int32_t t) {
+rpi_conflict rpi_fuse_conflict(rp_context *ctx, rpi_queries *q, int32_t p, int32_t t, bool count) {
   const rpi_task *a = &q->tasks->task[p], *b = &q->tasks->task[t];
   rpi_conflict worst = RPI_CONFLICT_NONE;
   for (int32_t i = 0; i < a->n_access; i++)
     for (int32_t j = 0; j < b->n_access; j++) {
-      rpi_conflict c = of_pair(ctx, q, a->first_access + i, b->first_access + j);
+      rpi_conflict c = of_pair(ctx, q, a->first_access + i, b->first_access + j, count);
       /* What a one-point task does to a scalar is done before any body that follows begins. */
       if (a->kind == RPI_TASK_SCALAR && c > RPI_CONFLICT_POINT &&
           q->tasks->access[a->first_access + i].view->bsize == 1)
@@ -82,7 +82,7 @@ static void fill_conflicts(fuser *u, rpi_arena *a) {
       for (int32_t w = 0; w < words; w++)
         share = share || (binds[t * words + w] & binds[p * words + w]);
       if (share && u->f->group[p] != -1 && u->f->group[t] != -1)
-        u->conflict[t * u->n + p] = (uint8_t)rpi_fuse_conflict(u->ctx, u->q, p, t);
+        u->conflict[t * u->n + p] = (uint8_t)rpi_fuse_conflict(u->ctx, u->q, p, t, true);
     }
 }
 
@@ -230,6 +230,18 @@ static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
   return false;
 }
 
+/* Task t uses the single element that p reduces to. */
+static bool needs_sum(const fuser *u, int32_t p, int32_t t) {
+  const rpi_task *a = &u->ts->task[p], *b = &u->ts->task[t];
+  for (int32_t x = a->first_access; x < a->first_access + a->n_access; x++) {
+    const rpi_access *r = &u->ts->access[x];
+    if (!(r->mode & RPI_ACCESS_REDUCE) || r->view->bsize != 1) continue;
+    for (int32_t y = b->first_access; y < b->first_access + b->n_access; y++)
+      if (u->ts->access[y].slot == r->slot) return true;
+  }
+  return false;
+}
+
 /* First group in which t may be, by what it depends on among the tasks before it; *why says what
  * keeps it out of the one before. */
 static int32_t earliest(fuser *u, int32_t t, rpi_reason *why) {
@@ -251,9 +263,9 @@ static int32_t earliest(fuser *u, int32_t t, rpi_reason *why) {
     }
     if (at <= g) continue;
     g = at;
-    *why = k == RPI_TASK_SCALAR   ? RPI_REASON_FUSE_SCALAR
-           : k == RPI_TASK_OPAQUE ? RPI_REASON_FUSE_OPAQUE
-                                  : RPI_REASON_FUSE_FLOW;
+    *why = k == RPI_TASK_OPAQUE                         ? RPI_REASON_FUSE_OPAQUE
+           : k == RPI_TASK_SCALAR || needs_sum(u, p, t) ? RPI_REASON_FUSE_SCALAR
+                                                        : RPI_REASON_FUSE_FLOW;
   }
   return g;
 }

@@ -48,7 +48,7 @@ typedef struct rpi_fusion {
  * come from `a`. */
 rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, const bool *checked,
                    rpi_arena *a, rpi_fusion *out);
-/* The conflict between tasks p < t of the program. */
-rpi_conflict rpi_fuse_conflict(rp_context *ctx, rpi_queries *q, int32_t p, int32_t t);
+/* The conflict between tasks p < t of the program; with `count`, its reasons are counted. */
+rpi_conflict rpi_fuse_conflict(rp_context *ctx, rpi_queries *q, int32_t p, int32_t t, bool count);
 
 #endif
