@@ -216,6 +216,7 @@ static void casts_of_integers(void **state) {
       float f32[PAIRS];
       bool bools[PAIRS];
       integer_pairs(t, a, b);
+      fit(t, ((wide)1 << 60) + ((wide)1 << 36) + 1, a, 2); /* half of an f32's last place, and 1 */
       with_names("A", integer_name[t], name);
       sheet_in(&s, name, t, a);
       for (int i = 0; i < PAIRS; i++) {
