@@ -55,12 +55,16 @@ void rpi_merge_section(rpi_merge *m) {
   m->section++;
 }
 
+/* The builder stops where numbers of values end, or memory does. */
+static rp_status built(const rpi_ir *ir) {
+  if (!ir->failed) return RP_OK;
+  if (ir->n_ins < RPI_IR_MAX_INS) return rpi_status_nomem("kernel");
+  return rpi_status_fail(RP_ERR_INTERNAL, "kernel of more than %d instructions", RPI_IR_MAX_INS);
+}
+
 rp_status rpi_merge_end(rpi_merge *m) {
   flush_stores(m);
-  if (m->ir->failed) return rpi_status_nomem("kernel");
-  if (m->ir->n_ins > RPI_IR_MAX_INS)
-    return rpi_status_fail(RP_ERR_INTERNAL, "kernel of %d instructions", m->ir->n_ins);
-  return RP_OK;
+  return built(m->ir);
 }
 
 static rpi_irval add_load(rpi_merge *m, const rpi_merge_operand *o, rp_dtype dtype) {
@@ -119,5 +123,5 @@ rp_status rpi_merge_add(rpi_merge *m, const rpi_merge_task *t) {
     if (m->ir->n_ins > before && !m->ir->failed)
       m->ir->ins[m->ir->n_ins - 1].origin = (uint8_t)t->origin;
   }
-  return m->ir->failed ? rpi_status_nomem("kernel") : RP_OK;
+  return built(m->ir);
 }

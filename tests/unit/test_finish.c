@@ -127,11 +127,108 @@ static void test_rows(void **state) {
   rpi_ir_deinit(&ir);
 }
 
+/* ROW mode with a whole number of leaves: no leaf more than there are. */
+static void test_whole_leaves(void **state) {
+  (void)state;
+  for (int32_t leaves = 1; leaves < 5; leaves++) {
+    rpi_ir ir;
+    rpi_ir_init(&ir, 2);
+    const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
+    rpi_ir_operand_add(&ir, &o);
+    rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = 0, .op = RPI_RED_SUM, .mask = 1});
+    rpi_ir_layout l;
+    rpi_ir_layout_get(&ir, &l);
+    rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
+    double partial[6], copy[6], out = 0;
+    for (int32_t i = 0; i < 6; i++) partial[i] = copy[i] = rnd_f64();
+    w[l.extent].i = leaves * RPI_ROW_LEAF, w[l.extent + 1].i = 1;
+    w[l.ptr].p = &out, w[l.partial].p = partial;
+    w[rpi_ir_layout_stride(&ir, &l, 0) + 1].i = 1;
+    rpi_finish_all(&ir, &l, w);
+    assert_true(out == tree(copy, leaves));
+    free(w);
+    rpi_ir_deinit(&ir);
+  }
+}
+
+/* One axis, as in every dot product: all its reductions, of several widths, with and without an old value;
+ * nothing is written beside the destinations. */
+static void test_line(void **state) {
+  (void)state;
+  enum { N = 3 * RPI_LEAF + 5, LEAVES = 4 };
+  rpi_ir ir;
+  rpi_ir_init(&ir, 1);
+  static const uint8_t dtype[] = {RP_F64, RP_F32, RP_I8, RP_F64};
+  for (int32_t r = 0; r < 4; r++) {
+    rpi_ir_operand_add(&ir, &(rpi_ir_operand){.dtype = dtype[r], .rank = 1, .access = RPI_ACCESS_REDUCE});
+    rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = (uint16_t)r, .op = RPI_RED_SUM, .join = r == 3, .mask = 1});
+  }
+  rpi_ir_layout l;
+  rpi_ir_layout_get(&ir, &l);
+  rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
+  double f64[LEAVES] = {0.1, 0.2, 0.3, 1e17}, other[LEAVES] = {1, 2, 3, 4}, out[2] = {7, 7}, joined[2] = {0.5, 7};
+  float f32[LEAVES] = {0.1f, 0.2f, 0.3f, 1e8f}, out4[2] = {7, 7};
+  int8_t i8[LEAVES] = {100, 100, 1, 1}, out1[2] = {7, 7};
+  const double want = tree(f64, LEAVES);
+  const float want4 = (f32[0] + f32[1]) + (f32[2] + f32[3]);
+  void *const to[] = {out, out4, out1, joined}, *const from[] = {f64, f32, i8, other};
+  w[l.extent].i = N;
+  for (int32_t r = 0; r < 4; r++) w[l.ptr + r].p = to[r], w[l.partial + r].p = from[r];
+  rpi_finish_all(&ir, &l, w);
+  assert_true(out[0] == want && out[1] == 7);
+  assert_true(out4[0] == want4 && out4[1] == 7);
+  assert_int_equal(out1[0], (int8_t)202);
+  assert_int_equal(out1[1], 7);
+  assert_true(joined[0] == 10.5 && joined[1] == 7);
+  free(w);
+  rpi_ir_deinit(&ir);
+}
+
+/* No kept index: nothing is written, though something could be reduced. */
+static void test_nothing_kept(void **state) {
+  (void)state;
+  rpi_ir ir;
+  rpi_ir_init(&ir, 2);
+  const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {RPI_STRIDE_ANY, 0}};
+  rpi_ir_operand_add(&ir, &o);
+  rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = 0, .op = RPI_RED_SUM, .mask = 2});
+  rpi_ir_layout l;
+  rpi_ir_layout_get(&ir, &l);
+  rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
+  double out = 7, partial = 1;
+  w[l.extent].i = 0, w[l.extent + 1].i = 5, w[l.ptr].p = &out, w[l.partial].p = &partial;
+  w[rpi_ir_layout_stride(&ir, &l, 0)].i = 1;
+  rpi_finish_all(&ir, &l, w);
+  assert_true(out == 7);
+  free(w);
+  rpi_ir_deinit(&ir);
+}
+
+static void test_combine(void **state) {
+  (void)state;
+  double a = 3, b = 4;
+  rpi_finish_combine(RPI_RED_SUM, RP_F64, &a, &b);
+  assert_true(a == 7 && b == 4);
+  rpi_finish_combine(RPI_RED_PROD, RP_F64, &a, &b);
+  assert_true(a == 28);
+  rpi_finish_combine(RPI_RED_MIN, RP_F64, &a, &b);
+  assert_true(a == 4);
+  uint16_t x = 0x0ff0, y = 0x1234;
+  rpi_finish_combine(RPI_RED_XOR, RP_U16, &x, &y);
+  assert_int_equal(x, 0x0ff0 ^ 0x1234);
+  rpi_finish_combine(RPI_RED_AND, RP_U16, &x, &y);
+  assert_int_equal(x, (0x0ff0 ^ 0x1234) & 0x1234);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_tree),
     cmocka_unit_test(test_masks),
     cmocka_unit_test(test_rows),
+    cmocka_unit_test(test_whole_leaves),
+    cmocka_unit_test(test_line),
+    cmocka_unit_test(test_nothing_kept),
+    cmocka_unit_test(test_combine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

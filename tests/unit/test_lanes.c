@@ -27,7 +27,7 @@ typedef __int128 wide;
 static const int64_t whole[] = {0, 1, -1, 2, -2, 3, -3, 5, 7, -7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 100, 127,
                                 128, -128, -129, 255, 256, 1000, 32767, 32768, -32768, 65535, 65536,
                                 2147483647, 2147483648, -2147483647 - 1, -2147483649, 4294967295, 4294967296,
-                                9007199254740993, 1152921504606846977, INT64_MAX, INT64_MIN, INT64_MIN + 1};
+                                9007199254740993, 1152921504606846977, 1152921573326323713, INT64_MAX, INT64_MIN, INT64_MIN + 1};
 static const double real[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 3, -3, 7, -7, 0.1, -0.1, 127.5,
                               -128.5, 128, -129, 255.9, 256, 32767.5, -32769, 65535.5, 65536, 2147483520,
                               2147483647.5, 2147483648, -2147483648.0, -2147483649.0, 4294967040, 4294967295.5,
@@ -302,7 +302,7 @@ static void test_moves(void **state) {
   (void)state;
   for (int pattern = 0; pattern < 1 << (RPV_W < 8 ? RPV_W : 8); pattern++) {
     rpc_bool bytes[RPV_W], out[RPV_W];
-    for (int k = 0; k < RPV_W; k++) bytes[k] = (rpc_bool)((pattern >> k % 8 & 1) * (1 + 50 * k % 255));
+    for (int k = 0; k < RPV_W; k++) bytes[k] = (rpc_bool)((pattern >> k % 8 & 1) << (pattern + k) % 8);
     const rpv_bool c = rpv_load_bool(bytes);
     rpv_store_bool(out, rpv_not_bool(rpv_not_bool(c)));
     for (int k = 0; k < RPV_W; k++) assert_int_equal(out[k], bytes[k] != 0);
