@@ -49,7 +49,8 @@ static void finish_mask(int32_t mask, int64_t n, int32_t join) {
   rpi_ir_operand o = {.dtype = RP_F64, .rank = 4, .access = RPI_ACCESS_REDUCE};
   for (int32_t d = 0; d < 4; d++) o.sclass[d] = mask >> d & 1 ? RPI_STRIDE_ZERO : RPI_STRIDE_ANY;
   rpi_ir_operand_add(&ir, &o);
-  const rpi_ir_red r = {.operand = 0, .op = RPI_RED_SUM, .join = (uint8_t)join, .mask = (uint8_t)mask};
+  const rpi_ir_red r = {
+      .operand = 0, .op = RPI_RED_SUM, .join = (uint8_t)join, .mask = (uint8_t)mask};
   rpi_ir_red_add(&ir, &r);
   rpi_ir_layout l;
   rpi_ir_layout_get(&ir, &l);
@@ -61,7 +62,8 @@ static void finish_mask(int32_t mask, int64_t n, int32_t join) {
     w[l.extent + d].i = extent[d], w[rpi_ir_layout_stride(&ir, &l, 0) + d].i = stride[d];
   }
   const int64_t np = rpi_ir_partials(&ir, extent);
-  double *partial = malloc(sizeof(double) * (size_t)np), *copy = malloc(sizeof(double) * (size_t)np);
+  double *partial = malloc(sizeof(double) * (size_t)np),
+         *copy = malloc(sizeof(double) * (size_t)np);
   double *out = malloc(sizeof(double) * (size_t)kept), *old = malloc(sizeof(double) * (size_t)kept);
   for (int64_t i = 0; i < np; i++) partial[i] = copy[i] = rnd_f64();
   for (int64_t i = 0; i < kept; i++) out[i] = old[i] = rnd_f64();
@@ -103,7 +105,8 @@ static void test_rows(void **state) {
   enum { N = 7, F = 256 * 5 + 3 };
   rpi_ir ir;
   rpi_ir_init(&ir, 2);
-  const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
+  const rpi_ir_operand o = {
+      .dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
   rpi_ir_operand_add(&ir, &o);
   const rpi_ir_red r = {.operand = 0, .op = RPI_RED_SUM, .join = 0, .mask = 1};
   rpi_ir_red_add(&ir, &r);
@@ -133,7 +136,8 @@ static void test_whole_leaves(void **state) {
   for (int32_t leaves = 1; leaves < 5; leaves++) {
     rpi_ir ir;
     rpi_ir_init(&ir, 2);
-    const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
+    const rpi_ir_operand o = {
+        .dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {0, RPI_STRIDE_UNIT}};
     rpi_ir_operand_add(&ir, &o);
     rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = 0, .op = RPI_RED_SUM, .mask = 1});
     rpi_ir_layout l;
@@ -145,7 +149,7 @@ static void test_whole_leaves(void **state) {
     w[l.ptr].p = &out, w[l.partial].p = partial;
     w[rpi_ir_layout_stride(&ir, &l, 0) + 1].i = 1;
     rpi_finish_all(&ir, &l, w);
-    assert_true(out == tree(copy, leaves));
+    assert_true(out == sum_tree(copy, leaves));
     free(w);
     rpi_ir_deinit(&ir);
   }
@@ -160,16 +164,19 @@ static void test_line(void **state) {
   rpi_ir_init(&ir, 1);
   static const uint8_t dtype[] = {RP_F64, RP_F32, RP_I8, RP_F64};
   for (int32_t r = 0; r < 4; r++) {
-    rpi_ir_operand_add(&ir, &(rpi_ir_operand){.dtype = dtype[r], .rank = 1, .access = RPI_ACCESS_REDUCE});
-    rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = (uint16_t)r, .op = RPI_RED_SUM, .join = r == 3, .mask = 1});
+    rpi_ir_operand_add(
+        &ir, &(rpi_ir_operand){.dtype = dtype[r], .rank = 1, .access = RPI_ACCESS_REDUCE});
+    rpi_ir_red_add(
+        &ir, &(rpi_ir_red){.operand = (uint16_t)r, .op = RPI_RED_SUM, .join = r == 3, .mask = 1});
   }
   rpi_ir_layout l;
   rpi_ir_layout_get(&ir, &l);
   rpi_word *w = calloc((size_t)l.n_words, sizeof *w);
-  double f64[LEAVES] = {0.1, 0.2, 0.3, 1e17}, other[LEAVES] = {1, 2, 3, 4}, out[2] = {7, 7}, joined[2] = {0.5, 7};
+  double f64[LEAVES] = {0.1, 0.2, 0.3, 1e17}, other[LEAVES] = {1, 2, 3, 4}, out[2] = {7, 7},
+         joined[2] = {0.5, 7};
   float f32[LEAVES] = {0.1f, 0.2f, 0.3f, 1e8f}, out4[2] = {7, 7};
   int8_t i8[LEAVES] = {100, 100, 1, 1}, out1[2] = {7, 7};
-  const double want = tree(f64, LEAVES);
+  const double want = sum_tree(f64, LEAVES);
   const float want4 = (f32[0] + f32[1]) + (f32[2] + f32[3]);
   void *const to[] = {out, out4, out1, joined}, *const from[] = {f64, f32, i8, other};
   w[l.extent].i = N;
@@ -189,7 +196,8 @@ static void test_nothing_kept(void **state) {
   (void)state;
   rpi_ir ir;
   rpi_ir_init(&ir, 2);
-  const rpi_ir_operand o = {.dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {RPI_STRIDE_ANY, 0}};
+  const rpi_ir_operand o = {
+      .dtype = RP_F64, .rank = 2, .access = RPI_ACCESS_REDUCE, .sclass = {RPI_STRIDE_ANY, 0}};
   rpi_ir_operand_add(&ir, &o);
   rpi_ir_red_add(&ir, &(rpi_ir_red){.operand = 0, .op = RPI_RED_SUM, .mask = 2});
   rpi_ir_layout l;
@@ -222,13 +230,10 @@ static void test_combine(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_tree),
-    cmocka_unit_test(test_masks),
-    cmocka_unit_test(test_rows),
-    cmocka_unit_test(test_whole_leaves),
-    cmocka_unit_test(test_line),
-    cmocka_unit_test(test_nothing_kept),
-    cmocka_unit_test(test_combine),
+      cmocka_unit_test(test_tree),    cmocka_unit_test(test_masks),
+      cmocka_unit_test(test_rows),    cmocka_unit_test(test_whole_leaves),
+      cmocka_unit_test(test_line),    cmocka_unit_test(test_nothing_kept),
+      cmocka_unit_test(test_combine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,17 @@ static void gather_checked(rp_context *c) { /* the index is computed */
   drop(b);
 }
 
+static void two_checked(rp_context *c) { /* one flag could not tell whose index was wrong */
+  rp_store *x = zeros(c, N), *y = zeros(c, N), *z = zeros(c, N), *b = indices(c, N, 3);
+  OK(EVAL(c, "y, x, b", "y[i] = x[b[i] + 1]", y, x, b));
+  OK(EVAL(c, "y, x, b", "y[i] = x[b[i] + 1]", z, x, b));
+  OK(rp_wait(c));
+  drop(x);
+  drop(y);
+  drop(z);
+  drop(b);
+}
+
 static void forget(rp_context *c) { /* --templates 3 */
   for (int i = 1; i < 6; i++) {
     rp_store *x = zeros(c, i);
@@ -416,6 +427,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"FUSE_SCALAR", "", fuse_scalar, 1},
                             {"FUSE_OPAQUE", "", fuse_opaque, 1},
                             {"FUSE_OPERANDS", "", fuse_operands, 1},
+                            {"FUSE_CHECKED", "", two_checked, 1},
                             {"FUSE_MODE", "", fuse_mode, 1},
                             {"RENAME_OFF", "--rename off", rename_off, 1},
                             {"RENAME_SMALL", "", rename_small, 1},
