@@ -260,19 +260,19 @@ enum { POISON_TEXT = 256 };
 typedef struct poison_walk {
   rp_context *ctx;
   const rpi_segment *s;
-  bool *temporary; /* poisoned temporaries of the segment's own */
+  bool *temporary; /* the template's `bad` */
   char why[POISON_TEXT];
 } poison_walk;
 
 /* Why the slot must not be read, NULL if it is sound. */
 static const char *poison_of(const poison_walk *w, uint32_t slot) {
   if (slot < w->s->n_slot) return w->s->slot[slot]->poison;
-  return w->temporary && w->temporary[slot - w->s->n_slot] ? w->why : NULL;
+  return w->temporary[slot - w->s->n_slot] ? w->why : NULL;
 }
 
 static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
   if (a->slot >= w->s->n_slot) {
-    if (w->temporary) w->temporary[a->slot - w->s->n_slot] = bad;
+    w->temporary[a->slot - w->s->n_slot] = bad;
     return;
   }
   rpi_buffer *b = w->s->slot[a->slot];
@@ -288,8 +288,8 @@ static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
 /* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
 static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                           const rpi_bound *b) {
-  poison_walk w = {.ctx = ctx, .s = s};
-  w.temporary = rpi_alloc_zero(t->tasks.n_slot - s->n_slot + 1u);
+  poison_walk w = {.ctx = ctx, .s = s, .temporary = t->bad};
+  memset(t->bad, 0, t->tasks.n_slot - s->n_slot);
   for (int32_t k = 0; k < t->tasks.n_task; k++) {
     const rpi_task *task = &t->tasks.task[k];
     const rpi_access *a = &t->tasks.access[task->first_access];
@@ -310,7 +310,6 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
     for (int32_t i = 0; i < task->n_access; i++)
       if (a[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) set_poison(&w, &a[i], bad);
   }
-  rpi_alloc_free(w.temporary);
 }
 
 static bool raised(const rp_context *ctx, const rpi_bound *b) {

@@ -56,6 +56,7 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   bool *provable = rpi_arena_get(a, (size_t)t->tasks.n_access + 1);
   t->slot = rpi_arena_get(a, t->tasks.n_slot + 1u);
   t->live = rpi_arena_get(a, t->tasks.n_slot + 1u);
+  t->bad = rpi_arena_get(a, t->tasks.n_slot - t->n_slot + 1u);
   if (!provable || a->failed) return rpi_status_nomem("template");
   t->n_range = rpi_ranges(&t->tasks, t->range, RPI_RANGES, provable);
   describe_slots(t);

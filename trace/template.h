@@ -26,6 +26,7 @@ typedef struct rpi_template {
   int32_t n_range;
   rpi_bound *bound;              /* its plans, the last used first */
   bool *live;                    /* working space of commit */
+  bool *bad;                     /* the same: which of the tasks' own temporaries are poisoned */
   struct rpi_template *next;     /* predicted successor in the pass */
   struct rpi_template *in_trace; /* other templates of the same trace */
   struct rpi_template *all;
