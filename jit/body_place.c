@@ -14,23 +14,13 @@
 
 #include "jit/body_tree.h"
 
-/* "(3, 4)" */
-static const char *shape_text(int32_t ndim, const int64_t *shape, char buf[200]) {
-  int32_t n = snprintf(buf, 200, "(");
-  for (int32_t d = 0; d < ndim; d++) {
-    n += snprintf(buf + n, (size_t)(200 - n), d == 0 ? "%lld" : ", %lld", (long long)shape[d]);
-  }
-  snprintf(buf + n, (size_t)(200 - n), ndim == 1 ? ",)" : ")");
-  return buf;
-}
-
 static rp_status shape_fail(const rpi_body *b, const rpi_body_arg *args, int32_t store, int32_t at,
                             int32_t ndim, const int64_t *shape, const char *why) {
-  char mine[200], space[200];
+  char mine[RPI_GEOM_SHAPE], space[RPI_GEOM_SHAPE];
   return rpi_body_lex_fail(
       RP_ERR_SHAPE, "body", b->text, at, "'%s' has shape %s, %s %s", b->store_name[store],
-      shape_text(args[store].geom.ndim, args[store].geom.shape, mine), why,
-      shape_text(ndim, shape, space));
+      rpi_geom_print_shape(args[store].geom.ndim, args[store].geom.shape, mine), why,
+      rpi_geom_print_shape(ndim, shape, space));
 }
 
 /* ---- the whole-array form: broadcasting */
@@ -84,11 +74,11 @@ static rp_status check_ranks(const rpi_body *b, const rpi_body_arg *args) {
   for (int32_t i = 0; i < b->n_access; i++) {
     const rpi_body_access *a = &b->access[i];
     if (args[a->store].dtype >= 0 && args[a->store].geom.ndim != a->n_sub) {
-      char buf[200];
+      char buf[RPI_GEOM_SHAPE];
       return rpi_body_lex_fail(
           RP_ERR_SHAPE, "body", b->text, a->at, "'%s' has shape %s, but %d subscript%s here",
           b->store_name[a->store],
-          shape_text(args[a->store].geom.ndim, args[a->store].geom.shape, buf), a->n_sub,
+          rpi_geom_print_shape(args[a->store].geom.ndim, args[a->store].geom.shape, buf), a->n_sub,
           a->n_sub == 1 ? "" : "s");
     }
   }
@@ -202,11 +192,11 @@ static rp_status indexed_facts(const rpi_body *b, const rpi_body_arg *args, rpi_
       f->rank = s->n_axis;
       memcpy(f->extent, extent, sizeof extent);
     } else if (memcmp(extent, f->extent, (size_t)f->rank * sizeof *extent) != 0) {
-      char first[200], mine[200];
+      char first[RPI_GEOM_SHAPE], mine[RPI_GEOM_SHAPE];
       return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, s->at,
                                "this statement ranges over %s, the first one over %s",
-                               shape_text(f->rank, extent, mine),
-                               shape_text(f->rank, f->extent, first));
+                               rpi_geom_print_shape(f->rank, extent, mine),
+                               rpi_geom_print_shape(f->rank, f->extent, first));
     }
     f->mask[s->dest] = s->mask;
   }
@@ -229,11 +219,11 @@ static rp_status check_extents(const rpi_body *b, const rpi_body_arg *args) {
     if (n->kind != RPI_NODE_EXTENT) continue;
     int64_t axis = (int64_t)n->v.u;
     const rpi_geom *g = &args[n->ref].geom;
-    char buf[200];
+    char buf[RPI_GEOM_SHAPE];
     if (axis >= g->ndim || axis < -g->ndim) {
       return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, n->at,
                                "'%s' has shape %s, so it has no axis %lld", b->store_name[n->ref],
-                               shape_text(g->ndim, g->shape, buf), (long long)axis);
+                               rpi_geom_print_shape(g->ndim, g->shape, buf), (long long)axis);
     }
   }
   return RP_OK;

@@ -255,7 +255,7 @@ static bool group_failed(const rp_context *ctx, const rpi_bound *b, int32_t grou
   return false;
 }
 
-enum { POISON_TEXT = 256 };
+enum { POISON_TEXT = 512 };
 
 typedef struct poison_walk {
   rp_context *ctx;
@@ -285,6 +285,29 @@ static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
   }
 }
 
+/* Who failed, where it was launched, and what at. */
+static void describe_failure(const rpi_segment *s, const rpi_task *task, const rpi_access *a,
+                             char why[POISON_TEXT]) {
+  char name[RPI_OP_PARAM], shape[RPI_GEOM_SHAPE];
+  const rp_op *op = task->op;
+  int32_t n = snprintf(why, POISON_TEXT, "%s.%s, launch %lld of the context", op->lib->name,
+                       op->name, (long long)(s->first_launch + task->launch));
+  if (s->pass > 0 && n < POISON_TEXT)
+    n += snprintf(why + n, (size_t)(POISON_TEXT - n), " (trace %lld, pass %lld)",
+                  (long long)s->trace, (long long)s->pass);
+  const char *joint = ", met an index out of range of ";
+  for (int32_t i = 0; i < task->n_access && n < POISON_TEXT; i++) {
+    if (!a[i].table) continue;
+    const rpi_geom *g = &a[i].view->geom;
+    n += snprintf(why + n, (size_t)(POISON_TEXT - n), "%s%s, shape %s", joint,
+                  rpi_op_param(op, a[i].arg, false, name),
+                  rpi_geom_print_shape(g->ndim, g->shape, shape));
+    joint = " or ";
+  }
+  if (task->kind == RPI_TASK_OPAQUE && n < POISON_TEXT)
+    snprintf(why + n, (size_t)(POISON_TEXT - n), ", reported failure");
+}
+
 /* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
 static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                           const rpi_bound *b) {
@@ -297,9 +320,7 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
     const bool may_fail = b->an->checked[k] || task->kind == RPI_TASK_OPAQUE;
     bool bad = group >= 0 && may_fail && group_failed(ctx, b, group);
     if (bad) {
-      snprintf(w.why, sizeof w.why, "%s.%s (task %d of segment %d) %s", task->op->lib->name,
-               task->op->name, k, t->number,
-               b->an->group[group].opaque ? "reported failure" : "met an index out of range");
+      describe_failure(s, task, a, w.why);
       report(ctx, w.why);
     }
     for (int32_t i = 0; i < task->n_access && !bad; i++) {
@@ -423,9 +444,10 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rp_status st = choose_plan(ctx, s, next, &b);
   if (st == RP_OK) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
+    long long first = (long long)s->first_launch, last = first + s->n_task - 1;
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
-    return st;
+    return rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
   }
   rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
   int32_t end = steps_for(s, b, want);

@@ -316,6 +316,9 @@ static rp_status cut_for(rp_context *ctx, int32_t reason, bool all, const rpi_bu
     return st != RP_OK ? st : st2;
   }
   rpi_context_reason(ctx, (rpi_reason)reason);
+  s->first_launch = ctx->stats.launches - s->n_task + 1;
+  s->trace = ctx->trace ? ctx->trace->id : 0;
+  s->pass = ctx->trace ? ctx->trace->passes : 0;
   st = find_template(ctx);
   if (ctx->pending.number) {
     rp_status first = rpi_commit(ctx, &ctx->pending, st == RP_OK ? s : NULL, NULL);

@@ -31,6 +31,8 @@ typedef struct rpi_segment {
   uint64_t *words; /* recording only */
   int32_t n_words, cap_words;
   struct rpi_template *done; /* complete: the template it matched or became */
+  int64_t first_launch;      /* complete: the context's number of its first launch, */
+  int64_t trace, pass;       /* its trace's id and pass; pass 0: outside any trace */
 } rpi_segment;
 
 /* Records or matches one launch whose handles are good. */

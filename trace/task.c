@@ -257,6 +257,7 @@ static rp_status decode(builder *b, const uint64_t *words, int32_t n_words, rpi_
     rpi_task *task = &raw[t];
     task->op = b->ctx->op_by_id[words[w] & 0xffffffffu];
     task->n_store = (int32_t)(words[w] >> 32 & 0xffff);
+    task->launch = t;
     task->first_scalar = b->ts->n_scalar;
     b->ts->n_scalar += (int32_t)(words[w] >> 48);
     uint32_t *slot = rpi_arena_get(b->arena, sizeof *slot * (size_t)(task->n_store + 1));
@@ -300,20 +301,22 @@ rp_status rpi_task_build(rp_context *ctx, const uint64_t *words, int32_t n_words
 static rp_status check_access(const rp_op *op, rp_store *const *stores, int32_t i) {
   if (!(op->privilege[i] & RP_PRIV_WRITE)) return RP_OK;
   const rp_store *s = stores[i];
+  char mine[RPI_OP_PARAM], other[RPI_OP_PARAM];
   if (s->buf->klass & RPI_CLASS_READ_ONLY)
-    return rpi_status_fail(RP_ERR_ACCESS, "%s: argument %d is attached read-only and is written",
-                           op->name, i);
+    return rpi_status_fail(RP_ERR_ACCESS, "%s.%s: %s is attached read-only and is written",
+                           op->lib->name, op->name, rpi_op_param(op, i, false, mine));
   if (s->readonly_view)
     return rpi_status_fail(RP_ERR_ACCESS,
-                           "%s: argument %d is written through a view that shows elements twice",
-                           op->name, i);
+                           "%s.%s: %s is written through a view that shows elements twice",
+                           op->lib->name, op->name, rpi_op_param(op, i, false, mine));
   for (int32_t j = 0; j < op->n_stores; j++) {
     if (j == i || !(op->privilege[j] & RP_PRIV_WRITE) || stores[j]->buf != s->buf) continue;
     rpi_relation r =
         rpi_geom_relate(&s->view->geom, &stores[j]->view->geom, s->view->bdim, s->view->bshape);
     if (!r.disjoint)
-      return rpi_status_fail(RP_ERR_ACCESS, "%s: arguments %d and %d are both written and overlap",
-                             op->name, i < j ? i : j, i < j ? j : i);
+      return rpi_status_fail(RP_ERR_ACCESS, "%s.%s: %s and %s are both written and overlap",
+                             op->lib->name, op->name, rpi_op_param(op, i, false, mine),
+                             rpi_op_param(op, j, false, other));
   }
   return RP_OK;
 }

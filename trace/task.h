@@ -36,6 +36,7 @@ typedef struct rpi_task {
   rp_op *op;
   const rpi_variant *variant; /* NULL: opaque */
   rpi_task_kind kind;
+  int32_t launch; /* which of the segment's; copies of its own making have that of none */
   int32_t n_store;
   const uint32_t *slot; /* per store parameter */
   const rpi_view **view;

@@ -26,7 +26,8 @@ rp_context *rp_library_context(const rp_library *lib) {
 }
 
 static rp_status enter_library(rp_library *lib, const char *call) {
-  if (!lib || lib->magic != RPI_MAGIC_LIBRARY)
+  if (!lib) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: the library is NULL", call);
+  if (lib->magic != RPI_MAGIC_LIBRARY)
     return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no library", call);
   return rpi_api_enter(lib->ctx, call);
 }
@@ -35,13 +36,13 @@ rp_status rp_op_create(rp_library *lib, const char *name, const char *params, co
                        rp_op **out) {
   if (!out) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: out is NULL");
   *out = NULL;
-  if (!name || !params || !body)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: %s is NULL",
-                           !name     ? "name"
-                           : !params ? "params"
-                                     : "body");
+  if (!name || !name[0])
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: name is NULL or empty");
+  if (!params || !body)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: %s is NULL", params ? "body" : "params");
   RPI_TRY(enter_library(lib, "rp_op_create"));
-  return rpi_api_leave(lib->ctx, rpi_runtime_op(lib, name, params, body, out));
+  rp_status st = rpi_runtime_op(lib, name, params, body, out);
+  return rpi_api_leave(lib->ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "rp_op_create"));
 }
 
 rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out) {
@@ -54,11 +55,13 @@ rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: struct_size is %zu, not %zu",
                            desc->struct_size, sizeof d);
   memcpy(&d, desc, desc->struct_size);
-  if (!d.name || !d.params)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: %s is NULL",
-                           d.name ? "params" : "name");
+  if (!d.name || !d.name[0])
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: name is NULL or empty");
+  if (!d.params) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: params is NULL");
   RPI_TRY(enter_library(lib, "rp_op_create_opaque"));
-  return rpi_api_leave(lib->ctx, rpi_runtime_op_opaque(lib, &d, out));
+  rp_status st = rpi_runtime_op_opaque(lib, &d, out);
+  return rpi_api_leave(lib->ctx,
+                       st == RP_OK ? RP_OK : rpi_status_context(st, "rp_op_create_opaque"));
 }
 
 static bool op_good(const rp_op *op) { return op && op->magic == RPI_MAGIC_OP; }
@@ -102,6 +105,7 @@ void *rp_context_data(rp_context *ctx, const void *key) {
 static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *stores,
                             int32_t n_stores, const void *const *scalars, int32_t n_scalars,
                             bool may_be_null) {
+  if (!op) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: the op is NULL", call);
   if (!op_good(op)) return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no op", call);
   if (n_stores != op->n_stores || n_scalars != op->n_scalars)
     return rpi_status_fail(
@@ -112,20 +116,24 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
   for (int32_t i = 0; i < n_stores; i++) {
     const rp_store *s = stores[i];
     if (!s && may_be_null) continue;
-    if (!s)
-      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: stores[%d] is NULL", call, op->lib->name,
-                             op->name, i);
-    if (s->magic != RPI_MAGIC_STORE)
-      return rpi_status_fail(RP_ERR_HANDLE, "%s: %s.%s: stores[%d] is no store (or was released)",
-                             call, op->lib->name, op->name, i);
-    if (s->ctx != op->ctx)
-      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: stores[%d] belongs to another context",
-                             call, op->lib->name, op->name, i);
+    rp_status st = !s                            ? RP_ERR_ARGUMENT
+                   : s->magic != RPI_MAGIC_STORE ? RP_ERR_HANDLE
+                   : s->ctx != op->ctx           ? RP_ERR_ARGUMENT
+                                                 : RP_OK;
+    if (st == RP_OK) continue;
+    char name[RPI_OP_PARAM];
+    return rpi_status_fail(st, "%s: %s.%s: %s %s", call, op->lib->name, op->name,
+                           rpi_op_param(op, i, false, name),
+                           !s                    ? "is NULL"
+                           : st == RP_ERR_HANDLE ? "is no store (or was released)"
+                                                 : "belongs to another context");
   }
-  for (int32_t i = 0; i < n_scalars; i++)
+  for (int32_t i = 0; i < n_scalars; i++) {
+    char name[RPI_OP_PARAM];
     if (!scalars[i])
-      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: scalars[%d] is NULL", call, op->lib->name,
-                             op->name, i);
+      return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s.%s: %s is NULL", call, op->lib->name,
+                             op->name, rpi_op_param(op, i, true, name));
+  }
   return RP_OK;
 }
 
@@ -146,7 +154,15 @@ rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
   if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, false)))
     return bad_launch("rp_launch", op, stores, n_stores, scalars, n_scalars, false);
   RPI_TRY(rpi_api_enter(op->ctx, "rp_launch"));
-  return rpi_api_leave(op->ctx, rpi_segment_launch(op->ctx, op, stores, scalars));
+  rp_status st = rpi_segment_launch(op->ctx, op, stores, scalars);
+  if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_launch");
+  return rpi_api_leave(op->ctx, st);
+}
+
+static rp_status null_input(const rp_op *op, int32_t i) {
+  char name[RPI_OP_PARAM];
+  return rpi_status_fail(RP_ERR_ARGUMENT, "rp_call: %s.%s: %s is NULL and not an output",
+                         op->lib->name, op->name, rpi_op_param(op, i, false, name));
 }
 
 /* Asks the body for the outputs that are left out, and remembers the answer. */
@@ -158,10 +174,7 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
   for (int32_t i = 0; i < op->n_stores; i++) {
     args[i].dtype = -1;
     if (stores[i]) args[i] = (rpi_body_arg){stores[i]->view->dtype, stores[i]->view->geom};
-    if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE)
-      return rpi_status_fail(RP_ERR_ARGUMENT,
-                             "rp_call: %s.%s: stores[%d] is NULL and not an output", op->lib->name,
-                             op->name, i);
+    if (!stores[i] && op->privilege[i] != RP_PRIV_WRITE) return null_input(op, i);
   }
   rp_status st = rpi_body_infer(op->body, args);
   if (st != RP_OK) return rpi_status_context(st, "rp_call: %s.%s", op->lib->name, op->name);
@@ -219,7 +232,8 @@ rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *co
   bool missing = false;
   for (int32_t i = 0; i < n_stores; i++) missing = missing || !stores[i];
   rp_status st = missing ? make_outputs(op, stores, &made) : RP_OK;
-  if (st == RP_OK) st = rpi_segment_launch(op->ctx, op, stores, scalars);
+  if (st == RP_OK && (st = rpi_segment_launch(op->ctx, op, stores, scalars)) != RP_OK)
+    rpi_status_context(st, "rp_call");
   if (RPI_UNLIKELY(st != RP_OK)) drop_outputs(op, stores, made);
   return rpi_api_leave(op->ctx, st);
 }
@@ -257,8 +271,9 @@ rp_status rp_eval(rp_context *ctx, const char *params, const char *body, rp_stor
   rp_op *op;
   rp_status st = eval_op(ctx, params, body, &op);
   if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0, false))
-    st = bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false);
+    return rpi_api_leave(ctx, bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false));
   if (st == RP_OK) st = rpi_segment_launch(ctx, op, stores, NULL);
+  if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_eval");
   return rpi_api_leave(ctx, st);
 }
 
@@ -266,24 +281,37 @@ rp_status rp_store_fill(rp_store *s, const void *value) {
   rp_context *ctx;
   if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_fill: value is NULL");
   RPI_TRY(rpi_api_enter_store(s, "rp_store_fill", &ctx));
-  rp_op *op = ctx->fill_op[s->view->dtype];
-  return rpi_api_leave(ctx, rpi_segment_launch(ctx, op, &s, &value));
+  rp_status st = rpi_segment_launch(ctx, ctx->fill_op[s->view->dtype], &s, &value);
+  if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_store_fill");
+  return rpi_api_leave(ctx, st);
+}
+
+static rp_status check_copy(const rp_store *dst, const rp_store *src) {
+  if (!src) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_copy: src is NULL");
+  if (src->magic != RPI_MAGIC_STORE)
+    return rpi_status_fail(RP_ERR_HANDLE, "rp_store_copy: src is no store (or was released)");
+  if (src->ctx != dst->ctx)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_copy: src belongs to another context");
+  const rpi_view *d = dst->view, *s = src->view;
+  if (s->dtype != d->dtype)
+    return rpi_status_fail(RP_ERR_DTYPE, "rp_store_copy: dst is %s, src is %s",
+                           rpi_dtype_name(d->dtype), rpi_dtype_name(s->dtype));
+  if (s->geom.ndim == d->geom.ndim &&
+      memcmp(s->geom.shape, d->geom.shape, sizeof s->geom.shape) == 0)
+    return RP_OK;
+  char to[RPI_GEOM_SHAPE], from[RPI_GEOM_SHAPE];
+  return rpi_status_fail(RP_ERR_SHAPE, "rp_store_copy: dst has shape %s, src %s",
+                         rpi_geom_print_shape(d->geom.ndim, d->geom.shape, to),
+                         rpi_geom_print_shape(s->geom.ndim, s->geom.shape, from));
 }
 
 rp_status rp_store_copy(rp_store *dst, rp_store *src) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(dst, "rp_store_copy", &ctx));
   rp_store *both[2] = {dst, src};
-  rp_status st = RP_OK;
-  if (!rpi_api_store_good(src) || src->ctx != ctx)
-    st = rpi_status_fail(RP_ERR_HANDLE, "rp_store_copy: src is no store of dst's context");
-  else if (src->view->dtype != dst->view->dtype)
-    st = rpi_status_fail(RP_ERR_DTYPE, "rp_store_copy: dst is %s, src is %s",
-                         rpi_dtype_name(dst->view->dtype), rpi_dtype_name(src->view->dtype));
-  else if (src->view->geom.ndim != dst->view->geom.ndim ||
-           memcmp(src->view->geom.shape, dst->view->geom.shape, sizeof src->view->geom.shape) != 0)
-    st = rpi_status_fail(RP_ERR_SHAPE, "rp_store_copy: dst and src differ in shape");
-  if (st == RP_OK) st = rpi_segment_launch(ctx, ctx->copy_op, both, NULL);
+  rp_status st = check_copy(dst, src);
+  if (st == RP_OK && (st = rpi_segment_launch(ctx, ctx->copy_op, both, NULL)) != RP_OK)
+    rpi_status_context(st, "rp_store_copy");
   return rpi_api_leave(ctx, st);
 }
 
@@ -304,8 +332,8 @@ rp_status rp_wait(rp_context *ctx) {
   rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
   if (st == RP_OK && ctx->data_error) {
     ctx->data_error = false;
-    st =
-        rpi_status_fail(RP_ERR_DATA, "%s", ctx->data_message ? ctx->data_message : "poisoned data");
+    st = rpi_status_fail(RP_ERR_DATA, "rp_wait: %s",
+                         ctx->data_message ? ctx->data_message : "data were poisoned");
   }
   return rpi_api_leave(ctx, st);
 }

@@ -17,7 +17,8 @@ static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, con
   rp_status st = rpi_geom_check(ndim, shape, &size);
   if (st != RP_OK) return rpi_status_context(st, "%s", call);
   if (__builtin_mul_overflow(size, (int64_t)rpi_dtype_size(dtype), &bytes))
-    return rpi_status_fail(RP_ERR_SHAPE, "%s: the array would have more than 2^63 bytes", call);
+    return rpi_status_fail(RP_ERR_SHAPE, "%s: %lld elements of %s have more than 2^63-1 bytes",
+                           call, (long long)size, rpi_dtype_name(dtype));
   return RP_OK;
 }
 
@@ -48,6 +49,10 @@ rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp
   }
   *out = s;
   return RP_OK;
+}
+
+static rp_status poisoned(const char *call, const rpi_buffer *b) {
+  return rpi_status_fail(RP_ERR_DATA, "%s: the data are poisoned: %s", call, b->poison);
 }
 
 /* ---- attached memory ---- */
@@ -107,7 +112,7 @@ static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
   rpi_buffer *b = s->buf;
   if (!b->home) return rpi_status_fail(RP_ERR_STATE, "%s: the store is not attached", call);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
-  if (b->poison) return rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", b->poison);
+  if (b->poison) return poisoned(call, b);
   if (b->inst == b->home) return RP_OK;
   /* Copies that share the caller's memory keep the values it has until now. */
   RPI_TRY(rpi_store_unshare(b->pool, b->home, 1 + (b->spare == b->home)));
@@ -232,7 +237,8 @@ static rp_status check_array(const char *call, const char *name, const void *arr
 static rp_status box_of(const char *call, const rp_store *s, const int64_t *lo, const int64_t *hi,
                         rpi_geom *g) {
   RPI_TRY(check_array(call, lo ? "hi" : "lo", lo ? hi : lo, s->view->geom.ndim));
-  return rpi_geom_box(&s->view->geom, lo, hi, g);
+  rp_status st = rpi_geom_box(&s->view->geom, lo, hi, g);
+  return st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call);
 }
 
 static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom *g,
@@ -245,11 +251,12 @@ static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom
   return RP_OK;
 }
 
-static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void *data) {
+static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
+                          void *data) {
   rpi_buffer *b = s->buf;
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
   b->unread = NULL;
-  if (b->poison) return rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", b->poison);
+  if (b->poison) return poisoned(call, b);
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
     rpi_store_pack(b->inst->data, g, elem, data);
@@ -260,12 +267,13 @@ static rp_status read_box(rp_context *ctx, rp_store *s, const rpi_geom *g, void 
   return RP_OK;
 }
 
-static rp_status write_box(rp_context *ctx, rp_store *s, const rpi_geom *g, const void *data) {
+static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
+                           const void *data) {
   rpi_buffer *b = s->buf;
   if (b->klass & RPI_CLASS_READ_ONLY)
-    return rpi_status_fail(RP_ERR_ACCESS, "rp_store_write: the store is attached read-only");
+    return rpi_status_fail(RP_ERR_ACCESS, "%s: the store is attached read-only", call);
   if (s->readonly_view)
-    return rpi_status_fail(RP_ERR_ACCESS, "rp_store_write: the view shows elements twice");
+    return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
   RPI_TRY(rpi_store_own(b, !all));
@@ -281,14 +289,16 @@ rp_status rp_store_read(rp_store *s, void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read", &ctx));
   rp_status st = check_bytes("rp_store_read", s, &s->view->geom, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : read_box(ctx, s, &s->view->geom, data));
+  return rpi_api_leave(ctx,
+                       st != RP_OK ? st : read_box("rp_store_read", ctx, s, &s->view->geom, data));
 }
 
 rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write", &ctx));
   rp_status st = check_bytes("rp_store_write", s, &s->view->geom, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : write_box(ctx, s, &s->view->geom, data));
+  return rpi_api_leave(
+      ctx, st != RP_OK ? st : write_box("rp_store_write", ctx, s, &s->view->geom, data));
 }
 
 rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, void *data,
@@ -298,7 +308,7 @@ rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, 
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
   rp_status st = box_of("rp_store_read_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : read_box(ctx, s, &g, data));
+  return rpi_api_leave(ctx, st != RP_OK ? st : read_box("rp_store_read_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi, const void *data,
@@ -308,15 +318,14 @@ rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi,
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write_part", &ctx));
   rp_status st = box_of("rp_store_write_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_write_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : write_box(ctx, s, &g, data));
+  return rpi_api_leave(ctx, st != RP_OK ? st : write_box("rp_store_write_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_wait(rp_store *s) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_wait", &ctx));
   rp_status st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
-  if (st == RP_OK && s->buf->poison)
-    st = rpi_status_fail(RP_ERR_DATA, "the data is poisoned: %s", s->buf->poison);
+  if (st == RP_OK && s->buf->poison) st = poisoned("rp_store_wait", s->buf);
   return rpi_api_leave(ctx, st);
 }
 
@@ -325,6 +334,12 @@ rp_status rp_store_wait(rp_store *s) {
 static rp_status transpose_of(const rp_store *s, const int32_t *axes, rpi_geom *g) {
   RPI_TRY(check_array("rp_store_transpose", "axes", axes, s->view->geom.ndim));
   return rpi_geom_transpose(&s->view->geom, axes, g);
+}
+
+/* Puts the call in front of a sentence that does not begin with it. */
+static rp_status named(rp_status st, const char *call) {
+  const char *said = rpi_status_message();
+  return strncmp(said, call, strlen(call)) == 0 ? st : rpi_status_context(st, "%s", call);
 }
 
 /* A view that takes a shape: broadcast and reshape. */
@@ -342,7 +357,8 @@ static rp_status shaped(const char *call, shape_view view, const rp_store *s, in
   NEED_OUT(call, out); \
   RPI_TRY(rpi_api_enter_store(s, call, &ctx)); \
   rp_status st = (expr); \
-  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_store_derive(s, &g, out))
+  if (st != RP_OK) return rpi_api_leave(ctx, named(st, call)); \
+  return rpi_api_leave(ctx, rpi_store_derive(s, &g, out))
 
 rp_status rp_store_slice(rp_store *s, int32_t axis, int64_t start, int64_t stop, int64_t step,
                          rp_store **out) {

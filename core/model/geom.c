@@ -29,10 +29,9 @@ rp_status rpi_geom_check(int32_t ndim, const int64_t *shape, int64_t *size) {
     if (shape[d] == 0) {
       empty = true;
     } else if (__builtin_mul_overflow(nonzero, shape[d], &nonzero)) {
-      return rpi_status_fail(RP_ERR_SHAPE,
-                             "shape[%" PRId32 "] = %" PRId64
-                             " makes the number of elements exceed 2^63-1",
-                             d, shape[d]);
+      char text[RPI_GEOM_SHAPE];
+      return rpi_status_fail(RP_ERR_SHAPE, "shape %s has more than 2^63-1 elements",
+                             rpi_geom_print_shape(ndim, shape, text));
     }
   }
   *size = empty ? 0 : nonzero;
@@ -401,6 +400,14 @@ static size_t append(char *buf, size_t size, size_t used, const char *fmt, int64
   for (int k = 0; k < len && used + 1 < size; k++) buf[used++] = piece[k];
   if (size > 0) buf[used] = '\0';
   return used;
+}
+
+const char *rpi_geom_print_shape(int32_t ndim, const int64_t *shape, char buf[RPI_GEOM_SHAPE]) {
+  size_t used = append(buf, RPI_GEOM_SHAPE, 0, "(", 0);
+  for (int32_t d = 0; d < ndim; d++)
+    used = append(buf, RPI_GEOM_SHAPE, used, d > 0 ? ", %" PRId64 : "%" PRId64, shape[d]);
+  append(buf, RPI_GEOM_SHAPE, used, ndim == 1 ? ",)" : ")", 0);
+  return buf;
 }
 
 void rpi_geom_print(const rpi_geom *g, char *buf, size_t size) {

@@ -39,8 +39,8 @@ bool rpi_geom_injective(const rpi_geom *g, int32_t bdim, const int64_t *bshape);
 
 /* The view operations of reprise.h; errors name the axis and the values: RP_ERR_ARGUMENT for axes,
  * indices, steps and bounds, RP_ERR_SHAPE for extents and ranks. `out` may be `g`. */
-rp_status rpi_geom_slice(const rpi_geom *g, int32_t axis, int64_t start, int64_t stop,
-                         int64_t step, rpi_geom *out);
+rp_status rpi_geom_slice(const rpi_geom *g, int32_t axis, int64_t start, int64_t stop, int64_t step,
+                         rpi_geom *out);
 rp_status rpi_geom_box(const rpi_geom *g, const int64_t *lo, const int64_t *hi, rpi_geom *out);
 rp_status rpi_geom_transpose(const rpi_geom *g, const int32_t *axes, rpi_geom *out);
 rp_status rpi_geom_promote(const rpi_geom *g, int32_t axis, int64_t extent, rpi_geom *out);
@@ -66,6 +66,10 @@ rpi_relation rpi_geom_relate(const rpi_geom *a, const rpi_geom *b, int32_t bdim,
  * at least one axis is left (of stride 1 where none was; extent 0 if empty). All boxes have the
  * same shape on entry and on exit. Returns the rank. */
 int32_t rpi_geom_collapse(rpi_geom *g, int32_t n);
+
+enum { RPI_GEOM_SHAPE = 200 };
+/* "(4, 6)", for sentences: writes it and returns buf. */
+const char *rpi_geom_print_shape(int32_t ndim, const int64_t *shape, char buf[RPI_GEOM_SHAPE]);
 
 /* "(4,6):(12,1)@+3" (extents, strides, offset) for dumps into buf; cut to fit, terminated. */
 void rpi_geom_print(const rpi_geom *g, char *buf, size_t size);

@@ -45,4 +45,8 @@ struct rp_op {
   rp_op *next;
 };
 
+enum { RPI_OP_PARAM = 80 };
+/* Writes how a sentence calls a launch's store (or scalar) i, "stores[1] ('x')", and returns buf. */
+const char *rpi_op_param(const rp_op *op, int32_t i, bool scalar, char buf[RPI_OP_PARAM]);
+
 #endif

@@ -31,12 +31,12 @@ static rp_status op_get(rp_array_code code, int32_t n_operands, rpi_array_form f
                         rp_store *any, rp_op **out) {
   *out = NULL;
   if (code < 0 || code >= RP_ARRAY_N_CODES || op_rows[code].n_operands != n_operands) {
-    return rpi_failure_set(RP_ERR_ARGUMENT, "array: code %d (%s) is no function of %d operand%s",
-                           (int)code, rp_array_name(code), (int)n_operands,
+    return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: code %d is no function of %d operand%s",
+                           rp_array_name(code), (int)code, (int)n_operands,
                            n_operands == 1 ? "" : "s");
   }
   rpi_array_table *t;
-  const rp_status status = rpi_array_table_get(rp_store_context(any), &t);
+  const rp_status status = rpi_array_table_of(op_rows[code].name, any, &t);
   if (status != RP_OK) return status;
   rp_op **slot = &t->op[code][form];
   if (!*slot) {
@@ -54,7 +54,7 @@ static rp_status op_get(rp_array_code code, int32_t n_operands, rpi_array_form f
 static rp_status need_one(const char *what, rp_store *to, rp_store **out) {
   if (out) *out = NULL;
   if (to || out) return RP_OK;
-  return rpi_failure_set(RP_ERR_ARGUMENT, "array: %s: out is NULL", what);
+  return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: out is NULL", what);
 }
 
 /* Launches a function of one or two operands; `b` and `number` as its form has them. */
@@ -86,7 +86,7 @@ static rp_status choose(rp_store *condition, rp_store *a, rp_store *b, rp_store 
                         rp_store **out) {
   rpi_array_table *t;
   rp_status status = need_one("where", to, out);
-  if (status == RP_OK) status = rpi_array_table_get(rp_store_context(condition), &t);
+  if (status == RP_OK) status = rpi_array_table_of("where", condition, &t);
   if (status == RP_OK && !t->where) {
     status = rp_op_create(t->lib, "where", "out, c, a, b", "out = where(c, a, b)", &t->where);
   }
@@ -202,10 +202,10 @@ rp_status rp_array_divide_scalar(rp_store *a, double b, rp_store **out) {
 rp_status rp_array_astype(rp_store *x, rp_dtype dtype, rp_store **out) {
   rpi_array_table *t;
   rp_status status = need_one("astype", NULL, out);
-  if (status == RP_OK) status = rpi_array_table_get(rp_store_context(x), &t);
+  if (status == RP_OK) status = rpi_array_table_of("astype", x, &t);
   if (status != RP_OK) return status;
   if (dtype < 0 || dtype >= RPI_ARRAY_N_DTYPES) {
-    return rpi_failure_set(RP_ERR_DTYPE, "array: astype: %d is no dtype", (int)dtype);
+    return rpi_failure_set(RP_ERR_DTYPE, "array.astype: %d is no dtype", (int)dtype);
   }
   if (!t->astype[dtype]) {
     char name[32], body[32];

@@ -91,17 +91,17 @@ static rp_status axes_mask(const char *name, rp_store *x, int32_t n_axes, const 
   const int32_t rank = rp_store_ndim(x);
   *mask = 0;
   if (rank < 0) {
-    return rpi_failure_set(RP_ERR_HANDLE, "array: %s: x is NULL or released", name);
+    return rpi_failure_set(RP_ERR_HANDLE, "array.%s: x is NULL or released", name);
   }
   if (n_axes == 0) *mask = (1u << rank) - 1;
   if (n_axes < 0 || n_axes > rank || (n_axes > 0 && !axes)) {
-    return rpi_failure_set(RP_ERR_ARGUMENT, "array: %s: %d axes of an array of rank %d", name,
+    return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: %d axes of an array of rank %d", name,
                            (int)n_axes, (int)rank);
   }
   for (int32_t k = 0; k < n_axes; k++) {
     const int32_t axis = axes[k] < 0 ? axes[k] + rank : axes[k];
     if (axis < 0 || axis >= rank || (*mask >> axis & 1)) {
-      return rpi_failure_set(RP_ERR_ARGUMENT, "array: %s: axis %d of an array of rank %d is %s",
+      return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: axis %d of an array of rank %d is %s",
                              name, (int)axes[k], (int)rank,
                              axis < 0 || axis >= rank ? "out of range" : "named twice");
     }
@@ -121,7 +121,7 @@ static int64_t reduced_count(rp_store *x, uint32_t mask) {
 
 static rp_status need_elements(const char *name, rp_store *x, uint32_t mask) {
   if (reduced_count(x, mask) > 0) return RP_OK;
-  return rpi_failure_set(RP_ERR_SHAPE, "array: %s of no elements has no value", name);
+  return rpi_failure_set(RP_ERR_SHAPE, "array.%s: the %s of no elements has no value", name, name);
 }
 
 /* A rank-0 array has no axis to reduce: view it as one element along one. */
@@ -235,7 +235,7 @@ rp_status rp_array_norm(rp_store *x, rp_store **out) {
 static rp_status dot_get(rp_store *a, rp_op **out) {
   *out = NULL;
   rpi_array_table *t;
-  rp_status status = rpi_array_table_get(rp_store_context(a), &t);
+  rp_status status = rpi_array_table_of("dot", a, &t);
   if (status != RP_OK) return status;
   const int32_t rank = rp_store_ndim(a);
   if (!t->dot[rank]) {
@@ -261,14 +261,20 @@ static rp_status dot(rp_store *a, rp_store *b, rp_store *to, rp_store **out) {
   rp_op *op;
   rp_status status = dot_get(a, &op);
   if (status != RP_OK) return status;
-  bool fits = rp_store_ndim(a) == rp_store_ndim(b);
-  for (int32_t d = 0; fits && d < rp_store_ndim(a); d++) {
-    fits = rp_store_extent(a, d) == rp_store_extent(b, d);
+  const int32_t rank = rp_store_ndim(a);
+  if (rp_store_ndim(b) != rank) {
+    return rpi_failure_set(RP_ERR_SHAPE, "array.dot: a has rank %d, b %d", (int)rank,
+                           (int)rp_store_ndim(b));
   }
-  if (!fits) return rpi_failure_set(RP_ERR_SHAPE, "rp_array_dot: a and b differ in shape");
+  for (int32_t d = 0; d < rank; d++) {
+    const int64_t m = rp_store_extent(a, d), n = rp_store_extent(b, d);
+    if (m == n) continue;
+    return rpi_failure_set(RP_ERR_SHAPE, "array.dot: axis %d of a has extent %lld, of b %lld",
+                           (int)d, (long long)m, (long long)n);
+  }
   if (rpi_array_table_kind(rp_store_dtype(a)) != RPI_ARRAY_FLOATING ||
       rpi_array_table_kind(rp_store_dtype(b)) != RPI_ARRAY_FLOATING) {
-    return rpi_failure_set(RP_ERR_DTYPE, "rp_array_dot: %s and %s are not both floating",
+    return rpi_failure_set(RP_ERR_DTYPE, "array.dot: %s and %s are not both floating",
                            rp_dtype_name(rp_store_dtype(a)), rp_dtype_name(rp_store_dtype(b)));
   }
   rp_store *stores[3] = {NULL, a, b};
@@ -302,7 +308,7 @@ static rp_status flatten(rp_store *x, rp_store **out) {
 
 static rp_status arg_reduce(rpi_array_red red, rp_store *x, int32_t axis, rp_store **out) {
   const char *name = red_rows[red].name;
-  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "array: %s: out is NULL", name);
+  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: out is NULL", name);
   *out = NULL;
   const bool whole = axis == RP_ARRAY_ALL_AXES;
   uint32_t mask;

@@ -44,9 +44,17 @@ static void table_free(void *data) {
   free(t);
 }
 
+rp_status rpi_array_table_of(const char *what, rp_store *operand, rpi_array_table **out) {
+  *out = NULL;
+  if (!operand) return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: an operand is NULL", what);
+  rp_context *ctx = rp_store_context(operand);
+  if (ctx) return rpi_array_table_get(ctx, out);
+  return rpi_failure_set(RP_ERR_HANDLE, "array.%s: an operand is no store (or was released)", what);
+}
+
 rp_status rpi_array_table_get(rp_context *ctx, rpi_array_table **out) {
   *out = NULL;
-  if (!ctx) return rpi_failure_set(RP_ERR_HANDLE, "array: a store or context is NULL or released");
+  if (!ctx) return rpi_failure_set(RP_ERR_ARGUMENT, "array: the context is NULL");
   rpi_array_table *t = rp_context_data(ctx, &table_key);
   if (!t) {
     t = calloc(1, sizeof *t);

@@ -45,6 +45,8 @@ typedef struct rpi_array_table {
 
 /* The table of ctx, made at the first call. NULL ctx (a bad store's) is RP_ERR_HANDLE. */
 rp_status rpi_array_table_get(rp_context *ctx, rpi_array_table **out);
+/* The same for the context of a store that the function `what` was given. */
+rp_status rpi_array_table_of(const char *what, rp_store *operand, rpi_array_table **out);
 
 rpi_array_kind rpi_array_table_kind(rp_dtype dtype);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "kernels/failure.h"
 
 static rp_status io_failure(const char *path, const char *what) {
-  return rpi_failure_set(RP_ERR_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+  return rpi_failure_set(RP_ERR_IO, "cannot %s \"%s\": %s", what, path, strerror(errno));
 }
 
 /* Everything that is left in `file`, in memory the caller frees. */
@@ -22,7 +23,8 @@ static rp_status read_all(FILE *file, const char *path, char **text, size_t *siz
   char *buf = NULL;
   if (fseek(file, 0, SEEK_END) == 0) {
     const long length = ftell(file);
-    if (length > 0) cap = (size_t)length + 1; /* one more byte, so that one read meets the end */
+    /* One more byte, so that one read meets the end. A folder says LONG_MAX. */
+    if (length > 0 && length < LONG_MAX) cap = (size_t)length + 1;
     rewind(file);
   }
   for (;;) {
@@ -38,7 +40,7 @@ static rp_status read_all(FILE *file, const char *path, char **text, size_t *siz
   }
   if (ferror(file)) {
     free(buf);
-    return io_failure(path, "read it");
+    return io_failure(path, "read");
   }
   *text = buf;
   *size = n;
@@ -48,7 +50,7 @@ static rp_status read_all(FILE *file, const char *path, char **text, size_t *siz
 rp_status rpi_mm_file_read(const char *path, rpi_mm_triplets *out) {
   *out = (rpi_mm_triplets){0};
   FILE *file = fopen(path, "rb");
-  if (!file) return io_failure(path, "open it");
+  if (!file) return io_failure(path, "open");
   char *text = NULL, message[RPI_MM_MESSAGE];
   size_t size = 0;
   rp_status status = read_all(file, path, &text, &size);
@@ -56,14 +58,15 @@ rp_status rpi_mm_file_read(const char *path, rpi_mm_triplets *out) {
   if (status != RP_OK) return status;
   status = rpi_mm_read_text(text, size, out, message);
   free(text);
-  return status == RP_OK ? RP_OK : rpi_failure_set(status, "%s: %s", path, message);
+  return status == RP_OK ? RP_OK : rpi_failure_set(status, "\"%s\", %s", path, message);
 }
 
 rp_status rpi_mm_file_write(const char *path, const rpi_csr_host *a, int digits) {
   FILE *file = fopen(path, "wb");
-  if (!file) return io_failure(path, "create it");
+  if (!file) return io_failure(path, "create");
   const int64_t nnz = a->ptr[a->n_rows];
-  fprintf(file, "%%%%MatrixMarket matrix coordinate real general\n%" PRId64 " %" PRId64 " %" PRId64 "\n",
+  fprintf(file,
+          "%%%%MatrixMarket matrix coordinate real general\n%" PRId64 " %" PRId64 " %" PRId64 "\n",
           a->n_rows, a->n_cols, nnz);
   for (int64_t i = 0; i < a->n_rows; i++) {
     for (int64_t k = a->ptr[i]; k < a->ptr[i + 1]; k++) {
@@ -71,6 +74,6 @@ rp_status rpi_mm_file_write(const char *path, const rpi_csr_host *a, int digits)
     }
   }
   const int bad = ferror(file);
-  if (fclose(file) != 0 || bad) return io_failure(path, "write it");
+  if (fclose(file) != 0 || bad) return io_failure(path, "write");
   return RP_OK;
 }

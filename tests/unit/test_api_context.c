@@ -138,7 +138,7 @@ static void test_two_contexts(void **state) {
   assert_ptr_equal(rp_store_context(x), a);
   assert_ptr_equal(rp_store_context(y), b);
   FAILS(RP_ERR_ARGUMENT, "stores[1]", EVAL(b, "y, x", "y = x", y, x));
-  FAILS(RP_ERR_HANDLE, "src", rp_store_copy(y, x));
+  FAILS(RP_ERR_ARGUMENT, "another context", rp_store_copy(y, x));
   OK(EVAL(a, "x", "x = 2*x", x));
   OK(EVAL(b, "y", "y = 7", y));
   check_values(x, (double[]){2, 4, 6});
@@ -430,7 +430,7 @@ static void test_handles(void **state) {
   FAILS(RP_ERR_HANDLE, "no store", rp_store_release_any(bad_s));
   FAILS(RP_ERR_HANDLE, "stores[0]", rp_launch(op, STORES(bad_s), 1, NULL, 0));
   FAILS(RP_ERR_HANDLE, "no op", rp_launch((rp_op *)foreign, STORES(x), 1, NULL, 0));
-  FAILS(RP_ERR_HANDLE, "no op", rp_launch(NULL, STORES(x), 1, NULL, 0));
+  FAILS(RP_ERR_ARGUMENT, "NULL", rp_launch(NULL, STORES(x), 1, NULL, 0));
   FAILS(RP_ERR_HANDLE, "no library", rp_op_create((rp_library *)foreign, "o", "x", "x = 1", &op));
   assert_null(op);
   OK(rp_op_create(lib, "one", "x", "x = 1", &op));

@@ -200,7 +200,7 @@ static void test_copy(void **state) {
   OK(rp_store_create(ctx, RP_F32, 1, &n, &f));
   FAILS(RP_ERR_SHAPE, "shape", rp_store_copy(c, a));
   FAILS(RP_ERR_DTYPE, "f32", rp_store_copy(f, a));
-  FAILS(RP_ERR_HANDLE, "src", rp_store_copy(a, NULL));
+  FAILS(RP_ERR_ARGUMENT, "src", rp_store_copy(a, NULL));
   OK(rp_store_copy(b, a));
   OK(EVAL(ctx, "a", "a = -a", a));
   check_values(b, (double[]){1, 2, 3, 4});
