@@ -6,6 +6,7 @@
  * How:        the whole text becomes an array of tokens first, so that the parser may look ahead as
  *             far as it likes. Tokens point into the text; nothing is copied. */
 #include <errno.h>
+#include <fenv.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,12 +79,16 @@ double rpi_body_lex_float(const char *text, int32_t len) {
   size_t n = (size_t)len < sizeof buf - 1 ? (size_t)len : sizeof buf - 1;
   memcpy(buf, text, n);
   buf[n] = '\0';
-  /* The text means the same under every locale of the process. */
+  /* The text means the same under every locale and rounding mode of the process. */
+  fenv_t mode;
+  fegetenv(&mode);
+  fesetround(FE_TONEAREST);
   locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
   locale_t old = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
   int saved = errno;
   double value = strtod(buf, NULL);
   errno = saved;
+  fesetenv(&mode);
   if (c != (locale_t)0) {
     uselocale(old);
     freelocale(c);

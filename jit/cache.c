@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@
 
 enum { DIR_SIZE = 3900, PATH_SIZE = 4096, VERSION = 2 };
 enum { LOCK_STALE = 60, TOUCH_EVERY = 24 * 3600, TRIM_EVERY = 3600, TEMP_STALE = 3600 };
-enum { MAX_OBJECT = 1 << 28 };
+enum { MAX_OBJECT = 1 << 28, ROOM = 1 << 20 /* bytes that must be free for an object */ };
 
 static const char magic[8] = "RPKERNEL";
 
@@ -193,10 +194,19 @@ static bool private_folder(rpi_cache *c) {
   return false;
 }
 
+/* A full disk is found here, before a compiler runs into it: from now on nothing is kept. */
+static void look_for_room(rpi_cache *c) {
+  struct statvfs s;
+  if (!c->writable || statvfs(c->dir, &s) != 0 || s.f_bavail * s.f_frsize >= ROOM) return;
+  c->writable = false;
+  rpi_log(RPI_LOG_INFO, "the disk of the kernel cache %s is full", c->dir);
+}
+
 rp_status rpi_cache_temp(rpi_cache *c, rpi_hash128 key, char *path, size_t size) {
   static _Atomic uint32_t number;
   char hex[33];
   rpi_hash_hex(key, hex);
+  look_for_room(c);
   if (!c->writable && !private_folder(c)) {
     return rpi_status_fail(RP_ERR_IO, "no folder for temporary files: %s", strerror(errno));
   }

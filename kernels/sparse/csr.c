@@ -3,6 +3,7 @@
  * Lives here: rp_csr, its making from host arrays, its product and diagonal.
  * Not here:   assembly (csr_host.c), the file format (mm_read.c, mm_file.c).
  * Invariants: a handle begins with a magic word, which is cleared when the last reference goes. */
+#include <fenv.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,12 @@ struct rp_csr {
   rp_op *multiply, *diagonal;
 };
 
+/* What is computed on the host is rounded to nearest, whatever the caller's mode; fesetenv(before) ends it. */
+static void round_to_nearest(fenv_t *before) {
+  fegetenv(before);
+  fesetenv(FE_DFL_ENV);
+}
+
 static bool is_csr(const rp_csr *a) { return a && a->magic == magic; }
 
 static rp_status need_csr(const rp_csr *a, const char *function) {
@@ -33,8 +40,8 @@ static rp_status need_csr(const rp_csr *a, const char *function) {
 /* ---- making ---------------------------------------------------------------------------------------- */
 
 /* Takes the references to the stores, also on failure. */
-static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store *ptr,
-                      rp_store *col, rp_store *val, rp_csr **out) {
+static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store *ptr, rp_store *col,
+                      rp_store *val, rp_csr **out) {
   rp_library *lib;
   rp_op *multiply = NULL, *diagonal = NULL;
   rp_status status = rp_library_create(ctx, "sparse", &lib);
@@ -43,9 +50,9 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
                           "y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]]", &multiply);
   }
   if (status == RP_OK) {
-    status = rp_op_create(lib, "csr_diagonal", "d, ptr, col, val",
-                          "d[i] = sum(k in ptr[i]..ptr[i+1]) where(col[k] == i, val[k], 0)",
-                          &diagonal);
+    status =
+        rp_op_create(lib, "csr_diagonal", "d, ptr, col, val",
+                     "d[i] = sum(k in ptr[i]..ptr[i+1]) where(col[k] == i, val[k], 0)", &diagonal);
   }
   rp_csr *a = status == RP_OK ? malloc(sizeof *a) : NULL;
   if (status == RP_OK && !a) status = rpi_failure_memory("a sparse matrix");
@@ -55,8 +62,8 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
     rp_store_release(val);
     return status;
   }
-  *a = (rp_csr){magic, 1, n_rows, n_cols, rp_store_size(val), ctx, ptr, col, val, multiply,
-                diagonal};
+  *a = (rp_csr){magic, 1,   n_rows,   n_cols,  rp_store_size(val), ctx, ptr,
+                col,   val, multiply, diagonal};
   *out = a;
   return RP_OK;
 }
@@ -116,8 +123,7 @@ static rp_status from_host(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int6
 
 static rp_status from_host_and_free(rp_context *ctx, rp_dtype dtype, rpi_csr_host *a,
                                     rp_csr **out) {
-  const rp_status status =
-      from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr, a->col, a->val, out);
+  const rp_status status = from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr, a->col, a->val, out);
   rpi_csr_host_free(a);
   return status;
 }
@@ -142,9 +148,13 @@ rp_status rp_csr_from_triplets(rp_context *ctx, rp_dtype dtype, int64_t n_rows, 
   }
   rpi_csr_host a;
   char message[RPI_CSR_MESSAGE];
+  fenv_t mode;
+  round_to_nearest(&mode);
   status = rpi_csr_host_triplets(n_rows, n_cols, n_entries, row, col, val, &a, message);
-  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
-  return from_host_and_free(ctx, dtype, &a, out);
+  status = status == RP_OK ? from_host_and_free(ctx, dtype, &a, out)
+                           : rpi_failure_set(status, "%s: %s", __func__, message);
+  fesetenv(&mode);
+  return status;
 }
 
 rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
@@ -158,7 +168,11 @@ rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, in
   char message[RPI_CSR_MESSAGE];
   status = rpi_csr_host_check(n_rows, n_cols, ptr, col, message);
   if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
-  return from_host(ctx, dtype, n_rows, n_cols, ptr, col, val, out);
+  fenv_t mode;
+  round_to_nearest(&mode); /* f64 to f32 */
+  status = from_host(ctx, dtype, n_rows, n_cols, ptr, col, val, out);
+  fesetenv(&mode);
+  return status;
 }
 
 rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_t n_cols,
@@ -167,14 +181,20 @@ rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_
   if (status != RP_OK) return status;
   const rp_dtype index = rp_store_dtype(col);
   if (rp_store_dtype(ptr) != RP_I64 || (index != RP_I32 && index != RP_I64)) {
-    return rpi_failure_set(RP_ERR_DTYPE, "%s: ptr is %s and must be i64, col is %s and must be "
-                           "i32 or i64", __func__, rp_dtype_name(rp_store_dtype(ptr)),
-                           rp_dtype_name(index));
+    return rpi_failure_set(RP_ERR_DTYPE,
+                           "%s: ptr is %s and must be i64, col is %s and must be "
+                           "i32 or i64",
+                           __func__, rp_dtype_name(rp_store_dtype(ptr)), rp_dtype_name(index));
   }
   if (rp_store_ndim(ptr) != 1 || rp_store_ndim(col) != 1 || rp_store_ndim(val) != 1 ||
       rp_store_size(ptr) < 1 || rp_store_size(col) != rp_store_size(val) || n_cols < 0) {
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: ptr needs one element at least, col and val as many "
-                           "as each other, all of rank 1, n_cols 0 or more", __func__);
+    return rpi_failure_set(RP_ERR_SHAPE,
+                           "%s: ptr has rank %d and %lld elements (1 and at least 1), "
+                           "col %d and %lld, val %d and %lld (1 and equal), n_cols is %lld",
+                           __func__, (int)rp_store_ndim(ptr), (long long)rp_store_size(ptr),
+                           (int)rp_store_ndim(col), (long long)rp_store_size(col),
+                           (int)rp_store_ndim(val), (long long)rp_store_size(val),
+                           (long long)n_cols);
   }
   rp_store_retain(ptr);
   rp_store_retain(col);
@@ -182,20 +202,29 @@ rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_
   return wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
 }
 
-rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,
-                                    rp_csr **out) {
-  rp_status status = start(__func__, ctx, dtype, out);
-  if (status != RP_OK) return status;
-  if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
+static rp_status from_file(rp_context *ctx, rp_dtype dtype, const char *path, rp_csr **out) {
   rpi_mm_triplets t;
-  status = rpi_mm_file_read(path, &t);
+  rp_status status = rpi_mm_file_read(path, &t);
   if (status != RP_OK) return status;
   rpi_csr_host a;
   char message[RPI_CSR_MESSAGE];
   status = rpi_csr_host_triplets(t.n_rows, t.n_cols, t.n, t.row, t.col, t.val, &a, message);
   rpi_mm_read_free(&t);
-  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", path, message);
+  if (status != RP_OK) return rpi_failure_set(status, "\"%s\": %s", path, message);
   return from_host_and_free(ctx, dtype, &a, out);
+}
+
+rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,
+                                    rp_csr **out) {
+  rp_status status = start(__func__, ctx, dtype, out);
+  if (status != RP_OK) return status;
+  if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
+  fenv_t mode;
+  round_to_nearest(&mode);
+  status = from_file(ctx, dtype, path, out);
+  fesetenv(&mode);
+  if (status != RP_OK) rpi_failure_set(status, "%s: %s", __func__, rp_last_error());
+  return status;
 }
 
 rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
@@ -208,9 +237,13 @@ rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, con
   }
   rpi_csr_host a;
   char message[RPI_CSR_MESSAGE];
+  fenv_t mode;
+  round_to_nearest(&mode);
   status = rpi_csr_host_stencil(ndim, shape, n_points, offset, coefficient, &a, message);
-  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
-  return from_host_and_free(ctx, dtype, &a, out);
+  status = status == RP_OK ? from_host_and_free(ctx, dtype, &a, out)
+                           : rpi_failure_set(status, "%s: %s", __func__, message);
+  fesetenv(&mode);
+  return status;
 }
 
 rp_status rp_csr_retain(rp_csr *a) {
@@ -247,12 +280,18 @@ rp_store *rp_csr_val(const rp_csr *a) { return is_csr(a) ? a->val : NULL; }
 rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y) {
   const rp_status status = need_csr(a, __func__);
   if (status != RP_OK) return status;
+  if (rp_store_ndim(x) < 0 || rp_store_ndim(y) < 0) {
+    return rpi_failure_set(RP_ERR_HANDLE, "%s: %s is NULL or released", __func__,
+                           rp_store_ndim(x) < 0 ? "x" : "y");
+  }
   if (rp_store_ndim(x) != 1 || rp_store_extent(x, 0) != a->n_cols || rp_store_ndim(y) != 1 ||
       rp_store_extent(y, 0) != a->n_rows) {
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: a matrix of %lld by %lld takes x of %lld elements to "
-                           "y of %lld, not %lld to %lld", __func__, (long long)a->n_rows,
-                           (long long)a->n_cols, (long long)a->n_cols, (long long)a->n_rows,
-                           (long long)rp_store_size(x), (long long)rp_store_size(y));
+    return rpi_failure_set(RP_ERR_SHAPE,
+                           "%s: a matrix of %lld by %lld takes x of %lld elements to "
+                           "y of %lld, not %lld to %lld",
+                           __func__, (long long)a->n_rows, (long long)a->n_cols,
+                           (long long)a->n_cols, (long long)a->n_rows, (long long)rp_store_size(x),
+                           (long long)rp_store_size(y));
   }
   rp_store *stores[5] = {y, a->ptr, a->col, a->val, x};
   return rp_launch(a->multiply, stores, 5, NULL, 0);
@@ -263,6 +302,9 @@ rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
   *out = NULL;
   rp_status status = need_csr(a, __func__);
   rp_dtype dtype = 0;
+  if (status == RP_OK && rp_store_ndim(x) < 0) {
+    status = rpi_failure_set(RP_ERR_HANDLE, "%s: x is NULL or released", __func__);
+  }
   if (status == RP_OK) status = rp_dtype_promote(rp_csr_dtype(a), rp_store_dtype(x), &dtype);
   rp_store *y;
   if (status == RP_OK) status = rp_store_create(a->ctx, dtype, 1, &a->n_rows, &y);
@@ -341,12 +383,12 @@ rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path) {
     status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: ptr ends at %lld, beyond %lld entries", __func__,
                              (long long)h.ptr[h.n_rows], (long long)a->nnz);
   }
-  if (status == RP_OK &&
-      rpi_csr_host_check(a->n_rows, a->n_cols, h.ptr, h.col, message) != RP_OK) {
+  if (status == RP_OK && rpi_csr_host_check(a->n_rows, a->n_cols, h.ptr, h.col, message) != RP_OK) {
     status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: %s", __func__, message);
   }
   if (status == RP_OK) {
     status = rpi_mm_file_write(path, &h, rp_store_dtype(a->val) == RP_F32 ? 9 : 17);
+    if (status != RP_OK) status = rpi_failure_set(status, "%s: %s", __func__, rp_last_error());
   }
   rpi_csr_host_free(&h);
   return status;
