@@ -186,6 +186,42 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   return true;
 }
 
+/* May an opaque task run in blocks of rows, each reading and writing its own? Another store that shares a
+ * buffer with a written one must be the same box, or not touch it. */
+static bool may_split(const rpi_task *t) {
+  for (int32_t i = 0; i < t->n_store; i++) {
+    if (!(t->op->privilege[i] & RP_PRIV_WRITE)) continue;
+    for (int32_t j = 0; j < t->n_store; j++) {
+      const rpi_view *v = t->view[i], *w = t->view[j];
+      if (j == i || t->slot[i] != t->slot[j]) continue;
+      if (rpi_opaque_cuts(t->op->opaque, j) && rpi_geom_equal(&v->geom, &w->geom)) continue;
+      if (!rpi_geom_relate(&v->geom, &w->geom, v->bdim, v->bshape).disjoint) return false;
+    }
+  }
+  return true;
+}
+
+/* How an opaque call is cut: into at most `threads` blocks of rows. */
+static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
+  int64_t *step = rpi_arena_get(&l->b->arena, sizeof *step * (size_t)(t->n_store + 1));
+  int64_t row_bytes = 0;
+  c->threads = 1;
+  if (!step || !(rpi_opaque_flags(t->op->opaque) & RP_OPAQUE_SPLIT) || !may_split(t)) return;
+  c->row_bytes = step;
+  for (int32_t i = 0; i < t->n_store; i++) {
+    const rpi_geom *g = &c->geom[i];
+    if (!rpi_opaque_cuts(t->op->opaque, i)) continue;
+    if (g->ndim == 0 || rpi_geom_size(g) == 0) return;
+    int32_t elem = rpi_dtype_size(t->view[i]->dtype);
+    step[i] = g->stride[0] * elem;
+    row_bytes += rpi_geom_size(g) / g->shape[0] * elem;
+    c->rows = g->shape[0];
+  }
+  int64_t n = c->rows / rpi_opaque_block_rows(t->op->opaque, row_bytes, l->ctx->config.grain);
+  int64_t most = rpi_workers_count(l->ctx->workers);
+  if (n > 1) c->threads = (int32_t)(n < most ? n : most);
+}
+
 static void lower_call(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
   const rpi_task *t = &l->ts->task[g->task[0]];
@@ -202,6 +238,7 @@ static void lower_call(lowerer *l, const rpi_group *g) {
                                        .word = p->n_words,
                                        .n = t->n_store,
                                        .scalar = t->first_scalar};
+  split_call(l, t, &p->call[p->n_call]);
   p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_OPAQUE, .call = p->n_call++};
   p->n_words += t->n_store;
 }

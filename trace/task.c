@@ -323,7 +323,7 @@ static rp_status check_access(const rp_op *op, rp_store *const *stores, int32_t 
 
 rp_status rpi_task_validate(rp_op *op, rp_store *const *stores) {
   for (int32_t i = 0; i < op->n_stores; i++) RPI_TRY(check_access(op, stores, i));
-  if (!op->body) return RP_OK;
+  if (!op->body) return rpi_opaque_check(op->opaque, op, stores);
   rpi_body_arg args[RPI_OP_MAX_STORES];
   for (int32_t i = 0; i < op->n_stores; i++)
     args[i] = (rpi_body_arg){.dtype = stores[i]->view->dtype, .geom = stores[i]->view->geom};

@@ -14,7 +14,7 @@
 
 typedef enum rpi_step_kind {
   RPI_STEP_LAUNCH, /* kernels, side by side */
-  RPI_STEP_OPAQUE, /* one C function on the caller's thread */
+  RPI_STEP_OPAQUE, /* one C function: on the caller's thread, or blocks of it on several */
   RPI_STEP_PATCH   /* copy an instance into another, where it is not written anyway, if needed */
 } rpi_step_kind;
 
@@ -37,10 +37,14 @@ typedef struct rpi_step {
   int32_t call;             /* OPAQUE: index into calls */
 } rpi_step;
 
-/* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar. */
+/* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
+ * blocks of `rows` rows, of row_bytes[i] from one to the next in store i (0: it is not cut). */
 typedef struct rpi_plan_call {
   const rpi_opaque *opaque;
   const rpi_geom *geom;
+  const int64_t *row_bytes;
+  int64_t rows;
+  int32_t threads;
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */
 } rpi_plan_call;

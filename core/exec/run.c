@@ -5,6 +5,7 @@
  *      caller. A code that is swapped in meanwhile is picked up by the next launch. */
 #include "core/exec/run.h"
 
+#include <fenv.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <xmmintrin.h>
@@ -71,10 +72,45 @@ static void run_launch(const rpi_plan *plan, const rpi_step *step, rpi_workers *
   }
 }
 
-static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars) {
+typedef struct blocks {
+  const rpi_plan_call *call;
+  const rpi_word *ptr;
+  const uint64_t *scalars;
+  fenv_t mode; /* the application's: every block runs in it */
+  _Atomic bool failed;
+} blocks;
+
+static void one_block(void *arg, int32_t worker, int32_t n, void *scratch) {
+  (void)scratch;
+  blocks *b = arg;
+  const rpi_plan_call *c = b->call;
+  int64_t lo = c->rows * worker / n, hi = c->rows * (worker + 1) / n;
   void *ptr[RPI_OP_MAX_STORES];
-  for (int32_t i = 0; i < c->n; i++) ptr[i] = plan->words[c->word + i].p;
-  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar);
+  fenv_t mine;
+  if (lo == hi) return;
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = (char *)b->ptr[i].p + lo * c->row_bytes[i];
+  if (worker > 0) {
+    fegetenv(&mine);
+    fesetenv(&b->mode);
+  }
+  if (!rpi_opaque_call(c->opaque, ptr, c->geom, b->scalars, hi - lo))
+    atomic_store_explicit(&b->failed, true, memory_order_relaxed);
+  if (worker > 0) fesetenv(&mine);
+}
+
+static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
+                     rpi_workers *workers) {
+  const rpi_word *words = &plan->words[c->word];
+  if (c->threads > 1) {
+    blocks b = {.call = c, .ptr = words, .scalars = scalars + c->scalar};
+    fegetenv(&b.mode);
+    rpi_workers_run(workers, c->threads, one_block, &b);
+    c->failed = b.failed;
+    return;
+  }
+  void *ptr[RPI_OP_MAX_STORES];
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = words[i].p;
+  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, -1);
 }
 
 /* The same box of two arrays; runs of the last axis are consecutive. */
@@ -108,7 +144,7 @@ void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *worke
       case RPI_STEP_LAUNCH: run_launch(plan, s, workers); break;
       case RPI_STEP_OPAQUE:
         _mm_setcsr(mode);
-        run_call(plan, &plan->call[s->call], scalars);
+        run_call(plan, &plan->call[s->call], scalars, workers);
         _mm_setcsr(MODE);
         break;
       case RPI_STEP_PATCH:

@@ -263,8 +263,26 @@ enum {
 enum {
   RP_OPAQUE_DENSE = 1,       /* every store must be handed over in dense C order */
   RP_OPAQUE_SIDE_EFFECT = 2, /* runs exactly once, in program order; ends a segment */
-  RP_OPAQUE_STATUS = 4       /* the function returns int: non-zero poisons what it writes */
+  RP_OPAQUE_STATUS = 4,      /* the function returns int: non-zero poisons what it writes */
+  RP_OPAQUE_SPLIT = 8,       /* the result is the same if it is called on blocks of rows; see below */
+  RP_OPAQUE_MAIN_THREAD = 16 /* only on the thread that uses the context; excludes SPLIT */
 };
+
+/* What must hold between the stores of a launch; what does not is RP_ERR_SHAPE. */
+typedef int32_t rp_constraint_kind;
+enum {
+  RP_CONSTRAINT_ALIGN = 1,    /* stores `a` and `b` have one shape; with `axis` >= 0 only the extents of
+                                 that axis are equal */
+  RP_CONSTRAINT_BROADCAST = 2 /* store `a` is handed over whole, never as a block; it is only read */
+};
+enum { RP_ALL_AXES = -1 };
+
+typedef struct rp_constraint {
+  rp_constraint_kind kind;
+  int32_t a;
+  int32_t b;    /* ALIGN; else 0 */
+  int32_t axis; /* ALIGN: an axis, or RP_ALL_AXES; else 0 */
+} rp_constraint;
 
 typedef struct rp_opaque_desc {
   size_t struct_size;         /* sizeof(rp_opaque_desc) */
@@ -275,10 +293,21 @@ typedef struct rp_opaque_desc {
   const rp_opaque_arg *args;
   int32_t n_args;
   int32_t flags;              /* RP_OPAQUE_ bits */
+  const rp_constraint *constraints; /* NULL: none */
+  int32_t n_constraints;
+  int32_t reserved;           /* 0 */
+  int64_t block_rows;         /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
 } rp_opaque_desc;
 
-/* Registers a C function as an op. It runs on the calling thread, must not call the library with
- * the same context (such calls return RP_ERR_STATE), and is never split. */
+/* Registers a C function as an op. It runs on the calling thread, whole, and must not call the library
+ * with the same context (such calls return RP_ERR_STATE).
+ *
+ * With RP_OPAQUE_SPLIT it may be called several times in place of once, at the same time on several
+ * threads (where calls of the library return RP_ERR_STATE or RP_ERR_THREAD), each time for a block of
+ * consecutive indices of axis 0 of all stores but those with RP_CONSTRAINT_BROADCAST: PTR is the block's first
+ * element, EXTENT of axis 0 and SIZE are the block's. The stores that are cut must be joined by ALIGN,
+ * of all axes or of axis 0. A launch whose written stores overlap others at other rows is not split.
+ * One failing block poisons all that the launch writes. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
 
 /* How many stores and scalars a launch of `op` takes; the privilege (RP_PRIV_ bits) of store i. */
