@@ -12,8 +12,8 @@
  *             lost. A waker that clears a flag always wakes, and a sleeper sets its flag anew
  *             before every sleep, so a belated wake costs a turn of the loop and nothing else. Who
  *             takes no part is neither woken nor waited for.
- *             Cores: the allowed set from sched_getaffinity, in its order, starting behind the core
- *             the caller is on; more threads than cores are neither bound nor do they spin.
+ *             Cores: the allowed set from sched_getaffinity, in the order of topology.h, found when
+ *             the first thread starts; more threads than cores are neither bound nor do they spin.
  * Invariants: fn and arg are read only by threads of the run, and `left` keeps the caller from
  *             writing them before the last has arrived. Memory is freed after all threads are
  *             joined. A fork handler counts forks; a pool whose count is old has no threads. */
@@ -39,8 +39,10 @@
 
 #include "core/base/alloc.h"
 #include "core/exec/kernel.h"
+#include "core/exec/topology.h"
 
 enum { MAX_THREADS = 4096, CPU_SETS = 8 /* of 1024 processors each */ };
+enum { MOST_CPUS = CPU_SETS * CPU_SETSIZE };
 
 typedef struct worker {
   RPI_ALIGNED(64) _Atomic uint32_t asleep; /* a line of its own: the caller polls it */
@@ -179,12 +181,25 @@ static void *worker_main(void *arg) {
   }
 }
 
+/* Gives the threads of a pool that binds them their processors: the caller's is worker 0's, which stays
+ * unbound. Without memory for it all do. */
+static void choose_cpus(rpi_workers *w) {
+  int32_t *cpu = rpi_alloc(MOST_CPUS * sizeof *cpu);
+  const int32_t n = cpu ? allowed_cpus(cpu, MOST_CPUS) : 0;
+  if (n >= w->count) {
+    rpi_topology_order(RPI_TOPOLOGY_ROOT, sched_getcpu(), cpu, n);
+    for (int32_t i = 1; i < w->count; i++) w->all[i].cpu = cpu[i];
+  }
+  rpi_alloc_free(cpu);
+}
+
 /* Starts threads until `n` are alive, the caller counted; fewer if the system refuses. */
 static void start_threads(rpi_workers *w, int32_t n) {
   /* Signals are for the application's threads. Faults stay open: a blocked one would kill the
    * process without the crash handler that may be installed. */
   static const int fault[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
   sigset_t block, before;
+  if (w->pin && w->alive == 1) choose_cpus(w);
   sigfillset(&block);
   for (int32_t i = 0; i < RPI_COUNT(fault); i++) sigdelset(&block, fault[i]);
   pthread_sigmask(SIG_SETMASK, &block, &before);
@@ -198,17 +213,8 @@ static void start_threads(rpi_workers *w, int32_t n) {
 
 /* ---- creating and destroying ----------------------------------------------------------------- */
 
-/* Where the caller is among the allowed processors. */
-static int32_t position_of_caller(const int32_t *cpu, int32_t n) {
-  int32_t now = sched_getcpu();
-  for (int32_t i = 0; i < n; i++) {
-    if (cpu[i] == now) return i;
-  }
-  return 0;
-}
-
-static rp_status create_with(int32_t threads, bool pin, int64_t spin, const int32_t *cpu,
-                             int32_t n_cpu, rpi_workers **out) {
+static rp_status create_with(int32_t threads, bool pin, int64_t spin, int32_t n_cpu,
+                             rpi_workers **out) {
   if (threads == 0) threads = n_cpu < MAX_THREADS ? n_cpu : MAX_THREADS;
   rpi_workers *w = rpi_alloc_aligned(64, sizeof *w);
   if (!w) return rpi_status_nomem("the worker pool");
@@ -228,11 +234,10 @@ static rp_status create_with(int32_t threads, bool pin, int64_t spin, const int3
   w->spin = threads <= n_cpu ? spin : 0;
   w->pin = pin && threads <= n_cpu;
   w->forks = atomic_load(&fork_count);
-  int32_t at = position_of_caller(cpu, n_cpu);
   for (int32_t i = 0; i < threads; i++) {
     w->all[i].index = i;
     w->all[i].pool = w;
-    w->all[i].cpu = w->pin ? cpu[(at + i) % n_cpu] : -1;
+    w->all[i].cpu = -1;
   }
   *out = w;
   return RP_OK;
@@ -245,19 +250,16 @@ rp_status rpi_workers_create(int32_t threads, bool pin, int64_t spin, rpi_worker
                            (int)MAX_THREADS);
   }
   pthread_once(&fork_once, watch_forks);
-  enum { CAP = CPU_SETS * CPU_SETSIZE };
-  int32_t *cpu = rpi_alloc(CAP * sizeof *cpu);
+  int32_t *cpu = rpi_alloc(MOST_CPUS * sizeof *cpu);
   if (!cpu) return rpi_status_nomem("the list of processors");
-  int32_t n_cpu = allowed_cpus(cpu, CAP);
+  int32_t n_cpu = allowed_cpus(cpu, MOST_CPUS);
+  rpi_alloc_free(cpu);
   if (n_cpu == 0) { /* the system does not say: as many as there are, and none to bind to */
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    n_cpu = online > 0 && online < CAP ? (int32_t)online : 1;
+    n_cpu = online > 0 && online < MOST_CPUS ? (int32_t)online : 1;
     pin = false;
-    memset(cpu, 0, (size_t)n_cpu * sizeof *cpu);
   }
-  rp_status s = create_with(threads, pin, spin, cpu, n_cpu, out);
-  rpi_alloc_free(cpu);
-  return s;
+  return create_with(threads, pin, spin, n_cpu, out);
 }
 
 /* Starts a run of `n` parts; fn NULL ends the threads. */

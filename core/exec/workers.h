@@ -7,9 +7,8 @@
  *             asleep on a futex after `spin` turns; one arrival counter the caller waits on the
  *             same way. A hand-over between spinning threads costs about 0.1 us. Workers block all
  *             signals but those of faults, pin the floating-point mode (round to nearest, no flush
- *             to zero) and are bound to distinct cores (sched_setaffinity, in the order of the
- *             allowed set, from the one behind the caller's; the caller's own binding is never
- *             touched).
+ *             to zero) and are bound to distinct processors of the allowed set (sched_setaffinity, in
+ *             the order of topology.h; the caller's own binding is never touched).
  * Threads:    one caller at a time. After fork the pool is dead: rpi_workers_run then runs
  *             everything on the caller, as one part. If the machine has fewer cores than threads,
  *             there is no spinning and no binding. */
