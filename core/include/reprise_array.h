@@ -150,6 +150,12 @@ RP_API rp_status rp_array_int_binary_to(rp_array_code code, int64_t a, rp_store 
 RP_API rp_status rp_array_where(rp_store *condition, rp_store *a, rp_store *b, rp_store **out);
 RP_API rp_status rp_array_where_to(rp_store *condition, rp_store *a, rp_store *b, rp_store *out);
 
+/* The fractional and the integral part of x, both with the sign of x; one launch. */
+RP_API rp_status rp_array_modf(rp_store *x, rp_store **fraction, rp_store **integral);
+/* x = mantissa * 2**exponent with 0.5 <= |mantissa| < 1 and an i32 exponent, which is 0 for 0, inf and
+ * NaN (their mantissa is x); one launch. */
+RP_API rp_status rp_array_frexp(rp_store *x, rp_store **mantissa, rp_store **exponent);
+
 /* The four that programs are full of, by name. */
 RP_API rp_status rp_array_add(rp_store *a, rp_store *b, rp_store **out);
 RP_API rp_status rp_array_add_to(rp_store *a, rp_store *b, rp_store *out);

@@ -27,8 +27,8 @@ static const struct {
     [RPI_ARRAY_INT_A] = {".int_a", "out, a:int, b"},
 };
 
-static rp_status op_get(rp_array_code code, int32_t n_operands, rpi_array_form form,
-                        rp_store *any, rp_op **out) {
+static rp_status op_get(rp_array_code code, int32_t n_operands, rpi_array_form form, rp_store *any,
+                        rp_op **out) {
   *out = NULL;
   if (code < 0 || code >= RP_ARRAY_N_CODES || op_rows[code].n_operands != n_operands) {
     return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: code %d is no function of %d operand%s",
@@ -197,6 +197,50 @@ rp_status rp_array_divide_to(rp_store *a, rp_store *b, rp_store *out) {
 
 rp_status rp_array_divide_scalar(rp_store *a, double b, rp_store **out) {
   return with_number(RP_ARRAY_DIVIDE, RPI_ARRAY_FLOAT_B, a, &b, NULL, out);
+}
+
+/* ---- two results ---- */
+
+static rp_status both(const char *what, const char *params, const char *body, rp_op **slot,
+                      rpi_array_table *t, rp_store *x, rp_store **first, rp_store **second) {
+  rp_status status = RP_OK;
+  if (!*slot) status = rp_op_create(t->lib, what, params, body, slot);
+  if (status != RP_OK) return status;
+  rp_store *stores[3] = {NULL, NULL, x};
+  status = rp_call(*slot, stores, 3, NULL, 0);
+  *first = stores[0];
+  *second = stores[1];
+  return status;
+}
+
+/* Both outputs are there (and NULL from here on), and the operand has a table. */
+static rp_status start_both(const char *what, rp_store *x, rp_store **first, rp_store **second,
+                            rpi_array_table **t) {
+  if (first) *first = NULL;
+  if (second) *second = NULL;
+  if (first && second) return rpi_array_table_of(what, x, t);
+  return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: an output is NULL", what);
+}
+
+rp_status rp_array_modf(rp_store *x, rp_store **fraction, rp_store **integral) {
+  static const char body[] = "let v = 1.0*x; f = copysign(where(isinf(v), 0, v - trunc(v)), v); "
+                             "i = trunc(v)";
+  rpi_array_table *t;
+  const rp_status status = start_both("modf", x, fraction, integral, &t);
+  if (status != RP_OK) return status;
+  return both("modf", "f, i, x", body, &t->modf, t, x, fraction, integral);
+}
+
+/* The logarithm may miss the exponent by one next to a power of two; scaling by it shows that. */
+rp_status rp_array_frexp(rp_store *x, rp_store **mantissa, rp_store **exponent) {
+  static const char body[] = "let v = 1.0*x; let a = abs(v); let plain = a > 0 && isfinite(v); "
+                             "let g = i32(floor(log2(where(plain, a, 1)))); let h = ldexp(a, -g); "
+                             "let n = g + where(h >= 2, 2, where(h >= 1, 1, 0)); "
+                             "m = where(plain, ldexp(v, -n), v); e = where(plain, n, 0)";
+  rpi_array_table *t;
+  const rp_status status = start_both("frexp", x, mantissa, exponent, &t);
+  if (status != RP_OK) return status;
+  return both("frexp", "m, e, x", body, &t->frexp, t, x, mantissa, exponent);
 }
 
 rp_status rp_array_astype(rp_store *x, rp_dtype dtype, rp_store **out) {

@@ -15,7 +15,8 @@ static const struct {
   const char *name, *word;
   const char *element[RPI_ARRAY_N_KINDS];
 } red_rows[RPI_ARRAY_N_RED] = {
-#define RPI_ARRAY_RED(NAME, name, word, f, i, u, b) [RPI_ARRAY_RED_##NAME] = {name, word, {f, i, u, b}},
+#define RPI_ARRAY_RED(NAME, name, word, f, i, u, b) \
+  [RPI_ARRAY_RED_##NAME] = {name, word, {f, i, u, b}},
 #include "kernels/array/array_reductions.def"
 #undef RPI_ARRAY_RED
 };
@@ -201,8 +202,8 @@ static rp_status check_reduce(rp_array_reduction code, rp_store *x, int32_t n_ax
   return status;
 }
 
-rp_status rp_array_reduce(rp_array_reduction code, rp_store *x, int32_t n_axes,
-                          const int32_t *axes, int32_t keep_dims, rp_store **out) {
+rp_status rp_array_reduce(rp_array_reduction code, rp_store *x, int32_t n_axes, const int32_t *axes,
+                          int32_t keep_dims, rp_store **out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "rp_array_reduce: out is NULL");
   *out = NULL;
   uint32_t mask;
@@ -214,11 +215,31 @@ rp_status rp_array_reduce(rp_array_reduction code, rp_store *x, int32_t n_axes,
   return status;
 }
 
+/* The body itself would take a smaller one, and leave elements of x out. */
+static rp_status check_result(const char *name, rp_store *x, uint32_t mask, rp_store *out) {
+  int32_t kept = 0;
+  const int32_t rank = rp_store_ndim(x), have = rp_store_ndim(out);
+  for (int32_t d = 0; d < rank; d++) {
+    if (mask >> d & 1) continue;
+    const int64_t extent = rp_store_extent(x, d);
+    if (kept < have && rp_store_extent(out, kept) != extent) {
+      return rpi_failure_set(RP_ERR_SHAPE,
+                             "array.%s: axis %d of out has extent %lld, the result %lld", name,
+                             (int)kept, (long long)rp_store_extent(out, kept), (long long)extent);
+    }
+    kept++;
+  }
+  if (kept == have || have < 0) return RP_OK; /* the launch refuses bad handles */
+  return rpi_failure_set(RP_ERR_SHAPE, "array.%s: out has rank %d, the result %d", name, (int)have,
+                         (int)kept);
+}
+
 rp_status rp_array_reduce_to(rp_array_reduction code, rp_store *x, int32_t n_axes,
                              const int32_t *axes, rp_store *out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "rp_array_reduce_to: out is NULL");
   uint32_t mask;
-  const rp_status status = check_reduce(code, x, n_axes, axes, &mask);
+  rp_status status = check_reduce(code, x, n_axes, axes, &mask);
+  if (status == RP_OK) status = check_result(red_rows[first_pass(code)].name, x, mask, out);
   return status == RP_OK ? reduce_any(code, x, mask, out, NULL) : status;
 }
 

@@ -34,7 +34,7 @@ enum { RPI_ARRAY_N_DTYPES = RP_F64 + 1 };
 typedef struct rpi_array_table {
   rp_library *lib;
   rp_op *op[RP_ARRAY_N_CODES][RPI_ARRAY_N_FORMS];
-  rp_op *where;
+  rp_op *where, *modf, *frexp;
   rp_op *astype[RPI_ARRAY_N_DTYPES];
   rp_op *arange[RPI_ARRAY_N_DTYPES];
   rp_op *linspace[RPI_ARRAY_N_DTYPES];
@@ -43,7 +43,7 @@ typedef struct rpi_array_table {
   rp_op **red[RPI_ARRAY_N_RED][RPI_ARRAY_N_KINDS][RP_MAX_DIM + 1];
 } rpi_array_table;
 
-/* The table of ctx, made at the first call. NULL ctx (a bad store's) is RP_ERR_HANDLE. */
+/* The table of ctx, made at the first call. */
 rp_status rpi_array_table_get(rp_context *ctx, rpi_array_table **out);
 /* The same for the context of a store that the function `what` was given. */
 rp_status rpi_array_table_of(const char *what, rp_store *operand, rpi_array_table **out);

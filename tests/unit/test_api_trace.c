@@ -135,6 +135,43 @@ static void test_read_elsewhere(void **state) {
   drop(other);
 }
 
+static int n_called;
+static void called(void) { n_called++; }
+
+/* Waiting for one store, like reading it, runs what it needs and leaves the rest. */
+static void test_wait_for_one(void **state) {
+  (void)state;
+  static const int32_t rw[] = {RP_PRIV_READ_WRITE};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "called",
+                            .params = "x",
+                            .privileges = rw,
+                            .function = called};
+  rp_library *lib;
+  rp_op *op;
+  OK(rp_library_create(ctx, "test", &lib));
+  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_store *x = check_vector(ctx, 3, NULL), *y = check_vector(ctx, 5, NULL),
+           *z = check_vector(ctx, 7, NULL);
+  for (int pass = 0; pass < 4; pass++) {
+    double v[3];
+    n_called = 0;
+    OK(rp_launch(op, STORES(x), 1, NULL, 0));
+    OK(rp_launch(op, STORES(y), 1, NULL, 0));
+    OK(rp_launch(op, STORES(z), 1, NULL, 0));
+    assert_int_equal(n_called, 0);
+    OK(pass % 2 ? rp_store_read(x, v, sizeof v) : rp_store_wait(x));
+    assert_int_equal(n_called, 1);
+    OK(rp_store_wait(x)); /* again: nothing more to do for it */
+    assert_int_equal(n_called, 1);
+    OK(rp_store_wait(y));
+    assert_int_equal(n_called, 3); /* what is left runs together */
+  }
+  drop(x);
+  drop(y);
+  drop(z);
+}
+
 static void test_max_tasks(void **state) {
   (void)state;
   OK(rp_context_destroy(ctx));
@@ -281,7 +318,7 @@ static void test_stencil(void **state) {
   }
   assert_int_equal(kernels, 1);
   assert_int_equal(renamed, 1);
-  assert_int_equal(patched, 0); /* the border is valid in both instances */
+  assert_int_equal(patched, 0);     /* the border is valid in both instances */
   assert_true(stat("patched") > 0); /* but once it had to be copied */
   assert_true(moved <= 6 * SIDE * SIDE * 8);
   stencil_host(v, 10);
@@ -352,8 +389,8 @@ static int64_t kernels_per_pass(rp_status (*solve)(rp_operator *, rp_store *, rp
   const int64_t iterations[] = {8, 18};
   for (int i = 0; i < 2; i++) {
     const int64_t before = stat("kernels_run");
-    const rp_solve_options o = {.struct_size = sizeof o, .max_iterations = iterations[i],
-                                .check_every = 1000};
+    const rp_solve_options o = {
+        .struct_size = sizeof o, .max_iterations = iterations[i], .check_every = 1000};
     rp_solve_result r = {.struct_size = sizeof r};
     const double zero = 0;
     OK(rp_store_fill(x, &zero));
@@ -506,10 +543,11 @@ static void test_no_allocation(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_rules),       TEST(test_templates),      TEST(test_slots),
-      TEST(test_read_splits), TEST(test_read_elsewhere), TEST(test_max_tasks),
-      TEST(test_late_commit), TEST(test_dead),           TEST(test_stencil),
-      TEST(test_rename_off),  TEST(test_shared_copy),    TEST(test_methods),
-      TEST(test_scalars_fold), TEST(test_skeleton),      TEST(test_no_allocation)};
+      TEST(test_rules),        TEST(test_templates),      TEST(test_slots),
+      TEST(test_read_splits),  TEST(test_read_elsewhere), TEST(test_wait_for_one),
+      TEST(test_max_tasks),    TEST(test_late_commit),    TEST(test_dead),
+      TEST(test_stencil),      TEST(test_rename_off),     TEST(test_shared_copy),
+      TEST(test_methods),      TEST(test_scalars_fold),   TEST(test_skeleton),
+      TEST(test_no_allocation)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

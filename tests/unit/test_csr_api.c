@@ -141,7 +141,8 @@ static void test_file(void **state) {
   assert_true(fd >= 0);
   close(fd);
   make_entries(COLS);
-  for (int k = 0; k < ENTRIES; k++) val[k] = (next_random() - 0.5) * pow(10, 40 * next_random() - 20);
+  for (int k = 0; k < ENTRIES; k++)
+    val[k] = (next_random() - 0.5) * pow(10, 40 * next_random() - 20);
   for (int t = 0; t < 2; t++) {
     const rp_dtype dtype = t ? RP_F32 : RP_F64;
     rp_csr *a, *b;
@@ -175,6 +176,47 @@ static void test_file(void **state) {
   assert_null(a);
 }
 
+/* References; and a matrix of stores with wide column indices, which the host wrote. */
+static void test_stores(void **state) {
+  (void)state;
+  const int64_t ptr[] = {0, 2, 3}, cols[] = {0, 2, 1}, three = 3, two = 2;
+  const double v[] = {2, 3, 4}, x[] = {1, 10, 100};
+  double y[2];
+  rp_store *s[5], *got;
+  OK(rp_store_create(ctx, RP_I64, 1, &three, &s[0]));
+  OK(rp_store_create(ctx, RP_I64, 1, &three, &s[1]));
+  OK(rp_store_create(ctx, RP_F64, 1, &three, &s[2]));
+  OK(rp_store_create(ctx, RP_F64, 1, &three, &s[3]));
+  OK(rp_store_create(ctx, RP_F64, 1, &two, &s[4]));
+  OK(rp_store_write(s[0], ptr, sizeof ptr));
+  OK(rp_store_write(s[1], cols, sizeof cols));
+  OK(rp_store_write(s[2], v, sizeof v));
+  OK(rp_store_write(s[3], x, sizeof x));
+  rp_csr *a;
+  OK(rp_csr_from_stores(s[0], s[1], s[2], 3, &a));
+  for (int i = 0; i < 3; i++) OK(rp_store_release(s[i])); /* the matrix keeps them */
+  OK(rp_csr_retain(a));
+  OK(rp_csr_release(a));
+  assert_ptr_equal(rp_csr_context(a), ctx);
+  assert_null(rp_csr_context(NULL));
+  OK(rp_csr_multiply(a, s[3], &got));
+  OK(rp_store_read(got, y, sizeof y));
+  assert_true(y[0] == 302 && y[1] == 40);
+  OK(rp_csr_multiply_to(a, s[3], s[4]));
+  OK(rp_store_read(s[4], y, sizeof y));
+  assert_true(y[0] == 302 && y[1] == 40);
+  rp_store *index = rp_csr_col(a);
+  const int64_t far[] = {0, 3, 1};
+  OK(rp_store_write(index, far, sizeof far)); /* not looked at before a product */
+  OK(rp_csr_multiply_to(a, s[3], s[4]));
+  assert_int_equal(rp_store_read(s[4], y, sizeof y), RP_ERR_DATA);
+  assert_non_null(strstr(rp_last_error(), "sparse.csr_multiply"));
+  OK(rp_store_release(got));
+  OK(rp_store_release(s[3]));
+  OK(rp_store_release(s[4]));
+  OK(rp_csr_release(a));
+}
+
 static void test_errors(void **state) {
   (void)state;
   const int64_t ptr[] = {0, 1, 2}, cols[] = {0, 2}, two = 2;
@@ -199,8 +241,10 @@ static void test_errors(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_product), cmocka_unit_test(test_arrays),
-                                     cmocka_unit_test(test_diagonal), cmocka_unit_test(test_stencil),
-                                     cmocka_unit_test(test_file), cmocka_unit_test(test_errors)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_product),  cmocka_unit_test(test_arrays),
+      cmocka_unit_test(test_diagonal), cmocka_unit_test(test_stencil),
+      cmocka_unit_test(test_file),     cmocka_unit_test(test_stores),
+      cmocka_unit_test(test_errors)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
