@@ -38,6 +38,7 @@
 #endif
 
 #include "core/base/alloc.h"
+#include "core/exec/copies.h"
 #include "core/exec/kernel.h"
 #include "core/exec/topology.h"
 
@@ -258,6 +259,10 @@ rp_status rpi_workers_create(int32_t threads, bool pin, int64_t spin, rpi_worker
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     n_cpu = online > 0 && online < MOST_CPUS ? (int32_t)online : 1;
     pin = false;
+  }
+  if (!rpi_copies_first()) { /* its threads and ours would fight for the processors */
+    pin = false;
+    spin = 0;
   }
   return create_with(threads, pin, spin, n_cpu, out);
 }

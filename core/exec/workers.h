@@ -11,7 +11,7 @@
  *             the order of topology.h; the caller's own binding is never touched).
  * Threads:    one caller at a time. After fork the pool is dead: rpi_workers_run then runs
  *             everything on the caller, as one part. If the machine has fewer cores than threads,
- *             there is no spinning and no binding. */
+ *             there is no spinning and no binding; nor in a second copy of the library in a process. */
 #ifndef RPI_WORKERS_H
 #define RPI_WORKERS_H
 

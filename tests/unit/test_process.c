@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_process.c -- the library inside somebody else's process: another rounding mode, SIGCHLD
- * ignored; and its kernel cache between processes: shared, damaged, on a full disk. */
+ * ignored, a second copy of it; and its kernel cache between processes: shared, damaged, on a full disk. */
+#define _GNU_SOURCE
 #include "tests/support/api_check.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fenv.h>
-
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -186,6 +188,83 @@ static void test_sigchld(void **state) {
   signal(SIGCHLD, before);
 }
 
+/* ---- a second copy of the library ---------------------------------------------------------------- */
+
+/* A program's context, through either copy. */
+typedef struct copy {
+  rp_status (*create)(const char *, rp_context **);
+  rp_status (*destroy)(rp_context *);
+  rp_status (*store)(rp_context *, rp_dtype, int32_t, const int64_t *, rp_store **);
+  rp_status (*eval)(rp_context *, const char *, const char *, rp_store *const *, int32_t);
+  rp_status (*wait)(rp_context *);
+  rp_status (*release)(rp_store *);
+} copy;
+
+/* How many threads of a pool are bound to one processor, of the threads there are. */
+static int bound_threads(int *threads) {
+  char path[300], name[64];
+  int bound = 0;
+  *threads = 0;
+  DIR *d = opendir("/proc/self/task");
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) {
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+    FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+    if (!f) continue;
+    const bool ours = fgets(name, sizeof name, f) && strncmp(name, "reprise-1", 9) == 0;
+    fclose(f);
+    cpu_set_t set;
+    if (!ours || sched_getaffinity((pid_t)atoi(e->d_name), sizeof set, &set) != 0) continue;
+    ++*threads;
+    bound += CPU_COUNT(&set) == 1;
+  }
+  closedir(d);
+  return bound;
+}
+
+/* A context on two threads works; says whether its thread is bound. */
+static bool binds(const copy *k) {
+  const int64_t n = 20000;
+  rp_context *c;
+  rp_store *x;
+  int threads;
+  assert_int_equal(k->create("--tier 0 --threads 2 --grain 1 --pin on --cache-dir none", &c),
+                   RP_OK);
+  assert_int_equal(k->store(c, RP_F64, 1, &n, &x), RP_OK);
+  assert_int_equal(k->eval(c, "x", "x = x + 1", &x, 1), RP_OK);
+  assert_int_equal(k->wait(c), RP_OK);
+  const int bound = bound_threads(&threads);
+  assert_int_equal(threads, 1);
+  assert_int_equal(k->release(x), RP_OK);
+  assert_int_equal(k->destroy(c), RP_OK);
+  return bound == 1;
+}
+
+static void test_second_copy(void **state) {
+  (void)state;
+  const copy ours = {rp_context_create, rp_context_destroy, rp_store_create, rp_eval,
+                     rp_wait,           rp_store_release};
+  cpu_set_t set;
+  const char *path = getenv("REPRISE_LIBRARY");
+  void *so = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+  sched_getaffinity(0, sizeof set, &set);
+  if (!so || CPU_COUNT(&set) < 2) {
+    print_message("no shared library to load, or one processor: not tested\n");
+    skip();
+  }
+  copy theirs;
+  *(void **)&theirs.create = dlsym(so, "rp_context_create");
+  *(void **)&theirs.destroy = dlsym(so, "rp_context_destroy");
+  *(void **)&theirs.store = dlsym(so, "rp_store_create");
+  *(void **)&theirs.eval = dlsym(so, "rp_eval");
+  *(void **)&theirs.wait = dlsym(so, "rp_wait");
+  *(void **)&theirs.release = dlsym(so, "rp_store_release");
+  assert_ptr_not_equal((void *)(uintptr_t)theirs.create, (void *)(uintptr_t)rp_context_create);
+  assert_true(binds(&ours));
+  assert_false(binds(&theirs));
+  assert_true(binds(&ours));
+}
+
 /* ---- the cache ---------------------------------------------------------------------------------- */
 
 /* Two processes start together: each kernel is compiled by one of them. A third finds them all. */
@@ -281,8 +360,8 @@ static void test_full_disk(void **state) {
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_rounding), TEST(test_sigchld),
-                                     TEST(test_two_processes), TEST(test_damage),
-                                     TEST(test_full_disk)};
+  const struct CMUnitTest tests[] = {TEST(test_rounding),    TEST(test_sigchld),
+                                     TEST(test_second_copy), TEST(test_two_processes),
+                                     TEST(test_damage),      TEST(test_full_disk)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
