@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_array_forms.c -- the forms of the array library's functions that differ in where operands come
  * from and results go: numbers on either side, into stores that exist; two results at once. */
-#include "tests/support/api_check.h"
+#include "tests/support/api_group.h"
 
 #include <float.h>
 #include <math.h>
 
 #include "core/include/reprise_array.h"
-
-static rp_context *ctx;
-
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("");
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  return rp_context_destroy(ctx) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
 
 #define DOUBLES(...) ((double[]){__VA_ARGS__})
 
