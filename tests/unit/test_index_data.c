@@ -314,7 +314,9 @@ static void test_poison(void **state) {
   OK(EVAL(ctx, "z, y", "z = y + 1", z, y));
   OK(EVAL(ctx, "s, z", "s = sum(i) z[i]", s, z));
   OK(rp_trace_end(ctx, 1));
-  FAILS(RP_ERR_DATA, "mine.take (task 1 of segment 1) met an index out of range", rp_wait(ctx));
+  FAILS(RP_ERR_DATA,
+        "mine.take, launch 2 of the context (trace 1, pass 1), met an index out of range of",
+        rp_wait(ctx));
   double v[4];
   FAILS(RP_ERR_DATA, "mine.take", rp_store_read(y, v, sizeof v));
   FAILS(RP_ERR_DATA, "mine.take", rp_store_read(z, v, sizeof v));
