@@ -107,25 +107,25 @@ typedef struct rpi_place {
   int32_t stride; /* MEMORY, STRIDE: word of the operand's first stride */
 } rpi_place;
 
-typedef enum rpi_step_kind {
-  RPI_STEP_CALL,
-  RPI_STEP_CALL4, /* a call whose third source is the pointers of c and e */
-  RPI_STEP_GATHER,
-  RPI_STEP_LOOP,
-  RPI_STEP_GUARD,
-  RPI_STEP_SETTLE /* a call, unless destination and source are one place already */
-} rpi_step_kind;
+typedef enum rpi_interp_step_kind {
+  RPI_INTERP_CALL,
+  RPI_INTERP_CALL4, /* a call whose third source is the pointers of c and e */
+  RPI_INTERP_GATHER,
+  RPI_INTERP_LOOP,
+  RPI_INTERP_GUARD,
+  RPI_INTERP_SETTLE /* a call, unless destination and source are one place already */
+} rpi_interp_step_kind;
 
-typedef struct rpi_step {
+typedef struct rpi_interp_step {
   rpi_loop_fn *fn;
   int64_t flags; /* splat bits */
   int32_t fixed; /* count, if not that of the block: splats */
   int32_t d, a, b, c, e;
   uint8_t kind;  /* GATHER, LOOP, GUARD: a is the number */
-} rpi_step;
+} rpi_interp_step;
 
 typedef struct rpi_steps {
-  rpi_step *at;
+  rpi_interp_step *at;
   int32_t n, cap;
 } rpi_steps;
 

@@ -318,16 +318,16 @@ static void guard(const rpi_run *r, int32_t number, int64_t n) {
 
 void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n) {
   char **ptr = r->ptr;
-  for (const rpi_step *i = s->at, *end = i + s->n; i < end; i++) {
-    if (RPI_LIKELY(i->kind == RPI_STEP_CALL))
+  for (const rpi_interp_step *i = s->at, *end = i + s->n; i < end; i++) {
+    if (RPI_LIKELY(i->kind == RPI_INTERP_CALL))
       i->fn(ptr[i->d], ptr[i->a], ptr[i->b], ptr[i->c], i->flags | (i->fixed != 0 ? i->fixed : n));
-    else if (i->kind == RPI_STEP_CALL4)
+    else if (i->kind == RPI_INTERP_CALL4)
       i->fn(ptr[i->d], ptr[i->a], ptr[i->b], (const void *[]){ptr[i->c], ptr[i->e]}, i->flags | n);
-    else if (i->kind == RPI_STEP_GATHER)
+    else if (i->kind == RPI_INTERP_GATHER)
       gather(r, &r->g->gather[i->a], n);
-    else if (i->kind == RPI_STEP_LOOP)
+    else if (i->kind == RPI_INTERP_LOOP)
       run_inner(r, i->a, n);
-    else if (i->kind == RPI_STEP_GUARD)
+    else if (i->kind == RPI_INTERP_GUARD)
       guard(r, i->a, n);
     else if (ptr[i->d] != ptr[i->a])
       i->fn(ptr[i->d], ptr[i->a], NULL, NULL, n);

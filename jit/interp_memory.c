@@ -34,7 +34,7 @@ static void guard_add(rpi_planner *c, rpi_guard *t, int32_t i) {
   t->reg = x->reg = rpi_interp_register_get(c);
   t->d = x->place = rpi_interp_place_add(c, RPI_PLACE_DYNAMIC, 0);
   if (RPI_INTERP_GROW(c, g->guard, g->n_guard, g->cap_guard)) g->guard[g->n_guard] = *t;
-  rpi_interp_step_add(c, &g->block, (rpi_step){.kind = RPI_STEP_GUARD, .a = g->n_guard++});
+  rpi_interp_step_add(c, &g->block, (rpi_interp_step){.kind = RPI_INTERP_GUARD, .a = g->n_guard++});
 }
 
 /* ---- loads and stores */
@@ -67,7 +67,7 @@ void rpi_interp_plan_load(rpi_planner *c, const rpi_frame *f, int32_t i) {
   const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
   const int32_t o = (int32_t)in->imm, from = rpi_interp_place_moving(c, RPI_PLACE_MEMORY, o);
   rpi_plan_value *x = &c->v[i];
-  rpi_step s = {.a = from};
+  rpi_interp_step s = {.a = from};
   if (x->level == RPI_LEVEL_ROW) {
     s.fn = loops->loads[in->dtype], s.c = c->zero, s.d = x->place = rpi_interp_splat_get(c);
     s.fixed = RPI_SPLAT_BYTES / rpi_dtype_size(in->dtype);
@@ -87,11 +87,11 @@ void rpi_interp_plan_store(rpi_planner *c, const rpi_frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
   const int32_t v = source(c, i, 0), o = (int32_t)in->imm;
-  rpi_step s = {.a = rpi_interp_resolve(c, f, v),
-                .d = rpi_interp_place_moving(c, RPI_PLACE_MEMORY, o)};
+  rpi_interp_step s = {.a = rpi_interp_resolve(c, f, v),
+                       .d = rpi_interp_place_moving(c, RPI_PLACE_MEMORY, o)};
   if (v >= c->first && c->v[v].stored && c->v[v].store == i) {
     if (s.a == s.d) return; /* it is there already */
-    s.kind = RPI_STEP_SETTLE;
+    s.kind = RPI_INTERP_SETTLE;
   }
   if (is_splat(c, v)) s.flags = RPI_SPLAT(0);
   if (operand_unit(c, o))
@@ -150,26 +150,26 @@ void rpi_interp_plan_reduce(rpi_planner *c, const rpi_frame *f, int32_t i) {
   if (rpi_ir_row_mode(c->ir)) {
     const int32_t at = rpi_interp_place_moving(c, RPI_PLACE_PARTIAL, r);
     rpi_interp_step_add(c, &c->g->block,
-                        (rpi_step){.fn = loops->red[op][in->dtype],
-                                   .d = at,
-                                   .a = at,
-                                   .b = rpi_interp_resolve(c, f, v),
-                                   .flags = is_splat(c, v) ? RPI_SPLAT(1) : 0});
+                        (rpi_interp_step){.fn = loops->red[op][in->dtype],
+                                          .d = at,
+                                          .a = at,
+                                          .b = rpi_interp_resolve(c, f, v),
+                                          .flags = is_splat(c, v) ? RPI_SPLAT(1) : 0});
     return;
   }
   if (v >= c->first && c->v[v].absorbed) {
     rpi_interp_step_add(c, &c->g->block,
-                        (rpi_step){.fn = loops->leaf_dot[in->dtype],
-                                   .d = c->g->red_acc + r,
-                                   .a = rpi_interp_resolve(c, f, source(c, v, 0)),
-                                   .b = rpi_interp_resolve(c, f, source(c, v, 1))});
+                        (rpi_interp_step){.fn = loops->leaf_dot[in->dtype],
+                                          .d = c->g->red_acc + r,
+                                          .a = rpi_interp_resolve(c, f, source(c, v, 0)),
+                                          .b = rpi_interp_resolve(c, f, source(c, v, 1))});
     return;
   }
   int32_t temp;
   const int32_t from = rpi_interp_resolve_block(c, f, v, &temp);
   rpi_interp_step_add(
       c, &c->g->block,
-      (rpi_step){.fn = loops->leaf[op][in->dtype], .d = c->g->red_acc + r, .a = from});
+      (rpi_interp_step){.fn = loops->leaf[op][in->dtype], .d = c->g->red_acc + r, .a = from});
   rpi_interp_register_give(c, temp);
 }
 
@@ -201,5 +201,5 @@ void rpi_interp_plan_gather(rpi_planner *c, rpi_frame *f, int32_t i) {
   if (RPI_INTERP_GROW(c, c->g->gather, c->g->n_gather, c->g->cap_gather))
     c->g->gather[c->g->n_gather] = t;
   rpi_interp_step_add(c, rpi_interp_steps_of(c, f, RPI_LEVEL_BLOCK),
-                      (rpi_step){.kind = RPI_STEP_GATHER, .a = c->g->n_gather++});
+                      (rpi_interp_step){.kind = RPI_INTERP_GATHER, .a = c->g->n_gather++});
 }

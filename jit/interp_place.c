@@ -74,8 +74,9 @@ void rpi_interp_need_loop(rpi_planner *c, rpi_loop_fn *fn) {
   if (fn == NULL && c->missing < 0) c->missing = c->at;
 }
 
-void rpi_interp_step_add(rpi_planner *c, rpi_steps *s, rpi_step step) {
-  if (step.kind <= RPI_STEP_CALL4 || step.kind == RPI_STEP_SETTLE) rpi_interp_need_loop(c, step.fn);
+void rpi_interp_step_add(rpi_planner *c, rpi_steps *s, rpi_interp_step step) {
+  if (step.kind <= RPI_INTERP_CALL4 || step.kind == RPI_INTERP_SETTLE)
+    rpi_interp_need_loop(c, step.fn);
   if (RPI_INTERP_GROW(c, s->at, s->n, s->cap)) s->at[s->n++] = step;
 }
 
@@ -117,7 +118,7 @@ int32_t rpi_interp_resolve_block(rpi_planner *c, const rpi_frame *f, int32_t v, 
   *temp = rpi_interp_register_get(c);
   rpi_interp_step_add(
       c, rpi_interp_steps_of(c, f, RPI_LEVEL_BLOCK),
-      (rpi_step){
+      (rpi_interp_step){
           .fn = rpi_interp_loops(c->p, t)->copy[t], .d = *temp, .a = place, .flags = RPI_SPLAT(0)});
   return *temp;
 }

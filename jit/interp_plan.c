@@ -36,7 +36,7 @@ static rpi_loop_fn *compute_loop(const rpi_planner *c, int32_t i) {
 static void emit_compute(rpi_planner *c, const rpi_frame *f, int32_t i) {
   const rpi_ir_ins *in = ins(c, i);
   const int32_t part = c->v[i].absorbed ? 0 : c->v[i].part;
-  rpi_step s = {.fn = NULL};
+  rpi_interp_step s = {.fn = NULL};
   int32_t *at[4] = {&s.a, &s.b, &s.c, &s.e}, src[4], n = 0;
   if (part > 0) {
     int32_t inner = source(c, i, part - 1);
@@ -52,7 +52,7 @@ static void emit_compute(rpi_planner *c, const rpi_frame *f, int32_t i) {
       src[k] = src[n - 1 - k], src[n - 1 - k] = v;
     }
     const rpi_loops *loops = rpi_interp_loops(c->p, in->dtype);
-    s.kind = deep > 0 ? RPI_STEP_CALL4 : RPI_STEP_CALL;
+    s.kind = deep > 0 ? RPI_INTERP_CALL4 : RPI_INTERP_CALL;
     s.fn = deep > 0 ? loops->sum4[in->dtype]
                     : loops->pair[rpi_interp_pair_of(c, i, part - 1)][in->dtype];
   } else {
@@ -70,7 +70,8 @@ static void emit_compute(rpi_planner *c, const rpi_frame *f, int32_t i) {
 
 static void emit_index(rpi_planner *c, const rpi_frame *f, int32_t i) {
   rpi_plan_value *x = &c->v[i];
-  rpi_step s = {.fn = c->p->wide->iota, .a = rpi_interp_place_coord(c, (int32_t)ins(c, i)->imm)};
+  rpi_interp_step s = {.fn = c->p->wide->iota,
+                       .a = rpi_interp_place_coord(c, (int32_t)ins(c, i)->imm)};
   if (x->level == RPI_LEVEL_ROW) {
     /* The number itself, copied: a step of stride 0 from its own slot. */
     s.d = x->place = rpi_interp_splat_get(c);
@@ -113,11 +114,11 @@ static void emit_word(rpi_planner *c, const rpi_frame *f, int32_t i) {
   const rp_dtype t = ins(c, i)->dtype;
   if (c->section != RPI_SECTION_PRO || ins(c, i)->op == RPI_IR_STORE || f->depth > 0) return;
   rpi_interp_step_add(c, &c->g->block,
-                      (rpi_step){.fn = rpi_interp_loops(c->p, t)->copy[t],
-                                 .a = rpi_interp_resolve(c, f, i),
-                                 .fixed = 1,
-                                 .d = rpi_interp_place_add(c, RPI_PLACE_WORD, i),
-                                 .flags = is_splat(c, i) ? RPI_SPLAT(0) : 0});
+                      (rpi_interp_step){.fn = rpi_interp_loops(c->p, t)->copy[t],
+                                        .a = rpi_interp_resolve(c, f, i),
+                                        .fixed = 1,
+                                        .d = rpi_interp_place_add(c, RPI_PLACE_WORD, i),
+                                        .flags = is_splat(c, i) ? RPI_SPLAT(0) : 0});
 }
 
 static void bury(rpi_planner *c, int32_t i) {
@@ -143,8 +144,9 @@ static int32_t emit_dot(rpi_planner *c, rpi_frame *f, int32_t m) {
     place[part - 1] = c->v[source(c, m, part - 1)].place;
   }
   const int32_t d = c->v[m].place = rpi_interp_register_get(c);
-  rpi_interp_step_add(c, rpi_interp_steps_of(c, f, RPI_LEVEL_BLOCK),
-                      (rpi_step){.fn = compute_loop(c, m), .d = d, .a = place[0], .b = place[1]});
+  rpi_interp_step_add(
+      c, rpi_interp_steps_of(c, f, RPI_LEVEL_BLOCK),
+      (rpi_interp_step){.fn = compute_loop(c, m), .d = d, .a = place[0], .b = place[1]});
   f->tail = false;
   if (c->failed) return 0;
   rpi_inner *in = &c->g->inner[x];
@@ -191,7 +193,7 @@ static void emit_loop(rpi_planner *c, rpi_frame *f, int32_t i) {
   g->inner[x].value = place;
   c->v[e].done = true;
   rpi_interp_step_add(c, rpi_interp_steps_of(c, f, RPI_LEVEL_BLOCK),
-                      (rpi_step){.kind = RPI_STEP_LOOP, .a = x});
+                      (rpi_interp_step){.kind = RPI_INTERP_LOOP, .a = x});
   for (int32_t k = 0; k < g->inner[x].n_expansion; k++)
     rpi_interp_register_give(c, g->inner[x].expansion[k].to);
   const int32_t back[] = {n.k, n.temp, temp, child.temp[0], child.temp[1]};

@@ -98,7 +98,7 @@ int32_t rpi_interp_fill_add(rpi_planner *c, rp_dtype dtype, int32_t word, uint64
 rpi_steps *rpi_interp_steps_of(rpi_planner *c, const rpi_frame *f, int32_t level);
 /* Notes the instruction at hand if fn is NULL. */
 void rpi_interp_need_loop(rpi_planner *c, rpi_loop_fn *fn);
-void rpi_interp_step_add(rpi_planner *c, rpi_steps *s, rpi_step step);
+void rpi_interp_step_add(rpi_planner *c, rpi_steps *s, rpi_interp_step step);
 /* The place of value v as seen from a frame: expanded by the loops between. */
 int32_t rpi_interp_resolve(rpi_planner *c, const rpi_frame *f, int32_t v);
 /* The same, but never a splat: *temp is a register to give back, or -1. */

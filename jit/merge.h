@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * jit/merge.h -- joins the bodies of several tasks into one kernel: stores become values.
+ * jit/merge.h -- merges the bodies of several tasks into one kernel: stores become values.
  *
- * Lives here: the joining, instruction by instruction. Not here: which tasks join and why it is
+ * Lives here: the merging, instruction by instruction. Not here: which tasks join and why it is
  *             legal (trace/fuse), where operands lie.
  * How:        the caller gives each operand of a task a *place*: equal places are the same elements
  *             in the same order. A value stored to a place is forwarded to later loads of it; what
@@ -12,10 +12,10 @@
 
 #include "jit/ir.h"
 
-/* One operand of a joining task. */
+/* One operand of a task that is merged. */
 typedef struct rpi_merge_operand {
   int32_t place; /* 0.. ; < n_places of the merge */
-  int32_t read;  /* operand of the joined kernel to load from or gather in; -1: never loaded */
+  int32_t read;  /* operand of the merged kernel to load from or gather in; -1: never loaded */
   int32_t write; /* operand to store or reduce to; -1: the store is not needed */
 } rpi_merge_operand;
 
@@ -26,7 +26,7 @@ typedef struct rpi_merge_task {
 } rpi_merge_task;
 
 typedef struct rpi_merge {
-  rpi_ir *ir; /* the joined kernel; its operands were added by the caller */
+  rpi_ir *ir; /* the merged kernel; its operands were added by the caller */
   int32_t section;
   int32_t n_places;
   rpi_irval *value; /* per place: what it holds now, RPI_IR_NONE: what memory holds */

@@ -31,7 +31,7 @@ typedef struct rpi_analyser {
   bool *kept;        /* per slot: its memory outlives the segment, as its own or as a copy's */
 } rpi_analyser;
 
-/* Makes the operands, the joined IR and the kernel of a group (kernels.c). */
+/* Makes the operands, the merged IR and the kernel of a group (kernels.c). */
 rp_status rpi_analyse_kernel(rpi_analyser *u, rpi_group *g);
 
 #endif

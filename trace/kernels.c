@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * trace/kernels.c -- from a group to its kernel: operands, joined IR, passes, the JIT's door.
+ * trace/kernels.c -- from a group to its kernel: operands, merged IR, passes, the JIT's door.
  * Not here: which tasks are in the group (fuse.c), what is stored where (analyse.c).
  * Invariant: operands are unified by place and symbol, so a buffer that is read through five shifted
  *            views has five operands, and one that is read and written in place has one. */
@@ -168,7 +168,7 @@ static rp_status finish_operands(rpi_analyser *u, rpi_group *g) {
   return RP_OK;
 }
 
-/* ---- the joined IR ---- */
+/* ---- the merged IR ---- */
 
 static rp_status join_task(rpi_analyser *u, rpi_merge *m, const linker *l, int32_t t) {
   const rpi_task *task = &u->ts->task[t];

@@ -36,9 +36,9 @@ typedef struct rpi_queries {
 void rpi_query_init(rpi_queries *q, const rpi_tasks *tasks);
 void rpi_query_deinit(rpi_queries *q);
 
-/* How two accesses of one slot relate: RPI_REL_ bits; COVERS: a covers b; UNIFORM: a is
- * one element, the same at every point. A table or opaque access
- * relates as the whole box it may touch and is never EQUAL. */
+/* How two accesses of one slot relate: RPI_REL_ bits; COVERS: a covers b; UNIFORM: a is one element,
+ * the same at every point. A table or opaque access relates as the whole box it may touch and is never
+ * EQUAL. */
 int32_t rpi_query_relate(rpi_queries *q, int32_t a, int32_t b);
 /* Two tasks have the same space. */
 bool rpi_query_same_space(rpi_queries *q, int32_t task_a, int32_t task_b);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/ranges.c -- which gathers can go unchecked if index data lies within bounds.
- * Lives here: the pattern over a variant's IR. Not here: looking at data (commit.c).
+ * Lives here: the pattern over a variant's IR. Not here: looking at data (index_range.c).
  * How: a subscript is understood if it is a load of an integer store, the running k of a loop whose
  *      bounds are such loads, or a coordinate or size. Data bounds become conditions on the whole
  *      buffer, tested once per version; sizes are compared here. Index stores that the segment

@@ -3,7 +3,7 @@
  *
  * How:        every call that takes memory passes `admit`, which counts it and, while a test
  *             injects failures, lets the first few pass and refuses the rest. The arena is a list
- *             of blocks that at least double, so the newest is the largest and is the one kept.
+ *             of blocks that at least double, of which only the newest has room.
  * Invariants: no call sets a status message: the caller knows what it wanted the memory for. */
 #include "core/base/alloc.h"
 

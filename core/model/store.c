@@ -24,9 +24,9 @@ rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **
 
 static void pool_free(rpi_pool *p) {
   for (int32_t i = 0; i < p->n_views; i++) rpi_alloc_free((void *)p->view_by_id[i]);
-  for (int32_t i = 0; i < p->n_slabs; i++) rpi_alloc_free(p->slabs[i]);
+  for (int32_t i = 0; i < p->n_buffer_slabs; i++) rpi_alloc_free(p->buffer_slab[i]);
+  for (int32_t i = 0; i < p->n_store_slabs; i++) rpi_alloc_free(p->store_slab[i]);
   rpi_alloc_free((void *)p->view_by_id);
-  rpi_alloc_free(p->slabs);
   rpi_alloc_free(p->buffer_slab);
   rpi_alloc_free(p->store_slab);
   rpi_alloc_free(p->free_view_ids);
@@ -194,25 +194,21 @@ static const rpi_view *dense_view(rpi_pool *p, rp_dtype dtype, int32_t ndim, con
 
 /* ---- records from slabs ---- */
 
-static void *slab(rpi_pool *p, size_t record) {
+/* A slab of records, and room for it in the list of `n`; NULL and a status message when out of
+ * memory. */
+static void *slab(size_t record, void **list, int32_t n, int32_t *cap) {
   void *s = rpi_alloc_zero(record * RPI_POOL_SLAB);
-  void *slabs = (void *)p->slabs;
-  if (!s || !rpi_alloc_grow(&slabs, &p->cap_slabs, p->n_slabs + 1, sizeof *p->slabs)) {
-    rpi_alloc_free(s);
-    rpi_status_nomem("store records");
-    return NULL;
-  }
-  p->slabs = slabs;
-  p->slabs[p->n_slabs++] = s;
-  return s;
+  if (s && rpi_alloc_grow(list, cap, n + 1, sizeof s)) return s;
+  rpi_alloc_free(s);
+  rpi_status_nomem("store records");
+  return NULL;
 }
 
 static rp_store *store_get(rpi_pool *p) {
   if (RPI_UNLIKELY(!p->free_stores)) {
-    rp_store *s = slab(p, sizeof *s);
     void *list = p->store_slab;
-    if (!s || !rpi_alloc_grow(&list, &p->cap_store_slabs, p->n_store_slabs + 1, sizeof s))
-      return NULL;
+    rp_store *s = slab(sizeof *s, &list, p->n_store_slabs, &p->cap_store_slabs);
+    if (!s) return NULL;
     p->store_slab = list;
     p->store_slab[p->n_store_slabs++] = s;
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
@@ -227,10 +223,9 @@ static rp_store *store_get(rpi_pool *p) {
 
 static rpi_buffer *buffer_get(rpi_pool *p) {
   if (RPI_UNLIKELY(!p->free_buffers)) {
-    rpi_buffer *b = slab(p, sizeof *b);
     void *list = p->buffer_slab;
-    if (!b || !rpi_alloc_grow(&list, &p->cap_buffer_slabs, p->n_buffer_slabs + 1, sizeof b))
-      return NULL;
+    rpi_buffer *b = slab(sizeof *b, &list, p->n_buffer_slabs, &p->cap_buffer_slabs);
+    if (!b) return NULL;
     p->buffer_slab = list;
     p->buffer_slab[p->n_buffer_slabs++] = b;
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {

@@ -113,8 +113,6 @@ typedef struct rpi_pool {
   int32_t n_buffer_slabs, cap_buffer_slabs;
   rp_store **store_slab;
   int32_t n_store_slabs, cap_store_slabs;
-  void **slabs;
-  int32_t n_slabs, cap_slabs;
 } rpi_pool;
 
 rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out);
