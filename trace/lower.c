@@ -27,14 +27,14 @@ static void count_group(const rpi_group *g, rpi_plan *p) {
   if (g->opaque) {
     p->n_call++;
     p->n_words += g->n_operand;
-    p->n_patch += g->n_operand;
+    p->n_pointer += g->n_operand;
     return;
   }
   if (!g->kernel) return;
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   p->n_sub++;
   p->n_words += g->kernel->n_words;
-  p->n_patch += g->n_operand + ir->n_red + 1;
+  p->n_pointer += g->n_operand + ir->n_red + 1;
   p->n_scalar += ir->n_scalar;
 }
 
@@ -54,7 +54,7 @@ static bool allocate(lowerer *l) {
   p->step = rpi_arena_get(a, sizeof *p->step * (size_t)(n.n_step + 1));
   p->sub = rpi_arena_get(a, sizeof *p->sub * (size_t)(n.n_sub + 1));
   p->call = rpi_arena_get(a, sizeof *p->call * (size_t)(n.n_call + 1));
-  p->patch = rpi_arena_get(a, sizeof *p->patch * (size_t)(n.n_patch + 1));
+  p->pointer = rpi_arena_get(a, sizeof *p->pointer * (size_t)(n.n_pointer + 1));
   p->scalar = rpi_arena_get(a, sizeof *p->scalar * (size_t)(n.n_scalar + 1));
   l->geom = rpi_arena_get(a, sizeof *l->geom * (size_t)(operands + 1));
   l->b->scratch = rpi_arena_get(a, sizeof(int64_t) * (size_t)(an->n_symbol + 1));
@@ -103,9 +103,9 @@ static void plan_scratch(lowerer *l) {
 
 /* ---- kernels ---- */
 
-static void add_patch(lowerer *l, int32_t word, int32_t symbol, int64_t offset) {
+static void add_pointer(lowerer *l, int32_t word, int32_t symbol, int64_t offset) {
   rpi_plan *p = &l->b->plan;
-  p->patch[p->n_patch++] = (rpi_plan_patch){.word = word, .symbol = symbol, .offset = offset};
+  p->pointer[p->n_pointer++] = (rpi_plan_pointer){.word = word, .symbol = symbol, .offset = offset};
 }
 
 static int64_t box_elements(const rpi_geom *g) {
@@ -165,8 +165,8 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   for (int32_t d = 0; d < ir->rank; d++) p->words[word + lay.extent + d].i = extent[d];
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_ir_operand *k = &ir->operand[o];
-    add_patch(l, word + lay.ptr + o, g->operand[o].symbol,
-              l->geom[o].offset * rpi_dtype_size(k->dtype));
+    add_pointer(l, word + lay.ptr + o, g->operand[o].symbol,
+                l->geom[o].offset * rpi_dtype_size(k->dtype));
     int32_t at = word + rpi_ir_layout_stride(ir, &lay, o);
     for (int32_t d = 0; d < k->rank; d++) p->words[at + d].i = l->geom[o].stride[d];
     if (k->kind == RPI_OPERAND_TABLE)
@@ -174,11 +174,11 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   }
   bind_tasks(l, g, &lay, word);
   for (int32_t r = 0; r < ir->n_red; r++) {
-    add_patch(l, word + lay.partial + r, l->an->n_symbol, *partials);
+    add_pointer(l, word + lay.partial + r, l->an->n_symbol, *partials);
     *partials += align64(rpi_ir_partials(ir, extent) *
                          rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
   }
-  add_patch(l, word + lay.flag, l->an->n_symbol + 1, 4 * (int64_t)b->n_flag);
+  add_pointer(l, word + lay.flag, l->an->n_symbol + 1, 4 * (int64_t)b->n_flag);
   b->flag_group[b->n_flag++] = (int32_t)(g - l->an->group);
   bool body = ir->n_body > ir->n_pro;
   p->sub[p->n_sub++] =
@@ -229,8 +229,8 @@ static void lower_call(lowerer *l, const rpi_group *g) {
   if (!geom) return;
   for (int32_t i = 0; i < t->n_store; i++) {
     geom[i] = t->view[i]->geom;
-    add_patch(l, p->n_words + i, g->operand[i].symbol,
-              geom[i].offset * rpi_dtype_size(t->view[i]->dtype));
+    add_pointer(l, p->n_words + i, g->operand[i].symbol,
+                geom[i].offset * rpi_dtype_size(t->view[i]->dtype));
   }
   l->b->call_group[p->n_call] = (int32_t)(g - l->an->group);
   p->call[p->n_call] = (rpi_plan_call){.opaque = t->op->opaque,
@@ -363,8 +363,8 @@ static void choose_threads(lowerer *l) {
 /* Partials lie behind the scratch of symbols. */
 static void place_partials(lowerer *l) {
   rpi_plan *p = &l->b->plan;
-  for (int32_t i = 0; i < p->n_patch; i++)
-    if (p->patch[i].symbol == l->an->n_symbol) p->patch[i].offset += l->b->scratch_bytes;
+  for (int32_t i = 0; i < p->n_pointer; i++)
+    if (p->pointer[i].symbol == l->an->n_symbol) p->pointer[i].offset += l->b->scratch_bytes;
 }
 
 static void name_writes(lowerer *l) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/lower.h -- an analysis with the geometry of given tasks filled in: a plan.
- * Lives here: words, patches, scratch offsets, unit counts. Not here: decisions (analyse.h), memory
+ * Lives here: words, pointers, patches, scratch offsets, unit counts. Not here: decisions (analyse.h), memory
  *             at run time (commit.h). */
 #ifndef RPI_LOWER_H
 #define RPI_LOWER_H

@@ -50,10 +50,10 @@ typedef struct rpi_plan_call {
 } rpi_plan_call;
 
 /* words[word] = pointer of the symbol + offset bytes. */
-typedef struct rpi_plan_patch {
+typedef struct rpi_plan_pointer {
   int32_t word, symbol;
   int64_t offset;
-} rpi_plan_patch;
+} rpi_plan_pointer;
 
 typedef struct rpi_plan_scalar {
   int32_t word, scalar;
@@ -64,11 +64,11 @@ typedef struct rpi_plan {
   rpi_step *step;
   rpi_sub *sub;
   rpi_plan_call *call;
-  rpi_plan_patch *patch;
+  rpi_plan_pointer *pointer;
   rpi_plan_scalar *scalar;
   rpi_geom *box;
   int32_t n_box;
-  int32_t n_words, n_step, n_sub, n_call, n_patch, n_scalar;
+  int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
   int32_t n_kernels; /* kernels run each time */
   int64_t bytes;     /* modelled traffic of one run */
 } rpi_plan;

@@ -14,8 +14,8 @@ enum { MODE = 0x1f80 }; /* MXCSR: round to nearest, all exceptions masked, no FT
 
 void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars) {
   rpi_word *w = plan->words;
-  for (int32_t i = 0; i < plan->n_patch; i++) {
-    const rpi_plan_patch *p = &plan->patch[i];
+  for (int32_t i = 0; i < plan->n_pointer; i++) {
+    const rpi_plan_pointer *p = &plan->pointer[i];
     w[p->word].p = (char *)pointers[p->symbol] + p->offset;
   }
   for (int32_t i = 0; i < plan->n_scalar; i++)
