@@ -3,7 +3,6 @@
  * Common subexpressions are looked for again after hoisting: copies of constants that hoisting
  * made, and uniform values that several loops computed, meet in the prologue. */
 #include "core/base/alloc.h"
-#include "core/base/rounding.h"
 #include "jit/opt_rewrite.h"
 
 typedef struct pass {
@@ -16,7 +15,7 @@ static const pass pass_table[] = {
     {"cse", rpi_opt_cse},   {"dce", rpi_opt_dce},
 };
 
-static rp_status run_passes(rpi_ir *ir) {
+rp_status rpi_opt_all(rpi_ir *ir) {
   for (int32_t p = 0; p < RPI_COUNT(pass_table); p++) {
     rp_status status = pass_table[p].run(ir);
 #ifdef RPI_VALIDATE
@@ -25,14 +24,6 @@ static rp_status run_passes(rpi_ir *ir) {
     if (status != RP_OK) return rpi_status_context(status, "pass %s", pass_table[p].name);
   }
   return RP_OK;
-}
-
-rp_status rpi_opt_all(rpi_ir *ir) {
-  fenv_t caller;
-  rpi_rounding_enter(&caller); /* folding computes */
-  rp_status status = run_passes(ir);
-  rpi_rounding_leave(&caller);
-  return status;
 }
 
 /* ---- live values --------------------------------------------------------------------------- */
