@@ -143,6 +143,9 @@ static void test_conflicts(void **state) {
   OK(EVAL(ctx, "x", "x = 3*x", lo));         /* also with later writes, */
   OK(EVAL(ctx, "x, s", "x = x - s", lo, s)); /* but their results come after it */
   check_plan("0b 0b 0b 1b");
+  OK(EVAL(ctx, "y, s", "y = y*s", y, s)); /* the old sum in the pass of the new one */
+  OK(EVAL(ctx, "s, x", "s = sum(i) x[i]", s, lo));
+  check_plan("0b 0b");
   OK(EVAL(ctx, "s, x", "s += x", s, lo)); /* one result at a time */
   OK(EVAL(ctx, "s, x", "s += x", s, hi));
   check_plan("0b 1b");
@@ -268,6 +271,10 @@ static void test_opaque(void **state) {
   double v[N];
   OK(rp_store_read(x, v, sizeof v));
   assert_true(v[0] == 2 && v[1] == 1);
+  OK(rp_launch(op, STORES(x), 1, NULL, 0));
+  OK(EVAL(ctx, "s", "s = s + 1", s));
+  OK(EVAL(ctx, "y, s", "y = y*s", y, s));
+  check_plan("0o 1p 1b");
   rp_store *all[] = {x, y, s};
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
@@ -307,14 +314,16 @@ static void test_instructions(void **state) {
   (void)state;
   rp_store *x = check_vector(ctx, 3, (double[]){1, 2, 3});
   double want[] = {1, 2, 3};
-  for (int n = 300; n < 1000; n += 600) {
+  static const int size[] = {375, 376, 900};
+  for (int k = 0; k < COUNT(size); k++) {
+    const int n = size[k];
     OK(rp_trace_begin(ctx, n));
     for (int i = 0; i < n; i++) OK(EVAL(ctx, "x", "x = x + 1", x)); /* load, one, add, store */
     OK(rp_trace_end(ctx, n));
     const shape *s = plan();
     assert_int_equal(s->n_group, (4 * n + 1499) / 1500);
     assert_int_equal(s->group[n - 1], s->n_group - 1);
-    for (int k = 0; k < 3; k++) want[k] += n;
+    for (int e = 0; e < 3; e++) want[e] += n;
     check_values(x, want);
   }
   drop(x);
@@ -350,12 +359,56 @@ static void test_beside(void **state) {
   assert_int_equal(launches_of("--fusion off", 100, false), 4);
 }
 
+/* A small kernel and a large one, in both orders. */
+static void test_beside_large(void **state) {
+  (void)state;
+  for (int first = 0; first < 2; first++) {
+    rp_store *x = zeros(first ? 100 : 100000), *y = zeros(first ? 100001 : 101);
+    OK(EVAL(ctx, "x", "x = x + 1", x));
+    OK(EVAL(ctx, "y", "y = y + 1", y));
+    assert_int_equal(plan()->n_launch, 2);
+    drop(x);
+    drop(y);
+  }
+}
+
+/* ---- what is said --------------------------------------------------------------------------------------------------- */
+
+/* Groups are numbered when all are placed: here z sinks beside p, its group is empty, the others move up. */
+static void test_refusals_have_final_numbers(void **state) {
+  (void)state;
+  char text[20000];
+  size_t n;
+  rp_store *x = zeros(N), *z = zeros(N), *p = zeros(N), *y = zeros(N), *q = zeros(77);
+  rp_store *s = scalar(), *v = scalar();
+  OK(EVAL(ctx, "s, x", "s = sum(i) x[i]", s, x));
+  OK(EVAL(ctx, "z, p, s", "z = z + s*p", z, p, s));
+  OK(EVAL(ctx, "q, s", "q = q*s", q, s));
+  OK(EVAL(ctx, "v, q", "v = sum(i) q[i]", v, q));
+  OK(EVAL(ctx, "p, v", "p = p*v", p, v));
+  OK(EVAL(ctx, "y", "y = y + 1", y));
+  check_plan("0b 2b 1b 1b 2b 0b");
+  OK(rp_explain(ctx, text, sizeof text, &n));
+  assert_non_null(strstr(text, "\n    task 2: not fused: another iteration space"));
+  assert_non_null(strstr(text, "\n    task 5, group 1: not fused: another iteration space"));
+  rp_store *all[] = {x, z, p, y, q, s, v};
+  for (int i = 0; i < COUNT(all); i++) drop(all[i]);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {
-      TEST(test_not_contiguous),  TEST(test_conflicts), TEST(test_most_shared),
-      TEST(test_dead_and_copies), TEST(test_sink),      TEST(test_sums_do_not_sink),
-      TEST(test_sections),        TEST(test_opaque),    TEST(test_operands),
-      TEST(test_instructions),    TEST(test_beside)};
+  const struct CMUnitTest tests[] = {TEST(test_not_contiguous),
+                                     TEST(test_conflicts),
+                                     TEST(test_most_shared),
+                                     TEST(test_dead_and_copies),
+                                     TEST(test_sink),
+                                     TEST(test_sums_do_not_sink),
+                                     TEST(test_sections),
+                                     TEST(test_opaque),
+                                     TEST(test_operands),
+                                     TEST(test_instructions),
+                                     TEST(test_beside),
+                                     TEST(test_beside_large),
+                                     TEST(test_refusals_have_final_numbers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,29 @@ static void test_csr(void **state) {
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
+/* Bounds of segments from two stores: each is looked at. */
+static void test_two_bounds(void **state) {
+  (void)state;
+  rp_store *a = indices(RP_I32, 4, 1), *b = indices(RP_I32, 4, 5), *y = check_vector(ctx, 4, NULL);
+  rp_store *v = check_vector(ctx, 6, (double[]){1, 2, 4, 8, 16, 32});
+  static const struct {
+    int which;
+    int64_t value, good;
+  } bad[] = {{0, -1, 1}, {0, -100, 2}, {1, 7, 6}, {1, 100, 3}};
+  for (int i = 0; i <= 2 * COUNT(bad); i++) {
+    if (i > 0)
+      poke(bad[(i - 1) / 2].which ? b : a, 2,
+           i % 2 ? bad[(i - 1) / 2].value : bad[(i - 1) / 2].good);
+    OK(rp_trace_begin(ctx, 1));
+    OK(EVAL(ctx, "y, a, b, v", "y[i] = sum(k in a[i]..b[i]) v[k]", y, a, b, v));
+    OK(rp_trace_end(ctx, 1));
+    assert_int_equal(rp_wait(ctx), i % 2 ? RP_ERR_DATA : RP_OK);
+  }
+  check_values(y, (double[]){30, 30, 4, 30});
+  rp_store *all[] = {a, b, y, v};
+  for (int i = 0; i < COUNT(all); i++) drop(all[i]);
+}
+
 /* Computed subscripts are checked in the kernel, always; casts and constants are seen through. */
 static void test_forms(void **state) {
   (void)state;
@@ -340,6 +363,7 @@ int main(void) {
                                      TEST(test_empty),
                                      TEST(test_two_tables),
                                      TEST(test_csr),
+                                     TEST(test_two_bounds),
                                      TEST(test_forms),
                                      TEST(test_constant_and_size),
                                      TEST(test_written_in_the_segment),

@@ -160,37 +160,40 @@ static int32_t place_in(const rpi_ir *ir, const rpi_ir_ins *ins) {
   return (int32_t)(ins - ir->ins);
 }
 
-/* s = s + a in the prologue; a body that writes the place, and then sums into it; an epilogue that reads it:
- * what a reduction joins is in memory before it, and its result is read from there. */
+/* s = s + a in the prologue; a body that writes the place or does not, and sums into it; an epilogue that reads
+ * it: what a reduction joins is in memory before it, and its result is read from there. */
 static void test_reduce_through_memory(void **state) {
   (void)state;
-  rpi_ir task, sum, ir;
-  rpi_merge m;
-  make_add(&task);
-  make_sum(&sum, true);
-  rpi_ir_init(&ir, 1);
-  operand(&ir, RPI_ACCESS_READ, RPI_STRIDE_UNIT);                     /* 0: place 0 */
-  operand(&ir, RPI_ACCESS_READ | RPI_ACCESS_WRITE, RPI_STRIDE_ZERO);  /* 1: place 1 */
-  operand(&ir, RPI_ACCESS_REDUCE | RPI_ACCESS_READ, RPI_STRIDE_ZERO); /* 2: place 1 */
-  operand(&ir, RPI_ACCESS_WRITE, RPI_STRIDE_ZERO);                    /* 3: place 2 */
-  assert_int_equal(rpi_merge_begin(&m, &ir, 3), RP_OK);
-  add(&m, &task, (const rpi_merge_operand[]){{1, 1, -1}, {1, -1, 1}}, 0);
-  rpi_merge_section(&m);
-  add(&m, &task, (const rpi_merge_operand[]){{1, -1, -1}, {1, -1, 1}}, 1);
-  add(&m, &sum, (const rpi_merge_operand[]){{0, 0, -1}, {1, -1, 2}}, 2);
-  rpi_merge_section(&m);
-  add(&m, &task, (const rpi_merge_operand[]){{1, 2, -1}, {2, -1, 3}}, 3);
-  assert_int_equal(rpi_merge_end(&m), RP_OK);
-  assert_int_equal(count(&ir, RPI_IR_STORE, ir.n_pro, ir.n_body), 1);
-  assert_true(place_in(&ir, find(&ir, RPI_IR_STORE, 1)) <
-              place_in(&ir, find(&ir, RPI_IR_REDUCE, 0)));
-  assert_int_equal(count(&ir, RPI_IR_LOAD, ir.n_body, ir.n_ins), 1); /* not the prologue's value */
-  assert_int_equal(find(&ir, RPI_IR_LOAD, 2)->imm, 2);
-  assert_int_equal(ir.red[0].join, 1);
-  rpi_merge_deinit(&m);
-  rpi_ir_deinit(&ir);
-  rpi_ir_deinit(&sum);
-  rpi_ir_deinit(&task);
+  for (int stores = 0; stores < 2; stores++) {
+    rpi_ir task, sum, ir;
+    rpi_merge m;
+    make_add(&task);
+    make_sum(&sum, true);
+    rpi_ir_init(&ir, 1);
+    operand(&ir, RPI_ACCESS_READ, RPI_STRIDE_UNIT);                     /* 0: place 0 */
+    operand(&ir, RPI_ACCESS_READ | RPI_ACCESS_WRITE, RPI_STRIDE_ZERO);  /* 1: place 1 */
+    operand(&ir, RPI_ACCESS_REDUCE | RPI_ACCESS_READ, RPI_STRIDE_ZERO); /* 2: place 1 */
+    operand(&ir, RPI_ACCESS_WRITE, RPI_STRIDE_ZERO);                    /* 3: place 2 */
+    assert_int_equal(rpi_merge_begin(&m, &ir, 3), RP_OK);
+    add(&m, &task, (const rpi_merge_operand[]){{1, 1, -1}, {1, -1, 1}}, 0);
+    rpi_merge_section(&m);
+    if (stores) add(&m, &task, (const rpi_merge_operand[]){{1, -1, -1}, {1, -1, 1}}, 1);
+    add(&m, &sum, (const rpi_merge_operand[]){{0, 0, -1}, {1, -1, 2}}, 2);
+    rpi_merge_section(&m);
+    add(&m, &task, (const rpi_merge_operand[]){{1, 2, -1}, {2, -1, 3}}, 3);
+    assert_int_equal(rpi_merge_end(&m), RP_OK);
+    assert_int_equal(count(&ir, RPI_IR_STORE, ir.n_pro, ir.n_body), stores);
+    assert_true(place_in(&ir, find(&ir, RPI_IR_STORE, stores)) <
+                place_in(&ir, find(&ir, RPI_IR_REDUCE, 0)));
+    assert_int_equal(count(&ir, RPI_IR_LOAD, ir.n_body, ir.n_ins),
+                     1); /* not the prologue's value */
+    assert_int_equal(find(&ir, RPI_IR_LOAD, 2)->imm, 2);
+    assert_int_equal(ir.red[0].join, 1);
+    rpi_merge_deinit(&m);
+    rpi_ir_deinit(&ir);
+    rpi_ir_deinit(&sum);
+    rpi_ir_deinit(&task);
+  }
 }
 
 /* What a body stored, the epilogue loads: there are as many values as points. */
