@@ -200,7 +200,7 @@ static rp_status note_use(binder *x, int32_t store, int32_t axis, int32_t node, 
 
 static rp_status add_access(binder *x, rpi_body_access a, const rpi_body_affine *form) {
   rpi_body *b = x->b;
-  bool forms = b->indexed && !a.table;
+  bool forms = b->indexed;
   if (!RPI_BODY_ROOM(b->access, b->cap_access, b->n_access + 1) ||
       !RPI_BODY_ROOM(b->affine, b->cap_affine, b->n_affine + a.n_sub)) {
     return rpi_status_nomem("accesses of a body");
@@ -220,17 +220,22 @@ static rp_status bind_store(binder *x, int32_t node) {
   rpi_body_node n = b->node[node];
   rpi_body_affine form[RP_MAX_DIM];
   bool table = false;
+  uint8_t bounded = 0;
   for (int32_t i = 0; i < n.n_kid; i++) RPI_TRY(walk(x, b->kids[n.kid + i]));
   for (int32_t i = 0; i < n.n_kid; i++) {
     int32_t kid = b->kids[n.kid + i];
     bool affine = affine_of(x, kid, &form[i]);
     table = table || !affine;
+    if (affine)
+      bounded |= (uint8_t)(1u << i);
+    else
+      form[i] = (rpi_body_affine){0};
     RPI_TRY(note_use(x, n.ref, i, kid, affine, &form[i]));
   }
   b->param[b->store[n.ref]].access |= RP_PRIV_READ;
   if (n.stamp == x->stmt) return RP_OK;
   b->node[node].stamp = x->stmt;
-  return add_access(x, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid}, form);
+  return add_access(x, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid, bounded}, form);
 }
 
 /* ---- reductions */
@@ -410,7 +415,8 @@ static rp_status bind_stmt(binder *x, bool fold) {
   for (int32_t d = s->n_sub; d < s->n_axis; d++) s->mask |= (uint8_t)(1u << d);
   memset(form, 0, sizeof form);
   for (int32_t d = 0; d < s->n_sub; d++) form[d].coef[d] = 1;
-  RPI_TRY(add_access(x, (rpi_body_access){-1, s->dest, s->at, false, -1, s->n_sub}, form));
+  RPI_TRY(
+      add_access(x, (rpi_body_access){-1, s->dest, s->at, false, -1, s->n_sub, UINT8_MAX}, form));
   align_axes(x, s->access);
   s->n_access = b->n_access - s->access;
   s->n_use = b->n_use - s->use;

@@ -164,6 +164,7 @@ static rpi_body_wide affine_origin(const rpi_body_arg *args, const rpi_body_affi
 static rp_status check_bounds(const rpi_body *b, const rpi_body_arg *args, const rpi_body_facts *f,
                               const rpi_body_access *a) {
   for (int32_t j = 0; j < a->n_sub; j++) {
+    if ((a->bounded >> j & 1) == 0) continue;
     const rpi_body_affine *form = &b->affine[a->affine + j];
     rpi_body_wide lo = affine_origin(args, form), hi = lo;
     for (int32_t d = 0; d < f->rank; d++) {

@@ -179,7 +179,8 @@ typedef struct rpi_body_access {
   int32_t store;
   int32_t at;
   bool table;
-  int32_t affine, n_sub; /* indexed form and not table: n_sub forms */
+  int32_t affine, n_sub; /* indexed form: n_sub forms */
+  uint8_t bounded;       /* which of them stand: in a table some subscripts may be affine, too */
 } rpi_body_access;
 
 /* An index, alone in a subscript, reaches axis `axis` of `store` as coef * index + k. */

@@ -198,12 +198,22 @@ static void test_refused(void **state) {
   drop(x), drop(y), drop(z);
 }
 
+/* Inside a reduction, too, a subscript that is affine in the indices is checked by the launch. */
+static void test_affine_in_loop(void **state) {
+  (void)state;
+  const int64_t shape[] = {2, 3};
+  rp_store *a = check_store(ctx, 2, shape, NULL), *y = check_vector(ctx, 5, NULL);
+  FAILS(RP_ERR_SHAPE, "axis 0", EVAL(ctx, "y, a", "y[i] = 1 + (max(k) a[i,k])", y, a));
+  FAILS(RP_ERR_SHAPE, "axis 1", EVAL(ctx, "y, a", "y[i] = y[i]*(sum(k in 0..2) a[k,i+1])", y, a));
+  drop(a), drop(y);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_which_gather),     TEST(test_dead_gather),
-                                     TEST(test_other_size),       TEST(test_many_indices),
-                                     TEST(test_function_on_copy), TEST(test_both_written),
-                                     TEST(test_join_renamed),     TEST(test_over_nothing),
-                                     TEST(test_empty_outputs),    TEST(test_refused)};
+  const struct CMUnitTest tests[] = {
+      TEST(test_which_gather), TEST(test_dead_gather),      TEST(test_other_size),
+      TEST(test_many_indices), TEST(test_function_on_copy), TEST(test_both_written),
+      TEST(test_join_renamed), TEST(test_over_nothing),     TEST(test_empty_outputs),
+      TEST(test_refused),      TEST(test_affine_in_loop)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
