@@ -318,7 +318,7 @@ static void guard(const rpi_run *r, int32_t number, int64_t n) {
 
 void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n) {
   char **ptr = r->ptr;
-  for (const rpi_interp_step *i = s->at, *end = i + s->n; i < end; i++) {
+  for (const rpi_interp_step *i = s->at, *end = s->n > 0 ? i + s->n : i; i < end; i++) {
     if (RPI_LIKELY(i->kind == RPI_INTERP_CALL))
       i->fn(ptr[i->d], ptr[i->a], ptr[i->b], ptr[i->c], i->flags | (i->fixed != 0 ? i->fixed : n));
     else if (i->kind == RPI_INTERP_CALL4)

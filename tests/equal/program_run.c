@@ -62,11 +62,10 @@ void program_fill(rp_dtype dtype, uint64_t seed, int64_t bound, int64_t n, void 
 
 /* One element becomes what no index may be: just too large, negative, or far away. */
 static void spoil(const program_step *s, rp_dtype dtype, int64_t n, void *data) {
-  const int64_t bound = s->flag > 0 ? s->flag : -s->flag - 2;
-  const int64_t bad[] = {bound + (s->flag < 0), -1, 1000000},
-                i = n > 0 ? (int64_t)(s->seed >> 20) % n : 0;
-  const int64_t value = bad[(s->spoil - 1) % 3];
   if (n == 0 || s->spoil <= 0) return;
+  const int64_t bound = s->flag > 0 ? s->flag : -s->flag - 2;
+  const int64_t bad[] = {bound + (s->flag < 0), -1, 1000000};
+  const int64_t i = (int64_t)(s->seed >> 20) % n, value = bad[(s->spoil - 1) % 3];
   if (dtype == RP_I32) PUT(int32_t, value);
   if (dtype == RP_I64) PUT(int64_t, value);
 }
