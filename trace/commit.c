@@ -308,6 +308,13 @@ static void describe_failure(const rpi_segment *s, const rpi_task *task, const r
     snprintf(why + n, (size_t)(POISON_TEXT - n), ", reported failure");
 }
 
+/* Such a task touches nothing but what it reduces into. */
+static bool is_over_nothing(const rpi_task *t) {
+  for (int32_t d = 0; d < t->rank; d++)
+    if (t->extent[d] == 0) return true;
+  return false;
+}
+
 /* Walks the tasks in program order: what reads poison is poisoned, what overwrites it is sound. */
 static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s,
                           const rpi_bound *b) {
@@ -323,13 +330,15 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
       describe_failure(s, task, a, w.why);
       report(ctx, w.why);
     }
+    const uint8_t touched = is_over_nothing(task) ? RPI_ACCESS_REDUCE : UINT8_MAX;
     for (int32_t i = 0; i < task->n_access && !bad; i++) {
-      const char *why = a[i].mode & RPI_ACCESS_READ ? poison_of(&w, a[i].slot) : NULL;
+      const bool reads = (a[i].mode & RPI_ACCESS_READ) && (a[i].mode & touched);
+      const char *why = reads ? poison_of(&w, a[i].slot) : NULL;
       if (why && why != w.why) snprintf(w.why, sizeof w.why, "%s", why);
       bad = why != NULL;
     }
     for (int32_t i = 0; i < task->n_access; i++)
-      if (a[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) set_poison(&w, &a[i], bad);
+      if (a[i].mode & touched & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) set_poison(&w, &a[i], bad);
   }
 }
 
