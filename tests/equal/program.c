@@ -241,9 +241,9 @@ static void drop_late(maker *m, const bool *was) {
 
 static int32_t loop_length(maker *m) {
   const int32_t what = maker_has(m, PROGRAM_LARGE) ? maker_pick(m, 100) : 0;
-  if (what < 68) return 1 + maker_pick(m, 9);
-  if (what < 90) return 9 + maker_pick(m, 20);
-  return what < 97 ? 25 + maker_pick(m, 50) : 70 + maker_pick(m, 130);
+  if (what < 76) return 1 + maker_pick(m, 9);
+  if (what < 93) return 9 + maker_pick(m, 20);
+  return what < 98 ? 25 + maker_pick(m, 50) : 70 + maker_pick(m, 130);
 }
 
 static void make_loop(maker *m) {
