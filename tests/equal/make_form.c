@@ -119,7 +119,7 @@ static const form forms[] = {
     {FORM_GATHER, 'N', 1, "n,n,P,e", "ssps", "y[i] = a[i]*@(sum(k in b[i]..b[i+1]) c[k])"},
     {FORM_GATHER, 'N', 1, "n,n,r,e", "ssss", "y[i] = a[i]*@(sum(k in 0..extent(b, 0)) c[k]*b[k])"},
 };
-enum { N_FORM = sizeof forms / sizeof *forms };
+enum { N_FORM = sizeof forms / sizeof *forms, LARGEST_WORK = 1 << 19 };
 
 typedef struct sizes {
   like base;
@@ -160,6 +160,14 @@ static bool base_fits(const maker *m, int32_t v, const void *with) {
   for (int32_t d = 0; d < l.ndim; d++)
     if (f->kind == FORM_STENCIL && l.shape[d] < 2) return false;
   return true;
+}
+
+/* A row that runs over a whole axis at each of the base's points takes only small ones. */
+static bool too_slow(const form *f, const sizes *z) {
+  const bool each =
+      f->kind == FORM_REDUCE && n_letters(f->shapes) == n_letters(letters(f, f->base));
+  const int64_t most = z->n > z->m ? z->n : z->m;
+  return each && z->n * z->m * z->l * most > LARGEST_WORK;
 }
 
 static int64_t extent_of(const sizes *z, char letter) {
@@ -274,6 +282,7 @@ void make_form(maker *m, uint32_t kinds) {
   z.n = z.base.ndim > 0 ? z.base.shape[0] : 1;
   z.m = z.base.ndim > 1 ? z.base.shape[1] : 1;
   z.l = z.base.ndim > 2 ? z.base.shape[2] : 1;
+  if (too_slow(f, &z)) return;
   z.r = maker_chance(m, 50) ? z.n : maker_chance(m, 70) ? 1 + maker_pick(m, 70) : z.n + 3;
   z.e = z.n * (1 + maker_pick(m, 4)) + maker_pick(m, 3) * 40;
   program_step s = maker_step(STEP_LAUNCH, 0, 0);

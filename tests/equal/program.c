@@ -191,7 +191,7 @@ static void resize(maker *m, loop_body *b, int32_t n_body, int32_t to) {
     if (v >= 0 && rp_store_ndim(m->var[v]) > 0)
       old = rp_store_extent(m->var[v], maker_pick(m, rp_store_ndim(m->var[v])));
   }
-  const int64_t now = sizes[maker_pick(m, old > 300 ? 9 : 6)];
+  const int64_t now = sizes[maker_pick(m, old > 1000 ? 9 : 6)];
   if (old < 5 || maker_full(m, to)) return;
   for (int32_t i = 0; i < to; i++) {
     program_step s = m->p->step[i];
