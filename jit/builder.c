@@ -177,9 +177,18 @@ static rpi_jit_record *work(rpi_builder *b, rpi_jit_record *list, int32_t *done)
   return later;
 }
 
+/* On the application's thread: a file that meets the process's limit on sizes must not end the process. */
 void rpi_builder_build(rpi_builder *b, rpi_jit_record *list) {
+  static const struct timespec now = {0};
+  sigset_t limit, before;
   int32_t done;
+  sigemptyset(&limit);
+  sigaddset(&limit, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &limit, &before);
   while ((list = work(b, list, &done)) != NULL) nap(RETRY_NS);
+  while (!sigismember(&before, SIGXFSZ) && sigtimedwait(&limit, NULL, &now) == SIGXFSZ) {
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */

@@ -13,7 +13,8 @@
 
 static void test_facts(void **state) {
   (void)state;
-  assert_int_equal(rp_version(), RP_VERSION_MAJOR * 10000 + RP_VERSION_MINOR * 100 + RP_VERSION_PATCH);
+  assert_int_equal(rp_version(),
+                   RP_VERSION_MAJOR * 10000 + RP_VERSION_MINOR * 100 + RP_VERSION_PATCH);
   assert_string_equal(rp_status_name(RP_OK), "RP_OK");
   assert_string_equal(rp_status_name(RP_ERR_SHAPE), "RP_ERR_SHAPE");
   assert_string_equal(rp_status_name(RP_ERR_INTERNAL), "RP_ERR_INTERNAL");
@@ -263,17 +264,18 @@ static void block(void) {
   while (!atomic_load(&leave)) usleep(100);
 }
 
-static void *wait_there(void *ctx) {
-  return rp_wait(ctx) == RP_OK ? NULL : (void *)"failed";
-}
+static void *wait_there(void *ctx) { return rp_wait(ctx) == RP_OK ? NULL : (void *)"failed"; }
 
 static rp_op *opaque(rp_context *c, const char *name, void (*f)(void)) {
   rp_library *lib;
   rp_op *op;
   OK(rp_library_create(c, "test", &lib));
   const int32_t privileges[] = {RP_PRIV_READ_WRITE};
-  const rp_opaque_desc d = {.struct_size = sizeof d, .name = name, .params = "x",
-                            .privileges = privileges, .function = f};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = name,
+                            .params = "x",
+                            .privileges = privileges,
+                            .function = f};
   OK(rp_op_create_opaque(lib, &d, &op));
   return op;
 }
@@ -358,19 +360,47 @@ static int child(rp_context *c, rp_store *x, rp_op *op, rp_library *lib) {
   double v[3] = {0};
   size_t need;
   int64_t n = 3, number;
+  const int64_t lo[] = {0}, hi[] = {1};
+  const int32_t axes[] = {0};
+  const rp_opaque_desc desc = {
+      .struct_size = sizeof desc, .name = "o", .params = "", .function = block};
   rp_store *s = NULL;
   rp_library *l;
   rp_op *o;
-  const rp_status got[] = {
-      rp_wait(c), rp_wait_compiled(c), rp_trace_begin(c, 1), rp_trace_end(c, 1),
-      rp_stat(c, "launches", &number), rp_explain(c, NULL, 0, &need),
-      rp_config_print(c, NULL, 0, &need), rp_store_create(c, RP_F64, 1, &n, &s),
-      rp_store_scalar(c, RP_F64, v, &s), rp_store_attach(c, RP_F64, 1, &n, v, RP_READ_ONLY, &s),
-      rp_store_home(x), rp_store_detach(x), rp_store_retain(x), rp_store_wait(x),
-      rp_store_read(x, v, sizeof v), rp_store_write(x, v, sizeof v), rp_store_fill(x, v),
-      rp_store_copy(x, x), rp_store_slice(x, 0, 0, 1, 1, &s), rp_launch(op, &x, 1, NULL, 0),
-      rp_call(op, &x, 1, NULL, 0), EVAL(c, "x", "x = 1", x), rp_library_create(c, "z", &l),
-      rp_op_create(lib, "z", "x", "x = 1", &o), rp_context_set_data(c, &need, NULL, NULL)};
+  const rp_status got[] = {rp_wait(c),
+                           rp_wait_compiled(c),
+                           rp_trace_begin(c, 1),
+                           rp_trace_end(c, 1),
+                           rp_stat(c, "launches", &number),
+                           rp_explain(c, NULL, 0, &need),
+                           rp_config_print(c, NULL, 0, &need),
+                           rp_store_create(c, RP_F64, 1, &n, &s),
+                           rp_store_scalar(c, RP_F64, v, &s),
+                           rp_store_attach(c, RP_F64, 1, &n, v, RP_READ_ONLY, &s),
+                           rp_store_home(x),
+                           rp_store_detach(x),
+                           rp_store_retain(x),
+                           rp_store_wait(x),
+                           rp_store_read(x, v, sizeof v),
+                           rp_store_write(x, v, sizeof v),
+                           rp_store_fill(x, v),
+                           rp_store_copy(x, x),
+                           rp_store_slice(x, 0, 0, 1, 1, &s),
+                           rp_store_box(x, lo, hi, &s),
+                           rp_store_transpose(x, axes, &s),
+                           rp_store_promote(x, 0, 2, &s),
+                           rp_store_project(x, 0, 0, &s),
+                           rp_store_broadcast(x, 1, &n, &s),
+                           rp_store_reshape(x, 1, &n, &s),
+                           rp_store_read_part(x, lo, hi, v, sizeof *v),
+                           rp_store_write_part(x, lo, hi, v, sizeof *v),
+                           rp_op_create_opaque(lib, &desc, &o),
+                           rp_launch(op, &x, 1, NULL, 0),
+                           rp_call(op, &x, 1, NULL, 0),
+                           EVAL(c, "x", "x = 1", x),
+                           rp_library_create(c, "z", &l),
+                           rp_op_create(lib, "z", "x", "x = 1", &o),
+                           rp_context_set_data(c, &need, NULL, NULL)};
   for (size_t i = 0; i < sizeof got / sizeof *got; i++)
     if (got[i] != RP_ERR_STATE || !strstr(rp_last_error(), "fork")) return 10 + (int)i;
   if (rp_store_release(x) != RP_OK || rp_store_release_any(x) != RP_OK) return 2;
@@ -495,13 +525,18 @@ static void test_seeing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),        cmocka_unit_test(test_sentences),
-      cmocka_unit_test(test_options),      cmocka_unit_test(test_bad_options),
-      cmocka_unit_test(test_two_contexts), cmocka_unit_test(test_client_data),
-      cmocka_unit_test(test_destroy_runs_pending),
-      cmocka_unit_test(test_release_any),  cmocka_unit_test(test_second_thread),
-      cmocka_unit_test(test_callback),     cmocka_unit_test(test_fork),
-      cmocka_unit_test(test_handles),      cmocka_unit_test(test_seeing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_facts),
+                                     cmocka_unit_test(test_sentences),
+                                     cmocka_unit_test(test_options),
+                                     cmocka_unit_test(test_bad_options),
+                                     cmocka_unit_test(test_two_contexts),
+                                     cmocka_unit_test(test_client_data),
+                                     cmocka_unit_test(test_destroy_runs_pending),
+                                     cmocka_unit_test(test_release_any),
+                                     cmocka_unit_test(test_second_thread),
+                                     cmocka_unit_test(test_callback),
+                                     cmocka_unit_test(test_fork),
+                                     cmocka_unit_test(test_handles),
+                                     cmocka_unit_test(test_seeing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

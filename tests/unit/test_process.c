@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -358,10 +359,45 @@ static void test_full_disk(void **state) {
   }
 }
 
+static off_t smallest;
+static void measure(const char *path) {
+  struct stat st;
+  assert_int_equal(stat(path, &st), 0);
+  if (smallest == 0 || st.st_size < smallest) smallest = st.st_size;
+}
+
+/* A limit on the size of files: for the compiler's (nothing fits), and one that leaves no room for what the
+ * cache adds to the smallest object. The signal that goes with it must not reach the application. */
+static void test_file_limit(void **state) {
+  (void)state;
+  need_compiler();
+  assert_int_equal(run_once(NULL), KERNELS);
+  smallest = 0;
+  each_file(".so", measure);
+  const off_t limits[] = {100, smallest - 8};
+  for (int k = 0; k < 2; k++) {
+    each_file("", remove_file);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+      const struct rlimit limit = {(rlim_t)limits[k], (rlim_t)limits[k]};
+      double got[N];
+      if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || !freopen("/dev/null", "w", stderr)) _exit(3);
+      rp_context *c = compiled_context();
+      run(c, got);
+      if (rp_context_destroy(c) != RP_OK) _exit(2);
+      _exit(memcmp(got, expected(), sizeof got) != 0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (status != 0) fail_msg("limit %d: status %x", (int)limits[k], (unsigned)status);
+  }
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_rounding),    TEST(test_sigchld),
-                                     TEST(test_second_copy), TEST(test_two_processes),
-                                     TEST(test_damage),      TEST(test_full_disk)};
+  const struct CMUnitTest tests[] = {
+      TEST(test_rounding), TEST(test_sigchld),   TEST(test_second_copy), TEST(test_two_processes),
+      TEST(test_damage),   TEST(test_full_disk), TEST(test_file_limit)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
