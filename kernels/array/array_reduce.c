@@ -95,7 +95,11 @@ static rp_status axes_mask(const char *name, rp_store *x, int32_t n_axes, const 
     return rpi_failure_set(RP_ERR_HANDLE, "array.%s: x is NULL or released", name);
   }
   if (n_axes == 0) *mask = (1u << rank) - 1;
-  if (n_axes < 0 || n_axes > rank || (n_axes > 0 && !axes)) {
+  if (n_axes > 0 && !axes) {
+    return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: %d axes, but axes is NULL", name,
+                           (int)n_axes);
+  }
+  if (n_axes < 0 || n_axes > rank) {
     return rpi_failure_set(RP_ERR_ARGUMENT, "array.%s: %d axes of an array of rank %d", name,
                            (int)n_axes, (int)rank);
   }
@@ -283,6 +287,10 @@ static rp_status dot(rp_store *a, rp_store *b, rp_store *to, rp_store **out) {
   rp_status status = dot_get(a, &op);
   if (status != RP_OK) return status;
   const int32_t rank = rp_store_ndim(a);
+  if (rp_store_ndim(b) < 0) {
+    return rpi_failure_set(b ? RP_ERR_HANDLE : RP_ERR_ARGUMENT, "array.dot: b is %s",
+                           b ? "no store (or was released)" : "NULL");
+  }
   if (rp_store_ndim(b) != rank) {
     return rpi_failure_set(RP_ERR_SHAPE, "array.dot: a has rank %d, b %d", (int)rank,
                            (int)rp_store_ndim(b));

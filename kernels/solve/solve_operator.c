@@ -10,7 +10,8 @@
 static const uint64_t magic = UINT64_C(0x52504f5052303031);
 
 rp_status rpi_solve_operator_check(const rp_operator *a, const char *function) {
-  if (a && a->magic == magic) return RP_OK;
+  if (!a) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: a is NULL", function);
+  if (a->magic == magic) return RP_OK;
   return rpi_failure_set(RP_ERR_HANDLE, "%s: a is no operator, or was released", function);
 }
 
@@ -21,8 +22,10 @@ static rp_status apply_csr(void *user, rp_store *x, rp_store *y) {
 rp_status rp_operator_from_csr(rp_csr *a, rp_operator **out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
   *out = NULL;
-  const rp_status status = rp_csr_retain(a);
-  if (status != RP_OK) return status;
+  if (rp_csr_retain(a) != RP_OK) {
+    return rpi_failure_set(a ? RP_ERR_HANDLE : RP_ERR_ARGUMENT, "%s: a is %s", __func__,
+                           a ? "no matrix, or was released" : "NULL");
+  }
   if (rp_csr_rows(a) != rp_csr_cols(a)) {
     rp_csr_release(a);
     return rpi_failure_set(RP_ERR_SHAPE, "%s: the matrix is %lld by %lld, not square", __func__,

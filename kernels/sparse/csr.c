@@ -34,6 +34,7 @@ static bool is_csr(const rp_csr *a) { return a && a->magic == magic; }
 
 static rp_status need_csr(const rp_csr *a, const char *function) {
   if (is_csr(a)) return RP_OK;
+  if (!a) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: a is NULL", function);
   return rpi_failure_set(RP_ERR_HANDLE, "%s: a is no matrix, or was released", function);
 }
 
@@ -177,6 +178,13 @@ rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, in
 
 rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_t n_cols,
                              rp_csr **out) {
+  if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
+  *out = NULL;
+  const char *bad = rp_store_ndim(ptr) < 0   ? "ptr"
+                    : rp_store_ndim(col) < 0 ? "col"
+                    : rp_store_ndim(val) < 0 ? "val"
+                                             : NULL;
+  if (bad) return rpi_failure_set(RP_ERR_HANDLE, "%s: %s is NULL or released", __func__, bad);
   const rp_status status = start(__func__, rp_store_context(ptr), rp_store_dtype(val), out);
   if (status != RP_OK) return status;
   const rp_dtype index = rp_store_dtype(col);

@@ -470,7 +470,8 @@ static void test_sparse(void **state) {
           rp_csr_from_stencil(ctx, RP_F64, 2, SHAPE(2, -3), 1, SHAPE(0, 0), val, &out));
   BAD_OUT(RP_ERR_ARGUMENT, "rp_csr_from_stencil|points 0 and 1",
           rp_csr_from_stencil(ctx, RP_F64, 1, SHAPE(4), 2, SHAPE(1, 1), val, &out));
-  BAD(RP_ERR_HANDLE, "rp_csr_multiply_to|a is no matrix", rp_csr_multiply_to(NULL, v4, v4));
+  BAD(RP_ERR_ARGUMENT, "rp_csr_multiply_to|a is NULL", rp_csr_multiply_to(NULL, v4, v4));
+  BAD(RP_ERR_HANDLE, "rp_csr_multiply_to|a is no matrix", rp_csr_multiply_to(JUNK, v4, v4));
   OK(rp_csr_from_triplets(ctx, RP_F64, 2, 4, 2, SHAPE(0, 1), SHAPE(3, 0), val, &out));
   BAD(RP_ERR_SHAPE, "rp_csr_multiply_to|x of 4|not 5", rp_csr_multiply_to(out, v5, v4));
   BAD(RP_ERR_SHAPE, "rp_csr_multiply_to|y of 2|to 4", rp_csr_multiply_to(out, v4, v4));
@@ -498,7 +499,7 @@ static void test_solve(void **state) {
       rp_operator_create(ctx, RP_F64, 4, no_product, NULL, v5, &op));
   OK(rp_operator_create(ctx, RP_F64, 4, no_product, NULL, NULL, &op));
   rp_store *x = check_vector(ctx, 4, NULL);
-  BAD(RP_ERR_HANDLE, "rp_solve_cg|a is no operator", rp_solve_cg(NULL, v4, x, NULL, NULL));
+  BAD(RP_ERR_HANDLE, "rp_solve_cg|a is no operator", rp_solve_cg(JUNK, v4, x, NULL, NULL));
   BAD(RP_ERR_SHAPE, "rp_solve_cg|b has|5|4", rp_solve_cg(op, v5, x, NULL, NULL));
   BAD(RP_ERR_DTYPE, "rp_solve_cg|b|i32|f64", rp_solve_cg(op, i4, x, NULL, NULL));
   BAD(RP_ERR_ARGUMENT, "rp_solve_cg|max_iterations|-5", rp_solve_cg(op, v4, x, &options, NULL));
@@ -508,11 +509,159 @@ static void test_solve(void **state) {
   OK(rp_operator_release(op));
 }
 
+/* ---- nothing at all ----------------------------------------------------------------------------- */
+
+/* Every function with NULL for a pointer: RP_ERR_ARGUMENT or RP_ERR_HANDLE, and a sentence. */
+static void check_null(const char *call, rp_status got) {
+  if (got != RP_ERR_ARGUMENT && got != RP_ERR_HANDLE) fail_msg("%s: %s", call, rp_status_name(got));
+  if (!strstr(rp_last_error(), "NULL"))
+    fail_msg("%s: the sentence \"%s\" does not say NULL", call, rp_last_error());
+  check_unchanged(call);
+  rp_error_set(RP_OK, "");
+}
+
+#define NIL(call) check_null(#call, (call))
+
+static void test_null_runtime(void **state) {
+  (void)state;
+  rp_store *out = NULL;
+  rp_op *op = NULL;
+  int64_t n;
+  size_t need;
+  NIL(rp_wait(NULL));
+  NIL(rp_explain(NULL, NULL, 0, &need));
+  NIL(rp_stat(NULL, "launches", &n));
+  NIL(rp_stat(ctx, NULL, &n));
+  NIL(rp_trace_begin(NULL, 1));
+  NIL(rp_trace_end(NULL, 1));
+  NIL(rp_context_set_data(NULL, junk, NULL, NULL));
+  NIL(rp_library_create(NULL, "lib", &lib));
+  OK(rp_library_create(ctx, "lib", &lib));
+  NIL(rp_library_create(ctx, "lib", NULL));
+  NIL(rp_op_create(lib, "o", "x", "x = 1", NULL));
+  NIL(rp_op_create(lib, "o", "x", NULL, &op));
+  NIL(rp_op_create(lib, NULL, "x", "x = 1", &op));
+  NIL(rp_op_create_opaque(lib, NULL, &op));
+  NIL(rp_op_create_opaque(NULL, &(rp_opaque_desc){.struct_size = 8}, &op));
+  NIL(rp_store_scalar(NULL, RP_F64, &(double){1}, &out));
+  NIL(rp_store_attach(NULL, RP_F64, 0, NULL, lent_data, RP_READ_ONLY, &out));
+  NIL(rp_store_home(NULL));
+  NIL(rp_store_detach(NULL));
+  NIL(rp_store_retain(NULL));
+  NIL(rp_store_read(NULL, junk, 8));
+  NIL(rp_store_write(NULL, junk, 8));
+  NIL(rp_store_write(v4, NULL, 32));
+  NIL(rp_store_read_part(NULL, SHAPE(0), SHAPE(1), junk, 8));
+  NIL(rp_store_write_part(v4, SHAPE(0), SHAPE(1), NULL, 8));
+  NIL(rp_store_fill(NULL, junk));
+  NIL(rp_store_copy(NULL, v4));
+  NIL(rp_store_slice(NULL, 0, 0, 1, 1, &out));
+  NIL(rp_store_box(NULL, SHAPE(0), SHAPE(1), &out));
+  NIL(rp_store_box(v4, NULL, NULL, &out));
+  NIL(rp_store_transpose(NULL, AXES(0), &out));
+  NIL(rp_store_promote(NULL, 0, 1, &out));
+  NIL(rp_store_project(NULL, 0, 0, &out));
+  NIL(rp_store_broadcast(NULL, 1, SHAPE(4), &out));
+  NIL(rp_store_reshape(NULL, 1, SHAPE(4), &out));
+  NIL(rp_store_reshape(v4, 1, NULL, &out));
+  NIL(rp_call(NULL, NULL, 0, NULL, 0));
+  NIL(rp_call(add, NULL, 3, NULL, 0));
+  NIL(rp_eval(NULL, "x", "x = 1", STORES(v4), 1));
+  NIL(rp_eval(ctx, "x", "x = 1", NULL, 1));
+  NIL(rp_eval(ctx, "x", "x = 1", STORES(NULL), 1));
+}
+
+static void test_null_libraries(void **state) {
+  (void)state;
+  rp_store *out = NULL;
+  rp_csr *a = NULL, *made = NULL;
+  rp_operator *op = NULL;
+  rp_array_code code;
+  const double val[] = {1, 2};
+  NIL(rp_array_zeros(NULL, RP_F64, 1, SHAPE(3), &out));
+  NIL(rp_array_zeros(ctx, RP_F64, 1, NULL, &out));
+  NIL(rp_array_zeros(ctx, RP_F64, 1, SHAPE(3), NULL));
+  NIL(rp_array_full(ctx, RP_F64, 1, SHAPE(3), NULL, &out));
+  NIL(rp_array_full(NULL, RP_F64, 1, SHAPE(3), val, &out));
+  NIL(rp_array_full(ctx, RP_F64, 1, SHAPE(3), val, NULL));
+  NIL(rp_array_arange(NULL, RP_F64, 0, 1, 1, &out));
+  NIL(rp_array_arange(ctx, RP_F64, 0, 1, 1, NULL));
+  NIL(rp_array_linspace(NULL, RP_F64, 0, 1, 2, &out));
+  NIL(rp_array_linspace(ctx, RP_F64, 0, 1, 2, NULL));
+  NIL(rp_array_copy(NULL, &out));
+  NIL(rp_array_copy(v4, NULL));
+  NIL(rp_array_astype(NULL, RP_F32, &out));
+  NIL(rp_array_astype(v4, RP_F32, NULL));
+  NIL(rp_array_find(NULL, &code, NULL));
+  NIL(rp_array_find("add", NULL, NULL));
+  NIL(rp_array_unary(RP_ARRAY_EXP, NULL, &out));
+  NIL(rp_array_unary(RP_ARRAY_EXP, v4, NULL));
+  NIL(rp_array_unary_to(RP_ARRAY_EXP, v4, NULL));
+  NIL(rp_array_unary_to(RP_ARRAY_EXP, NULL, v4));
+  NIL(rp_array_binary(RP_ARRAY_ADD, NULL, v4, &out));
+  NIL(rp_array_binary_to(RP_ARRAY_ADD, v4, NULL, v4));
+  NIL(rp_array_binary_to(RP_ARRAY_ADD, v4, v4, NULL));
+  NIL(rp_array_binary_float(RP_ARRAY_ADD, NULL, 1, &out));
+  NIL(rp_array_int_binary_to(RP_ARRAY_ADD, 1, v4, NULL));
+  NIL(rp_array_where(NULL, v4, v4, &out));
+  NIL(rp_array_where(i4, NULL, v4, &out));
+  NIL(rp_array_where_to(i4, v4, v4, NULL));
+  NIL(rp_array_modf(NULL, &out, &out));
+  NIL(rp_array_frexp(v4, &out, NULL));
+  NIL(rp_array_reduce(RP_ARRAY_SUM, NULL, 0, NULL, 0, &out));
+  NIL(rp_array_reduce(RP_ARRAY_SUM, v4, 1, NULL, 0, &out));
+  NIL(rp_array_reduce(RP_ARRAY_SUM, v4, 0, NULL, 0, NULL));
+  NIL(rp_array_reduce_to(RP_ARRAY_SUM, v4, 0, NULL, NULL));
+  NIL(rp_array_sum(NULL, &out));
+  NIL(rp_array_norm(v4, NULL));
+  NIL(rp_array_dot(NULL, v4, &out));
+  NIL(rp_array_dot(v4, NULL, &out));
+  NIL(rp_array_dot(v4, v4, NULL));
+  NIL(rp_array_dot_to(v4, v4, NULL));
+  NIL(rp_array_argmin(NULL, 0, &out));
+  NIL(rp_array_argmax(v4, 0, NULL));
+  NIL(rp_csr_from_triplets(NULL, RP_F64, 1, 1, 0, NULL, NULL, NULL, &made));
+  NIL(rp_csr_from_triplets(ctx, RP_F64, 1, 1, 1, NULL, SHAPE(0), val, &made));
+  NIL(rp_csr_from_triplets(ctx, RP_F64, 1, 1, 0, NULL, NULL, NULL, NULL));
+  NIL(rp_csr_from_arrays(ctx, RP_F64, 1, 1, NULL, SHAPE(0), val, &made));
+  NIL(rp_csr_from_stores(NULL, i4, v4, 1, &made));
+  NIL(rp_csr_from_stores(v4, NULL, v4, 1, &made));
+  NIL(rp_csr_from_stores(v4, i4, NULL, 1, &made));
+  NIL(rp_csr_from_matrix_market(ctx, RP_F64, NULL, &made));
+  NIL(rp_csr_from_stencil(ctx, RP_F64, 1, NULL, 1, SHAPE(0), val, &made));
+  assert_null(made);
+  OK(rp_csr_from_triplets(ctx, RP_F64, 4, 4, 1, SHAPE(0), SHAPE(0), val, &a));
+  NIL(rp_csr_retain(NULL));
+  NIL(rp_csr_multiply(NULL, v4, &out));
+  NIL(rp_csr_multiply(a, NULL, &out));
+  NIL(rp_csr_multiply(a, v4, NULL));
+  NIL(rp_csr_multiply_to(a, v4, NULL));
+  NIL(rp_csr_diagonal(NULL, &out));
+  NIL(rp_csr_diagonal(a, NULL));
+  NIL(rp_csr_write_matrix_market(a, NULL));
+  NIL(rp_csr_write_matrix_market(NULL, "x"));
+  NIL(rp_operator_from_csr(NULL, &op));
+  NIL(rp_operator_from_csr(a, NULL));
+  NIL(rp_operator_create(NULL, RP_F64, 4, no_product, NULL, NULL, &op));
+  OK(rp_operator_from_csr(a, &op));
+  NIL(rp_solve_cg(NULL, v4, v4, NULL, NULL));
+  NIL(rp_solve_cg(op, NULL, v4, NULL, NULL));
+  NIL(rp_solve_pcg(op, v4, NULL, NULL, NULL));
+  NIL(rp_solve_bicgstab(NULL, v4, v4, NULL, NULL));
+  NIL(rp_solve_jacobi(op, NULL, v4, NULL, NULL));
+  NIL(rp_solve_power(op, NULL, NULL, NULL));
+  assert_null(out);
+  OK(rp_operator_release(op));
+  OK(rp_csr_release(a));
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_contexts),    TEST(test_stores), TEST(test_huge),
-                                     TEST(test_host_access), TEST(test_views),  TEST(test_ops),
-                                     TEST(test_launches),    TEST(test_traces), TEST(test_data),
-                                     TEST(test_array),       TEST(test_sparse), TEST(test_solve)};
+  const struct CMUnitTest tests[] = {
+      TEST(test_contexts),     TEST(test_stores),        TEST(test_huge),
+      TEST(test_host_access),  TEST(test_views),         TEST(test_ops),
+      TEST(test_launches),     TEST(test_traces),        TEST(test_data),
+      TEST(test_array),        TEST(test_sparse),        TEST(test_solve),
+      TEST(test_null_runtime), TEST(test_null_libraries)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,7 +227,7 @@ static void test_errors(void **state) {
   assert_null(a);
   assert_int_equal(rp_csr_from_arrays(ctx, RP_I32, 2, 3, ptr, cols, v, &a), RP_ERR_DTYPE);
   assert_int_equal(rp_csr_from_arrays(NULL, RP_F64, 2, 3, ptr, cols, v, &a), RP_ERR_ARGUMENT);
-  assert_int_equal(rp_csr_multiply(NULL, NULL, &y), RP_ERR_HANDLE);
+  assert_int_equal(rp_csr_multiply(NULL, NULL, &y), RP_ERR_ARGUMENT);
   assert_int_equal(rp_csr_rows(NULL), -1);
   OK(rp_csr_release(NULL));
   OK(rp_csr_from_arrays(ctx, RP_F64, 2, 3, ptr, cols, v, &a));

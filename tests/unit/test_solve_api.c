@@ -220,7 +220,7 @@ static void test_errors(void **state) {
   rp_operator *a = make(RP_F64, poisson);
   rp_store *b = vector(RP_F64, zero), *narrow = vector(RP_F32, zero), *small;
   OK(rp_store_create(ctx, RP_F64, 1, &few, &small));
-  assert_int_equal(rp_solve_cg(NULL, b, b, NULL, NULL), RP_ERR_HANDLE);
+  assert_int_equal(rp_solve_cg(NULL, b, b, NULL, NULL), RP_ERR_ARGUMENT);
   assert_int_equal(rp_solve_cg(a, b, NULL, NULL, NULL), RP_ERR_HANDLE);
   assert_int_equal(rp_solve_cg(a, NULL, b, NULL, NULL), RP_ERR_HANDLE);
   assert_int_equal(rp_solve_cg(a, narrow, b, NULL, NULL), RP_ERR_DTYPE);
