@@ -333,6 +333,32 @@ static void test_damage(void **state) {
   }
 }
 
+/* Folders that must not be used, or cannot be: everything is compiled each time, and nothing is put there. */
+static void test_bad_folders(void **state) {
+  (void)state;
+  need_compiler();
+  const uid_t me = geteuid();
+  for (int k = 0; k < 4; k++) {
+    char saved[sizeof folder], plain[sizeof folder + 8];
+    memcpy(saved, folder, sizeof saved);
+    snprintf(plain, sizeof plain, "%s/file", folder);
+    if (k == 0) assert_int_equal(chmod(folder, 0777), 0); /* others may write */
+    if (k == 1 && me == 0) assert_int_equal(chown(folder, 65534, (gid_t)-1), 0); /* another's */
+    if (k == 2) snprintf(folder, sizeof folder, "/proc/no/such"); /* cannot be made */
+    if (k == 3) {                                                 /* not a folder */
+      close(open(plain, O_CREAT | O_WRONLY, 0600));
+      snprintf(folder, sizeof folder, "%.*s/file", (int)(sizeof folder - 6), saved);
+    }
+    if (k != 1 || me == 0)
+      for (int again = 0; again < 2; again++) assert_int_equal(run_once(NULL), KERNELS);
+    memcpy(folder, saved, sizeof folder);
+    assert_int_equal(unlink(plain), k == 3 ? 0 : -1);
+    assert_int_equal(each_file("", NULL), 0);
+    if (me == 0) assert_int_equal(chown(folder, me, (gid_t)-1), 0);
+    assert_int_equal(chmod(folder, 0700), 0);
+  }
+}
+
 /* No room for an object, and room for some: everything is compiled all the same, and nothing half done is
  * left. */
 static void test_full_disk(void **state) {
@@ -397,7 +423,7 @@ static void test_file_limit(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_rounding), TEST(test_sigchld),   TEST(test_second_copy), TEST(test_two_processes),
-      TEST(test_damage),   TEST(test_full_disk), TEST(test_file_limit)};
+      TEST(test_rounding), TEST(test_sigchld),     TEST(test_second_copy), TEST(test_two_processes),
+      TEST(test_damage),   TEST(test_bad_folders), TEST(test_full_disk),   TEST(test_file_limit)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
