@@ -161,6 +161,8 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
     const rpi_kernel_code *code = atomic_load(&g->kernel->code);
     rpi_strbuf_addf(out, ": kernel %s, tier %d", g->kernel->name, code->tier);
     if (refusal[0]) rpi_strbuf_addf(out, " (%s)", refusal);
+    const rpi_ir *ir = rpi_jit_ir(g->kernel);
+    rpi_strbuf_addf(out, ", %d instructions, %d values live", ir->n_ins, rpi_opt_live(ir));
   }
   rpi_strbuf_add(out, "\n");
   for (int32_t k = 0; k < g->n_pro + g->n_body + g->n_epi; k++)

@@ -42,7 +42,8 @@ void rpi_segment_deinit(rpi_segment *s) {
   *s = (rpi_segment){0};
 }
 
-bool rpi_segment_binds(const rpi_segment *s, const rpi_buffer *b) {
+/* The segment has bound the buffer. */
+static bool binds(const rpi_segment *s, const rpi_buffer *b) {
   if (s->number == 0) return false;
   if (b->stamp == s->number) return true;
   for (uint32_t i = 0; i < s->n_slot; i++)
@@ -358,8 +359,8 @@ rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all) {
 rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason) {
   bool writes = reason == RPI_REASON_CUT_WRITE;
   if (b->run_refs == 0) return RP_OK;
-  if (rpi_segment_binds(&ctx->seg, b)) return cut_for(ctx, reason, true, writes ? NULL : b);
-  if (rpi_segment_binds(&ctx->pending, b)) {
+  if (binds(&ctx->seg, b)) return cut_for(ctx, reason, true, writes ? NULL : b);
+  if (binds(&ctx->pending, b)) {
     rpi_context_reason(ctx, RPI_REASON_LATE_OBSERVED);
     return rpi_commit(ctx, &ctx->pending, &ctx->seg, writes ? NULL : b);
   }

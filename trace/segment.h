@@ -46,8 +46,6 @@ rp_status rpi_segment_predict(rp_context *ctx, struct rpi_template *pred);
 rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all);
 /* Before the host reads the buffer (reason CUT_WRITE: writes it): what it needs has run. */
 rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
-/* The segment has bound the buffer. */
-bool rpi_segment_binds(const rpi_segment *s, const rpi_buffer *b);
 void rpi_segment_deinit(rpi_segment *s);
 
 /* Traces. */
