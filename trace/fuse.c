@@ -204,6 +204,24 @@ static void refuse(fuser *u, int32_t t, int32_t g, rpi_reason why) {
     u->f->refusal[u->f->n_refusal++] = (rpi_refusal){.task = t, .group = g, .reason = (int32_t)why};
 }
 
+/* A prologue writes an element of a buffer that a body of the group writes, too: if the buffer is renamed
+ * for the body's sake, the copy of what the body leaves comes before the prologue. */
+static bool part_written(const fuser *u, int32_t t, int32_t g) {
+  const uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
+  const rpi_task *task = &u->ts->task[t];
+  for (int32_t x = task->first_access; x < task->first_access + task->n_access; x++) {
+    const rpi_access *a = &u->ts->access[x];
+    if (!(a->mode & writes) || a->view->bsize <= 1) continue;
+    for (int32_t y = u->slot_head[a->slot]; y >= 0; y = u->slot_next[y]) {
+      const int32_t o = u->ts->access[y].task;
+      if (u->f->group[o] == g && (u->ts->access[y].mode & writes) &&
+          (u->ts->task[o].kind == RPI_TASK_SCALAR) != (task->kind == RPI_TASK_SCALAR))
+        return true;
+    }
+  }
+  return false;
+}
+
 /* May body task t be in group g, everything else staying where it is? */
 static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
   const rpi_task *task = &u->ts->task[t];
@@ -220,6 +238,8 @@ static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
     why = RPI_REASON_FUSE_OPERANDS;
   else if (both_checked(u, t, g))
     why = RPI_REASON_FUSE_CHECKED;
+  else if (part_written(u, t, g))
+    why = RPI_REASON_FUSE_FLOW;
   if (why == RPI_N_REASON && mode == 2 && gm == 2)
     for (int32_t o = 0; o < u->n; o++)
       if (u->f->group[o] == g && u->f->phase[o] == RPI_PHASE_BODY &&
@@ -417,7 +437,9 @@ static void place_scalar(fuser *u, int32_t t) {
     for (int32_t p = 0; p < t; p++)
       if (u->f->group[p] >= g) g = u->f->group[p] + 1;
   }
-  while ((g < u->f->n_group && u->group_mode[g] == 3) || both_checked(u, t, g)) g++;
+  while ((g < u->f->n_group && u->group_mode[g] == 3) || both_checked(u, t, g) ||
+         part_written(u, t, g))
+    g++;
   u->f->group[t] = g;
   u->f->phase[t] = RPI_PHASE_PRO;
   if (!u->ctx->config.fusion) u->f->n_group = g + 1;

@@ -151,6 +151,19 @@ static void test_join_renamed(void **state) {
   drop(a), drop(s), drop(old);
 }
 
+/* One element is set by a prologue, others by a body that makes the buffer take a new instance. */
+static void test_element_and_box(void **state) {
+  (void)state;
+  rp_store *x = check_vector(ctx, 8, (double[]){0, 1, 2, 4, 8, 16, 32, 64}), *to, *from, *first;
+  OK(rp_store_slice(x, 0, 3, 7, 1, &to));
+  OK(rp_store_slice(x, 0, 2, 8, 1, &from));
+  OK(rp_store_project(x, 0, 0, &first));
+  OK(EVAL(ctx, "y, a", "y[i] = a[i] + a[i+2]", to, from));
+  OK(EVAL(ctx, "y", "y max= 0.25", first));
+  check_values(x, (double[]){0.25, 1, 2, 10, 20, 40, 80, 64});
+  drop(x), drop(to), drop(from), drop(first);
+}
+
 /* Reductions over nothing write all they keep, and what reads the result comes behind. */
 static void test_over_nothing(void **state) {
   (void)state;
@@ -211,9 +224,9 @@ static void test_affine_in_loop(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_which_gather), TEST(test_dead_gather),      TEST(test_other_size),
-      TEST(test_many_indices), TEST(test_function_on_copy), TEST(test_both_written),
-      TEST(test_join_renamed), TEST(test_over_nothing),     TEST(test_empty_outputs),
-      TEST(test_refused),      TEST(test_affine_in_loop)};
+      TEST(test_which_gather),    TEST(test_dead_gather),      TEST(test_other_size),
+      TEST(test_many_indices),    TEST(test_function_on_copy), TEST(test_both_written),
+      TEST(test_join_renamed),    TEST(test_over_nothing),     TEST(test_empty_outputs),
+      TEST(test_element_and_box), TEST(test_refused),          TEST(test_affine_in_loop)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
