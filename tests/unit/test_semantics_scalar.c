@@ -334,6 +334,27 @@ static void casts_saturate(void **state) {
   sheet_run(&s);
 }
 
+/* There and back: an integer has no negative zero. A compiler may take the pair for trunc(). */
+static void casts_return_no_negative_zero(void **state) {
+  (void)state;
+  static sheet s;
+  double a[] = {-0.5, -0.0, 0.0, -1.5, 0.75, -0x1p-1074}, want[6];
+  float b[6], narrow[6];
+  s.n = 6;
+  for (int i = 0; i < 6; i++) {
+    b[i] = (float)a[i];
+    want[i] = a[i] > -1 ? 0 : -1;
+    narrow[i] = (float)want[i];
+  }
+  sheet_in(&s, "a", RP_F64, a);
+  sheet_in(&s, "b", RP_F32, b);
+  sheet_out(&s, "y0", RP_F64, want, "f64(i64(a))");
+  sheet_out(&s, "y1", RP_F64, want, "f64(i32(a))");
+  sheet_out(&s, "y2", RP_F32, narrow, "f32(i32(b))");
+  sheet_out(&s, "y3", RP_F32, narrow, "f32(i64(b))");
+  sheet_run(&s);
+}
+
 /* What loses is written; what does not, is implied. */
 static void casts_are_written(void **state) {
   (void)state;
@@ -881,6 +902,7 @@ int main(void) {
                                      cmocka_unit_test(integers_divide_truly),
                                      cmocka_unit_test(casts_of_integers),
                                      cmocka_unit_test(casts_saturate),
+                                     cmocka_unit_test(casts_return_no_negative_zero),
                                      cmocka_unit_test(casts_are_written),
                                      cmocka_unit_test(bools_are_normalised),
                                      cmocka_unit_test(floats_are_not_reordered),
