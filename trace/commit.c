@@ -425,8 +425,17 @@ bool rpi_commit_unfinished(const rp_context *ctx, const rpi_buffer *b, bool writ
   return false;
 }
 
+/* A step that may fail poisons whole arrays, parts included that others read before it ran. */
+static bool may_fail(const rpi_bound *b) {
+  bool may = b->n_flag > 0;
+  for (int32_t c = 0; c < b->plan.n_call; c++)
+    may = may || (rpi_opaque_flags(b->plan.call[c].opaque) & RP_OPAQUE_STATUS);
+  return may;
+}
+
 /* How many steps the wanted buffer needs. */
 static int32_t steps_for(const rpi_segment *s, const rpi_bound *b, const rpi_buffer *want) {
+  if (want && may_fail(b)) return b->plan.n_step;
   for (uint32_t i = 0; want && i < s->n_slot; i++)
     if (s->slot[i] == want) return b->ready[i];
   return b->plan.n_step;

@@ -102,7 +102,7 @@ static void drop_dead(fuser *u, rpi_arena *a) {
     bool needed = has_effect(task);
     for (int32_t i = 0; i < task->n_access; i++)
       needed = needed || ((x[i].mode & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) && need[x[i].slot]);
-    if (!needed) {
+    if (!needed || rpi_task_idle(task)) {
       u->f->group[t] = -1;
       continue;
     }

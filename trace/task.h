@@ -77,6 +77,14 @@ rp_status rpi_task_build(rp_context *ctx, const uint64_t *words, int32_t n_words
                          rpi_arena *a, rpi_tasks *out);
 /* What a launch can see wrong, before it is recorded: RP_OK or the error. */
 rp_status rpi_task_validate(rp_op *op, rp_store *const *stores);
+/* A body over no points that reduces nothing: it touches nothing, so it is left out. Its shapes say so. */
+static inline bool rpi_task_idle(const rpi_task *t) {
+  bool none = false;
+  if (t->kind != RPI_TASK_BODY || t->variant->ir.n_red > 0) return false;
+  for (int32_t d = 0; d < t->rank; d++) none = none || t->extent[d] == 0;
+  return none;
+}
+
 /* Every element of the buffer gets a new value through this access, whatever it held. */
 static inline bool rpi_task_overwrites(const rpi_access *a) {
   if (a->table || !a->view->covers) return false;

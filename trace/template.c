@@ -115,7 +115,8 @@ static uint64_t *skeleton_of(const rpi_tasks *ts, const bool *live, bool trusted
     const rpi_task *k = &ts->task[t];
     uint64_t what = k->variant ? k->variant->id : (uint64_t)k->op->id << 32;
     w[(*n)++] = what;
-    w[(*n)++] = (uint64_t)k->kind | (uint64_t)k->rank << 8 | (uint64_t)k->op->special << 16;
+    w[(*n)++] = (uint64_t)k->kind | (uint64_t)k->rank << 8 | (uint64_t)k->op->special << 16 |
+                (uint64_t)rpi_task_idle(k) << 32;
     for (int32_t i = 0; i < k->n_store; i++)
       w[(*n)++] = (uint64_t)k->slot[i] << 8 | (uint64_t)k->view[i]->dtype;
   }

@@ -48,6 +48,37 @@ static void test_dead_gather(void **state) {
   drop(x), drop(part), drop(bad);
 }
 
+/* A poisoned array is poisoned everywhere: also where an element is read that the failing task does
+ * not write, by a host read that could do without it. */
+static void test_read_beside(void **state) {
+  (void)state;
+  rp_store *x = check_vector(ctx, 9, NULL), *part = NULL, *last = NULL, *v = NULL;
+  rp_store *bad = whole(3, (int64_t[]){0, 1, 9});
+  double value;
+  OK(rp_store_slice(x, 0, 0, 3, 1, &part));
+  OK(rp_store_project(x, 0, 8, &last));
+  OK(rp_store_create(ctx, RP_F64, 0, NULL, &v));
+  OK(EVAL(ctx, "y, i", "y[k] = y[i[k]]", part, bad));
+  OK(EVAL(ctx, "y, a", "y = a", v, last));
+  FAILS(RP_ERR_DATA, "out of range", rp_store_read(v, &value, sizeof value));
+  drop(x), drop(part), drop(last), drop(v), drop(bad);
+}
+
+/* Tasks over nothing, on views that differ in shape and otherwise look alike. */
+static void test_nothing_twice(void **state) {
+  (void)state;
+  rp_store *x = check_vector(ctx, 1, (double[]){3}), *none = NULL, *one = NULL, *a = NULL,
+           *b = NULL;
+  OK(rp_store_slice(x, 0, 0, 0, 1, &none));
+  OK(rp_store_project(x, 0, 0, &one));
+  OK(rp_store_promote(one, 0, 0, &a));
+  OK(rp_store_promote(one, 0, 1, &b));
+  OK(EVAL(ctx, "y, a", "y = a", none, b));
+  OK(EVAL(ctx, "y, a", "y = a; a = y", none, a));
+  check_values(x, (double[]){3});
+  drop(x), drop(none), drop(one), drop(a), drop(b);
+}
+
 /* The same loop at another size: what could go unchecked before cannot now. */
 static void test_other_size(void **state) {
   (void)state;
@@ -224,9 +255,10 @@ static void test_affine_in_loop(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_which_gather),    TEST(test_dead_gather),      TEST(test_other_size),
-      TEST(test_many_indices),    TEST(test_function_on_copy), TEST(test_both_written),
-      TEST(test_join_renamed),    TEST(test_over_nothing),     TEST(test_empty_outputs),
-      TEST(test_element_and_box), TEST(test_refused),          TEST(test_affine_in_loop)};
+      TEST(test_read_beside),      TEST(test_nothing_twice), TEST(test_which_gather),
+      TEST(test_dead_gather),      TEST(test_other_size),    TEST(test_many_indices),
+      TEST(test_function_on_copy), TEST(test_both_written),  TEST(test_join_renamed),
+      TEST(test_over_nothing),     TEST(test_empty_outputs), TEST(test_element_and_box),
+      TEST(test_refused),          TEST(test_affine_in_loop)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
