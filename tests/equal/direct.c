@@ -332,14 +332,20 @@ static cell eval(const point *p, int32_t at) {
   return narrow(n->dtype, r);
 }
 
-/* Consists of literals and scalars of the host. */
+/* Has operand i a say in the dtype of the result? What is only compared or chosen by has none. */
+static bool gives_dtype(const direct_op *op, int32_t i) {
+  if (op->code == D_WHERE) return i == 2;
+  return i > 0 || !(op->use & DIRECT_SELECT);
+}
+
+/* Its dtype comes from literals and scalars of the host alone. */
 static bool weak(const program_step *s, int32_t at) {
   const program_node *n = &s->node[at];
   if (n->op == DIRECT_LITERAL) return n->dtype != RP_BOOL;
   if (n->op == DIRECT_OPERAND) return n->operand < 0;
   if (n->op == DIRECT_CAST) return false;
   for (int32_t i = 0; i < direct_ops[n->op].n_kid; i++)
-    if (!weak(s, n->kid[i])) return false;
+    if (gives_dtype(&direct_ops[n->op], i) && !weak(s, n->kid[i])) return false;
   return true;
 }
 
@@ -353,7 +359,7 @@ static bool node_covered(const program_step *s, const program_node *n) {
   for (int32_t i = 0; i < op->n_kid; i++) {
     const bool condition = i == 0 && op->use & DIRECT_SELECT;
     if (s->node[n->kid[i]].dtype != (condition ? RP_BOOL : same)) return false;
-    if (!condition) all_weak = all_weak && weak(s, n->kid[i]);
+    if (gives_dtype(op, i)) all_weak = all_weak && weak(s, n->kid[i]);
   }
   return !all_weak || same == RP_F64 || same == RP_I64;
 }
