@@ -34,7 +34,10 @@ static void collect(rpi_analyser *u) {
     rpi_group *g = &an->group[i];
     g->task =
         rpi_arena_get(&an->arena, sizeof *g->task * (size_t)(g->n_pro + g->n_body + g->n_epi + 1));
-    if (!g->task) return;
+    g->stage = rpi_arena_get(&an->arena, sizeof *g->stage);
+    if (!g->task || !g->stage) return;
+    g->n_stage = g->n_body > 0;
+    *g->stage = (rpi_stage){.first = g->n_pro, .n = g->n_body};
     int32_t at[3] = {0, g->n_pro, g->n_pro + g->n_body};
     for (int32_t t = 0; t < u->ts->n_task; t++)
       if (f->group[t] == i && u->ts->task[t].kind != RPI_TASK_COPY) g->task[at[f->phase[t]]++] = t;

@@ -36,11 +36,22 @@ typedef struct rpi_group_operand {
   rpi_ir_operand ir;
 } rpi_group_operand;
 
+/* A stage of a group's pipeline: the tasks [first, first + n) of the group's list, over each tile of the
+ * group's space widened by lo and hi points per axis: by what later stages read of its results through
+ * shifts. The last stage is not widened; its space is the group's. Groups of one stage are all that
+ * is made now: what is read through a shift in its own group would be recomputed by each tile. */
+typedef struct rpi_stage {
+  int32_t first, n;
+  int32_t lo[RP_MAX_DIM], hi[RP_MAX_DIM];
+} rpi_stage;
+
 /* A patch happens before the group that writes the new symbol. */
 typedef struct rpi_group {
   bool opaque;
   int32_t n_pro, n_body, n_epi;
   int32_t *task; /* prologue, body, epilogue tasks, each in program order */
+  int32_t n_stage;
+  rpi_stage *stage; /* of the body: a partition of its tasks, in order; none without a body */
   int32_t n_operand;
   rpi_group_operand *operand; /* opaque: one per store parameter */
   int32_t rank;               /* of the kernel's space, axes merged */

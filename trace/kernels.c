@@ -39,7 +39,8 @@ static void over_space(const rpi_task *space, const rpi_geom *from, rpi_geom *to
 
 /* Boxes of all operands; tables keep their own. Returns the rank of the merged space. */
 static int32_t lay_out(const rpi_group *g, const rpi_tasks *ts, rpi_geom *geom, int64_t *extent) {
-  const rpi_task *space = g->n_body > 0 ? &ts->task[g->task[g->n_pro]] : NULL;
+  const rpi_task *space = NULL;
+  if (g->n_stage > 0) space = &ts->task[g->task[g->stage[g->n_stage - 1].first]];
   int32_t n = 0;
   /* Affine operands first, so that they can be merged together. */
   for (int32_t o = 0; o < g->n_operand; o++) {
@@ -183,11 +184,17 @@ static rp_status join_all(rpi_analyser *u, const linker *l, rpi_ir *ir) {
   rpi_merge m;
   RPI_TRY(rpi_merge_begin(&m, ir, u->n_place));
   rp_status st = RP_OK;
-  for (int32_t i = 0; i <= group_tasks(g) && st == RP_OK; i++) {
-    if (i == g->n_pro) rpi_merge_section(&m);
-    if (i == g->n_pro + g->n_body) rpi_merge_section(&m);
-    if (i < group_tasks(g)) st = join_task(u, &m, l, g->task[i]);
+  for (int32_t i = 0; i < g->n_pro && st == RP_OK; i++) st = join_task(u, &m, l, g->task[i]);
+  rpi_merge_section(&m);
+  for (int32_t s = 0; s < g->n_stage; s++) {
+    const rpi_stage *stage = &g->stage[s];
+    for (int32_t d = 0; d < RP_MAX_DIM; d++) rpi_assert(stage->lo[d] == 0 && stage->hi[d] == 0);
+    for (int32_t i = 0; i < stage->n && st == RP_OK; i++)
+      st = join_task(u, &m, l, g->task[stage->first + i]);
   }
+  rpi_merge_section(&m);
+  for (int32_t i = g->n_pro + g->n_body; i < group_tasks(g) && st == RP_OK; i++)
+    st = join_task(u, &m, l, g->task[i]);
   if (st == RP_OK) st = rpi_merge_end(&m);
   rpi_merge_deinit(&m);
   return st;

@@ -144,6 +144,7 @@ int main(int argc, char **argv) {
   bench_rows_kernels();
   bench_rows_times();
   bench_rows_small();
+  bench_rows_numpy();
   bench_rows_first();
   bench_rows_memory();
   const bool written = !json || write_json(json);

@@ -116,6 +116,7 @@ void bench_rows_kernels(void);
 void bench_rows_times(void);
 void bench_rows_memory(void);
 void bench_rows_small(void);
+void bench_rows_numpy(void);
 void bench_rows_first(void);
 /* The inside of `reprise-bench --child KIND NAME SIZE`. */
 int bench_child(const char *kind, const char *name, int64_t size);
