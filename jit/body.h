@@ -38,7 +38,7 @@ typedef struct rpi_variant {
 typedef struct rpi_placement {
   int32_t rank;
   int64_t extent[RP_MAX_DIM]; /* of the space */
-  rpi_geom *operand;    /* AFFINE: a box of exactly the space's shape; TABLE: the argument's own box */
+  rpi_geom *operand; /* AFFINE: a box of exactly the space's shape; TABLE: the argument's own box */
   int64_t *extent_param; /* ir.n_extent values */
 } rpi_placement;
 

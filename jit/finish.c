@@ -7,6 +7,8 @@
  *             place; then the rows of each kept index in row-major order, as a counter that carries
  *             equal subtrees. ROW mode: whole rows of partials are combined, level by level.
  * Needs:      -mavx2 -mfma -fno-math-errno -Wno-pedantic, for lanes.h. Only its scalars are used. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 #include "jit/finish.h"
 
 #include <string.h>

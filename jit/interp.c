@@ -33,9 +33,7 @@ static void set_place(const rpi_run *r, int32_t i) {
       *out = r->scratch + g->at_offsets + arg * (((size_t)(g->size + 1) * 4 + 63) & ~(size_t)63);
       break;
     case RPI_PLACE_MEMORY: *out = r->w[l->ptr + p->arg].p; break;
-    case RPI_PLACE_STRIDE:
-      *out = (char *)(intptr_t)r->w[p->stride + r->p->ir.rank - 1].i;
-      break;
+    case RPI_PLACE_STRIDE: *out = (char *)(intptr_t)r->w[p->stride + r->p->ir.rank - 1].i; break;
     case RPI_PLACE_WORD: *out = (char *)(uintptr_t)&r->w[l->uniform + p->arg]; break;
     default: *out = NULL; break;
   }
@@ -57,7 +55,8 @@ static rpi_run begin(const rpi_interp *p, rpi_section section, const rpi_word *w
   for (int32_t i = 0; i < g->n_fill; i++) {
     const rpi_fill *f = &g->fill[i];
     const int32_t size = rpi_dtype_size(f->dtype);
-    rpi_interp_fill(r.ptr[f->place], f->word >= 0 ? w[f->word].u : f->bits, size, RPI_SPLAT_BYTES / size);
+    rpi_interp_fill(r.ptr[f->place], f->word >= 0 ? w[f->word].u : f->bits, size,
+                    RPI_SPLAT_BYTES / size);
   }
   rpi_interp_steps(&r, &g->once, 0);
   return r;
@@ -78,8 +77,10 @@ RPI_NOINLINE static void run_once_large(const rpi_interp *p, rpi_section section
 
 static void run_once(const rpi_interp *p, rpi_section section, rpi_word *w) {
   RPI_ALIGNED(64) char scratch[16384];
-  if (p->program[section].scratch > sizeof scratch) run_once_large(p, section, w);
-  else run_once_in(p, section, w, scratch);
+  if (p->program[section].scratch > sizeof scratch)
+    run_once_large(p, section, w);
+  else
+    run_once_in(p, section, w, scratch);
 }
 
 static void interp_pro(const void *self, rpi_word *w) {
@@ -153,7 +154,8 @@ static void accumulators_at(const rpi_run *r, int64_t column) {
 }
 
 /* Columns [c0, c1) of a row. */
-static void run_columns(const rpi_run *r, walk *k, int64_t row, int64_t c0, int64_t c1, int64_t partial_row) {
+static void run_columns(const rpi_run *r, walk *k, int64_t row, int64_t c0, int64_t c1,
+                        int64_t partial_row) {
   const bool fresh = row != k->row;
   if (fresh) go_to_row(r, k, row);
   move_to(r, k, c0, partial_row);
@@ -195,13 +197,16 @@ static row_space row_space_of(const rpi_run *r) {
   row_space s = {1, 1};
   for (int32_t d = 0; d < ir->rank - 1; d++) {
     const int64_t e = r->w[r->p->layout.extent + d].i;
-    if (ir->red[0].mask >> d & 1) s.reduced *= e;
-    else s.kept *= e;
+    if (ir->red[0].mask >> d & 1)
+      s.reduced *= e;
+    else
+      s.kept *= e;
   }
   return s;
 }
 
-static void row_unit(const rpi_run *r, walk *k, int64_t u, int64_t leaves, int64_t columns, row_space s) {
+static void row_unit(const rpi_run *r, walk *k, int64_t u, int64_t leaves, int64_t columns,
+                     row_space s) {
   const rpi_ir *ir = &r->p->ir;
   const int64_t group = u / leaves, c0 = (u - group * leaves) * RPI_LEAF;
   const int64_t c1 = c0 + RPI_LEAF < columns ? c0 + RPI_LEAF : columns;
@@ -216,7 +221,8 @@ static void row_unit(const rpi_run *r, walk *k, int64_t u, int64_t leaves, int64
     run_columns(r, k, f * s.kept + kr, c0, c1, group);
 }
 
-static void interp_body(const void *self, const rpi_word *w, int64_t u0, int64_t u1, void *scratch) {
+static void interp_body(const void *self, const rpi_word *w, int64_t u0, int64_t u1,
+                        void *scratch) {
   const rpi_interp *p = self;
   const int64_t columns = w[p->layout.extent + p->ir.rank - 1].i;
   const int64_t leaves = (columns + RPI_LEAF - 1) / RPI_LEAF;
@@ -226,8 +232,10 @@ static void interp_body(const void *self, const rpi_word *w, int64_t u0, int64_t
   const row_space s = rows ? row_space_of(&r) : (row_space){0, 0};
   walk k = {.row = -1};
   for (int64_t u = u0; u < u1; u++) {
-    if (rows) row_unit(&r, &k, u, leaves, columns, s);
-    else leaf_unit(&r, &k, u, leaves, columns);
+    if (rows)
+      row_unit(&r, &k, u, leaves, columns, s);
+    else
+      leaf_unit(&r, &k, u, leaves, columns);
   }
 }
 

@@ -28,6 +28,7 @@ typedef struct rpi_winner { /* of argmin and argmax: k < 0 is none */
 
 /* X(outer, OUTER, inner, INNER, at): d = (a inner b) outer c, at = 1: d = c outer (a inner b). Each
  * operation rounds. ADD and MUL stand for both orders: only NaNs can tell, one value. */
+/* clang-format off */
 #define RPI_PAIRS(X)                                                                             \
   X(add, ADD, add, ADD, 0) X(add, ADD, sub, SUB, 0) X(add, ADD, mul, MUL, 0)                     \
   X(sub, SUB, add, ADD, 0) X(sub, SUB, sub, SUB, 0) X(sub, SUB, mul, MUL, 0)                     \
@@ -39,6 +40,7 @@ typedef enum rpi_pair {
 #undef RPI_PAIR
   RPI_N_PAIR
 } rpi_pair;
+/* clang-format on */
 
 /* What dot takes as its third source. */
 typedef struct rpi_dot {
@@ -54,11 +56,13 @@ typedef struct rpi_stretch {
 } rpi_stretch;
 
 typedef struct rpi_loops {
-  rpi_loop_fn *op[RPI_IR_N_OPS][RPI_N_DTYPE]; /* by the dtype of the sources; SELECT: of the value */
+  /* By the dtype of the sources; SELECT: of the value. */
+  rpi_loop_fn *op[RPI_IR_N_OPS][RPI_N_DTYPE];
   rpi_loop_fn *cast[RPI_N_DTYPE][RPI_N_DTYPE]; /* [from][to] */
   rpi_loop_fn *red[RPI_N_RED][RPI_N_DTYPE];    /* d = a op b */
-  rpi_loop_fn *leaf[RPI_N_RED][RPI_N_DTYPE];   /* the accumulators d take in a, which starts at 0 mod 64 */
-  rpi_loop_fn *fold[RPI_N_RED][RPI_N_DTYPE];   /* d[0] = the 64 accumulators d */
+  /* The accumulators d take in a, which starts at 0 mod 64. */
+  rpi_loop_fn *leaf[RPI_N_RED][RPI_N_DTYPE];
+  rpi_loop_fn *fold[RPI_N_RED][RPI_N_DTYPE]; /* d[0] = the 64 accumulators d */
   /* d[s] = the elements b[s] .. b[s+1] of a in order (b: int32_t). ARGMIN, ARGMAX: the rpi_winner d
    * takes in the n elements a, whose k begin at c. */
   rpi_loop_fn *segment[RPI_N_RED][RPI_N_DTYPE];
@@ -70,7 +74,7 @@ typedef struct rpi_loops {
   rpi_loop_fn *iota, *clamp, *scale;
   /* Floats only. */
   rpi_loop_fn *pair[RPI_N_PAIR][RPI_N_DTYPE];
-  rpi_loop_fn *sum4[RPI_N_DTYPE]; /* d = ((a + b) + c[0]) + c[1], c: two pointers */
+  rpi_loop_fn *sum4[RPI_N_DTYPE];     /* d = ((a + b) + c[0]) + c[1], c: two pointers */
   rpi_loop_fn *leaf_dot[RPI_N_DTYPE]; /* the accumulators d take in a * b, as leaf does */
   /* d[s] = the sum in order of a[i] * b[i] for the i of segment s; the rpi_dot c. With gather:
    * a[i] * c.table[b[i]], b: int32_t or int64_t. */
@@ -102,7 +106,7 @@ typedef enum rpi_place_kind {
 
 typedef struct rpi_place {
   uint8_t kind;
-  uint8_t size;   /* MEMORY, PARTIAL: bytes of an element */
+  uint8_t size; /* MEMORY, PARTIAL: bytes of an element */
   int32_t arg;
   int32_t stride; /* MEMORY, STRIDE: word of the operand's first stride */
 } rpi_place;
@@ -121,7 +125,7 @@ typedef struct rpi_interp_step {
   int64_t flags; /* splat bits */
   int32_t fixed; /* count, if not that of the block: splats */
   int32_t d, a, b, c, e;
-  uint8_t kind;  /* GATHER, LOOP, GUARD: a is the number */
+  uint8_t kind; /* GATHER, LOOP, GUARD: a is the number */
 } rpi_interp_step;
 
 typedef struct rpi_steps {
@@ -133,7 +137,7 @@ typedef struct rpi_steps {
 typedef struct rpi_fill {
   int32_t place;
   uint8_t dtype;
-  int32_t word;  /* word that holds it; -1: `bits` */
+  int32_t word; /* word that holds it; -1: `bits` */
   uint64_t bits;
 } rpi_fill;
 
@@ -141,9 +145,9 @@ typedef struct rpi_gather {
   uint16_t operand;
   uint8_t dtype, n_axes, checked;
   int32_t stride; /* word of the table's first stride; its extents follow the strides */
-  int32_t loop;  /* the index is the k of this loop itself; -1 */
-  int32_t d;     /* DYNAMIC place of the value */
-  int32_t reg;   /* its register */
+  int32_t loop;   /* the index is the k of this loop itself; -1 */
+  int32_t d;      /* DYNAMIC place of the value */
+  int32_t reg;    /* its register */
   int32_t temp[2];
   int32_t index[RP_MAX_DIM];
   uint8_t splat[RP_MAX_DIM];
@@ -224,7 +228,7 @@ typedef struct rpi_run {
     int64_t k0;      /* k of the chunk's first element */
     bool contiguous; /* and it runs on without a gap */
     bool have_k;     /* the register of k is filled */
-  } *state;
+  } * state;
   uint8_t *aliased; /* per guard */
 } rpi_run;
 
@@ -233,9 +237,7 @@ void rpi_interp_steps(const rpi_run *r, const rpi_steps *s, int64_t n);
 /* dst = bytes of `n` copies of an element. */
 void rpi_interp_fill(void *dst, uint64_t bits, int32_t size, int64_t n);
 
-static inline bool rpi_interp_wide(rp_dtype t) {
-  return t == RP_I64 || t == RP_U64 || t == RP_F64;
-}
+static inline bool rpi_interp_wide(rp_dtype t) { return t == RP_I64 || t == RP_U64 || t == RP_F64; }
 static inline const rpi_loops *rpi_interp_loops(const rpi_interp *p, rp_dtype t) {
   return rpi_interp_wide(t) ? p->wide : p->narrow;
 }

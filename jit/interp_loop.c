@@ -14,9 +14,9 @@
 typedef struct chunk {
   const rpi_inner *in;
   struct rpi_inner_state *state;
-  int32_t *off; /* offsets of the chunk's points, and the end */
+  int32_t *off;  /* offsets of the chunk's points, and the end */
   int64_t first; /* the first of them, in the block */
-  int32_t n;    /* points */
+  int32_t n;     /* points */
   int32_t longest;
 } chunk;
 
@@ -72,8 +72,8 @@ static bool gather_plain(const rpi_run *r, const rpi_gather *t, int64_t n) {
   int64_t inside = 1;
   if (t->n_axes != 1 || t->splat[0] || r->w[at].i != 1 || extent <= 0) return false;
   if (t->checked)
-    (t->narrow[0] ? r->p->wide->inside32 : r->p->wide->inside64)(
-        &inside, r->ptr[t->index[0]], NULL, (void *)(intptr_t)extent, n);
+    (t->narrow[0] ? r->p->wide->inside32 : r->p->wide->inside64)(&inside, r->ptr[t->index[0]], NULL,
+                                                                 (void *)(intptr_t)extent, n);
   return inside;
 }
 
@@ -106,7 +106,8 @@ static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
       index = r->ptr[t->temp[0]];
     }
     if (t->checked) {
-      wide->clamp(r->ptr[t->temp[0]], index, r->w[r->p->layout.flag].p, (void *)(intptr_t)extent, n | splat);
+      wide->clamp(r->ptr[t->temp[0]], index, r->w[r->p->layout.flag].p, (void *)(intptr_t)extent,
+                  n | splat);
       index = r->ptr[t->temp[0]];
     }
     off = (const int64_t *)(const void *)index;
@@ -115,8 +116,7 @@ static void gather(const rpi_run *r, const rpi_gather *t, int64_t n) {
                 n | (t->checked ? 0 : splat));
     off = (const int64_t *)(const void *)r->ptr[t->temp[1]];
   }
-  loops->gather[t->dtype](
-      r->ptr[t->d], r->w[r->p->layout.ptr + t->operand].p, off, NULL, n);
+  loops->gather[t->dtype](r->ptr[t->d], r->w[r->p->layout.ptr + t->operand].p, off, NULL, n);
 }
 
 /* ---- inner loops */
@@ -129,8 +129,9 @@ static void run_chunk(const rpi_run *r, const chunk *c, const int64_t *lo, int64
   if (in->need_k || !c->state->contiguous) k_fill(r, c, lo_step, lo);
   for (int32_t i = 0; i < in->n_expansion; i++) {
     const rpi_expansion *e = &in->expansion[i];
-    rpi_interp_loops(r->p, e->dtype)->expand[e->dtype](
-        r->ptr[e->to], r->ptr[e->from] + c->first * rpi_dtype_size(e->dtype), c->off, NULL, c->n);
+    rpi_interp_loops(r->p, e->dtype)
+        ->expand[e->dtype](r->ptr[e->to], r->ptr[e->from] + c->first * rpi_dtype_size(e->dtype),
+                           c->off, NULL, c->n);
   }
   rpi_interp_steps(r, &in->step, n);
 }
@@ -150,8 +151,8 @@ static void k_fill(const rpi_run *r, const chunk *c, int64_t lo_step, const int6
 }
 
 static void leaf_begin(const rpi_run *r, const rpi_inner *in) {
-  rpi_interp_fill(r->ptr[in->acc], rpi_ir_redop_identity(in->op, in->dtype), rpi_dtype_size(in->dtype),
-                  RPI_ACCUMULATORS);
+  rpi_interp_fill(r->ptr[in->acc], rpi_ir_redop_identity(in->op, in->dtype),
+                  rpi_dtype_size(in->dtype), RPI_ACCUMULATORS);
 }
 
 /* n elements of a leaf, from its element `at` on; they end before or at a multiple of 64 then. */
@@ -168,11 +169,13 @@ static const char *leaf_end(const rpi_run *r, const rpi_inner *in) {
 static bool is_arg(const rpi_inner *in) { return in->op >= RPI_RED_ARGMIN; }
 
 /* One point whose n values lie at v; lo is its first k. */
-static void reduce_point(const rpi_run *r, const rpi_inner *in, const char *v, int32_t n, int64_t lo, char *out) {
+static void reduce_point(const rpi_run *r, const rpi_inner *in, const char *v, int32_t n,
+                         int64_t lo, char *out) {
   const int32_t size = rpi_dtype_size(in->dtype);
   if (is_arg(in)) {
     rpi_winner best = {.k = -1};
-    rpi_interp_loops(r->p, in->dtype)->segment[in->op][in->dtype](&best, v, NULL, (void *)(intptr_t)lo, n);
+    rpi_interp_loops(r->p, in->dtype)
+        ->segment[in->op][in->dtype](&best, v, NULL, (void *)(intptr_t)lo, n);
     memcpy(out, &best.k, sizeof best.k);
   } else if (n == 0) {
     const uint64_t bits = rpi_ir_redop_empty(in->op, in->dtype);
@@ -223,7 +226,8 @@ static void reduce_chunk(const rpi_run *r, const chunk *c, const int64_t *lo, in
     if (in_order && n <= RPI_SEGMENT_LEAF)
       segment(out + (int64_t)s * size, v, c->off + s, NULL, 1);
     else
-      reduce_point(r, in, v + (int64_t)c->off[s] * size, n, lo[s * lo_step], out + (int64_t)s * out_size);
+      reduce_point(r, in, v + (int64_t)c->off[s] * size, n, lo[s * lo_step],
+                   out + (int64_t)s * out_size);
   }
 }
 
@@ -243,7 +247,8 @@ static void run_long(const rpi_run *r, chunk *c, int64_t lo, int64_t n) {
     rpi_interp_steps(r, &in->tail, m);
     const char *v = r->ptr[in->value];
     if (is_arg(in)) {
-      rpi_interp_loops(r->p, in->dtype)->segment[in->op][in->dtype](&best, v, NULL, (void *)(intptr_t)k0, m);
+      rpi_interp_loops(r->p, in->dtype)
+          ->segment[in->op][in->dtype](&best, v, NULL, (void *)(intptr_t)k0, m);
     } else if (in->rule == RPI_LOOP_ROWS) {
       memcpy(r->ptr[in->temp], v, (size_t)m * (size_t)size);
       rpi_finish_tree(in->op, in->dtype, r->ptr[in->temp], m);
@@ -251,15 +256,19 @@ static void run_long(const rpi_run *r, chunk *c, int64_t lo, int64_t n) {
     } else {
       if (at % RPI_LEAF == 0) leaf_begin(r, in);
       leaf_add(r, in, v, at, m);
-      if ((at + m) % RPI_LEAF == 0 || at + m == n) stack_push(&tree, in->op, in->dtype, leaf_end(r, in));
+      if ((at + m) % RPI_LEAF == 0 || at + m == n)
+        stack_push(&tree, in->op, in->dtype, leaf_end(r, in));
     }
   }
-  if (is_arg(in)) memcpy(r->ptr[in->d] + c->first * 8, &best.k, 8);
-  else stack_end(&tree, in->op, in->dtype, r->ptr[in->d] + c->first * size);
+  if (is_arg(in))
+    memcpy(r->ptr[in->d] + c->first * 8, &best.k, 8);
+  else
+    stack_end(&tree, in->op, in->dtype, r->ptr[in->d] + c->first * size);
 }
 
 /* Takes points from c->first on while their pairs fit; the number of points taken. */
-static int32_t fill_chunk(const rpi_run *r, chunk *c, const int64_t *lo, const int64_t *hi, int64_t left) {
+static int32_t fill_chunk(const rpi_run *r, chunk *c, const int64_t *lo, const int64_t *hi,
+                          int64_t left) {
   const int64_t lo_step = c->in->lo_splat ? 0 : 1, hi_step = c->in->hi_splat ? 0 : 1;
   int64_t next = 0, total = 0;
   int32_t n = 0;
@@ -275,8 +284,10 @@ static int32_t fill_chunk(const rpi_run *r, chunk *c, const int64_t *lo, const i
     const int64_t len = b > a ? (int64_t)((uint64_t)b - (uint64_t)a) : 0;
     if (len < 0 || len > r->g->size - total) break;
     if (len > 0) {
-      if (total == 0) c->state->k0 = a;
-      else if (a != next) c->state->contiguous = false;
+      if (total == 0)
+        c->state->k0 = a;
+      else if (a != next)
+        c->state->contiguous = false;
       next = b;
     }
     total += len;

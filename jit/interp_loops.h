@@ -12,6 +12,8 @@
  *             -Wno-pedantic -Wno-psabi, and for level 512 -mavx512f -mavx512bw -mavx512dq -mavx512vl.
  * Invariants: a loop touches exactly the n elements it is given; equal source and destination
  *             addresses are fine, other overlaps are not. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 #ifndef RPI_INTERP_LOOPS_H
 #define RPI_INTERP_LOOPS_H
 

@@ -2,6 +2,8 @@
  * jit/interp_loops_move.h -- the part of interp_loops.h that moves values and makes indices: copies,
  * strided loads and stores, gathers, expansion of one value per segment; coordinates, clamped and
  * scaled indices. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 #define DEF_GATHER(name, T, B)                                                           \
   LOOP_HEAD(name) {                                                                      \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/interp_loops_reduce.h -- the part of interp_loops.h that reduces: d = a op b, leaves, folds, segments
  * in order, winners, sums of products. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 #define DEF_RED_T(T, op)                                                                 \
   LOOP2(rd_##op##_##T, rpv_red_##op##_##T, T, T)                                         \

@@ -158,10 +158,7 @@ static const op_facts op_table[RPI_IR_N_OPS] = {
 #undef RPI_IROP
 };
 
-
-const char *rpi_ir_op_name(rpi_irop op) {
-  return op < RPI_IR_N_OPS ? op_table[op].text : "?";
-}
+const char *rpi_ir_op_name(rpi_irop op) { return op < RPI_IR_N_OPS ? op_table[op].text : "?"; }
 
 rpi_irop rpi_ir_op_find(const char *name, size_t n) {
   for (int32_t i = 0; i < RPI_IR_N_OPS; i++) {
@@ -172,17 +169,11 @@ rpi_irop rpi_ir_op_find(const char *name, size_t n) {
   return RPI_IR_N_OPS;
 }
 
-int32_t rpi_ir_op_n_src(rpi_irop op) {
-  return op_table[op].n_src;
-}
+int32_t rpi_ir_op_n_src(rpi_irop op) { return op_table[op].n_src; }
 
-char rpi_ir_op_result(rpi_irop op) {
-  return op_table[op].result;
-}
+char rpi_ir_op_result(rpi_irop op) { return op_table[op].result; }
 
-char rpi_ir_op_class(rpi_irop op) {
-  return op_table[op].class;
-}
+char rpi_ir_op_class(rpi_irop op) { return op_table[op].class; }
 
 bool rpi_ir_op_takes(rpi_irop op, rp_dtype dtype) {
   static const char letter[] = {
@@ -264,9 +255,7 @@ bool rpi_ir_row_mode(const rpi_ir *ir) {
   return ir->n_red > 0 && (ir->red[0].mask >> (ir->rank - 1) & 1) == 0;
 }
 
-static int64_t divide_up(int64_t a, int64_t b) {
-  return a / b + (a % b != 0);
-}
+static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 /* Number of rows (LEAF mode), or of pairs of a row leaf and a kept row (ROW mode). */
 static int64_t unit_rows(const rpi_ir *ir, const int64_t *extent) {

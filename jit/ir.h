@@ -40,15 +40,25 @@ typedef enum rpi_irop {
  * smallest value (inf), & all ones, | and ^ 0. ANY/ALL work on bool. ARGMIN/ARGMAX only in ENDLOOP:
  * the value is the k of the winner (lowest index on ties, first NaN wins; -1 when empty). */
 typedef enum rpi_redop {
-  RPI_RED_SUM, RPI_RED_PROD, RPI_RED_MIN, RPI_RED_MAX, RPI_RED_AND, RPI_RED_OR, RPI_RED_XOR,
-  RPI_RED_ANY, RPI_RED_ALL, RPI_RED_ARGMIN, RPI_RED_ARGMAX, RPI_N_RED
+  RPI_RED_SUM,
+  RPI_RED_PROD,
+  RPI_RED_MIN,
+  RPI_RED_MAX,
+  RPI_RED_AND,
+  RPI_RED_OR,
+  RPI_RED_XOR,
+  RPI_RED_ANY,
+  RPI_RED_ALL,
+  RPI_RED_ARGMIN,
+  RPI_RED_ARGMAX,
+  RPI_N_RED
 } rpi_redop;
 
 /* Order of the elements in a LOOP (SEMANTICS 3). */
 typedef enum rpi_looprule {
   RPI_LOOP_SEGMENT, /* up to 32 in order; longer: 1024-leaves from the segment's start, then the tree */
-  RPI_LOOP_AXIS,    /* 1024-leaves with 64 accumulators, then the pairwise tree, whatever the length */
-  RPI_LOOP_ROWS     /* the pairwise tree over the elements themselves */
+  RPI_LOOP_AXIS, /* 1024-leaves with 64 accumulators, then the pairwise tree, whatever the length */
+  RPI_LOOP_ROWS  /* the pairwise tree over the elements themselves */
 } rpi_looprule;
 
 enum { RPI_STRIDE_ZERO = 0, RPI_STRIDE_UNIT = 1, RPI_STRIDE_ANY = 2 };
@@ -57,10 +67,11 @@ enum { RPI_ACCESS_READ = 1, RPI_ACCESS_WRITE = 2, RPI_ACCESS_REDUCE = 4 };
 
 typedef struct rpi_ir_operand {
   uint8_t dtype;
-  uint8_t kind;    /* AFFINE: one stride per axis of the space; TABLE: own axes, addressed by GATHER */
-  uint8_t rank;    /* AFFINE: the space's rank; TABLE: number of its axes (>= 1) */
-  uint8_t access;  /* RPI_ACCESS_ bits */
-  uint8_t checked; /* TABLE: 1: indices are clamped to the extents and the flag is raised; 0: trusted */
+  uint8_t kind; /* AFFINE: one stride per axis of the space; TABLE: own axes, addressed by GATHER */
+  uint8_t rank; /* AFFINE: the space's rank; TABLE: number of its axes (>= 1) */
+  uint8_t access; /* RPI_ACCESS_ bits */
+  uint8_t
+      checked; /* TABLE: 1: indices are clamped to the extents and the flag is raised; 0: trusted */
   uint8_t sclass[RP_MAX_DIM]; /* RPI_STRIDE_ per axis; UNIT only on the last; beyond rank: 0 */
 } rpi_ir_operand;
 
@@ -77,8 +88,8 @@ typedef struct rpi_ir_red {
 typedef uint16_t rpi_irval; /* number of the instruction that makes the value */
 
 typedef struct rpi_ir_ins {
-  uint8_t op;     /* rpi_irop */
-  uint8_t dtype;  /* of the value; of the stored or reduced value for STORE and REDUCE */
+  uint8_t op;    /* rpi_irop */
+  uint8_t dtype; /* of the value; of the stored or reduced value for STORE and REDUCE */
   uint8_t n_src;
   uint8_t origin; /* which task of the group it came from, modulo 256: for dumps only, not hashed */
   uint32_t src;   /* first source in rpi_ir.srcs */
@@ -138,8 +149,8 @@ uint64_t rpi_ir_redop_empty(rpi_redop op, rp_dtype dtype);
 
 /* ---- parameter words, in this order (counts in words) */
 typedef struct rpi_ir_layout {
-  int32_t extent;  /* rank extents of the space */
-  int32_t ptr;     /* n_operand pointers to the element at the space's origin (AFFINE) or at index 0 */
+  int32_t extent; /* rank extents of the space */
+  int32_t ptr; /* n_operand pointers to the element at the space's origin (AFFINE) or at index 0 */
   int32_t stride;  /* AFFINE: rank strides; TABLE: rank strides, then rank extents: see stride_of */
   int32_t scalar;  /* n_scalar immediates, bits zero-extended */
   int32_t param;   /* n_extent extent parameters */
@@ -175,11 +186,12 @@ rp_status rpi_ir_parse(const char *text, rpi_ir *out);
 void rpi_ir_bytes(const rpi_ir *ir, rpi_strbuf *out);
 
 /* Passes never change a result bit. Each leaves a checked IR. */
-rp_status rpi_opt_fold(rpi_ir *ir); /* constants (class E only), casts of casts, select of constants */
-rp_status rpi_opt_cse(rpi_ir *ir);  /* equal pure instructions and loads with no store between */
+rp_status
+rpi_opt_fold(rpi_ir *ir); /* constants (class E only), casts of casts, select of constants */
+rp_status rpi_opt_cse(rpi_ir *ir);   /* equal pure instructions and loads with no store between */
 rp_status rpi_opt_hoist(rpi_ir *ir); /* uniform body instructions into the prologue */
-rp_status rpi_opt_dce(rpi_ir *ir);  /* what no store or reduction needs; unused operands stay */
-rp_status rpi_opt_all(rpi_ir *ir);  /* the pass table, in order */
+rp_status rpi_opt_dce(rpi_ir *ir);   /* what no store or reduction needs; unused operands stay */
+rp_status rpi_opt_all(rpi_ir *ir);   /* the pass table, in order */
 /* Largest number of body values alive at once, in 64-bit registers: predicts spills. */
 int32_t rpi_opt_live(const rpi_ir *ir);
 

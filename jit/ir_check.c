@@ -29,11 +29,9 @@ typedef struct checker {
   bool *reduced;    /* per reduction */
 } checker;
 
-static const rpi_ir_ins *ins_at(const checker *c) {
-  return &c->ir->ins[c->at];
-}
+static const rpi_ir_ins *ins_at(const checker *c) { return &c->ir->ins[c->at]; }
 
-#define BAD(c, fmt, ...)                                                            \
+#define BAD(c, fmt, ...) \
   rpi_status_fail(RP_ERR_INTERNAL, "kernel instruction %d (%s): " fmt, (int)(c)->at, \
                   rpi_ir_op_name((rpi_irop)ins_at(c)->op), __VA_ARGS__)
 
@@ -70,8 +68,7 @@ static rp_status check_operand(const rpi_ir *ir, int32_t n) {
                     ? RPI_ACCESS_READ
                     : RPI_ACCESS_READ | RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
   if (o->access & ~may) {
-    return rpi_status_fail(RP_ERR_INTERNAL, "kernel operand %d: access bits %d", (int)n,
-                           o->access);
+    return rpi_status_fail(RP_ERR_INTERNAL, "kernel operand %d: access bits %d", (int)n, o->access);
   }
   for (int32_t d = 0; d < RP_MAX_DIM; d++) {
     bool fits = d >= o->rank ? o->sclass[d] == RPI_STRIDE_ZERO : o->sclass[d] <= RPI_STRIDE_ANY;
@@ -133,10 +130,9 @@ static rp_status check_counts(const rpi_ir *ir) {
   }
   if (ir->n_operand < 0 || ir->n_operand > RPI_IR_MAX_OPERAND || ir->n_scalar < 0 ||
       ir->n_extent < 0 || ir->n_red < 0 || ir->n_red > RPI_IR_MAX_OPERAND) {
-    return rpi_status_fail(RP_ERR_INTERNAL,
-                           "kernel with %d operands, %d scalars, %d extents, %d reductions",
-                           (int)ir->n_operand, (int)ir->n_scalar, (int)ir->n_extent,
-                           (int)ir->n_red);
+    return rpi_status_fail(
+        RP_ERR_INTERNAL, "kernel with %d operands, %d scalars, %d extents, %d reductions",
+        (int)ir->n_operand, (int)ir->n_scalar, (int)ir->n_extent, (int)ir->n_red);
   }
   if (ir->rank == 0 && ir->n_body > ir->n_pro) {
     return rpi_status_fail(RP_ERR_INTERNAL, "kernel of rank 0 with a body of %d instructions",
@@ -217,8 +213,9 @@ static rp_status check_leaf(const checker *c) {
   }
   if (i->op == RPI_IR_SCALAR) {
     if (imm >= (uint64_t)c->ir->n_scalar) return BAD(c, "there is no scalar %llu", imm);
-    return c->ir->scalar[imm] == i->dtype ? RP_OK : BAD(c, "scalar %llu is not %s", imm,
-                                                        rpi_dtype_name(i->dtype));
+    return c->ir->scalar[imm] == i->dtype
+               ? RP_OK
+               : BAD(c, "scalar %llu is not %s", imm, rpi_dtype_name(i->dtype));
   }
   if (i->dtype != RP_I64) return BAD(c, "is %s, not i64", rpi_dtype_name(i->dtype));
   if (i->op == RPI_IR_EXTENT) {

@@ -44,9 +44,7 @@ static bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* A word of letters and digits that starts with a letter; its length, 0 if there is none. */
 static size_t word(parser *p, const char **text) {
@@ -131,8 +129,10 @@ static rp_status parse_operand(parser *p) {
   RPI_TRY(numbered(p, '@', p->ir->n_operand));
   RPI_TRY(dtype(p, &t));
   o.dtype = (uint8_t)t;
-  if (keyword(p, "table")) o.kind = RPI_OPERAND_TABLE;
-  else if (!keyword(p, "affine")) return BAD(p, "%s expected", "\"affine\" or \"table\"");
+  if (keyword(p, "table"))
+    o.kind = RPI_OPERAND_TABLE;
+  else if (!keyword(p, "affine"))
+    return BAD(p, "%s expected", "\"affine\" or \"table\"");
   RPI_TRY(expect(p, '['));
   while (!accept(p, ']')) {
     if (o.rank == RP_MAX_DIM) return BAD(p, "more than %d axes", RP_MAX_DIM);

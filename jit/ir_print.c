@@ -40,8 +40,10 @@ static void print_float(rpi_strbuf *out, rp_dtype t, uint64_t bits, locale_t c_l
   char buf[40];
   if (v != v) {
     bool canonical = bits == (t == RP_F32 ? UINT64_C(0x7fc00000) : UINT64_C(0x7ff8000000000000));
-    if (canonical) rpi_strbuf_add(out, "nan");
-    else rpi_strbuf_addf(out, "nan:0x%llx", (unsigned long long)bits);
+    if (canonical)
+      rpi_strbuf_add(out, "nan");
+    else
+      rpi_strbuf_addf(out, "nan:0x%llx", (unsigned long long)bits);
     return;
   }
   locale_t before = uselocale(c_locale);

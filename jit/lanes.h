@@ -54,6 +54,8 @@
  *  - Vectors narrower than the hardware's are doubled up for a libmvec call, wider ones are cut: lanes do
  *    not influence each other, so bits depend on the level only. libmvec of glibc 2.36 has neither
  *    tgamma nor lgamma; they, and fmod, nextafter and ldexp, go lane by lane to libm. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 #ifndef RPV_LANES_H
 #define RPV_LANES_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_cast.h -- the part of lanes.h that casts: between any two dtypes in use. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 /* Floats that are known to be in range, to 64-bit integers. Without AVX-512 there is no such instruction:
  * split t = hi * 2^32 + lo, exactly, and read each half from the low bits of a number near 2^52. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_float.h -- the part of lanes.h about floats: arithmetic, rounding, bits, and the functions
  * of <math.h>. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 extern double lgamma_r(double, int *);
 extern float lgammaf_r(float, int *);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_hw.h -- the part of lanes.h about the hardware's vectors: libmvec's names, rounding, roots.
  * Vectors of the text that are wider are cut for them, narrower ones are filled up. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 typedef double rpv_hw_f64 __attribute__((vector_size(RPV_BITS / 8)));
 typedef float rpv_hw_f32 __attribute__((vector_size(RPV_BITS / 8)));

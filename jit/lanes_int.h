@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_int.h -- the part of lanes.h about bools and integers, and comparisons of all numbers. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 /* ---- bool ------------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_move.h -- the part of lanes.h that moves: loads, stores, splats, gathers, select. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 RPV_FN rpv_i64 rpv_iota(void) { return (rpv_i64){RPV_EACH(RPV_LANE_I, 0)}; }
 

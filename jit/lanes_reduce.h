@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_reduce.h -- the part of lanes.h about reductions: combine operators, identities, who wins. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 #define RPV_RED(T, red, op, identity, empty)                                                        \
   RPV_FN rpv_##T rpv_red_##red##_##T(rpv_##T a, rpv_##T b) { return rpv_##op##_##T(a, b); }         \

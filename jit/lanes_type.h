@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/lanes_type.h -- the part of lanes.h on which the others stand: types, limits, masks, lists of
  * dtypes. RPV_USE_ALL stands for all of RPV_USE_<T>. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 
 typedef unsigned char rpc_bool;
 typedef __INT8_TYPE__ rpc_i8;

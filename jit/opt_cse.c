@@ -31,9 +31,7 @@ static bool is_free(int32_t op) {
   return op == RPI_IR_CONST || op == RPI_IR_SCALAR || op == RPI_IR_EXTENT;
 }
 
-static bool reads(int32_t op) {
-  return op == RPI_IR_LOAD || op == RPI_IR_GATHER;
-}
+static bool reads(int32_t op) { return op == RPI_IR_LOAD || op == RPI_IR_GATHER; }
 
 static bool is_pure(int32_t op) {
   return op != RPI_IR_STORE && op != RPI_IR_REDUCE && op != RPI_IR_LOOP && op != RPI_IR_ENDLOOP;

@@ -66,59 +66,61 @@ static bool eval_integer(rpi_irop op, rp_dtype t, uint64_t a, uint64_t b, uint64
 /* ---- floats -------------------------------------------------------------------------------- */
 
 /* The functions of one float type: c its C type, x the suffix of its libm. */
-#define FLOAT_OPS(c, x)                                                                          \
-  static c order##x(c a, c b, bool largest, bool skip_nan) {                                     \
-    if (a != a) return skip_nan ? b : a;                                                         \
-    if (b != b) return skip_nan ? a : b;                                                         \
-    if (a == b) return (signbit(a) != 0) != largest ? a : b;                                     \
-    return (a < b) != largest ? a : b;                                                           \
-  }                                                                                              \
-  static c floor_mod##x(c a, c b) {                                                              \
-    c r = fmod##x(a, b);                                                                         \
-    if (r == 0) return copysign##x(0, b);                                                        \
-    return (r < 0) != (b < 0) ? r + b : r;                                                       \
-  }                                                                                              \
-  static c floor_div##x(c a, c b) {                                                              \
-    if (b == 0) return a / b;                                                                    \
-    c r = fmod##x(a, b), q = (a - r) / b;                                                        \
-    if (r != 0 && (r < 0) != (b < 0)) q -= 1;                                                    \
-    if (q == 0) return copysign##x(0, a / b);                                                    \
-    c f = floor##x(q);                                                                           \
-    return q - f > (c)0.5 ? f + 1 : f;                                                           \
-  }                                                                                              \
-  static c scale##x(c a, c b) {                                                                  \
-    int e = b != b ? 0 : b >= (c)2147483648.0 ? INT32_MAX : b < -(c)2147483648.0 ? INT32_MIN      \
-                                                                                 : (int)b;       \
-    return ldexp##x(a, e);                                                                       \
-  }                                                                                              \
-  static bool value##x(rpi_irop op, c a, c b, c d, c *out) {                                     \
-    switch (op) {                                                                                \
-      case RPI_IR_NEG: *out = -a; break;                                                         \
-      case RPI_IR_ABS: *out = fabs##x(a); break;                                                 \
-      case RPI_IR_SIGN: *out = a > 0 ? (c)1 : a < 0 ? (c)-1 : a; break;                          \
-      case RPI_IR_ADD: *out = a + b; break;                                                      \
-      case RPI_IR_SUB: *out = a - b; break;                                                      \
-      case RPI_IR_MUL: *out = a * b; break;                                                      \
-      case RPI_IR_DIV: *out = a / b; break;                                                      \
-      case RPI_IR_FLOORDIV: *out = floor_div##x(a, b); break;                                    \
-      case RPI_IR_MOD: *out = floor_mod##x(a, b); break;                                         \
-      case RPI_IR_FMA: *out = fma##x(a, b, d); break;                                            \
-      case RPI_IR_MIN: *out = order##x(a, b, false, false); break;                               \
-      case RPI_IR_MAX: *out = order##x(a, b, true, false); break;                                \
-      case RPI_IR_FMIN: *out = order##x(a, b, false, true); break;                               \
-      case RPI_IR_FMAX: *out = order##x(a, b, true, true); break;                                \
-      case RPI_IR_SQRT: *out = sqrt##x(a); break;                                                \
-      case RPI_IR_FLOOR: *out = floor##x(a); break;                                              \
-      case RPI_IR_CEIL: *out = ceil##x(a); break;                                                \
-      case RPI_IR_TRUNC: *out = trunc##x(a); break;                                              \
-      case RPI_IR_RINT: *out = rint##x(a); break;                                                \
-      case RPI_IR_COPYSIGN: *out = copysign##x(a, b != b ? (c)1 : b); break;                     \
-      case RPI_IR_FMOD: *out = fmod##x(a, b); break;                                             \
-      case RPI_IR_NEXTAFTER: *out = nextafter##x(a, b); break;                                   \
-      case RPI_IR_LDEXP: *out = scale##x(a, b); break;                                           \
-      default: return false;                                                                     \
-    }                                                                                            \
-    return true;                                                                                 \
+#define FLOAT_OPS(c, x) \
+  static c order##x(c a, c b, bool largest, bool skip_nan) { \
+    if (a != a) return skip_nan ? b : a; \
+    if (b != b) return skip_nan ? a : b; \
+    if (a == b) return (signbit(a) != 0) != largest ? a : b; \
+    return (a < b) != largest ? a : b; \
+  } \
+  static c floor_mod##x(c a, c b) { \
+    c r = fmod##x(a, b); \
+    if (r == 0) return copysign##x(0, b); \
+    return (r < 0) != (b < 0) ? r + b : r; \
+  } \
+  static c floor_div##x(c a, c b) { \
+    if (b == 0) return a / b; \
+    c r = fmod##x(a, b), q = (a - r) / b; \
+    if (r != 0 && (r < 0) != (b < 0)) q -= 1; \
+    if (q == 0) return copysign##x(0, a / b); \
+    c f = floor##x(q); \
+    return q - f > (c)0.5 ? f + 1 : f; \
+  } \
+  static c scale##x(c a, c b) { \
+    int e = b != b                 ? 0 \
+            : b >= (c)2147483648.0 ? INT32_MAX \
+            : b < -(c)2147483648.0 ? INT32_MIN \
+                                   : (int)b; \
+    return ldexp##x(a, e); \
+  } \
+  static bool value##x(rpi_irop op, c a, c b, c d, c *out) { \
+    switch (op) { \
+      case RPI_IR_NEG: *out = -a; break; \
+      case RPI_IR_ABS: *out = fabs##x(a); break; \
+      case RPI_IR_SIGN: *out = a > 0 ? (c)1 : a < 0 ? (c)-1 : a; break; \
+      case RPI_IR_ADD: *out = a + b; break; \
+      case RPI_IR_SUB: *out = a - b; break; \
+      case RPI_IR_MUL: *out = a * b; break; \
+      case RPI_IR_DIV: *out = a / b; break; \
+      case RPI_IR_FLOORDIV: *out = floor_div##x(a, b); break; \
+      case RPI_IR_MOD: *out = floor_mod##x(a, b); break; \
+      case RPI_IR_FMA: *out = fma##x(a, b, d); break; \
+      case RPI_IR_MIN: *out = order##x(a, b, false, false); break; \
+      case RPI_IR_MAX: *out = order##x(a, b, true, false); break; \
+      case RPI_IR_FMIN: *out = order##x(a, b, false, true); break; \
+      case RPI_IR_FMAX: *out = order##x(a, b, true, true); break; \
+      case RPI_IR_SQRT: *out = sqrt##x(a); break; \
+      case RPI_IR_FLOOR: *out = floor##x(a); break; \
+      case RPI_IR_CEIL: *out = ceil##x(a); break; \
+      case RPI_IR_TRUNC: *out = trunc##x(a); break; \
+      case RPI_IR_RINT: *out = rint##x(a); break; \
+      case RPI_IR_COPYSIGN: *out = copysign##x(a, b != b ? (c)1 : b); break; \
+      case RPI_IR_FMOD: *out = fmod##x(a, b); break; \
+      case RPI_IR_NEXTAFTER: *out = nextafter##x(a, b); break; \
+      case RPI_IR_LDEXP: *out = scale##x(a, b); break; \
+      default: return false; \
+    } \
+    return true; \
   }
 
 FLOAT_OPS(double, )

@@ -26,13 +26,9 @@ typedef struct folder {
   rpi_irval src[3]; /* in the new IR */
 } folder;
 
-static const rpi_ir_ins *made(const folder *f, int32_t s) {
-  return &f->w.to.ins[f->src[s]];
-}
+static const rpi_ir_ins *made(const folder *f, int32_t s) { return &f->w.to.ins[f->src[s]]; }
 
-static bool is_const(const folder *f, int32_t s) {
-  return made(f, s)->op == RPI_IR_CONST;
-}
+static bool is_const(const folder *f, int32_t s) { return made(f, s)->op == RPI_IR_CONST; }
 
 /* Source s is the constant v of the dtype of that source. */
 static bool is_int(const folder *f, int32_t s, int64_t v) {

@@ -51,8 +51,7 @@ static void move(hoister *h, int32_t v) {
   const rpi_ir_ins *i = &h->w.from->ins[v];
   rpi_irval src[UINT8_MAX];
   for (int32_t s = 0; s < i->n_src; s++) src[s] = early(h, rpi_ir_src(h->w.from, i, s));
-  h->early[v] =
-      rpi_opt_rewrite_put(&h->w, v, (rpi_irop)i->op, i->dtype, i->imm, i->n_src, src);
+  h->early[v] = rpi_opt_rewrite_put(&h->w, v, (rpi_irop)i->op, i->dtype, i->imm, i->n_src, src);
 }
 
 static void walk(hoister *h) {

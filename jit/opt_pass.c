@@ -32,8 +32,8 @@ rp_status rpi_opt_all(rpi_ir *ir) {
  * a mask as wide as the widest type. */
 static int32_t lane_bytes(const rpi_ir_ins *i) {
   static const uint8_t size[] = {8, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
-  if (rpi_ir_op_result((rpi_irop)i->op) == 'N' || i->op == RPI_IR_CONST ||
-      i->op == RPI_IR_SCALAR || i->op == RPI_IR_EXTENT) {
+  if (rpi_ir_op_result((rpi_irop)i->op) == 'N' || i->op == RPI_IR_CONST || i->op == RPI_IR_SCALAR ||
+      i->op == RPI_IR_EXTENT) {
     return 0;
   }
   return size[i->dtype];

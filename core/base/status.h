@@ -17,9 +17,9 @@ const char *rpi_status_message(void);
 /* RP_ERR_MEMORY with "out of memory: <what>". */
 rp_status rpi_status_nomem(const char *what);
 
-#define RPI_TRY(expr)                      \
-  do {                                     \
-    rp_status rpi_try_ = (expr);           \
+#define RPI_TRY(expr) \
+  do { \
+    rp_status rpi_try_ = (expr); \
     if (rpi_try_ != RP_OK) return rpi_try_; \
   } while (0)
 

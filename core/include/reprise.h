@@ -47,20 +47,20 @@ typedef int32_t rp_status;
 
 enum {
   RP_OK = 0,
-  RP_ERR_ARGUMENT = -1,   /* an argument is NULL, out of range, or of the wrong kind */
-  RP_ERR_SHAPE = -2,      /* extents or ranks that do not fit together */
-  RP_ERR_DTYPE = -3,      /* element types that do not fit, or a lossy store without a cast */
-  RP_ERR_BODY = -4,       /* an expression body that does not parse or type */
-  RP_ERR_ACCESS = -5,     /* a write to read-only data, a non-injective written view, an overlap */
-  RP_ERR_HANDLE = -6,     /* a foreign, stale or released handle */
-  RP_ERR_STATE = -7,      /* a call at the wrong time: after fork, from a callback, another trace open */
-  RP_ERR_THREAD = -8,     /* a context used by two threads at once */
-  RP_ERR_MEMORY = -9,     /* out of memory */
-  RP_ERR_DATA = -10,      /* poisoned data: a task read or wrote out of range (see rp_last_error) */
-  RP_ERR_IO = -11,        /* a file that cannot be read, or is malformed */
-  RP_ERR_CONFIG = -12,    /* an unknown knob or a value it does not take */
-  RP_ERR_OPAQUE = -13,    /* an opaque task's function reported failure */
-  RP_ERR_INTERNAL = -14   /* a broken invariant of the library: please report it */
+  RP_ERR_ARGUMENT = -1, /* an argument is NULL, out of range, or of the wrong kind */
+  RP_ERR_SHAPE = -2,    /* extents or ranks that do not fit together */
+  RP_ERR_DTYPE = -3,    /* element types that do not fit, or a lossy store without a cast */
+  RP_ERR_BODY = -4,     /* an expression body that does not parse or type */
+  RP_ERR_ACCESS = -5,   /* a write to read-only data, a non-injective written view, an overlap */
+  RP_ERR_HANDLE = -6,   /* a foreign, stale or released handle */
+  RP_ERR_STATE = -7, /* a call at the wrong time: after fork, from a callback, another trace open */
+  RP_ERR_THREAD = -8,   /* a context used by two threads at once */
+  RP_ERR_MEMORY = -9,   /* out of memory */
+  RP_ERR_DATA = -10,    /* poisoned data: a task read or wrote out of range (see rp_last_error) */
+  RP_ERR_IO = -11,      /* a file that cannot be read, or is malformed */
+  RP_ERR_CONFIG = -12,  /* an unknown knob or a value it does not take */
+  RP_ERR_OPAQUE = -13,  /* an opaque task's function reported failure */
+  RP_ERR_INTERNAL = -14 /* a broken invariant of the library: please report it */
 };
 
 /* The sentence that belongs to the last failed call of the calling thread, "" if there was none.
@@ -264,16 +264,17 @@ enum {
   RP_OPAQUE_DENSE = 1,       /* every store must be handed over in dense C order */
   RP_OPAQUE_SIDE_EFFECT = 2, /* runs exactly once, in program order; ends a segment */
   RP_OPAQUE_STATUS = 4,      /* the function returns int: non-zero poisons what it writes */
-  RP_OPAQUE_SPLIT = 8,       /* the result is the same if it is called on blocks of rows; see below */
+  RP_OPAQUE_SPLIT = 8, /* the result is the same if it is called on blocks of rows; see below */
   RP_OPAQUE_MAIN_THREAD = 16 /* only on the thread that uses the context; excludes SPLIT */
 };
 
 /* What must hold between the stores of a launch; what does not is RP_ERR_SHAPE. */
 typedef int32_t rp_constraint_kind;
 enum {
-  RP_CONSTRAINT_ALIGN = 1,    /* stores `a` and `b` have one shape; with `axis` >= 0 only the extents of
-                                 that axis are equal */
-  RP_CONSTRAINT_BROADCAST = 2 /* store `a` is handed over whole, never as a block; it is only read */
+  /* Stores `a` and `b` have one shape; with `axis` >= 0 only the extents of that axis are equal. */
+  RP_CONSTRAINT_ALIGN = 1,
+  /* Store `a` is handed over whole, never as a block; it is only read. */
+  RP_CONSTRAINT_BROADCAST = 2
 };
 enum { RP_ALL_AXES = -1 };
 
@@ -285,18 +286,18 @@ typedef struct rp_constraint {
 } rp_constraint;
 
 typedef struct rp_opaque_desc {
-  size_t struct_size;         /* sizeof(rp_opaque_desc) */
+  size_t struct_size; /* sizeof(rp_opaque_desc) */
   const char *name;
-  const char *params;         /* as in rp_op_create: stores, and scalars with their dtype */
-  const int32_t *privileges;  /* one RP_PRIV_ per store of `params` */
-  void (*function)(void);     /* called as `void f(args...)`, or `int f(args...)` */
+  const char *params;        /* as in rp_op_create: stores, and scalars with their dtype */
+  const int32_t *privileges; /* one RP_PRIV_ per store of `params` */
+  void (*function)(void);    /* called as `void f(args...)`, or `int f(args...)` */
   const rp_opaque_arg *args;
   int32_t n_args;
-  int32_t flags;              /* RP_OPAQUE_ bits */
+  int32_t flags;                    /* RP_OPAQUE_ bits */
   const rp_constraint *constraints; /* NULL: none */
   int32_t n_constraints;
-  int32_t reserved;           /* 0 */
-  int64_t block_rows;         /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
+  int32_t reserved;   /* 0 */
+  int64_t block_rows; /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
 } rp_opaque_desc;
 
 /* Registers a C function as an op. It runs on the calling thread, whole, and must not call the library
@@ -325,8 +326,8 @@ RP_API rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
 
 /* As rp_launch, but where stores[i] is NULL and the op only writes it, a new store of the shape and
  * dtype the body gives it is made and put there; the caller owns it. On failure they stay NULL. */
-RP_API rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores,
-                         const void *const *scalars, int32_t n_scalars);
+RP_API rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
+                         int32_t n_scalars);
 
 /* One-call sugar: launches a body that is registered at its first use under its own text. `params`
  * as in rp_op_create, stores only. */

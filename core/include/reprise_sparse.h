@@ -30,9 +30,9 @@ RP_API rp_status rp_csr_from_triplets(rp_context *ctx, rp_dtype dtype, int64_t n
 /* From CSR arrays of the host, which are checked and copied as they are: ptr has n_rows + 1 offsets that
  * start at 0 and do not descend, col and val have ptr[n_rows] elements. Columns of a row may be in
  * any order and repeat (then they add up). */
-RP_API rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows,
-                                    int64_t n_cols, const int64_t *ptr, const int64_t *col,
-                                    const double *val, rp_csr **out);
+RP_API rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
+                                    const int64_t *ptr, const int64_t *col, const double *val,
+                                    rp_csr **out);
 
 /* From stores that exist, of the dtypes above (col: i32 or i64), each of rank 1; the matrix keeps
  * references. What they hold is not looked at: a bad index poisons the results of a product. */

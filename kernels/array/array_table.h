@@ -9,11 +9,11 @@
 
 /* Which operands of an element-wise op are numbers of the host. */
 typedef enum rpi_array_form {
-  RPI_ARRAY_STORES,   /* x, or a and b */
-  RPI_ARRAY_FLOAT_B,  /* a, b:float */
-  RPI_ARRAY_INT_B,    /* a, b:int */
-  RPI_ARRAY_FLOAT_A,  /* a:float, b */
-  RPI_ARRAY_INT_A,    /* a:int, b */
+  RPI_ARRAY_STORES,  /* x, or a and b */
+  RPI_ARRAY_FLOAT_B, /* a, b:float */
+  RPI_ARRAY_INT_B,   /* a, b:int */
+  RPI_ARRAY_FLOAT_A, /* a:float, b */
+  RPI_ARRAY_INT_A,   /* a:int, b */
   RPI_ARRAY_N_FORMS
 } rpi_array_form;
 
@@ -26,7 +26,11 @@ typedef enum rpi_array_red {
 
 /* Kinds of dtypes that have bodies of their own in array_reductions.def. */
 typedef enum rpi_array_kind {
-  RPI_ARRAY_FLOATING, RPI_ARRAY_SIGNED, RPI_ARRAY_UNSIGNED, RPI_ARRAY_BOOL, RPI_ARRAY_N_KINDS
+  RPI_ARRAY_FLOATING,
+  RPI_ARRAY_SIGNED,
+  RPI_ARRAY_UNSIGNED,
+  RPI_ARRAY_BOOL,
+  RPI_ARRAY_N_KINDS
 } rpi_array_kind;
 
 enum { RPI_ARRAY_N_DTYPES = RP_F64 + 1 };

@@ -17,14 +17,13 @@ typedef struct cg_ops {
 } cg_ops;
 
 static cg_ops common_ops(rpi_solve_run *run) {
-  return (cg_ops){
-      .dot = rpi_solve_krylov_dot(run),
-      .alpha = rpi_solve_run_op(run, "cg_alpha", "alpha, rho, pAp",
-                                "alpha = where(pAp == 0, 0, rho/pAp)"),
-      .update = rpi_solve_run_op(run, "cg_update", "x, r, p, Ap, alpha",
-                                 "x = x + alpha*p; r = r - alpha*Ap"),
-      .beta = rpi_solve_run_op(run, "cg_beta", "beta, rho, rz",
-                               "beta = where(rho == 0, 0, rz/rho); rho = rz")};
+  return (cg_ops){.dot = rpi_solve_krylov_dot(run),
+                  .alpha = rpi_solve_run_op(run, "cg_alpha", "alpha, rho, pAp",
+                                            "alpha = where(pAp == 0, 0, rho/pAp)"),
+                  .update = rpi_solve_run_op(run, "cg_update", "x, r, p, Ap, alpha",
+                                             "x = x + alpha*p; r = r - alpha*Ap"),
+                  .beta = rpi_solve_run_op(run, "cg_beta", "beta, rho, rz",
+                                           "beta = where(rho == 0, 0, rz/rho); rho = rz")};
 }
 
 rp_status rp_solve_cg(rp_operator *a, rp_store *b, rp_store *x, const rp_solve_options *options,
@@ -66,8 +65,7 @@ rp_status rp_solve_pcg(rp_operator *a, rp_store *b, rp_store *x, const rp_solve_
   const cg_ops op = common_ops(&run);
   rp_op *start = rpi_solve_run_op(&run, "pcg_start", "p, r, d", "p = r/d");
   rp_op *dot_z = rpi_solve_run_op(&run, "pcg_dot", "rz, r, d", "rz = sum(i) r[i]*(r[i]/d[i])");
-  rp_op *direction =
-      rpi_solve_run_op(&run, "pcg_direction", "p, r, d, beta", "p = r/d + beta*p");
+  rp_op *direction = rpi_solve_run_op(&run, "pcg_direction", "p, r, d, beta", "p = r/d + beta*p");
   rp_store *r = rpi_solve_run_vector(&run), *p = rpi_solve_run_vector(&run);
   rp_store *Ap = rpi_solve_run_vector(&run), *pAp = rpi_solve_run_scalar(&run);
   rp_store *rho = rpi_solve_run_scalar(&run), *rz = rpi_solve_run_scalar(&run);

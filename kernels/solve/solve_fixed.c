@@ -9,16 +9,16 @@
 
 enum { TRACE_JACOBI = INT32_MIN + 0x4a61, TRACE_POWER = INT32_MIN + 0x506f };
 
-rp_status rp_solve_jacobi(rp_operator *a, rp_store *b, rp_store *x,
-                          const rp_solve_options *options, rp_solve_result *result) {
+rp_status rp_solve_jacobi(rp_operator *a, rp_store *b, rp_store *x, const rp_solve_options *options,
+                          rp_solve_result *result) {
   rpi_solve_run run;
   rpi_solve_run_init(&run, __func__, TRACE_JACOBI, a, b, x, options, result);
   rp_store *d = NULL;
   if (run.status == RP_OK) run.status = rpi_solve_operator_diagonal(a, __func__, &d);
   rp_op *norm = rpi_solve_run_op(&run, "jacobi_residual", "rr, b, Ax",
                                  "rr = sum(i) (b[i] - Ax[i])*(b[i] - Ax[i])");
-  rp_op *update = rpi_solve_run_op(&run, "jacobi_update", "x, b, Ax, d, w:float",
-                                   "x = x + w*((b - Ax)/d)");
+  rp_op *update =
+      rpi_solve_run_op(&run, "jacobi_update", "x, b, Ax, d, w:float", "x = x + w*((b - Ax)/d)");
   rp_store *Ax = rpi_solve_run_vector(&run), *r = rpi_solve_run_vector(&run);
   rp_store *rr = rpi_solve_run_scalar(&run);
   rpi_solve_krylov_start(&run, b, x, r, Ax, rr);
@@ -51,8 +51,8 @@ rp_status rp_solve_power(rp_operator *a, rp_store *x, const rp_solve_options *op
   rpi_solve_run run;
   rpi_solve_run_init(&run, __func__, TRACE_POWER, a, x, x, options, result);
   rp_op *dot = rpi_solve_krylov_dot(&run);
-  rp_op *scale = rpi_solve_run_op(&run, "power_scale", "x, y, yy",
-                                  "x = where(yy == 0, 0, y/sqrt(yy))");
+  rp_op *scale =
+      rpi_solve_run_op(&run, "power_scale", "x, y, yy", "x = where(yy == 0, 0, y/sqrt(yy))");
   rp_op *norm = rpi_solve_run_op(&run, "power_residual", "rr, y, x, value",
                                  "rr = sum(i) (y[i] - value*x[i])*(y[i] - value*x[i])");
   rp_store *y = rpi_solve_run_vector(&run), *value = rpi_solve_run_scalar(&run);

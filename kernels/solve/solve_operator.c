@@ -42,8 +42,8 @@ rp_status rp_operator_from_csr(rp_csr *a, rp_operator **out) {
   return RP_OK;
 }
 
-rp_status rp_operator_create(rp_context *ctx, rp_dtype dtype, int64_t n, rp_apply apply,
-                             void *user, rp_store *diagonal, rp_operator **out) {
+rp_status rp_operator_create(rp_context *ctx, rp_dtype dtype, int64_t n, rp_apply apply, void *user,
+                             rp_store *diagonal, rp_operator **out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
   *out = NULL;
   if (!ctx || !apply) {
@@ -54,8 +54,10 @@ rp_status rp_operator_create(rp_context *ctx, rp_dtype dtype, int64_t n, rp_appl
                            rp_dtype_name(dtype));
   }
   if (n < 0 || (diagonal && (rp_store_ndim(diagonal) != 1 || rp_store_extent(diagonal, 0) != n))) {
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: vectors of %lld elements, a diagonal of rank %d "
-                           "with %lld", __func__, (long long)n, (int)rp_store_ndim(diagonal),
+    return rpi_failure_set(RP_ERR_SHAPE,
+                           "%s: vectors of %lld elements, a diagonal of rank %d "
+                           "with %lld",
+                           __func__, (long long)n, (int)rp_store_ndim(diagonal),
                            (long long)rp_store_size(diagonal));
   }
   if (diagonal && rp_store_dtype(diagonal) != dtype) {

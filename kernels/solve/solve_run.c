@@ -19,9 +19,11 @@ static rp_status check_vector(const rpi_solve_run *r, const char *name, rp_store
                            rp_dtype_name(rp_store_dtype(v)), rp_dtype_name(r->a->dtype));
   }
   if (rp_store_ndim(v) != 1 || rp_store_extent(v, 0) != r->a->n) {
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: %s has rank %d and %lld elements, the operator takes "
-                           "rank 1 and %lld", r->function, name, (int)rp_store_ndim(v),
-                           (long long)rp_store_size(v), (long long)r->a->n);
+    return rpi_failure_set(RP_ERR_SHAPE,
+                           "%s: %s has rank %d and %lld elements, the operator takes "
+                           "rank 1 and %lld",
+                           r->function, name, (int)rp_store_ndim(v), (long long)rp_store_size(v),
+                           (long long)r->a->n);
   }
   return RP_OK;
 }
@@ -37,10 +39,11 @@ static rp_status take_options(rpi_solve_run *r, const rp_solve_options *given) {
     memcpy(o, given, size < sizeof *o ? size : sizeof *o);
   }
   if (o->max_iterations < 0 || o->check_every < 0 || !(o->rtol >= 0) || !(o->atol >= 0)) {
-    return rpi_failure_set(RP_ERR_ARGUMENT, "%s: max_iterations %lld, check_every %lld, rtol %g and "
-                           "atol %g must not be negative", r->function,
-                           (long long)o->max_iterations, (long long)o->check_every, o->rtol,
-                           o->atol);
+    return rpi_failure_set(RP_ERR_ARGUMENT,
+                           "%s: max_iterations %lld, check_every %lld, rtol %g and "
+                           "atol %g must not be negative",
+                           r->function, (long long)o->max_iterations, (long long)o->check_every,
+                           o->rtol, o->atol);
   }
   if (o->max_iterations == 0) o->max_iterations = 1000;
   if (o->check_every == 0) o->check_every = 25;

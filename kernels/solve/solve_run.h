@@ -59,8 +59,8 @@ bool rpi_solve_run_pass_end(rpi_solve_run *r);
 void rpi_solve_run_check(rpi_solve_run *r, double residual);
 
 /* Launch on the stores named. */
-#define RPI_SOLVE_LAUNCH(run, op, ...)                                                        \
-  rpi_solve_run_launch((run), (op),                                                           \
+#define RPI_SOLVE_LAUNCH(run, op, ...) \
+  rpi_solve_run_launch((run), (op), \
                        (int32_t)(sizeof((rp_store *const[]){__VA_ARGS__}) / sizeof(rp_store *)), \
                        (rp_store *const[]){__VA_ARGS__})
 

@@ -14,8 +14,8 @@
 
 enum { INSERTION = 24 }; /* rows up to this length are sorted by insertion */
 
-__attribute__((format(printf, 3, 4)))
-static rp_status fail(char *message, rp_status status, const char *fmt, ...) {
+__attribute__((format(printf, 3, 4))) static rp_status fail(char *message, rp_status status,
+                                                            const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   vsnprintf(message, RPI_CSR_MESSAGE, fmt, args);
@@ -212,8 +212,8 @@ static rp_status check_stencil(int32_t ndim, const int64_t *shape, int32_t n_poi
   int64_t n = 1, room;
   for (int32_t d = 0; d < ndim; d++) {
     if (shape[d] < 0 || __builtin_mul_overflow(n, shape[d], &n)) {
-      return fail(message, RP_ERR_SHAPE, "a grid of %lld points along axis %d",
-                  (long long)shape[d], (int)d);
+      return fail(message, RP_ERR_SHAPE, "a grid of %lld points along axis %d", (long long)shape[d],
+                  (int)d);
     }
   }
   if (__builtin_mul_overflow(n, n_points, &room)) {
@@ -273,8 +273,8 @@ static void fill_stencil(int32_t ndim, const int64_t *shape, int32_t n_points, c
 }
 
 rp_status rpi_csr_host_stencil(int32_t ndim, const int64_t *shape, int32_t n_points,
-                               const int64_t *offset, const double *coefficient,
-                               rpi_csr_host *out, char message[RPI_CSR_MESSAGE]) {
+                               const int64_t *offset, const double *coefficient, rpi_csr_host *out,
+                               char message[RPI_CSR_MESSAGE]) {
   *out = (rpi_csr_host){0};
   int64_t n = 0;
   rp_status status = check_stencil(ndim, shape, n_points, offset, &n, message);
@@ -290,8 +290,8 @@ rp_status rpi_csr_host_stencil(int32_t ndim, const int64_t *shape, int32_t n_poi
 
 /* ---- checks -------------------------------------------------------------------------------------------- */
 
-rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr,
-                             const int64_t *col, char message[RPI_CSR_MESSAGE]) {
+rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr, const int64_t *col,
+                             char message[RPI_CSR_MESSAGE]) {
   if (n_rows < 0 || n_cols < 0) {
     return fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld", (long long)n_rows,
                 (long long)n_cols);

@@ -24,11 +24,11 @@ rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, int64_t n, const
                                 char message[RPI_CSR_MESSAGE]);
 /* As rp_csr_from_stencil. */
 rp_status rpi_csr_host_stencil(int32_t ndim, const int64_t *shape, int32_t n_points,
-                               const int64_t *offset, const double *coefficient,
-                               rpi_csr_host *out, char message[RPI_CSR_MESSAGE]);
+                               const int64_t *offset, const double *coefficient, rpi_csr_host *out,
+                               char message[RPI_CSR_MESSAGE]);
 /* As rp_csr_from_arrays says. */
-rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr,
-                             const int64_t *col, char message[RPI_CSR_MESSAGE]);
+rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr, const int64_t *col,
+                             char message[RPI_CSR_MESSAGE]);
 /* Room for nnz entries; ptr is zeroed. */
 rp_status rpi_csr_host_alloc(int64_t n_rows, int64_t n_cols, int64_t nnz, rpi_csr_host *out,
                              char message[RPI_CSR_MESSAGE]);

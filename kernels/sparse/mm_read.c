@@ -28,8 +28,8 @@ typedef struct reader {
   char *message;
 } reader;
 
-__attribute__((format(printf, 3, 4)))
-static rp_status fail(reader *r, rp_status status, const char *fmt, ...) {
+__attribute__((format(printf, 3, 4))) static rp_status fail(reader *r, rp_status status,
+                                                            const char *fmt, ...) {
   const int n = snprintf(r->message, RPI_MM_MESSAGE, "line %lld: ", (long long)r->scan.line);
   va_list args;
   va_start(args, fmt);
@@ -91,16 +91,19 @@ static rp_status banner_word(reader *r, const char *const *names, int n_names, c
 /* Combinations that the format excludes. */
 static rp_status check_kind(reader *r) {
   if (r->format == ARRAY && r->field == PATTERN) {
-    return fail(r, RP_ERR_IO, "an array file has values: expected real, integer or complex, "
-                              "found 'pattern'");
+    return fail(r, RP_ERR_IO,
+                "an array file has values: expected real, integer or complex, "
+                "found 'pattern'");
   }
   if (r->symmetry == HERMITIAN && r->field != COMPLEX) {
-    return fail(r, RP_ERR_IO, "only complex matrices are hermitian: expected general, symmetric "
-                              "or skew-symmetric");
+    return fail(r, RP_ERR_IO,
+                "only complex matrices are hermitian: expected general, symmetric "
+                "or skew-symmetric");
   }
   if (r->symmetry == SKEW && r->field == PATTERN) {
-    return fail(r, RP_ERR_IO, "a pattern has no signs: expected general or symmetric, found "
-                              "'skew-symmetric'");
+    return fail(r, RP_ERR_IO,
+                "a pattern has no signs: expected general or symmetric, found "
+                "'skew-symmetric'");
   }
   if (r->field == COMPLEX) {
     return fail(r, RP_ERR_DTYPE, "complex matrices are not supported: there are no complex dtypes");
@@ -122,8 +125,8 @@ static rp_status read_banner(reader *r) {
     status = banner_word(r, fields, 4, "real, integer, complex or pattern", &field);
   }
   if (status == RP_OK) {
-    status = banner_word(r, symmetries, 4, "general, symmetric, skew-symmetric or hermitian",
-                         &symmetry);
+    status =
+        banner_word(r, symmetries, 4, "general, symmetric, skew-symmetric or hermitian", &symmetry);
   }
   if (status == RP_OK) status = end_line(r, "the banner");
   if (status != RP_OK) return status;

@@ -123,18 +123,18 @@ static bool fast_real(const decimal *d, double *out) {
 #if LDBL_MANT_DIG == 64
   /* 10^27 = 2^27 * 5^27 and 5^27 < 2^64: these are exact, so the product is off by half a unit of its
    * 64 bits at most. Rounding that to 53 bits is right unless the 11 that go are next to one half. */
-  static const long double powers[] = {
-      1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
-      1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
-      1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+  static const long double powers[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,
+                                       1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
+                                       1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L,
+                                       1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
   const int64_t e = d->exponent;
   if (!d->exact || e < -27 || e > 27) return false;
   if (d->mantissa == 0) {
     *out = 0.0;
     return true;
   }
-  const long double v = e < 0 ? (long double)d->mantissa / powers[-e]
-                              : (long double)d->mantissa * powers[e];
+  const long double v =
+      e < 0 ? (long double)d->mantissa / powers[-e] : (long double)d->mantissa * powers[e];
   uint64_t bits;
   memcpy(&bits, &v, sizeof bits);
   const uint64_t low = bits & 0x7ff;

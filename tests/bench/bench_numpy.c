@@ -7,17 +7,16 @@
 #include "tests/bench/bench.h"
 
 /* Ten calls on 1000 elements with out=; the median of nine. */
-static const char program[] =
-    "import time, numpy as np\n"
-    "x = np.linspace(0, 1, 1000); y = np.ones(1000); z = np.ones(1000)\n"
-    "def run():\n"
-    "    for _ in range(5):\n"
-    "        np.multiply(x, y, out=z); np.add(z, x, out=y)\n"
-    "def timed():\n"
-    "    start = time.perf_counter()\n"
-    "    for _ in range(1000): run()\n"
-    "    return (time.perf_counter() - start) / 1000\n"
-    "print(sorted(timed() for _ in range(9))[4])\n";
+static const char program[] = "import time, numpy as np\n"
+                              "x = np.linspace(0, 1, 1000); y = np.ones(1000); z = np.ones(1000)\n"
+                              "def run():\n"
+                              "    for _ in range(5):\n"
+                              "        np.multiply(x, y, out=z); np.add(z, x, out=y)\n"
+                              "def timed():\n"
+                              "    start = time.perf_counter()\n"
+                              "    for _ in range(1000): run()\n"
+                              "    return (time.perf_counter() - start) / 1000\n"
+                              "print(sorted(timed() for _ in range(9))[4])\n";
 
 void bench_rows_numpy(void) {
   char command[sizeof program + 64];

@@ -26,7 +26,8 @@ static int64_t value(const way_finding *f, int32_t row) {
   const int64_t *s = f->fused;
   switch (row) {
     case ROW_JOINED:
-      return f->oracle[STAT_KERNELS_RUN] - s[STAT_KERNELS_RUN] - s[STAT_DEAD] - s[STAT_SHARED];
+      return f->oracle[STAT_KERNELS_RUN] + f->oracle[STAT_DEAD] - s[STAT_KERNELS_RUN] -
+             s[STAT_DEAD] - s[STAT_SHARED];
     case ROW_POISONED: return s[STAT_POISONED];
     case ROW_REFUSED: return f->refused;
     case ROW_CHECKED: return f->checks;

@@ -117,15 +117,16 @@ static uint64_t solve(rp_context *ctx, const char *title, rp_csr *matrix, int64_
   if (isatty(STDERR_FILENO)) fprintf(stderr, "\n");
   const double k = result.iterations ? (double)result.iterations : 1.0;
   const double rate = (double)(after.bytes - before.bytes) / seconds;
-  printf("%s\n  %lld iterations, residual %.3e, %.3f ms each\n", title, (long long)result.iterations,
-         result.residual, 1e3 * seconds / k);
+  printf("%s\n  %lld iterations, residual %.3e, %.3f ms each\n", title,
+         (long long)result.iterations, result.residual, 1e3 * seconds / k);
   printf("  each: %.1f launches in %.1f kernels, %.2f MB moved; trace hits %lld, misses %lld\n",
          (double)(after.launches - before.launches) / k,
          (double)(after.kernels - before.kernels) / k,
          1e-6 * (double)(after.bytes - before.bytes) / k, (long long)(after.hits - before.hits),
          (long long)(after.misses - before.misses));
   printf("  %.1f GB/s", 1e-9 * rate);
-  if (roof > 0) printf(", %.0f %% of the %.1f GB/s of a triad here", 100 * rate / roof, 1e-9 * roof);
+  if (roof > 0)
+    printf(", %.0f %% of the %.1f GB/s of a triad here", 100 * rate / roof, 1e-9 * roof);
   printf("\n");
   example_bits_add(x);
   RP_CHECK(rp_store_release(x));

@@ -171,6 +171,4 @@ uint64_t example_bits_take(void) {
   return hash;
 }
 
-void example_bits_print(void) {
-  printf("bits %016llx\n", (unsigned long long)example_bits_take());
-}
+void example_bits_print(void) { printf("bits %016llx\n", (unsigned long long)example_bits_take()); }

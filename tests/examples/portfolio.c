@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
   for (int64_t i = 0; i < o.iters; i++) {
     RP_CHECK(rp_trace_begin(ctx, 1));
     rp_store *moved, *call, *put, *now, *extra, *parts;
-    RP_CHECK(rp_array_multiply_scalar(spot, 1.0 + 0.001 * (double)i, &moved)); /* array */
+    RP_CHECK(rp_array_multiply_scalar(spot, 1.0 + 0.001 * (double)i, &moved));    /* array */
     RP_CHECK(pricing_european(p, moved, strike, years, 0.02, 0.30, &call, &put)); /* pricing */
     RP_CHECK(pricing_payoff(p, moved, strike, &now));
     RP_CHECK(rp_array_subtract(call, now, &extra)); /* array */

@@ -13,8 +13,10 @@ int main(void) {
   rp_store *x = example_full(ctx, RP_F64, 1, &n, 0), *r = example_full(ctx, RP_F64, 1, &n, 1);
   rp_store *p = example_full(ctx, RP_F64, 1, &n, 1), *Ap = example_full(ctx, RP_F64, 1, &n, 0);
   rp_store *rho = example_full(ctx, RP_F64, 0, NULL, (double)n);
-  rp_store *pAp = example_full(ctx, RP_F64, 0, NULL, 0), *rr = example_full(ctx, RP_F64, 0, NULL, 0);
-  rp_store *alpha = example_full(ctx, RP_F64, 0, NULL, 0), *beta = example_full(ctx, RP_F64, 0, NULL, 0);
+  rp_store *pAp = example_full(ctx, RP_F64, 0, NULL, 0),
+           *rr = example_full(ctx, RP_F64, 0, NULL, 0);
+  rp_store *alpha = example_full(ctx, RP_F64, 0, NULL, 0),
+           *beta = example_full(ctx, RP_F64, 0, NULL, 0);
 
   for (int i = 0; i < 200; i++) {
     RP_CHECK(rp_trace_begin(ctx, 1));

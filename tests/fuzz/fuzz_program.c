@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const ways[] = {"--threads 1" COMMON, "--threads 2 --grain 0" COMMON,
                                    "--threads 1 --max_tasks 3 --window 3" COMMON,
-                                   "--threads 1 --rename off" COMMON, "--threads 1 --late off" COMMON};
+                                   "--threads 1 --rename off" COMMON,
+                                   "--threads 1 --late off" COMMON};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static program p;
@@ -22,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char why[700];
   if (size < 2) return 0;
   const run_options base = {
-      .config = "--threads 1 --fusion off --tracing off --rename off --late off" COMMON, .stepwise = true};
+      .config = "--threads 1 --fusion off --tracing off --rename off --late off" COMMON,
+      .stepwise = true};
   const run_options other = {.config = ways[data[0] % (sizeof ways / sizeof *ways)]};
   program_make(&p, 0, data + 1, size - 1, PROGRAM_ALL);
   program_run(&p, &base, &a);

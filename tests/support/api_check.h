@@ -19,22 +19,22 @@
 #include "core/include/reprise.h"
 
 /* The call succeeds; its sentence is shown if not. */
-#define OK(call)                                                                            \
-  do {                                                                                      \
-    const rp_status ok_status = (call);                                                     \
-    if (ok_status != RP_OK)                                                                 \
-      fail_msg("%s: %s, %s", #call, rp_status_name(ok_status), rp_last_error());            \
+#define OK(call) \
+  do { \
+    const rp_status ok_status = (call); \
+    if (ok_status != RP_OK) \
+      fail_msg("%s: %s, %s", #call, rp_status_name(ok_status), rp_last_error()); \
   } while (0)
 
 /* The call fails with that status, and its sentence contains `text`. */
-#define FAILS(want, text, call)                                                             \
-  do {                                                                                      \
-    const rp_status fails_status = (call);                                                  \
-    if (fails_status != (want))                                                             \
-      fail_msg("%s: %s, not %s (%s)", #call, rp_status_name(fails_status), #want,           \
-               fails_status ? rp_last_error() : "");                                        \
-    if (!strstr(rp_last_error(), (text)))                                                   \
-      fail_msg("%s: the sentence \"%s\" lacks \"%s\"", #call, rp_last_error(), (text));     \
+#define FAILS(want, text, call) \
+  do { \
+    const rp_status fails_status = (call); \
+    if (fails_status != (want)) \
+      fail_msg("%s: %s, not %s (%s)", #call, rp_status_name(fails_status), #want, \
+               fails_status ? rp_last_error() : ""); \
+    if (!strstr(rp_last_error(), (text))) \
+      fail_msg("%s: the sentence \"%s\" lacks \"%s\"", #call, rp_last_error(), (text)); \
   } while (0)
 
 /* A context that only interprets; `more` are further options. */
@@ -78,13 +78,12 @@ static inline void check_values(rp_store *s, const double *want) {
   assert_non_null(got);
   OK(rp_store_read(s, got, n * sizeof *got));
   for (size_t i = 0; i < n; i++)
-    if (!(got[i] == want[i]))
-      fail_msg("element %zu is %.17g, not %.17g", i, got[i], want[i]);
+    if (!(got[i] == want[i])) fail_msg("element %zu is %.17g, not %.17g", i, got[i], want[i]);
   free(got);
 }
 
 #define STORES(...) ((rp_store *const[]){__VA_ARGS__})
-#define EVAL(ctx, params, body, ...)                   \
+#define EVAL(ctx, params, body, ...) \
   rp_eval((ctx), (params), (body), STORES(__VA_ARGS__), \
           (int32_t)(sizeof STORES(__VA_ARGS__) / sizeof(rp_store *)))
 

@@ -47,9 +47,7 @@ static inline uint64_t ir_eval_image(rp_dtype t, double v) {
   return t == RP_F32 ? low : b;
 }
 
-static inline bool ir_eval_is_real(rp_dtype t) {
-  return t == RP_F32 || t == RP_F64;
-}
+static inline bool ir_eval_is_real(rp_dtype t) { return t == RP_F32 || t == RP_F64; }
 
 static inline ir_wide ir_eval_whole(rp_dtype t, uint64_t b) {
   switch (t) {
@@ -225,7 +223,9 @@ static inline uint64_t ir_eval_float(rpi_irop op, rp_dtype t, const uint64_t *s)
     case RPI_IR_COPYSIGN: v = copysign(a, isnan(b) ? 1 : b); break;
     case RPI_IR_FMOD: v = fmod(a, b); break;
     case RPI_IR_NEXTAFTER: v = nextafter(a, b); break;
-    case RPI_IR_LDEXP: v = ldexp(a, (int)ir_eval_whole(RP_I32, ir_eval_cast(t, RP_I32, s[1]))); break;
+    case RPI_IR_LDEXP:
+      v = ldexp(a, (int)ir_eval_whole(RP_I32, ir_eval_cast(t, RP_I32, s[1])));
+      break;
     default: v = ir_eval_math(op, a, b); break;
   }
   return ir_eval_image(t, v);
@@ -264,7 +264,9 @@ static inline void ir_eval_ins(ir_eval *e, int32_t n) {
   rp_dtype from = i->n_src ? e->ir->ins[rpi_ir_src(e->ir, i, i->n_src - 1)].dtype : RP_I64;
   switch (i->op) {
     case RPI_IR_CONST: e->val[n] = i->imm; break;
-    case RPI_IR_SCALAR: e->val[n] = ir_eval_cast(RP_F64, i->dtype, ir_eval_image(RP_F64, 1.5)); break;
+    case RPI_IR_SCALAR:
+      e->val[n] = ir_eval_cast(RP_F64, i->dtype, ir_eval_image(RP_F64, 1.5));
+      break;
     case RPI_IR_EXTENT: e->val[n] = 2 + i->imm; break;
     case RPI_IR_INDEX: e->val[n] = (uint64_t)e->point[i->imm]; break;
     case RPI_IR_LOAD: e->val[n] = e->mem[i->imm][ir_eval_cell(e, o)]; break;
@@ -302,14 +304,16 @@ static inline void ir_eval_run(ir_eval *e, int32_t begin, int32_t end) {
     }
     int32_t close = ir_eval_close(e->ir, i);
     const rpi_ir_ins *c = &e->ir->ins[close];
-    int64_t lo = (int64_t)e->val[rpi_ir_src(e->ir, n, 0)], hi = (int64_t)e->val[rpi_ir_src(e->ir, n, 1)];
+    int64_t lo = (int64_t)e->val[rpi_ir_src(e->ir, n, 0)],
+            hi = (int64_t)e->val[rpi_ir_src(e->ir, n, 1)];
     uint64_t acc = rpi_ir_redop_empty((rpi_redop)c->imm, c->dtype), best = 0;
     for (int64_t k = lo; k < hi && k < lo + IR_EVAL_STEPS; k++) {
       e->val[i] = (uint64_t)k;
       ir_eval_run(e, i + 1, close);
       uint64_t x = e->val[rpi_ir_src(e->ir, c, 0)];
       if (c->imm >= RPI_RED_ARGMIN) {
-        if (k == lo || ir_eval_rank(ir_eval_real(RP_F64, x)) < ir_eval_rank(ir_eval_real(RP_F64, best))) {
+        if (k == lo ||
+            ir_eval_rank(ir_eval_real(RP_F64, x)) < ir_eval_rank(ir_eval_real(RP_F64, best))) {
           best = x;
           acc = (uint64_t)k;
         }
@@ -337,7 +341,8 @@ static inline void ir_eval_kernel(const rpi_ir *ir, uint64_t (*mem)[IR_EVAL_CELL
   for (int32_t r = 0; r < ir->n_red; r++) { /* over all axes: one cell */
     const rpi_ir_red *red = &ir->red[r];
     uint64_t *to = &mem[red->operand][0];
-    *to = red->join ? ir_eval_combine(red->op, ir->operand[red->operand].dtype, *to, e.red[r]) : e.red[r];
+    *to = red->join ? ir_eval_combine(red->op, ir->operand[red->operand].dtype, *to, e.red[r])
+                    : e.red[r];
   }
   ir_eval_run(&e, ir->n_body, ir->n_ins);
   free(e.seen);

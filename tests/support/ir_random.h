@@ -112,14 +112,16 @@ static inline void ir_random_step(ir_random *g, bool body) {
 static inline void ir_random_loop(ir_random *g, int32_t depth) {
   rpi_irval bounds[2] = {rpi_ir_const_i64(g->ir, RP_I64, 0), ir_random_pick(g, RP_I64)};
   int32_t before = g->n_visible;
-  ir_random_keep(g, rpi_ir_emit(g->ir, RPI_IR_LOOP, RP_I64, (uint64_t)ir_random_below(g, 3), 2,
-                                bounds));
+  ir_random_keep(
+      g, rpi_ir_emit(g->ir, RPI_IR_LOOP, RP_I64, (uint64_t)ir_random_below(g, 3), 2, bounds));
   for (int32_t n = 2 + ir_random_below(g, 6); n > 0; n--) {
-    if (depth < 2 && ir_random_below(g, 8) == 0) ir_random_loop(g, depth + 1);
-    else ir_random_step(g, true);
+    if (depth < 2 && ir_random_below(g, 8) == 0)
+      ir_random_loop(g, depth + 1);
+    else
+      ir_random_step(g, true);
   }
-  static const rpi_redop op[] = {RPI_RED_SUM, RPI_RED_MIN, RPI_RED_MAX, RPI_RED_PROD,
-                                 RPI_RED_ARGMIN, RPI_RED_ARGMAX};
+  static const rpi_redop op[] = {RPI_RED_SUM,  RPI_RED_MIN,    RPI_RED_MAX,
+                                 RPI_RED_PROD, RPI_RED_ARGMIN, RPI_RED_ARGMAX};
   rpi_redop red = op[ir_random_below(g, 6)];
   rpi_irval element = ir_random_pick(g, RP_F64);
   g->n_visible = before; /* what the loop made is gone */
@@ -132,14 +134,18 @@ static inline void ir_random_tables(ir_random *g) {
   int32_t rank = ir->rank;
   g->n_plain = 3 + ir_random_below(g, 4);
   for (int32_t o = 0; o < g->n_plain; o++) {
-    rpi_ir_operand p = {.dtype = (uint8_t)ir_random_below(g, RPI_N_DTYPE), .rank = (uint8_t)rank,
+    rpi_ir_operand p = {.dtype = (uint8_t)ir_random_below(g, RPI_N_DTYPE),
+                        .rank = (uint8_t)rank,
                         .access = RPI_ACCESS_READ};
     for (int32_t d = 0; d < rank && o > 0; d++) p.sclass[d] = (uint8_t)(2 * ir_random_below(g, 2));
     if (o > 1) p.sclass[rank - 1] = (uint8_t)ir_random_below(g, 3);
     rpi_ir_operand_add(ir, &p);
   }
-  rpi_ir_operand_add(ir, &(rpi_ir_operand){.dtype = RP_F64, .kind = RPI_OPERAND_TABLE, .rank = 2,
-                                           .access = RPI_ACCESS_READ, .checked = 1,
+  rpi_ir_operand_add(ir, &(rpi_ir_operand){.dtype = RP_F64,
+                                           .kind = RPI_OPERAND_TABLE,
+                                           .rank = 2,
+                                           .access = RPI_ACCESS_READ,
+                                           .checked = 1,
                                            .sclass = {RPI_STRIDE_ANY, RPI_STRIDE_UNIT}});
   for (int32_t n = 0; n < 3; n++) rpi_ir_scalar_add(ir, ir_random_below(g, RPI_N_DTYPE));
   ir->n_extent = 2;
@@ -162,7 +168,8 @@ static inline void ir_random_make(rpi_ir *ir, uint64_t seed) {
       ir_random_loop(&g, 0);
     } else if (what < 3) {
       rpi_irval v = g.visible[g.n_visible - 1 - ir_random_below(&g, g.n_visible / 2 + 1)];
-      rpi_ir_operand p = {.dtype = ir->ins[v].dtype, .rank = (uint8_t)ir->rank,
+      rpi_ir_operand p = {.dtype = ir->ins[v].dtype,
+                          .rank = (uint8_t)ir->rank,
                           .access = RPI_ACCESS_READ | RPI_ACCESS_WRITE};
       for (int32_t d = 0; d < ir->rank; d++) p.sclass[d] = RPI_STRIDE_ANY;
       uint64_t o = (uint64_t)rpi_ir_operand_add(ir, &p);
@@ -179,10 +186,13 @@ static inline void ir_random_make(rpi_ir *ir, uint64_t seed) {
   int32_t first = ir->n_operand;
   for (int32_t n = 0; n < 2; n++) {
     rpi_irval v = ir_random_pick(&g, RP_F64);
-    rpi_ir_operand p = {.dtype = RP_F64, .rank = (uint8_t)ir->rank,
+    rpi_ir_operand p = {.dtype = RP_F64,
+                        .rank = (uint8_t)ir->rank,
                         .access = RPI_ACCESS_READ | RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE};
-    rpi_ir_red r = {.operand = (uint16_t)rpi_ir_operand_add(ir, &p), .op = (uint8_t)(n ? RPI_RED_MAX : RPI_RED_SUM),
-                    .join = (uint8_t)ir_random_below(&g, 2), .mask = (uint8_t)((1 << ir->rank) - 1)};
+    rpi_ir_red r = {.operand = (uint16_t)rpi_ir_operand_add(ir, &p),
+                    .op = (uint8_t)(n ? RPI_RED_MAX : RPI_RED_SUM),
+                    .join = (uint8_t)ir_random_below(&g, 2),
+                    .mask = (uint8_t)((1 << ir->rank) - 1)};
     uint64_t red = (uint64_t)rpi_ir_red_add(ir, &r);
     rpi_ir_emit(ir, RPI_IR_REDUCE, RP_F64, red, 1, &v);
   }

@@ -36,7 +36,8 @@ static void test_register(void **state) {
   assert_ptr_equal(same, op);
   FAILS(RP_ERR_ARGUMENT, "lib.axpy", rp_op_create(lib, "axpy", "y, a:f64, x", "y = a*x", &same));
   assert_null(same);
-  FAILS(RP_ERR_ARGUMENT, "lib.axpy", rp_op_create(lib, "axpy", "y, a:f32, x", "y = a*x + y", &same));
+  FAILS(RP_ERR_ARGUMENT, "lib.axpy",
+        rp_op_create(lib, "axpy", "y, a:f32, x", "y = a*x + y", &same));
   FAILS(RP_ERR_BODY, "lib.bad", rp_op_create(lib, "bad", "y, x", "y = x +", &same));
   FAILS(RP_ERR_BODY, "z", rp_op_create(lib, "bad", "y, x", "y = x + z", &same));
   FAILS(RP_ERR_ARGUMENT, "body", rp_op_create(lib, "bad", "y, x", NULL, &same));
@@ -223,23 +224,35 @@ static void all_kinds(const double *x, int64_t rows, int64_t cols, int64_t row_s
 
 static rp_op *opaque(const char *name, const char *params, const int32_t *privileges,
                      void (*f)(void), const rp_opaque_arg *args, int32_t n_args, int32_t flags) {
-  const rp_opaque_desc d = {.struct_size = sizeof d, .name = name, .params = params,
-                            .privileges = privileges, .function = f, .args = args,
-                            .n_args = n_args, .flags = flags};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = name,
+                            .params = params,
+                            .privileges = privileges,
+                            .function = f,
+                            .args = args,
+                            .n_args = n_args,
+                            .flags = flags};
   rp_op *op = NULL;
   OK(rp_op_create_opaque(lib, &d, &op));
   return op;
 }
 
-static const rp_opaque_arg kinds[] = {
-    {.kind = RP_ARG_PTR, .a = 0},           {.kind = RP_ARG_EXTENT, .a = 0, .b = 0},
-    {.kind = RP_ARG_EXTENT, .a = 0, .b = 1}, {.kind = RP_ARG_STRIDE, .a = 0, .b = 0},
-    {.kind = RP_ARG_STRIDE, .a = 0, .b = 1}, {.kind = RP_ARG_PTR, .a = 1},
-    {.kind = RP_ARG_SCALAR, .a = 0},        {.kind = RP_ARG_SCALAR, .a = 1},
-    {.kind = RP_ARG_SIZE, .a = 0},          {.kind = RP_ARG_SCALAR, .a = 2},
-    {.kind = RP_ARG_SCALAR, .a = 3},        {.kind = RP_ARG_CONST, .value = -1234567890123},
-    {.kind = RP_ARG_SCALAR, .a = 4},        {.kind = RP_ARG_SCALAR, .a = 5},
-    {.kind = RP_ARG_EXTENT, .a = 1, .b = 1}, {.kind = RP_ARG_STRIDE, .a = 1, .b = 1}};
+static const rp_opaque_arg kinds[] = {{.kind = RP_ARG_PTR, .a = 0},
+                                      {.kind = RP_ARG_EXTENT, .a = 0, .b = 0},
+                                      {.kind = RP_ARG_EXTENT, .a = 0, .b = 1},
+                                      {.kind = RP_ARG_STRIDE, .a = 0, .b = 0},
+                                      {.kind = RP_ARG_STRIDE, .a = 0, .b = 1},
+                                      {.kind = RP_ARG_PTR, .a = 1},
+                                      {.kind = RP_ARG_SCALAR, .a = 0},
+                                      {.kind = RP_ARG_SCALAR, .a = 1},
+                                      {.kind = RP_ARG_SIZE, .a = 0},
+                                      {.kind = RP_ARG_SCALAR, .a = 2},
+                                      {.kind = RP_ARG_SCALAR, .a = 3},
+                                      {.kind = RP_ARG_CONST, .value = -1234567890123},
+                                      {.kind = RP_ARG_SCALAR, .a = 4},
+                                      {.kind = RP_ARG_SCALAR, .a = 5},
+                                      {.kind = RP_ARG_EXTENT, .a = 1, .b = 1},
+                                      {.kind = RP_ARG_STRIDE, .a = 1, .b = 1}};
 
 static void test_opaque_arguments(void **state) {
   (void)state;
@@ -259,8 +272,9 @@ static void test_opaque_arguments(void **state) {
   OK(rp_store_slice(s, 0, 1, 4, 1, &rows));
   OK(rp_store_slice(rows, 1, 5, INT64_MIN, -2, &x)); /* columns 5, 3, 1 of rows 1..3 */
   for (int dense = 0; dense < 2; dense++) {
-    rp_op *op = opaque(dense ? "kinds_dense" : "kinds", params, privileges, (void (*)(void))all_kinds,
-                       kinds, sizeof kinds / sizeof *kinds, dense ? RP_OPAQUE_DENSE : 0);
+    rp_op *op =
+        opaque(dense ? "kinds_dense" : "kinds", params, privileges, (void (*)(void))all_kinds,
+               kinds, sizeof kinds / sizeof *kinds, dense ? RP_OPAQUE_DENSE : 0);
     assert_int_equal(rp_op_n_stores(op), 2);
     assert_int_equal(rp_op_n_scalars(op), 6);
     OK(EVAL(ctx, "s", "s = s + 1", s)); /* it sees earlier launches */
@@ -371,8 +385,10 @@ static void test_side_effects(void **state) {
   rp_op *op[3];
   for (int i = 0; i < 3; i++) {
     const rp_opaque_arg args[] = {{.kind = RP_ARG_CONST, .value = i}};
-    op[i] = opaque(i == 0 ? "n0" : i == 1 ? "n1" : "n2", "", NULL, (void (*)(void))note, args, 1,
-                   RP_OPAQUE_SIDE_EFFECT);
+    op[i] = opaque(i == 0   ? "n0"
+                   : i == 1 ? "n1"
+                            : "n2",
+                   "", NULL, (void (*)(void))note, args, 1, RP_OPAQUE_SIDE_EFFECT);
   }
   rp_store *x = check_vector(ctx, 3, NULL);
   for (int pass = 0; pass < 3; pass++) {
@@ -411,8 +427,13 @@ static void test_opaque_refusals(void **state) {
   (void)state;
   static const int32_t read[] = {RP_PRIV_READ}, none[] = {0};
   rp_opaque_arg arg = {.kind = RP_ARG_PTR};
-  rp_opaque_desc d = {.struct_size = sizeof d, .name = "o", .params = "x", .privileges = read,
-                      .function = (void (*)(void))note, .args = &arg, .n_args = 1};
+  rp_opaque_desc d = {.struct_size = sizeof d,
+                      .name = "o",
+                      .params = "x",
+                      .privileges = read,
+                      .function = (void (*)(void))note,
+                      .args = &arg,
+                      .n_args = 1};
   rp_op *op = NULL;
   arg.a = 1;
   FAILS(RP_ERR_ARGUMENT, "args[0].a", rp_op_create_opaque(lib, &d, &op));
@@ -454,10 +475,15 @@ static void test_opaque_refusals(void **state) {
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_library, teardown)
-  const struct CMUnitTest tests[] = {
-      TEST(test_register),         TEST(test_scalars),            TEST(test_call),
-      TEST(test_eval),             TEST(test_refusals),           TEST(test_opaque_arguments),
-      TEST(test_opaque_dense_write), TEST(test_opaque_status),    TEST(test_side_effects),
-      TEST(test_opaque_refusals)};
+  const struct CMUnitTest tests[] = {TEST(test_register),
+                                     TEST(test_scalars),
+                                     TEST(test_call),
+                                     TEST(test_eval),
+                                     TEST(test_refusals),
+                                     TEST(test_opaque_arguments),
+                                     TEST(test_opaque_dense_write),
+                                     TEST(test_opaque_status),
+                                     TEST(test_side_effects),
+                                     TEST(test_opaque_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -466,9 +466,9 @@ static void test_poison_home(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_create),     TEST(test_attach),         TEST(test_attach_copy),
-      TEST(test_attach_release), TEST(test_parts),      TEST(test_copy),
-      TEST(test_slices),     TEST(test_views),          TEST(test_broadcasts),
-      TEST(test_views_write), TEST(test_poison),        TEST(test_poison_home)};
+      TEST(test_create),         TEST(test_attach), TEST(test_attach_copy),
+      TEST(test_attach_release), TEST(test_parts),  TEST(test_copy),
+      TEST(test_slices),         TEST(test_views),  TEST(test_broadcasts),
+      TEST(test_views_write),    TEST(test_poison), TEST(test_poison_home)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,27 +65,45 @@ static const struct {
   double (*f)(double);
   double lo, hi;
   rp_dtype result;
-} unary[] = {
-    {RP_ARRAY_NEGATIVE, f_negative, -5, 5, RP_F64}, {RP_ARRAY_ABSOLUTE, fabs, -5, 5, RP_F64},
-    {RP_ARRAY_SIGN, f_sign, -5, 5, RP_F64},         {RP_ARRAY_SQUARE, f_square, -5, 5, RP_F64},
-    {RP_ARRAY_RECIPROCAL, f_reciprocal, -5, 5, RP_F64}, {RP_ARRAY_SQRT, sqrt, 0, 9, RP_F64},
-    {RP_ARRAY_CBRT, cbrt, -9, 9, RP_F64},           {RP_ARRAY_EXP, exp, -9, 9, RP_F64},
-    {RP_ARRAY_EXP2, exp2, -9, 9, RP_F64},           {RP_ARRAY_EXPM1, expm1, -2, 2, RP_F64},
-    {RP_ARRAY_LOG, log, 0.1, 9, RP_F64},            {RP_ARRAY_LOG2, log2, 0.1, 9, RP_F64},
-    {RP_ARRAY_LOG10, log10, 0.1, 9, RP_F64},        {RP_ARRAY_LOG1P, log1p, -0.5, 9, RP_F64},
-    {RP_ARRAY_SIN, sin, -3, 3, RP_F64},             {RP_ARRAY_COS, cos, -1, 1, RP_F64},
-    {RP_ARRAY_TAN, tan, -1, 1, RP_F64},             {RP_ARRAY_ASIN, asin, -1, 1, RP_F64},
-    {RP_ARRAY_ACOS, acos, -1, 0.9, RP_F64},         {RP_ARRAY_ATAN, atan, -9, 9, RP_F64},
-    {RP_ARRAY_SINH, sinh, -3, 3, RP_F64},           {RP_ARRAY_COSH, cosh, -3, 3, RP_F64},
-    {RP_ARRAY_TANH, tanh, -3, 3, RP_F64},           {RP_ARRAY_ASINH, asinh, -9, 9, RP_F64},
-    {RP_ARRAY_ACOSH, acosh, 1.1, 9, RP_F64},        {RP_ARRAY_ATANH, atanh, -0.9, 0.9, RP_F64},
-    {RP_ARRAY_FLOOR, floor, -5, 5, RP_F64},         {RP_ARRAY_CEIL, ceil, -5, 5, RP_F64},
-    {RP_ARRAY_TRUNC, trunc, -5, 5, RP_F64},         {RP_ARRAY_RINT, rint, -5, 5, RP_F64},
-    {RP_ARRAY_ERF, erf, -2, 2, RP_F64},             {RP_ARRAY_ERFC, erfc, -2, 2, RP_F64},
-    {RP_ARRAY_TGAMMA, tgamma, 0.5, 5, RP_F64},      {RP_ARRAY_LGAMMA, lgamma, 2.5, 9, RP_F64},
-    {RP_ARRAY_SIGNBIT, f_signbit, -5, 5, RP_BOOL},  {RP_ARRAY_ISNAN, f_isnan, -5, 5, RP_BOOL},
-    {RP_ARRAY_ISINF, f_isinf, -5, 5, RP_BOOL},      {RP_ARRAY_ISFINITE, f_isfinite, -5, 5, RP_BOOL},
-    {RP_ARRAY_LOGICAL_NOT, f_not, -5, 5, RP_BOOL}};
+} unary[] = {{RP_ARRAY_NEGATIVE, f_negative, -5, 5, RP_F64},
+             {RP_ARRAY_ABSOLUTE, fabs, -5, 5, RP_F64},
+             {RP_ARRAY_SIGN, f_sign, -5, 5, RP_F64},
+             {RP_ARRAY_SQUARE, f_square, -5, 5, RP_F64},
+             {RP_ARRAY_RECIPROCAL, f_reciprocal, -5, 5, RP_F64},
+             {RP_ARRAY_SQRT, sqrt, 0, 9, RP_F64},
+             {RP_ARRAY_CBRT, cbrt, -9, 9, RP_F64},
+             {RP_ARRAY_EXP, exp, -9, 9, RP_F64},
+             {RP_ARRAY_EXP2, exp2, -9, 9, RP_F64},
+             {RP_ARRAY_EXPM1, expm1, -2, 2, RP_F64},
+             {RP_ARRAY_LOG, log, 0.1, 9, RP_F64},
+             {RP_ARRAY_LOG2, log2, 0.1, 9, RP_F64},
+             {RP_ARRAY_LOG10, log10, 0.1, 9, RP_F64},
+             {RP_ARRAY_LOG1P, log1p, -0.5, 9, RP_F64},
+             {RP_ARRAY_SIN, sin, -3, 3, RP_F64},
+             {RP_ARRAY_COS, cos, -1, 1, RP_F64},
+             {RP_ARRAY_TAN, tan, -1, 1, RP_F64},
+             {RP_ARRAY_ASIN, asin, -1, 1, RP_F64},
+             {RP_ARRAY_ACOS, acos, -1, 0.9, RP_F64},
+             {RP_ARRAY_ATAN, atan, -9, 9, RP_F64},
+             {RP_ARRAY_SINH, sinh, -3, 3, RP_F64},
+             {RP_ARRAY_COSH, cosh, -3, 3, RP_F64},
+             {RP_ARRAY_TANH, tanh, -3, 3, RP_F64},
+             {RP_ARRAY_ASINH, asinh, -9, 9, RP_F64},
+             {RP_ARRAY_ACOSH, acosh, 1.1, 9, RP_F64},
+             {RP_ARRAY_ATANH, atanh, -0.9, 0.9, RP_F64},
+             {RP_ARRAY_FLOOR, floor, -5, 5, RP_F64},
+             {RP_ARRAY_CEIL, ceil, -5, 5, RP_F64},
+             {RP_ARRAY_TRUNC, trunc, -5, 5, RP_F64},
+             {RP_ARRAY_RINT, rint, -5, 5, RP_F64},
+             {RP_ARRAY_ERF, erf, -2, 2, RP_F64},
+             {RP_ARRAY_ERFC, erfc, -2, 2, RP_F64},
+             {RP_ARRAY_TGAMMA, tgamma, 0.5, 5, RP_F64},
+             {RP_ARRAY_LGAMMA, lgamma, 2.5, 9, RP_F64},
+             {RP_ARRAY_SIGNBIT, f_signbit, -5, 5, RP_BOOL},
+             {RP_ARRAY_ISNAN, f_isnan, -5, 5, RP_BOOL},
+             {RP_ARRAY_ISINF, f_isinf, -5, 5, RP_BOOL},
+             {RP_ARRAY_ISFINITE, f_isfinite, -5, 5, RP_BOOL},
+             {RP_ARRAY_LOGICAL_NOT, f_not, -5, 5, RP_BOOL}};
 
 static void test_unary(void **state) {
   (void)state;
@@ -126,20 +144,31 @@ static const struct {
   rp_array_code code;
   double (*f)(double, double);
   rp_dtype result;
-} binary[] = {{RP_ARRAY_ADD, g_add, RP_F64}, {RP_ARRAY_SUBTRACT, g_subtract, RP_F64},
-              {RP_ARRAY_MULTIPLY, g_multiply, RP_F64}, {RP_ARRAY_DIVIDE, g_divide, RP_F64},
+} binary[] = {{RP_ARRAY_ADD, g_add, RP_F64},
+              {RP_ARRAY_SUBTRACT, g_subtract, RP_F64},
+              {RP_ARRAY_MULTIPLY, g_multiply, RP_F64},
+              {RP_ARRAY_DIVIDE, g_divide, RP_F64},
               {RP_ARRAY_FLOOR_DIVIDE, g_floor_divide, RP_F64},
-              {RP_ARRAY_REMAINDER, g_remainder, RP_F64}, {RP_ARRAY_POWER, pow, RP_F64},
-              {RP_ARRAY_MINIMUM, fmin, RP_F64}, {RP_ARRAY_MAXIMUM, fmax, RP_F64},
-              {RP_ARRAY_FMIN, fmin, RP_F64}, {RP_ARRAY_FMAX, fmax, RP_F64},
-              {RP_ARRAY_FMOD, fmod, RP_F64}, {RP_ARRAY_ATAN2, atan2, RP_F64},
-              {RP_ARRAY_HYPOT, hypot, RP_F64}, {RP_ARRAY_COPYSIGN, copysign, RP_F64},
+              {RP_ARRAY_REMAINDER, g_remainder, RP_F64},
+              {RP_ARRAY_POWER, pow, RP_F64},
+              {RP_ARRAY_MINIMUM, fmin, RP_F64},
+              {RP_ARRAY_MAXIMUM, fmax, RP_F64},
+              {RP_ARRAY_FMIN, fmin, RP_F64},
+              {RP_ARRAY_FMAX, fmax, RP_F64},
+              {RP_ARRAY_FMOD, fmod, RP_F64},
+              {RP_ARRAY_ATAN2, atan2, RP_F64},
+              {RP_ARRAY_HYPOT, hypot, RP_F64},
+              {RP_ARRAY_COPYSIGN, copysign, RP_F64},
               {RP_ARRAY_NEXTAFTER, nextafter, RP_F64},
-              {RP_ARRAY_EQUAL, g_equal, RP_BOOL}, {RP_ARRAY_NOT_EQUAL, g_not_equal, RP_BOOL},
-              {RP_ARRAY_LESS, g_less, RP_BOOL}, {RP_ARRAY_LESS_EQUAL, g_less_equal, RP_BOOL},
+              {RP_ARRAY_EQUAL, g_equal, RP_BOOL},
+              {RP_ARRAY_NOT_EQUAL, g_not_equal, RP_BOOL},
+              {RP_ARRAY_LESS, g_less, RP_BOOL},
+              {RP_ARRAY_LESS_EQUAL, g_less_equal, RP_BOOL},
               {RP_ARRAY_GREATER, g_greater, RP_BOOL},
-              {RP_ARRAY_GREATER_EQUAL, g_greater_equal, RP_BOOL}, {RP_ARRAY_LOGICAL_AND, g_and, RP_BOOL},
-              {RP_ARRAY_LOGICAL_OR, g_or, RP_BOOL}, {RP_ARRAY_LOGICAL_XOR, g_xor, RP_BOOL}};
+              {RP_ARRAY_GREATER_EQUAL, g_greater_equal, RP_BOOL},
+              {RP_ARRAY_LOGICAL_AND, g_and, RP_BOOL},
+              {RP_ARRAY_LOGICAL_OR, g_or, RP_BOOL},
+              {RP_ARRAY_LOGICAL_XOR, g_xor, RP_BOOL}};
 
 /* Small positive multiples of 1/4, so that quotients and remainders are exact; b is integral. */
 static void test_binary(void **state) {
@@ -156,13 +185,16 @@ static void test_binary(void **state) {
     const rp_array_code code = binary[c].code;
     OK(rp_array_binary(code, sa, sb, &out));
     take(out, binary[c].result, N, y);
-    for (int k = 0; k < N; k++) expect_close(rp_array_name(code), y[k], binary[c].f(a[k], b[k]), 1e-14);
+    for (int k = 0; k < N; k++)
+      expect_close(rp_array_name(code), y[k], binary[c].f(a[k], b[k]), 1e-14);
     OK(rp_array_binary_float(code, sa, 3, &out));
     take(out, binary[c].result, N, y);
-    for (int k = 0; k < N; k++) expect_close(rp_array_name(code), y[k], binary[c].f(a[k], 3), 1e-14);
+    for (int k = 0; k < N; k++)
+      expect_close(rp_array_name(code), y[k], binary[c].f(a[k], 3), 1e-14);
     OK(rp_array_float_binary(code, 7.25, sb, &out));
     take(out, binary[c].result, N, y);
-    for (int k = 0; k < N; k++) expect_close(rp_array_name(code), y[k], binary[c].f(7.25, b[k]), 1e-14);
+    for (int k = 0; k < N; k++)
+      expect_close(rp_array_name(code), y[k], binary[c].f(7.25, b[k]), 1e-14);
   }
   OK(rp_store_release(sa));
   OK(rp_store_release(sb));
@@ -175,10 +207,11 @@ static void test_integers(void **state) {
   static const struct {
     rp_array_code code;
     int64_t want[N];
-  } cases[] = {{RP_ARRAY_ADD, {-5, 5, 17, 3, 6, 3}},     {RP_ARRAY_FLOOR_DIVIDE, {-4, -4, 2, 0, 5, -1}},
-               {RP_ARRAY_REMAINDER, {1, -1, 2, 0, 0, 3}}, {RP_ARRAY_BITWISE_AND, {0, 6, 4, 0, 1, 4}},
-               {RP_ARRAY_BITWISE_OR, {-5, -1, 13, 3, 5, -1}},
-               {RP_ARRAY_BITWISE_XOR, {-5, -7, 9, 3, 4, -5}}, {RP_ARRAY_MINIMUM, {-7, -2, 5, 0, 1, -1}}};
+  } cases[] = {
+      {RP_ARRAY_ADD, {-5, 5, 17, 3, 6, 3}},          {RP_ARRAY_FLOOR_DIVIDE, {-4, -4, 2, 0, 5, -1}},
+      {RP_ARRAY_REMAINDER, {1, -1, 2, 0, 0, 3}},     {RP_ARRAY_BITWISE_AND, {0, 6, 4, 0, 1, 4}},
+      {RP_ARRAY_BITWISE_OR, {-5, -1, 13, 3, 5, -1}}, {RP_ARRAY_BITWISE_XOR, {-5, -7, 9, 3, 4, -5}},
+      {RP_ARRAY_MINIMUM, {-7, -2, 5, 0, 1, -1}}};
   rp_store *sa = make(RP_I64, 1, &n, a), *sb = make(RP_I64, 1, &n, b), *out;
   double y[N];
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -283,8 +316,10 @@ static void check_reductions(rp_store *s, const double *x, rp_dtype dtype) {
       assert_int_equal(rp_store_ndim(out), 3 - n_axes);
       const bool is_bool = code == RP_ARRAY_ANY || code == RP_ARRAY_ALL;
       const bool widens = code >= RP_ARRAY_SUM_SQUARES;
-      const rp_dtype want = is_bool ? RP_BOOL : code == RP_ARRAY_COUNT ? RP_I64
-                            : floating || widens ? RP_F64 : RP_I64;
+      const rp_dtype want = is_bool                  ? RP_BOOL
+                            : code == RP_ARRAY_COUNT ? RP_I64
+                            : floating || widens     ? RP_F64
+                                                     : RP_I64;
       take(out, want, kept, y);
       for (int64_t k = 0; k < kept; k++) {
         expect_close("reduce", y[k], reduce_loop(code, x, mask, k), 1e-13);
@@ -311,7 +346,8 @@ static void test_reduce(void **state) {
   assert_int_equal(rp_store_extent(out, 1), 1);
   double y[TOTAL];
   take(out, RP_F64, D0 * D2, y);
-  for (int64_t k = 0; k < D0 * D2; k++) expect_close("keep", y[k], reduce_loop(RP_ARRAY_SUM, x, 2, k), 0);
+  for (int64_t k = 0; k < D0 * D2; k++)
+    expect_close("keep", y[k], reduce_loop(RP_ARRAY_SUM, x, 2, k), 0);
   OK(rp_array_dot(s, s, &out));
   take(out, RP_F64, 1, y);
   expect_close("dot", y[0], reduce_loop(RP_ARRAY_SUM_SQUARES, x, 7, 0), 1e-13);
@@ -419,9 +455,9 @@ static void test_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unary),        cmocka_unit_test(test_binary),
-      cmocka_unit_test(test_integers),     cmocka_unit_test(test_f32_where_to),
-      cmocka_unit_test(test_reduce),       cmocka_unit_test(test_arg),
-      cmocka_unit_test(test_create),       cmocka_unit_test(test_errors)};
+      cmocka_unit_test(test_unary),    cmocka_unit_test(test_binary),
+      cmocka_unit_test(test_integers), cmocka_unit_test(test_f32_where_to),
+      cmocka_unit_test(test_reduce),   cmocka_unit_test(test_arg),
+      cmocka_unit_test(test_create),   cmocka_unit_test(test_errors)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

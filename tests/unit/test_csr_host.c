@@ -60,8 +60,8 @@ static void test_triplets(void **state) {
   static double val[MAX_ENTRIES];
   static const struct {
     int64_t n_rows, n_cols, n;
-  } sizes[] = {{1, 1, 1}, {1, 1, 40}, {5, 7, 0}, {0, 0, 0}, {9, 4, 30}, {3, 50, 300},
-               {2, 20, 400}, {2, 3, 20}, {40, 40, 120}, {1, 300, 1000}};
+  } sizes[] = {{1, 1, 1},    {1, 1, 40},   {5, 7, 0},  {0, 0, 0},     {9, 4, 30},
+               {3, 50, 300}, {2, 20, 400}, {2, 3, 20}, {40, 40, 120}, {1, 300, 1000}};
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     for (int64_t k = 0; k < sizes[s].n; k++) {
       row[k] = (int64_t)(next_random() % (uint64_t)sizes[s].n_rows);
@@ -72,7 +72,8 @@ static void test_triplets(void **state) {
     rpi_csr_host a;
     char message[RPI_CSR_MESSAGE];
     assert_int_equal(rpi_csr_host_triplets(sizes[s].n_rows, sizes[s].n_cols, sizes[s].n, row, col,
-                                           val, &a, message), RP_OK);
+                                           val, &a, message),
+                     RP_OK);
     check_against(&a, sizes[s].n, row, col, val);
     assert_int_equal(rpi_csr_host_check(a.n_rows, a.n_cols, a.ptr, a.col, message), RP_OK);
     rpi_csr_host_free(&a);
@@ -99,8 +100,36 @@ static void test_triplet_errors(void **state) {
 static void test_stencil(void **state) {
   (void)state;
   static const int64_t shapes[][3] = {{4, 5, 3}, {1, 6, 2}, {3, 1, 1}, {2, 2, 7}};
-  static const int64_t offset[] = {0, 0, 0, 0, 0, 1, -1, 0, 0, 1, 0, -2, 0, -1, 1, 0, 1, -1, 2, 1, 0,
-                                   0, 0, -1, 0, 9, 0, 0, -900000000000000000, 0};
+  static const int64_t offset[] = {0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   1,
+                                   -1,
+                                   0,
+                                   0,
+                                   1,
+                                   0,
+                                   -2,
+                                   0,
+                                   -1,
+                                   1,
+                                   0,
+                                   1,
+                                   -1,
+                                   2,
+                                   1,
+                                   0,
+                                   0,
+                                   0,
+                                   -1,
+                                   0,
+                                   9,
+                                   0,
+                                   0,
+                                   -900000000000000000,
+                                   0};
   static const double coefficient[] = {6, 1, 2, 3, 4, 5, 7, 8, 9, 10};
   enum { POINTS = 10 };
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
@@ -162,10 +191,9 @@ static void test_check(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_triplets),
-                                     cmocka_unit_test(test_triplet_errors),
-                                     cmocka_unit_test(test_stencil),
-                                     cmocka_unit_test(test_stencil_errors),
-                                     cmocka_unit_test(test_check)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_triplets), cmocka_unit_test(test_triplet_errors),
+      cmocka_unit_test(test_stencil), cmocka_unit_test(test_stencil_errors),
+      cmocka_unit_test(test_check)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

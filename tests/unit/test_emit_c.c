@@ -200,7 +200,8 @@ static void twins(int64_t n, rp_dtype t) {
   rpi_ir *ir = &b->ir;
   b->extent[0] = n;
   const int32_t x = bench_affine(b, t, RPI_ACCESS_READ, any), y = bench_line(b, t, RPI_ACCESS_READ),
-                p = bench_line(b, t, RPI_ACCESS_WRITE), q = bench_affine(b, t, RPI_ACCESS_WRITE, any);
+                p = bench_line(b, t, RPI_ACCESS_WRITE),
+                q = bench_affine(b, t, RPI_ACCESS_WRITE, any);
   rpi_ir_scalar_add(ir, t);
   const rpi_irval s = rpi_ir_emit(ir, RPI_IR_SCALAR, t, 0, 0, NULL);
   ir->n_pro = 1;

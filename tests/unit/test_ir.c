@@ -65,9 +65,15 @@ static void test_constants(void **state) {
     rp_dtype t;
     double v;
     uint64_t bits;
-  } real[] = {{RP_F64, -0.0, UINT64_C(1) << 63}, {RP_F32, 0.1, 0x3dcccccd}, {RP_I8, 300, 127},
-              {RP_I8, -300, 128},                {RP_U8, -3.5, 0},          {RP_U64, 1e30, UINT64_MAX},
-              {RP_I32, -2.9, 0xfffffffe},        {RP_BOOL, 0.25, 1},        {RP_I64, NAN, 0}};
+  } real[] = {{RP_F64, -0.0, UINT64_C(1) << 63},
+              {RP_F32, 0.1, 0x3dcccccd},
+              {RP_I8, 300, 127},
+              {RP_I8, -300, 128},
+              {RP_U8, -3.5, 0},
+              {RP_U64, 1e30, UINT64_MAX},
+              {RP_I32, -2.9, 0xfffffffe},
+              {RP_BOOL, 0.25, 1},
+              {RP_I64, NAN, 0}};
   rpi_ir ir;
   (void)state;
   rpi_ir_init(&ir, 0);
@@ -103,9 +109,11 @@ static void test_layout(void **state) {
 }
 
 /* Walks a space row by row and counts the units (sets of points) and partials ir.h's comment gives. */
-static void count_points(int32_t rank, int32_t k, const int64_t *extent, int64_t *units, int64_t *partials) {
+static void count_points(int32_t rank, int32_t k, const int64_t *extent, int64_t *units,
+                         int64_t *partials) {
   int64_t rows = 1, kept = 1, reduced = 1, n = extent[rank - 1];
-  for (int32_t d = 0; d < rank - 1; d++) rows *= extent[d], *(d < k ? &reduced : &kept) *= extent[d];
+  for (int32_t d = 0; d < rank - 1; d++)
+    rows *= extent[d], *(d < k ? &reduced : &kept) *= extent[d];
   *units = *partials = 0;
   for (int64_t r = 0; r < rows; r++) {
     if (k > 0 && r / kept % RPI_ROW_LEAF != 0) continue; /* not the first row of its leaf */
@@ -118,9 +126,9 @@ static void count_points(int32_t rank, int32_t k, const int64_t *extent, int64_t
 }
 
 static void test_units(void **state) {
-  static const int64_t extent[][3] = {{1, 1, 1},    {3, 4, 5},    {2, 3, 1024}, {2, 2, 1025},
-                                      {256, 2, 3},  {257, 1, 9},  {20, 30, 2},  {0, 3, 4},
-                                      {3, 0, 4},    {3, 4, 0},    {1, 1, 5000}, {700, 1, 1}};
+  static const int64_t extent[][3] = {{1, 1, 1},   {3, 4, 5},   {2, 3, 1024}, {2, 2, 1025},
+                                      {256, 2, 3}, {257, 1, 9}, {20, 30, 2},  {0, 3, 4},
+                                      {3, 0, 4},   {3, 4, 0},   {1, 1, 5000}, {700, 1, 1}};
   (void)state;
   for (int32_t i = 0; i < RPI_COUNT(extent); i++) {
     for (int32_t rank = 1; rank <= 3; rank++) {
@@ -196,12 +204,12 @@ static void test_full(void **state) {
 
 /* ---- the validator ------------------------------------------------------------------------- */
 
-#define HEAD                                                                          \
-  "kernel rank 2\noperand @0: f64 affine [any unit] read\n"                           \
+#define HEAD \
+  "kernel rank 2\noperand @0: f64 affine [any unit] read\n" \
   "operand @1: f64 table [any] read checked\noperand @2: f64 affine [zero zero] read\n" \
   "operand @3: i32 affine [any any] read\nscalar $0: f64\nextents 1\n"
 #define OUT "operand @4: f64 affine [any any] write\n"
-#define RED(classes, op, mask)                                                 \
+#define RED(classes, op, mask) \
   "operand @4: f64 affine [" classes "] reduce\nreduction #0: " op " into @4 over " mask "\n"
 #define SUMS HEAD RED("zero zero", "sum", "0 1")
 #define LOOP "%0 = const.i64 0\n%1 = const.i64 9\n%2 = loop.i64 segment, %0, %1\n"
@@ -211,9 +219,12 @@ static void test_broken(void **state) {
     const char *text, *says;
   } bad[] = {
       {"kernel rank 0\nbody:\n%0 = const.f64 1.0", "rank 0 with a body"},
-      {"kernel rank 2\noperand @0: f64 affine [any] read", "operand 0: rank 1 in a space of rank 2"},
-      {"kernel rank 2\noperand @0: f64 affine [unit any] read", "operand 0: stride class 1 on axis 0"},
-      {"kernel rank 1\noperand @0: f64 affine [any] read checked", "operand 0: kind 0 with checked"},
+      {"kernel rank 2\noperand @0: f64 affine [any] read",
+       "operand 0: rank 1 in a space of rank 2"},
+      {"kernel rank 2\noperand @0: f64 affine [unit any] read",
+       "operand 0: stride class 1 on axis 0"},
+      {"kernel rank 1\noperand @0: f64 affine [any] read checked",
+       "operand 0: kind 0 with checked"},
       {"kernel rank 1\noperand @0: f64 table [any] read write", "operand 0: access bits 3"},
       {"kernel rank 1\noperand @0: f64 table [] read", "operand 0: rank 0"},
       {"kernel rank 1\noperand @0: f64 affine [any] write", "operand 0 is declared as written"},
@@ -225,27 +236,34 @@ static void test_broken(void **state) {
       {HEAD "reduction #0: sum into @7 over 0", "reduction 0: operand 7"},
       {HEAD "reduction #0: sum into @2 over 0", "is not an affine one to reduce into"},
       {"kernel rank 3\noperand @0: f64 affine [zero zero zero] reduce\n"
-       "reduction #0: sum into @0 over 1", "axes mask 0x2"},
+       "reduction #0: sum into @0 over 1",
+       "axes mask 0x2"},
       {"kernel rank 2\noperand @0: f64 affine [zero zero] reduce\n"
-       "reduction #0: sum into @0 over 0\nreduction #1: sum into @0 over 1", "mask 0x2 beside 0x1"},
+       "reduction #0: sum into @0 over 0\nreduction #1: sum into @0 over 1",
+       "mask 0x2 beside 0x1"},
       {SUMS "body:\n%0 = load.f64 @0", "reduction 0 has no instruction"},
-      {SUMS "body:\n%0 = load.f64 @0\nreduce.f64 #0, %0\nreduce.f64 #0, %0", "2 (reduce): reduction 0 a"},
+      {SUMS "body:\n%0 = load.f64 @0\nreduce.f64 #0, %0\nreduce.f64 #0, %0",
+       "2 (reduce): reduction 0 a"},
       {SUMS "body:\n%0 = load.i32 @3\nreduce.f64 #0, %0", "1 (reduce): of i32 into f64"},
       {SUMS "body:\n%0 = load.f64 @0\nreduce.f64 #1, %0", "1 (reduce): there is no reduction 1"},
       {SUMS "prologue:\n%0 = load.f64 @2\nreduce.f64 #0, %0", "1 (reduce): outside the body"},
       {SUMS "body:\n" LOOP "%3 = load.f64 @0\nreduce.f64 #0, %3", "4 (reduce): outside"},
       {HEAD "operand @4: f64 affine [zero zero] reduce\nreduction #0: sum into @4 over 0 1\n"
-       "reduction #1: sum into @4 over 0 1\nbody:\n%0 = load.f64 @0\nreduce.f64 #0, %0\n"
-       "reduce.f64 #1, %0", "2 (reduce): operand 4 is reduced into before"},
+            "reduction #1: sum into @4 over 0 1\nbody:\n%0 = load.f64 @0\nreduce.f64 #0, %0\n"
+            "reduce.f64 #1, %0",
+       "2 (reduce): operand 4 is reduced into before"},
       {HEAD "body:\n%0 = neg.f64 %0", "0 (neg): source %0 is not made before"},
       {HEAD "body:\n%0 = load.f64 @0\n%1 = add.f64 %0", "1 (add): 1 sources instead of 2"},
-      {HEAD "body:\n%0 = load.f64 @0\n%1 = load.i32 @3\n%2 = add.f64 %0, %1", "sources of f64 and i32"},
+      {HEAD "body:\n%0 = load.f64 @0\n%1 = load.i32 @3\n%2 = add.f64 %0, %1",
+       "sources of f64 and i32"},
       {HEAD "body:\n%0 = load.i32 @3\n%1 = sqrt.i32 %0", "1 (sqrt): does not take i32"},
       {HEAD "body:\n%0 = load.i32 @3\n%1 = div.i32 %0, %0", "1 (div): does not take i32"},
-      {HEAD "body:\n%0 = load.f64 @0\n%1 = lt.f64 %0, %0", "1 (lt): a result of f64 instead of bool"},
+      {HEAD "body:\n%0 = load.f64 @0\n%1 = lt.f64 %0, %0",
+       "1 (lt): a result of f64 instead of bool"},
       {HEAD "body:\n%0 = load.f64 @0\n%1 = neg.f32 %0", "1 (neg): a result of f32 instead of f64"},
       {HEAD "body:\n%0 = load.f64 @0\n%1 = select.f64 %0, %0, %0", "1 (select): does not take f64"},
-      {HEAD "body:\n%0 = load.i32 @3\n%1 = const.i64 1\n%2 = shl.i32 %0, %1", "sources of i32 and i64"},
+      {HEAD "body:\n%0 = load.i32 @3\n%1 = const.i64 1\n%2 = shl.i32 %0, %1",
+       "sources of i32 and i64"},
       {HEAD "body:\n%0 = load.f64 @5", "0 (load): there is no operand 5"},
       {HEAD "body:\n%0 = load.f32 @0", "0 (load): operand 0 has another dtype"},
       {HEAD "body:\n%0 = load.f64 @1", "0 (load): operand 1 is of the wrong kind"},
@@ -269,13 +287,16 @@ static void test_broken(void **state) {
       {HEAD "body:\n%0 = load.f64 @0\n%1 = endloop.f64 sum, %0", "1 (endloop): closes no loop"},
       {HEAD "body:\n%0 = load.f64 @0\n%1 = loop.i64 axis, %0, %0", "1 (loop): bounds of f64"},
       {HEAD "prologue:\n" LOOP, "2 (loop): outside the body"},
-      {HEAD "body:\n" LOOP "%3 = endloop.i64 sum, %2\n%4 = neg.i64 %2", "4 (neg): source %2 is not visible"},
+      {HEAD "body:\n" LOOP "%3 = endloop.i64 sum, %2\n%4 = neg.i64 %2",
+       "4 (neg): source %2 is not visible"},
       {HEAD "body:\n" LOOP "%3 = load.f64 @0\n%4 = endloop.f64 sum, %3\n%5 = neg.f64 %3",
        "5 (neg): source %3 is not visible"},
-      {HEAD "body:\n" LOOP "%3 = load.f64 @0\n%4 = endloop.i64 sum, %3", "4 (endloop): sum of f64 as i64"},
+      {HEAD "body:\n" LOOP "%3 = load.f64 @0\n%4 = endloop.i64 sum, %3",
+       "4 (endloop): sum of f64 as i64"},
       {HEAD "body:\n" LOOP "%3 = load.f64 @0\n%4 = endloop.f64 argmin, %3", "argmin of f64 as f64"},
       {HEAD "body:\n" LOOP "%3 = load.f64 @0\n%4 = endloop.f64 any, %3", "4 (endloop): any of f64"},
-      {HEAD "body:\n%0 = load.f64 @0\nepilogue:\n%1 = neg.f64 %0", "1 (neg): source %0 is not visible"},
+      {HEAD "body:\n%0 = load.f64 @0\nepilogue:\n%1 = neg.f64 %0",
+       "1 (neg): source %0 is not visible"},
   };
   (void)state;
   for (int32_t i = 0; i < RPI_COUNT(bad); i++) {
@@ -297,9 +318,9 @@ static void test_broken_by_hand(void **state) {
     assert_int_equal(rpi_ir_parse(text, &ir), RP_OK);
     assert_int_equal(rpi_ir_check(&ir), RP_OK);
     switch (i) {
-      case 0: ir.ins[1].imm = 0x100; break;            /* wider than i8 */
-      case 1: ir.ins[2].imm = 1; break;                /* no immediate there */
-      case 2: ir.ins[2].src = 7; break;                /* beyond the pool */
+      case 0: ir.ins[1].imm = 0x100; break; /* wider than i8 */
+      case 1: ir.ins[2].imm = 1; break;     /* no immediate there */
+      case 2: ir.ins[2].src = 7; break;     /* beyond the pool */
       case 3: ir.ins[2].op = RPI_IR_N_OPS; break;
       case 4: ir.ins[2].dtype = RPI_N_DTYPE; break;
       case 5: ir.n_pro = 5; break;
@@ -315,10 +336,10 @@ static void test_broken_by_hand(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),  cmocka_unit_test(test_identities),
-      cmocka_unit_test(test_constants), cmocka_unit_test(test_layout),
-      cmocka_unit_test(test_units),  cmocka_unit_test(test_bytes),
-      cmocka_unit_test(test_full),   cmocka_unit_test(test_broken),
+      cmocka_unit_test(test_facts),          cmocka_unit_test(test_identities),
+      cmocka_unit_test(test_constants),      cmocka_unit_test(test_layout),
+      cmocka_unit_test(test_units),          cmocka_unit_test(test_bytes),
+      cmocka_unit_test(test_full),           cmocka_unit_test(test_broken),
       cmocka_unit_test(test_broken_by_hand),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

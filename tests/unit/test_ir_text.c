@@ -116,7 +116,8 @@ static void test_errors(void **state) {
       {"kernel rank 1 x", "line 1: \"x\" is too much"},
       {"kernel rank 1\noperand @1: f64 affine [any] read", "line 2: @0 expected"},
       {"kernel rank 1\noperand @0: f16 affine [any] read", "line 2: a dtype expected"},
-      {"kernel rank 1\noperand @0: f64 affine [some] read", "line 2: \"zero\", \"unit\" or \"any\""},
+      {"kernel rank 1\noperand @0: f64 affine [some] read",
+       "line 2: \"zero\", \"unit\" or \"any\""},
       {"kernel rank 1\noperand @0: f64 affine [any any any any any any any any any]",
        "line 2: more than 8 axes"},
       {"kernel rank 1\nreduction #0: mean into @0 over 0", "line 2: a reduction operator"},
@@ -161,9 +162,9 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_goldens),      cmocka_unit_test(test_random_kernels),
-      cmocka_unit_test(test_every_float),  cmocka_unit_test(test_other_locale),
-      cmocka_unit_test(test_errors),       cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_goldens),     cmocka_unit_test(test_random_kernels),
+      cmocka_unit_test(test_every_float), cmocka_unit_test(test_other_locale),
+      cmocka_unit_test(test_errors),      cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
  * tests/unit/test_lanes.c -- jit/lanes.h: vector = scalar = an independent reference in plain C, on
  * special values against special values, for every dtype. Math functions: vector = scalar, near libm.
  * Needs -mavx2 -mfma -fno-math-errno -Wno-pedantic -Wno-psabi; RPV_W, RPV_MASK may be set from outside. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

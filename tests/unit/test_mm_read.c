@@ -74,7 +74,8 @@ static void test_layout(void **state) {
   expect("%%matrixmarket matrix coordinate real general\r\n% c\r\n\r\n2 2 2\r\n1 1 1\r\n2 2 2\r\n",
          want);
   expect("%%MatrixMarket  matrix\tcoordinate real   general  \n%\n%%\n \t \n  2\t2  2 \n\n"
-         "  1 1   1.0E+00\n\n\n2 2 0.2D1\n\n \n", want);
+         "  1 1   1.0E+00\n\n\n2 2 0.2D1\n\n \n",
+         want);
 }
 
 static void test_malformed(void **state) {
@@ -121,10 +122,10 @@ static void test_malformed(void **state) {
       {BANNER "2 2 1\n1 1 x\n", RP_ERR_IO, "line 3:", "'x'"},
       {BANNER "2 2 1\n1 1 1 2\n", RP_ERR_IO, "line 3:", "'2'"},
       {BANNER "2 2 1\n1.0 1 1\n", RP_ERR_IO, "line 3:", "row"},
-      {"%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1.5\n", RP_ERR_IO, "line 3:",
-       "integer"},
-      {"%%MatrixMarket matrix coordinate pattern general\n1 1 1\n1 1 1\n", RP_ERR_IO, "line 3:",
-       "the end of the line"},
+      {"%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1.5\n", RP_ERR_IO,
+       "line 3:", "integer"},
+      {"%%MatrixMarket matrix coordinate pattern general\n1 1 1\n1 1 1\n", RP_ERR_IO,
+       "line 3:", "the end of the line"},
       {SYMMETRIC "2 3 0\n", RP_ERR_IO, "line 2:", "square"},
       {SYMMETRIC "2 2 1\n1 2 1\n", RP_ERR_IO, "line 3:", "on or below"},
       {SKEW "2 2 1\n1 1 0\n", RP_ERR_IO, "line 3:", "below"},

@@ -62,8 +62,9 @@ static void test_real_random(void **state) {
       case 1: snprintf(text, sizeof text, "%.*e", (int)(next_random() % 20), moderate); break;
       case 2: snprintf(text, sizeof text, "%.17g", moderate); break;
       case 3: snprintf(text, sizeof text, "%.*f", (int)(next_random() % 12), moderate); break;
-      default: snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)(bits >> 20),
-                        (unsigned long long)(next_random() >> 40), (int)(next_random() % 50) - 25);
+      default:
+        snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)(bits >> 20),
+                 (unsigned long long)(next_random() >> 40), (int)(next_random() % 50) - 25);
     }
     expect_real(text);
   }
@@ -89,11 +90,24 @@ static void test_real_halfway(void **state) {
 
 static void test_real_words(void **state) {
   (void)state;
-  static const char *const good[] = {"0", "-0", "+1", ".5", "5.", "-.25e+3", "1e400", "1e-400",
-                                     "4.9e-324", "1.7976931348623159e308", "inf", "-inf",
-                                     "00012.50", "0.00000000000000000000000000001",
-                                     "123456789012345678901234567890", "1E5",
-                                     "12345678901234567890000000", "98765432109876543210000.5",
+  static const char *const good[] = {"0",
+                                     "-0",
+                                     "+1",
+                                     ".5",
+                                     "5.",
+                                     "-.25e+3",
+                                     "1e400",
+                                     "1e-400",
+                                     "4.9e-324",
+                                     "1.7976931348623159e308",
+                                     "inf",
+                                     "-inf",
+                                     "00012.50",
+                                     "0.00000000000000000000000000001",
+                                     "123456789012345678901234567890",
+                                     "1E5",
+                                     "12345678901234567890000000",
+                                     "98765432109876543210000.5",
                                      "0e999999999999999999"};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) expect_real(good[i]);
   double v;
@@ -106,8 +120,9 @@ static void test_real_words(void **state) {
   assert_true(v == 1.23456789012345678e300);
   assert_true(scan_real("nan", &v, &used));
   assert_true(isnan(v));
-  static const char *const bad[] = {"", " ", "-", "+", ".", "e5", "1e", "1e+", "0x10", "1,5", "1.2.3",
-                                    "1e5x", "abc", "--1", "1 e5x", "nan(1)", "1d", "1\r2"};
+  static const char *const bad[] = {"",    " ",   "-",     "+",      ".",     "e5",
+                                    "1e",  "1e+", "0x10",  "1,5",    "1.2.3", "1e5x",
+                                    "abc", "--1", "1 e5x", "nan(1)", "1d",    "1\r2"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     if (strcmp(bad[i], "1 e5x") == 0 || strcmp(bad[i], "1\r2") == 0) {
       assert_true(scan_real(bad[i], &v, &used));
@@ -124,11 +139,21 @@ static void test_int(void **state) {
     const char *text;
     bool ok;
     int64_t value;
-  } cases[] = {{"0", true, 0}, {"-17", true, -17}, {"+4\n", true, 4}, {"  12 13", true, 12},
-               {"9223372036854775807", true, INT64_MAX}, {"9223372036854775808", false, 0},
-               {"99999999999999999999999", false, 0}, {"", false, 0}, {"-", false, 0},
-               {"1.0", false, 0}, {"1e3", false, 0}, {"5a", false, 0}, {"007", true, 7},
-               {"3\r\n", true, 3}, {"\n3", false, 0}};
+  } cases[] = {{"0", true, 0},
+               {"-17", true, -17},
+               {"+4\n", true, 4},
+               {"  12 13", true, 12},
+               {"9223372036854775807", true, INT64_MAX},
+               {"9223372036854775808", false, 0},
+               {"99999999999999999999999", false, 0},
+               {"", false, 0},
+               {"-", false, 0},
+               {"1.0", false, 0},
+               {"1e3", false, 0},
+               {"5a", false, 0},
+               {"007", true, 7},
+               {"3\r\n", true, 3},
+               {"\n3", false, 0}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rpi_mm_scan s;
     assert_true(rpi_mm_scan_init(&s, cases[i].text, strlen(cases[i].text)));
@@ -165,9 +190,8 @@ static void test_lines(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_random),
-                                     cmocka_unit_test(test_real_halfway),
-                                     cmocka_unit_test(test_real_words), cmocka_unit_test(test_int),
-                                     cmocka_unit_test(test_lines)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_real_random), cmocka_unit_test(test_real_halfway),
+      cmocka_unit_test(test_real_words), cmocka_unit_test(test_int), cmocka_unit_test(test_lines)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

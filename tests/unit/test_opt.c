@@ -131,19 +131,17 @@ static void test_fold_casts(void **state) {
   expect(fold_dce, I32_1("  %1 = cast.i32 %0\n  store.i32 @4, %1\n"), I32_SAME);
   expect(fold_dce, CASTS("i64", "i32", "@4"), I32_SAME);
   expect(fold_dce, CASTS("f64", "i32", "@4"), I32_SAME);
-  expect(fold_dce, CASTS("i64", "f64", "@3"),
-         I32_1("  %1 = cast.f64 %0\n  store.f64 @3, %1\n"));
-  expect(fold_dce, CASTS("f64", "bool", "@5"),
-         I32_1("  %1 = cast.bool %0\n  store.bool @5, %1\n"));
+  expect(fold_dce, CASTS("i64", "f64", "@3"), I32_1("  %1 = cast.f64 %0\n  store.f64 @3, %1\n"));
+  expect(fold_dce, CASTS("f64", "bool", "@5"), I32_1("  %1 = cast.bool %0\n  store.bool @5, %1\n"));
   expect(fold_dce, CASTS("f32", "i32", "@4"), CASTS("f32", "i32", "@4"));
   expect(fold_dce, CASTS("i8", "i32", "@4"), CASTS("i8", "i32", "@4"));
   expect(fold_dce, CASTS("u32", "f64", "@3"), CASTS("u32", "f64", "@3"));
   /* Over f64 to i8 saturates, directly it would wrap. */
-#define NARROW                                                                   \
+#define NARROW \
   I32_1("  %1 = cast.f64 %0\n  %2 = cast.i8 %1\n  %3 = cast.f64 %2\n  store.f64 @3, %3\n")
   expect(fold_dce, NARROW, NARROW);
   /* f64 does not hold every i64, whatever NumPy calls safe. */
-#define LOSSY                                                                             \
+#define LOSSY \
   "body:\n  %0 = index.i64 0\n  %1 = cast.f64 %0\n  %2 = cast.i64 %1\n  %3 = cast.i32 %2\n" \
   "  store.i32 @4, %3\n"
   expect(fold_dce, LOSSY, LOSSY);
@@ -151,7 +149,7 @@ static void test_fold_casts(void **state) {
 
 static void test_fold_select(void **state) {
   (void)state;
-#define SELECT(c, a, b)                                                                  \
+#define SELECT(c, a, b) \
   F64_1("  %1 = const.bool " c "\n  %2 = load.f64 @3\n  %3 = select.f64 %1, " a ", " b "\n" \
         "  store.f64 @3, %3\n")
   expect(fold_dce, SELECT("true", "%0", "%2"), F64_SAME);
@@ -171,7 +169,8 @@ static void test_fold_mode(void **state) {
     must(rpi_ir_parse("kernel rank 0\noperand @0: f64 affine [] write\nprologue:\n"
                       "%0 = const.f64 1.0\n%1 = const.f64 3.0\n%2 = div.f64 %0, %1\n"
                       "store.f64 @0, %2",
-                      &ir), "");
+                      &ir),
+         "");
     must(rpi_opt_fold(&ir), "");
     unsigned after = _mm_getcsr();
     _mm_setcsr(before);
@@ -184,11 +183,14 @@ static void test_fold_mode(void **state) {
 
 /* ---- folded values ------------------------------------------------------------------------- */
 
-static const int64_t whole[] = {0, 1, 2, 3, 7, 8, 31, 32, 63, 64, 100, 127, 128, 255, 256, 32768,
-                                0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX, INT64_MIN, -128, -7, -2, -1};
-static const double real[] = {0.0, -0.0, 1, -1, 0.5, -2.5, 3, -7, 0.1, 1e16, 127.5, -128.5,
-                              0x1p31, -0x1p31, 0x1p63, 0x1p64, 1e300, 0x1p-149, 0x1p-1074,
-                              INFINITY, -INFINITY, NAN, -NAN, 2147483647.5, -0x1p63};
+static const int64_t whole[] = {
+    0,          1,         2,         3,    7,   8,   31,    32,         63,
+    64,         100,       127,       128,  255, 256, 32768, 0x7fffffff, 0x80000000,
+    0xffffffff, INT64_MAX, INT64_MIN, -128, -7,  -2,  -1};
+static const double real[] = {
+    0.0,       -0.0,     1,         -1,     0.5,     -2.5,         3,      -7,    0.1,
+    1e16,      127.5,    -128.5,    0x1p31, -0x1p31, 0x1p63,       0x1p64, 1e300, 0x1p-149,
+    0x1p-1074, INFINITY, -INFINITY, NAN,    -NAN,    2147483647.5, -0x1p63};
 enum { N_VALUE = RPI_COUNT(whole), N_PAIR = N_VALUE * N_VALUE };
 
 static rpi_irval special(rpi_ir *ir, rp_dtype t, int32_t n) {
@@ -246,7 +248,7 @@ static void interpret(const rpi_ir *ir, uint64_t *cell) {
 /* Folding, the oracle and the interpreter agree; everything of class E folds. */
 static void compare_pairs(rpi_irop op, rp_dtype t, rp_dtype to) {
   uint64_t want[N_PAIR] = {0}, ran[N_PAIR] = {0};
-  uint64_t (*mem)[IR_EVAL_CELLS] = calloc(N_PAIR, sizeof *mem);
+  uint64_t(*mem)[IR_EVAL_CELLS] = calloc(N_PAIR, sizeof *mem);
   rpi_ir ir;
   make_pairs(&ir, op, t, to);
   ir_eval_kernel(&ir, mem);
@@ -309,10 +311,10 @@ static void test_cse_scopes(void **state) {
   (void)state;
 #define BOUNDS "body:\n  %0 = const.i64 0\n  %1 = extent.i64 0\n  %2 = load.f64 @0\n"
   /* Two loops compute the same, and so does what follows: nothing may leave a loop. */
-#define SIBLINGS                                                                              \
+#define SIBLINGS \
   BOUNDS "  %3 = loop.i64 segment, %0, %1\n    %4 = mul.f64 %2, %2\n  %5 = endloop.f64 sum, %4\n" \
          "  %6 = loop.i64 segment, %0, %1\n    %7 = mul.f64 %2, %2\n  %8 = endloop.f64 sum, %7\n" \
-         "  %9 = mul.f64 %2, %2\n  %10 = add.f64 %5, %8\n  %11 = add.f64 %9, %10\n"              \
+         "  %9 = mul.f64 %2, %2\n  %10 = add.f64 %5, %8\n  %11 = add.f64 %9, %10\n" \
          "  store.f64 @3, %11\n"
   expect(rpi_opt_cse, SIBLINGS, SIBLINGS);
   /* What was made outside serves inside. */
@@ -408,7 +410,7 @@ static void test_dce(void **state) {
 /* ---- random kernels ------------------------------------------------------------------------ */
 
 static uint64_t (*fill(const rpi_ir *ir, uint64_t seed))[IR_EVAL_CELLS] {
-  uint64_t (*mem)[IR_EVAL_CELLS] = calloc((size_t)ir->n_operand + 1, sizeof *mem);
+  uint64_t(*mem)[IR_EVAL_CELLS] = calloc((size_t)ir->n_operand + 1, sizeof *mem);
   ir_random g = {.state = seed + 99};
   for (int32_t o = 0; o < ir->n_operand; o++) {
     for (int32_t i = 0; i < IR_EVAL_CELLS; i++) {
@@ -419,21 +421,22 @@ static uint64_t (*fill(const rpi_ir *ir, uint64_t seed))[IR_EVAL_CELLS] {
 }
 
 static void test_random_kernels(void **state) {
-  static const pass_fn pass[] = {rpi_opt_fold, rpi_opt_cse, rpi_opt_hoist, rpi_opt_dce, rpi_opt_all};
+  static const pass_fn pass[] = {rpi_opt_fold, rpi_opt_cse, rpi_opt_hoist, rpi_opt_dce,
+                                 rpi_opt_all};
   static const char *const name[] = {"fold", "cse", "hoist", "dce", "all"};
   int64_t before = 0, after = 0;
   (void)state;
   for (uint64_t seed = 1; seed <= 400; seed++) {
     rpi_ir ir;
     ir_random_make(&ir, seed);
-    uint64_t (*want)[IR_EVAL_CELLS] = fill(&ir, seed);
+    uint64_t(*want)[IR_EVAL_CELLS] = fill(&ir, seed);
     ir_eval_kernel(&ir, want);
     for (int32_t p = 0; p < RPI_COUNT(pass); p++) {
       rpi_ir copy;
       must(rpi_ir_copy(&ir, &copy), "");
       must(pass[p](&copy), name[p]);
       must(rpi_ir_check(&copy), name[p]);
-      uint64_t (*got)[IR_EVAL_CELLS] = fill(&ir, seed);
+      uint64_t(*got)[IR_EVAL_CELLS] = fill(&ir, seed);
       ir_eval_kernel(&copy, got);
       for (int32_t o = 0; o < ir.n_operand; o++) {
         if (memcmp(got[o], want[o], sizeof *got) != 0) {
@@ -457,7 +460,8 @@ static void test_large(void **state) {
   rpi_ir ir;
   (void)state;
   rpi_ir_init(&ir, 1);
-  rpi_ir_operand_add(&ir, &(rpi_ir_operand){.dtype = RP_F64, .rank = 1, .access = 3, .sclass = {2}});
+  rpi_ir_operand_add(&ir,
+                     &(rpi_ir_operand){.dtype = RP_F64, .rank = 1, .access = 3, .sclass = {2}});
   rpi_irval lo = rpi_ir_const_i64(&ir, RP_I64, 0), hi = rpi_ir_const_i64(&ir, RP_I64, 1);
   rpi_irval v = rpi_ir_emit(&ir, RPI_IR_LOAD, RP_F64, 0, 0, NULL);
   for (int32_t i = 0; i < 14000; i++) rpi_ir_emit2(&ir, RPI_IR_LOOP, RP_I64, lo, hi);
@@ -477,7 +481,8 @@ static void test_large(void **state) {
 }
 
 static void test_memory(void **state) {
-  static const pass_fn pass[] = {rpi_opt_fold, rpi_opt_cse, rpi_opt_hoist, rpi_opt_dce, rpi_opt_all};
+  static const pass_fn pass[] = {rpi_opt_fold, rpi_opt_cse, rpi_opt_hoist, rpi_opt_dce,
+                                 rpi_opt_all};
   (void)state;
   for (int32_t p = 0; p < RPI_COUNT(pass); p++) {
     rp_status status = RP_ERR_MEMORY;
@@ -503,13 +508,16 @@ static void test_live(void **state) {
       {"", 0},
       {F64_SAME, 1},
       {F64_1("  %1 = load.f64 @3\n  %2 = add.f64 %0, %1\n  %3 = mul.f64 %2, %0\n"
-             "  store.f64 @3, %3\n"), 3},
+             "  store.f64 @3, %3\n"),
+       3},
       {I32_1("  %1 = neg.i32 %0\n  %2 = add.i32 %0, %1\n  store.i32 @4, %2\n"), 2},
       {"prologue:\n  %0 = load.f64 @2\nbody:\n  %1 = const.f64 3.0\n  %2 = mul.f64 %0, %1\n"
-       "  store.f64 @3, %2\n", 1},
+       "  store.f64 @3, %2\n",
+       1},
       /* %2 is used in the loop, so it lives until its end, beside k and two values inside. */
       {BOUNDS "  %3 = loop.i64 axis, %0, %1\n    %4 = mul.f64 %2, %2\n    %5 = neg.f64 %4\n"
-              "    %6 = neg.f64 %5\n  %7 = endloop.f64 sum, %6\n  store.f64 @3, %7\n", 4},
+              "    %6 = neg.f64 %5\n  %7 = endloop.f64 sum, %6\n  store.f64 @3, %7\n",
+       4},
   };
   (void)state;
   for (int32_t i = 0; i < RPI_COUNT(kernels); i++) {
@@ -518,7 +526,8 @@ static void test_live(void **state) {
     snprintf(text, sizeof text,
              "kernel rank 1\noperand @0: f64 affine [any] read\noperand @1: i32 affine [any] read\n"
              "operand @2: f64 affine [zero] read\noperand @3: f64 affine [any] read write\n"
-             "operand @4: i32 affine [any] read write\nextents 1\n%s", kernels[i].body);
+             "operand @4: i32 affine [any] read write\nextents 1\n%s",
+             kernels[i].body);
     must(rpi_ir_parse(text, &ir), text);
     assert_int_equal(rpi_opt_live(&ir), kernels[i].live);
     rpi_ir_deinit(&ir);
@@ -527,14 +536,21 @@ static void test_live(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_fold_floats), cmocka_unit_test(test_fold_integers),
-      cmocka_unit_test(test_fold_casts),  cmocka_unit_test(test_fold_select),
-      cmocka_unit_test(test_fold_mode),   cmocka_unit_test(test_fold_values),
-      cmocka_unit_test(test_cse),         cmocka_unit_test(test_cse_scopes),
-      cmocka_unit_test(test_cse_finished), cmocka_unit_test(test_hoist),
-      cmocka_unit_test(test_dce),         cmocka_unit_test(test_all),
+      cmocka_unit_test(test_fold_floats),
+      cmocka_unit_test(test_fold_integers),
+      cmocka_unit_test(test_fold_casts),
+      cmocka_unit_test(test_fold_select),
+      cmocka_unit_test(test_fold_mode),
+      cmocka_unit_test(test_fold_values),
+      cmocka_unit_test(test_cse),
+      cmocka_unit_test(test_cse_scopes),
+      cmocka_unit_test(test_cse_finished),
+      cmocka_unit_test(test_hoist),
+      cmocka_unit_test(test_dce),
+      cmocka_unit_test(test_all),
       cmocka_unit_test(test_random_kernels),
-      cmocka_unit_test(test_large),       cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_large),
+      cmocka_unit_test(test_memory),
       cmocka_unit_test(test_live),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

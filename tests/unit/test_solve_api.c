@@ -64,7 +64,7 @@ static const struct {
   solver solve;
   const double *coefficient;
   int64_t max_iterations;
-} cases[] = {{rp_solve_cg, poisson, 200},      {rp_solve_pcg, poisson, 200},
+} cases[] = {{rp_solve_cg, poisson, 200},       {rp_solve_pcg, poisson, 200},
              {rp_solve_bicgstab, poisson, 200}, {rp_solve_bicgstab, convection, 200},
              {rp_solve_jacobi, poisson, 2000},  {rp_solve_jacobi, convection, 2000}};
 
@@ -80,7 +80,8 @@ static void test_solvers(void **state) {
       const rp_dtype dtype = t ? RP_F32 : RP_F64;
       rp_operator *a = make(dtype, cases[c].coefficient);
       rp_store *sb = vector(dtype, b), *sx = vector(dtype, guess);
-      const rp_solve_options options = {.struct_size = sizeof options, .check_every = 10,
+      const rp_solve_options options = {.struct_size = sizeof options,
+                                        .check_every = 10,
                                         .max_iterations = cases[c].max_iterations};
       rp_solve_result result = {.struct_size = sizeof result};
       OK(cases[c].solve(a, sb, sx, &options, &result));
@@ -105,8 +106,8 @@ static void test_power(void **state) {
   for (int k = 0; k < N; k++) guess[k] = ((k / SIDE + k % SIDE) % 2 ? -1 : 1) + 0.1 * sin(2.1 * k);
   rp_operator *a = make(RP_F64, poisson);
   rp_store *x = vector(RP_F64, guess);
-  const rp_solve_options options = {.struct_size = sizeof options, .max_iterations = 3000,
-                                    .rtol = 1e-7};
+  const rp_solve_options options = {
+      .struct_size = sizeof options, .max_iterations = 3000, .rtol = 1e-7};
   rp_solve_result result = {.struct_size = sizeof result};
   OK(rp_solve_power(a, x, &options, &result));
   const double want = 4 + 4 * cos(3.14159265358979323846 / (SIDE + 1));
@@ -197,8 +198,8 @@ static void test_edges(void **state) {
   assert_int_equal(result.iterations, 0);
   for (int k = 0; k < N; k++) x[k] = 1;
   OK(rp_store_write(b, x, sizeof x));
-  const rp_solve_options options = {.struct_size = sizeof options, .rtol = 1e-300,
-                                    .max_iterations = 300};
+  const rp_solve_options options = {
+      .struct_size = sizeof options, .rtol = 1e-300, .max_iterations = 300};
   OK(rp_trace_begin(ctx, 77));
   OK(rp_solve_cg(a, b, sx, &options, &result));
   OK(rp_trace_end(ctx, 77));

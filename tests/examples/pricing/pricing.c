@@ -21,18 +21,18 @@ static rp_status register_ops(rp_context *ctx, pricing *p) {
                           &p->quantile);
   }
   if (status == RP_OK) {
-    status = rp_op_create(
-        lib, "european", "call, put, d, spot, strike, years, rate:float, vol:float",
-        "let c1 = 0.5*erfc(-d*0.7071067811865476);"
-        "let c2 = 0.5*erfc((vol*sqrt(years) - d)*0.7071067811865476);"
-        "let owed = strike*exp(-rate*years);"
-        "call = spot*c1 - owed*c2;"
-        "put = owed*(1 - c2) - spot*(1 - c1)",
-        &p->european);
+    status =
+        rp_op_create(lib, "european", "call, put, d, spot, strike, years, rate:float, vol:float",
+                     "let c1 = 0.5*erfc(-d*0.7071067811865476);"
+                     "let c2 = 0.5*erfc((vol*sqrt(years) - d)*0.7071067811865476);"
+                     "let owed = strike*exp(-rate*years);"
+                     "call = spot*c1 - owed*c2;"
+                     "put = owed*(1 - c2) - spot*(1 - c1)",
+                     &p->european);
   }
   if (status == RP_OK) {
-    status = rp_op_create(lib, "payoff", "out, spot, strike", "out = max(spot - strike, 0)",
-                          &p->payoff);
+    status =
+        rp_op_create(lib, "payoff", "out, spot, strike", "out = max(spot - strike, 0)", &p->payoff);
   }
   return status;
 }
