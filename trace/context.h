@@ -56,6 +56,7 @@ struct rp_context {
   rp_op *copy_op, *fill_op[RPI_N_DTYPE];
   rp_op *ops;
   rp_op **op_by_id;
+  rpi_map op_by_name; /* by the hash of the name, libraries mixed */
   int32_t n_ops, cap_ops;
   rpi_map eval_ops; /* rp_eval: by text */
 

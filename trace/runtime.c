@@ -44,8 +44,12 @@ static void op_free(rp_op *op) {
   rpi_alloc_free(op);
 }
 
+static uint64_t name_hash(const char *name) { return rpi_hash_bytes64(name, strlen(name)); }
+
 static rp_op *op_find(rp_library *lib, const char *name) {
-  for (rp_op *o = lib->ctx->ops; o; o = o->next)
+  const uint64_t hash = name_hash(name);
+  int32_t it = -1;
+  for (rp_op *o; (o = rpi_map_next(&lib->ctx->op_by_name, hash, &it));)
     if (o->lib == lib && strcmp(o->name, name) == 0) return o;
   return NULL;
 }
@@ -56,6 +60,7 @@ static rp_status op_enter(rp_op *op) {
   if (!rpi_alloc_grow(&ids, &ctx->cap_ops, ctx->n_ops + 2, sizeof *ctx->op_by_id))
     return rpi_status_nomem("op");
   ctx->op_by_id = ids;
+  if (!rpi_map_add(&ctx->op_by_name, name_hash(op->name), op)) return rpi_status_nomem("op");
   op->id = (uint32_t)++ctx->n_ops;
   ctx->op_by_id[op->id] = op;
   op->next = ctx->ops;
@@ -202,6 +207,7 @@ static void free_records(rp_context *ctx) {
   }
   for (int32_t i = 0; i < ctx->traces.cap; i++) rpi_alloc_free(ctx->traces.slots[i].value);
   rpi_map_deinit(&ctx->traces);
+  rpi_map_deinit(&ctx->op_by_name);
   rpi_map_deinit(&ctx->eval_ops);
   rpi_alloc_free(ctx->op_by_id);
   rpi_alloc_free(ctx->pointers);
@@ -262,6 +268,7 @@ rp_status rpi_runtime_create(const char *config, rp_context **out) {
   }
   rpi_log_level(ctx->config.log);
   rpi_map_init(&ctx->traces);
+  rpi_map_init(&ctx->op_by_name);
   rpi_map_init(&ctx->templates);
   rpi_map_init(&ctx->skeletons);
   rpi_map_init(&ctx->eval_ops);
