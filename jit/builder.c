@@ -228,8 +228,6 @@ static rpi_jit_record *take_inbox(rpi_builder *b, rpi_jit_record *list) {
 static void *thread_main(void *arg) {
   rpi_builder *b = arg;
   rpi_jit_record *list = NULL;
-  const struct sched_param none = {0};
-  sched_setscheduler(0, SCHED_IDLE, &none); /* this thread only; compilers inherit it */
   pthread_setname_np(pthread_self(), "reprise-jit");
   while (!atomic_load(&b->stop)) {
     int32_t done;
@@ -244,7 +242,9 @@ static bool start_thread(rpi_builder *b) {
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
+  const struct sched_param none = {0};
   b->started = pthread_create(&b->thread, NULL, thread_main, b) == 0;
+  if (b->started) pthread_setschedparam(b->thread, SCHED_IDLE, &none); /* compilers inherit it */
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   return b->started;
 }
@@ -265,6 +265,13 @@ void rpi_builder_enqueue(rpi_builder *b, rpi_jit_record *list) {
   sem_post(&b->wake);
 }
 
+/* Somebody waits: the thread and the compiler it runs stop standing back, where the system allows it.
+ * Else a busy machine would let the waiter starve. */
 void rpi_builder_wait(rpi_builder *b) {
+  const struct sched_param none = {0};
+  if (atomic_load(&b->counts.pending) == 0) return;
+  const bool raised = pthread_setschedparam(b->thread, SCHED_OTHER, &none) == 0;
+  if (raised) rpi_cc_hurry(b->tools.cc);
   while (atomic_load(&b->counts.pending) > 0) nap(POLL_NS);
+  if (raised) pthread_setschedparam(b->thread, SCHED_IDLE, &none);
 }

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -368,6 +369,24 @@ no_text:
   status = rpi_status_fail(RP_ERR_IO, "cannot write %s: %s", source, strerror(errno));
   unlink(source);
   return status;
+}
+
+/* The driver and what it has started: what it starts later inherits. */
+static void hurry(pid_t pid) {
+  const struct sched_param none = {0};
+  char path[64];
+  int child;
+  sched_setscheduler(pid, SCHED_OTHER, &none);
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
+  FILE *f = fopen(path, "re");
+  while (f && fscanf(f, "%d", &child) == 1) sched_setscheduler(child, SCHED_OTHER, &none);
+  if (f) fclose(f);
+}
+
+void rpi_cc_hurry(rpi_cc *c) {
+  pthread_mutex_lock(&c->lock);
+  if (c->pid > 0) hurry(c->pid);
+  pthread_mutex_unlock(&c->lock);
 }
 
 void rpi_cc_cancel(rpi_cc *c) {

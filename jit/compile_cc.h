@@ -19,6 +19,9 @@ void rpi_cc_free(rpi_cc *c);
 const char *rpi_cc_identity(const rpi_cc *c);
 /* Compiles `text` to the file `path` (overwritten). RP_ERR_IO with the compiler's first lines. */
 rp_status rpi_cc_compile(rpi_cc *c, const char *text, const char *path);
+/* From another thread, that waits: the running compiler gets the usual scheduling policy, as far as the
+ * system lets us. */
+void rpi_cc_hurry(rpi_cc *c);
 /* From another thread: the running compiler is killed, the call above returns RP_ERR_IO. */
 void rpi_cc_cancel(rpi_cc *c);
 
