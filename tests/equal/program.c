@@ -118,7 +118,7 @@ static void body_set(loop_body *b, const program_step *s, int32_t n) {
     b->step = realloc(b->step, sizeof *b->step * (size_t)n);
     if (!b->step) abort();
   }
-  memmove(b->step, s, sizeof *s * (size_t)n);
+  if (n > 0) memmove(b->step, s, sizeof *s * (size_t)n);
   b->n = n;
 }
 

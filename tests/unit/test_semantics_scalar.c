@@ -629,7 +629,7 @@ static void floats_subnormals_stay(void **state) {
     a4[i] = ldexpf((float)(1 + i), -149 + i % 20);
     b4[i] = ldexpf((float)(i % 17 - 8), -140);
   }
-  s.n_in = 0;
+  sheet_clear(&s);
   sheet_in(&s, "a", RP_F64, a8);
   sheet_in(&s, "b", RP_F64, b8);
   sheet_in(&s, "p", RP_F32, a4);

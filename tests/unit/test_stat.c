@@ -162,10 +162,11 @@ static void infinite(rp_context *c) { /* --nonfinite on */
 
 static void nothing(rp_context *c) { (void)c; }
 
-static void held(rp_context *c) { /* is not released before the count */
-  static rp_store *x;
-  x = zeros(c, N);
-  OK(EVAL(c, "x", "x = x + 1", x));
+static rp_store *kept; /* released when all has been counted */
+
+static void held(rp_context *c) {
+  kept = zeros(c, N);
+  OK(EVAL(c, "x", "x = x + 1", kept));
   OK(rp_wait(c));
 }
 
@@ -252,6 +253,8 @@ static void test_row(void **state) {
   char *text = explained(c);
   assert_int_equal(value_in(text, r->name), v);
   free(text);
+  drop(kept);
+  kept = NULL;
   OK(rp_context_destroy(c));
 }
 
