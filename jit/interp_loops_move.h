@@ -71,7 +71,7 @@ LOOP_HEAD(lp_clamp) {
       for (int k = 0; k < m; k++) bad |= out[k];
     }
   }
-  if (bad) *(uint32_t *)(uintptr_t)bv = 1;
+  if (bad) __atomic_store_n((uint32_t *)(uintptr_t)bv, 1u, __ATOMIC_RELAXED);
 }
 LOOP_HEAD(lp_inside64) {
   const int64_t *a = av, last = (intptr_t)cv - 1;
