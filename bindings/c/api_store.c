@@ -7,6 +7,7 @@
 
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
+#include "trace/index_range.h"
 #include "trace/runtime.h"
 
 static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
@@ -282,6 +283,8 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   if (poison) b->poison = NULL;
   rpi_store_touch(b);
   b->poison = poison;
+  /* Integers may be indices. Where they lie is found while they are near, not in a loop's first pass. */
+  if (all) rpi_index_range(ctx->workers, b);
   return RP_OK;
 }
 
