@@ -32,8 +32,7 @@ static void collect(rpi_analyser *u) {
   }
   for (int32_t i = 0; i < an->n_group; i++) {
     rpi_group *g = &an->group[i];
-    g->task =
-        rpi_arena_get(&an->arena, sizeof *g->task * (size_t)(g->n_pro + g->n_body + g->n_epi + 1));
+    g->task = rpi_arena_get(&an->arena, sizeof *g->task * (size_t)(rpi_group_tasks(g) + 1));
     g->stage = rpi_arena_get(&an->arena, sizeof *g->stage);
     if (!g->task || !g->stage) return;
     g->n_stage = g->n_body > 0;
@@ -43,8 +42,6 @@ static void collect(rpi_analyser *u) {
       if (f->group[t] == i && u->ts->task[t].kind != RPI_TASK_COPY) g->task[at[f->phase[t]]++] = t;
   }
 }
-
-static int32_t group_tasks(const rpi_group *g) { return g->n_pro + g->n_body + g->n_epi; }
 
 /* ---- places ---- */
 
@@ -62,7 +59,7 @@ static bool same_place(rpi_analyser *u, int32_t x, int32_t y) {
 /* Numbers the places of a group; tables have one each. */
 static void number_places(rpi_analyser *u, const rpi_group *g) {
   u->n_place = 0;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k, p = 0;
@@ -76,7 +73,7 @@ static void number_places(rpi_analyser *u, const rpi_group *g) {
 /* Which loads get a value that the group made (rpi_merge does exactly this). */
 static void find_forwards(rpi_analyser *u, const rpi_group *g) {
   for (int32_t p = 0; p < u->n_place; p++) u->holds[p] = 0;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     int32_t section = i < g->n_pro ? 1 : i < g->n_pro + g->n_body ? 2 : 3;
     if (i == g->n_pro + g->n_body)
       for (int32_t p = 0; p < u->n_place; p++)
@@ -106,7 +103,7 @@ static int32_t section_of(const rpi_group *g, int32_t i) {
 
 /* A later task of the same section stores to the same place: one store, the last, is enough. */
 static bool stored_again(rpi_analyser *u, const rpi_group *g, int32_t i, int32_t x) {
-  for (int32_t j = i + 1; j < group_tasks(g) && section_of(g, j) == section_of(g, i); j++) {
+  for (int32_t j = i + 1; j < rpi_group_tasks(g) && section_of(g, j) == section_of(g, i); j++) {
     const rpi_task *t = &u->ts->task[g->task[j]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t y = t->first_access + k;
@@ -119,7 +116,7 @@ static bool stored_again(rpi_analyser *u, const rpi_group *g, int32_t i, int32_t
 
 static void needs_of_group(rpi_analyser *u, rpi_group *g, bool *need) {
   uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
-  for (int32_t i = group_tasks(g) - 1; i >= 0; i--) {
+  for (int32_t i = rpi_group_tasks(g) - 1; i >= 0; i--) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k;
@@ -224,7 +221,7 @@ static bool must_rename(rpi_analyser *u, const rpi_group *g, int32_t w) {
 }
 
 static bool overwritten_by(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t k = 0; k < t->n_access; k++) {
       int32_t x = t->first_access + k;
@@ -242,7 +239,7 @@ static void note_writes(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
   int32_t *list = rpi_arena_get(&an->arena, sizeof *list * (size_t)(u->ts->n_access + 1));
   if (!list) return;
   int32_t n = 0;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t x = t->first_access; x < t->first_access + t->n_access; x++)
       if (u->ts->access[x].slot == slot && u->stored[x]) list[n++] = x;
@@ -254,7 +251,7 @@ static void note_writes(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
 /* The old values are read through the pointer that is written: by a C function, and by a reduction that
  * joins what was there. */
 static bool works_in_place(rpi_analyser *u, const rpi_group *g, uint32_t slot) {
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t x = t->first_access; x < t->first_access + t->n_access; x++) {
       const rpi_access *a = &u->ts->access[x];
@@ -304,7 +301,7 @@ static void first_write(rpi_analyser *u, const rpi_group *g, uint32_t slot, int3
 /* Symbols of what one section of the group writes; what it reads has its symbols already. */
 static void section_writes(rpi_analyser *u, rpi_group *g, int32_t group, int32_t section) {
   rpi_analysis *an = u->an;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     if (section_of(g, i) != section) continue;
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t k = 0; k < t->n_access; k++) {
@@ -326,7 +323,7 @@ static void section_writes(rpi_analyser *u, rpi_group *g, int32_t group, int32_t
       an->written[slot] = true;
     }
   }
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     if (section_of(g, i) != section) continue;
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t x = t->first_access; x < t->first_access + t->n_access; x++)
@@ -336,7 +333,7 @@ static void section_writes(rpi_analyser *u, rpi_group *g, int32_t group, int32_t
 
 /* Symbols of what one section loads from memory. What reductions join is read after the body. */
 static void section_reads(rpi_analyser *u, const rpi_group *g, int32_t group, int32_t section) {
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     if (section_of(g, i) != section) continue;
     const rpi_task *t = &u->ts->task[g->task[i]];
     for (int32_t x = t->first_access; x < t->first_access + t->n_access; x++) {
@@ -400,7 +397,6 @@ static bool allocate(rpi_analyser *u) {
   u->holds = rpi_arena_get(tmp, acc);
   u->forwarded = rpi_arena_get(tmp, acc);
   u->stored = rpi_arena_get(tmp, acc);
-  u->provable = an->provable;
   u->read_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
   u->write_symbol = rpi_arena_get(tmp, sizeof(int32_t) * acc);
   u->need_in = rpi_arena_get(tmp, slots * (size_t)(an->n_group + 1));
@@ -432,8 +428,8 @@ static bool share_memory(const rpi_analyser *u, const rpi_group *a, const rpi_gr
 
 static bool independent(rpi_analyser *u, const rpi_group *a, const rpi_group *b) {
   if (share_memory(u, a, b)) return false;
-  for (int32_t i = 0; i < group_tasks(a); i++)
-    for (int32_t j = 0; j < group_tasks(b); j++) {
+  for (int32_t i = 0; i < rpi_group_tasks(a); i++)
+    for (int32_t j = 0; j < rpi_group_tasks(b); j++) {
       int32_t p = a->task[i], t = b->task[j];
       if (rpi_fuse_conflict(u->ctx, &u->an->queries, p < t ? p : t, p < t ? t : p, false))
         return false;

@@ -63,6 +63,10 @@ typedef struct rpi_group {
   bool beside; /* runs in one launch with the group before */
 } rpi_group;
 
+static inline int32_t rpi_group_tasks(const rpi_group *g) {
+  return g->n_pro + g->n_body + g->n_epi;
+}
+
 enum { RPI_RANGES = 16 }; /* conditions on index data that a segment may have */
 
 /* Values of `slot` must lie in lo..hi for the analysis' gathers to go unchecked. */

@@ -19,7 +19,6 @@ typedef struct rpi_analyser {
   uint8_t *holds;  /* per place: section whose value it holds, 0: memory's */
   bool *forwarded; /* a load that gets a value of the group */
   bool *stored;    /* a write that must reach memory */
-  bool *provable;  /* a gather that range checks of index data can make safe */
   int32_t *read_symbol, *write_symbol;
   /* Per slot. */
   int32_t *now;      /* symbol it is in, -1: none yet */

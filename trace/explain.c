@@ -165,7 +165,7 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
     rpi_strbuf_addf(out, ", %d instructions, %d values live", ir->n_ins, rpi_opt_live(ir));
   }
   rpi_strbuf_add(out, "\n");
-  for (int32_t k = 0; k < g->n_pro + g->n_body + g->n_epi; k++)
+  for (int32_t k = 0; k < rpi_group_tasks(g); k++)
     explain_task(t, g->task[k],
                  k < g->n_pro               ? "      prologue"
                  : k < g->n_pro + g->n_body ? "     "

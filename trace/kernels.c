@@ -9,8 +9,6 @@
 #include "jit/merge.h"
 #include "trace/analyse_impl.h"
 
-static int32_t group_tasks(const rpi_group *g) { return g->n_pro + g->n_body + g->n_epi; }
-
 /* ---- geometry ---- */
 
 static bool uses_index(const rpi_ir *ir) {
@@ -103,14 +101,14 @@ static int32_t operand_of(linker *l, int32_t x, int32_t symbol, uint8_t access) 
     return o;
   }
   const rpi_access *a = &u->ts->access[x];
-  if (a->table && !u->provable[x]) rpi_context_reason(u->ctx, RPI_REASON_GATHER_CHECKED);
+  if (a->table && !u->an->provable[x]) rpi_context_reason(u->ctx, RPI_REASON_GATHER_CHECKED);
   g->operand[g->n_operand] =
       (rpi_group_operand){.access = x,
                           .symbol = symbol,
                           .ir = {.dtype = (uint8_t)a->view->dtype,
                                  .kind = a->table ? RPI_OPERAND_TABLE : RPI_OPERAND_AFFINE,
                                  .access = access,
-                                 .checked = a->table && !(u->an->trusted && u->provable[x])}};
+                                 .checked = a->table && !(u->an->trusted && u->an->provable[x])}};
   return g->n_operand++;
 }
 
@@ -147,7 +145,7 @@ static void link_access(linker *l, int32_t i, int32_t x) {
 /* Affine operands first, then tables: two passes keep the numbers final. */
 static void link_all(linker *l) {
   for (int32_t tables = 0; tables < 2; tables++)
-    for (int32_t i = 0; i < group_tasks(l->g); i++) {
+    for (int32_t i = 0; i < rpi_group_tasks(l->g); i++) {
       const rpi_task *t = &l->u->ts->task[l->g->task[i]];
       for (int32_t k = 0; k < t->n_access; k++)
         if (l->u->ts->access[t->first_access + k].table == (bool)tables)
@@ -193,7 +191,7 @@ static rp_status join_all(rpi_analyser *u, const linker *l, rpi_ir *ir) {
       st = join_task(u, &m, l, g->task[stage->first + i]);
   }
   rpi_merge_section(&m);
-  for (int32_t i = g->n_pro + g->n_body; i < group_tasks(g) && st == RP_OK; i++)
+  for (int32_t i = g->n_pro + g->n_body; i < rpi_group_tasks(g) && st == RP_OK; i++)
     st = join_task(u, &m, l, g->task[i]);
   if (st == RP_OK) st = rpi_merge_end(&m);
   rpi_merge_deinit(&m);
@@ -204,10 +202,10 @@ static rp_status join_all(rpi_analyser *u, const linker *l, rpi_ir *ir) {
 static void name_of(const rpi_tasks *ts, const rpi_group *g, char *out, size_t size) {
   size_t len = 0;
   out[0] = 0;
-  for (int32_t i = 0; i < group_tasks(g) && len + 1 < size; i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g) && len + 1 < size; i++) {
     const char *op = ts->task[g->task[i]].op->name;
     if (i >= 3) {
-      len += (size_t)snprintf(out + len, size - len, "_and%d", group_tasks(g) - i);
+      len += (size_t)snprintf(out + len, size - len, "_and%d", rpi_group_tasks(g) - i);
       break;
     }
     if (i > 0) out[len++] = '_';
@@ -224,7 +222,7 @@ rp_status rpi_analyse_kernel(rpi_analyser *u, rpi_group *g) {
   rpi_analysis *an = u->an;
   int32_t n = 0;
   g->small = true;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     n += u->ts->task[g->task[i]].n_access;
     if (g->small && i >= g->n_pro && i < g->n_pro + g->n_body)
       g->small = rpi_query_small(&an->queries, g->task[i]);

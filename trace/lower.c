@@ -18,7 +18,6 @@ typedef struct lowerer {
   bool mismatch;
 } lowerer;
 
-static int32_t group_tasks(const rpi_group *g) { return g->n_pro + g->n_body + g->n_epi; }
 static int64_t align64(int64_t n) { return (n + 63) & ~(int64_t)63; }
 
 /* ---- sizes ---- */
@@ -141,7 +140,7 @@ static int64_t group_bytes(const lowerer *l, const rpi_group *g) {
 static void bind_tasks(lowerer *l, const rpi_group *g, const rpi_ir_layout *lay, int32_t word) {
   rpi_plan *p = &l->b->plan;
   int32_t scalar = 0, param = 0;
-  for (int32_t i = 0; i < group_tasks(g); i++) {
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++) {
     const rpi_task *t = &l->ts->task[g->task[i]];
     for (int32_t s = 0; s < t->variant->ir.n_scalar; s++)
       p->scalar[p->n_scalar++] =

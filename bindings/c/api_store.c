@@ -283,7 +283,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   if (poison) b->poison = NULL;
   rpi_store_touch(b);
   b->poison = poison;
-  /* Integers may be indices. Where they lie is found while they are near, not in a loop's first pass. */
+  /* Integers may be indices: their range is found here, not in the first pass of a loop. */
   if (all) rpi_index_range(ctx->workers, b);
   return RP_OK;
 }

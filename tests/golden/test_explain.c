@@ -28,11 +28,7 @@ static int teardown(void **state) {
 
 /* "kernel name_0123abcd, tier" loses its hash; statistics follow in no particular form. */
 static char *explained(void) {
-  size_t n = 0;
-  OK(rp_explain(ctx, NULL, 0, &n));
-  char *text = malloc(n + 1);
-  assert_non_null(text);
-  OK(rp_explain(ctx, text, n + 1, &n));
+  char *text = check_explained(ctx);
   char *end = strstr(text, "statistics\n");
   assert_non_null(end);
   *end = '\0';

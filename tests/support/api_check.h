@@ -52,6 +52,16 @@ static inline int64_t check_stat(rp_context *c, const char *name) {
   return v;
 }
 
+/* What rp_explain says; the caller frees it. */
+static inline char *check_explained(rp_context *c) {
+  size_t n = 0;
+  OK(rp_explain(c, NULL, 0, &n));
+  char *text = malloc(n + 1);
+  assert_non_null(text);
+  OK(rp_explain(c, text, n + 1, &n));
+  return text;
+}
+
 /* An array of doubles with the given values; NULL: zeros. */
 static inline rp_store *check_store(rp_context *c, int32_t ndim, const int64_t *shape,
                                     const double *data) {

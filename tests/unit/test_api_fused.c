@@ -21,7 +21,6 @@ static bool poisoned(rp_store *s) {
  * are two kernels is given. */
 static void test_which_gather(void **state) {
   (void)state;
-  size_t size = 0;
   rp_store *x = check_vector(ctx, 3, (double[]){5, 6, 7}), *y = check_vector(ctx, 3, NULL),
            *z = check_vector(ctx, 3, NULL);
   rp_store *good = whole(3, (int64_t[]){2, 1, 0}), *bad = whole(3, (int64_t[]){0, 3, 1});
@@ -29,9 +28,7 @@ static void test_which_gather(void **state) {
   OK(EVAL(ctx, "y, x, i", "y[k] = x[i[k]]", z, x, bad));
   check_values(y, (double[]){7, 6, 5});
   assert_true(poisoned(z));
-  OK(rp_explain(ctx, NULL, 0, &size));
-  char *text = malloc(size + 1);
-  OK(rp_explain(ctx, text, size + 1, &size));
+  char *text = check_explained(ctx);
   assert_non_null(strstr(text, "FUSE_CHECKED"));
   free(text);
   drop(x), drop(y), drop(z), drop(good), drop(bad);

@@ -2,7 +2,7 @@
  * tests/unit/test_fusion.c -- trace/fuse.c through the public interface: which tasks share a group, in which
  * section, what sinks, what is refused, which kernels share a launch. Groups are read from
  * rp_explain; that the bits are the same is tests/equal's business. */
-#include "tests/support/api_check.h"
+#include "tests/support/api_group.h"
 
 #include <stdio.h>
 
@@ -10,21 +10,6 @@
 
 enum { N = 10000, TASKS = 1024 };
 
-static rp_context *ctx;
-
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("");
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  rp_wait(ctx);
-  return rp_context_destroy(ctx) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
 static rp_store *zeros(int64_t n) { return check_vector(ctx, n, NULL); }
 static rp_store *scalar(void) { return check_store(ctx, 0, NULL, NULL); }
 
@@ -57,12 +42,8 @@ static bool member(const char *p, int *task, char *section) {
 /* The last segment that explain tells of, which is the youngest; its first plan is the last used. */
 static const shape *plan(void) {
   static shape s;
-  size_t n = 0;
   OK(rp_wait(ctx));
-  OK(rp_explain(ctx, NULL, 0, &n));
-  char *text = malloc(n + 1);
-  assert_non_null(text);
-  OK(rp_explain(ctx, text, n + 1, &n));
+  char *text = check_explained(ctx);
   const char *p = text, *last = NULL;
   while ((p = strstr(p, "\nsegment "))) last = ++p;
   assert_non_null(last);

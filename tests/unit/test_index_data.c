@@ -2,7 +2,8 @@
  * tests/unit/test_index_data.c -- trace/ranges.c and trace/index_range.c through the public interface: index data
  * that is seen to be in range is not checked in the kernel, changed data is looked at again, and
  * what is out of range poisons what was gathered, with the place. */
-#include "tests/support/api_check.h"
+#define GROUP_CONFIG "--threads 3"
+#include "tests/support/api_group.h"
 
 #include <stdio.h>
 
@@ -10,30 +11,10 @@
 
 enum { TABLE = 100 };
 
-static rp_context *ctx;
-
-static int setup(void **state) {
-  (void)state;
-  ctx = check_context("--threads 3");
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  rp_wait(ctx);
-  return rp_context_destroy(ctx) == RP_OK ? 0 : -1;
-}
-
-static void drop(rp_store *s) { OK(rp_store_release(s)); }
-
 /* How often the word stands in the text of rp_explain. */
 static int told(const char *word) {
-  size_t n = 0;
   int times = 0;
-  OK(rp_explain(ctx, NULL, 0, &n));
-  char *text = malloc(n + 1);
-  assert_non_null(text);
-  OK(rp_explain(ctx, text, n + 1, &n));
+  char *text = check_explained(ctx);
   for (const char *p = text; (p = strstr(p, word)); p += strlen(word)) times++;
   free(text);
   return times;

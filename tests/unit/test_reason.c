@@ -447,15 +447,6 @@ static const struct {
 #undef RPI_REASON
 };
 
-static char *explained(rp_context *c) {
-  size_t n = 0;
-  OK(rp_explain(c, NULL, 0, &n));
-  char *text = malloc(n + 1);
-  assert_non_null(text);
-  OK(rp_explain(c, text, n + 1, &n));
-  return text;
-}
-
 /* What explain writes to stderr when the context is destroyed. */
 static char *last_words(rp_context *c) {
   char path[] = "/tmp/reprise-reason-XXXXXX";
@@ -502,12 +493,12 @@ static void test_row(void **state) {
   const row *r = *state;
   const char *sentence = sentence_of(r->code);
   rp_context *c = check_context(r->config);
-  char *before = explained(c);
+  char *before = check_explained(c);
   assert_int_equal(count_in(before, r->code, sentence), 0);
   free(before);
   r->program(c);
   const bool at_end = strstr(r->config, "--explain");
-  char *after = at_end ? last_words(c) : explained(c);
+  char *after = at_end ? last_words(c) : check_explained(c);
   assert_int_equal(count_in(after, r->code, sentence), r->count);
   free(after);
   if (!at_end) OK(rp_context_destroy(c));

@@ -219,15 +219,6 @@ static const row table[] = {
     {"memory_held", "", held, SOME},
     {"memory_calls", "", held, SOME}};
 
-static char *explained(rp_context *c) {
-  size_t n = 0;
-  OK(rp_explain(c, NULL, 0, &n));
-  char *text = malloc(n + 1);
-  assert_non_null(text);
-  OK(rp_explain(c, text, n + 1, &n));
-  return text;
-}
-
 static int64_t value_in(const char *text, const char *name) {
   char word[64];
   long value;
@@ -250,7 +241,7 @@ static void test_row(void **state) {
     assert_true(v > 0);
   else
     assert_int_equal(v, r->value);
-  char *text = explained(c);
+  char *text = check_explained(c);
   assert_int_equal(value_in(text, r->name), v);
   free(text);
   drop(kept);
@@ -263,7 +254,7 @@ static void test_all_stats(void **state) {
   (void)state;
   rp_context *c = check_context("");
   nothing(c);
-  char *text = explained(c), word[64];
+  char *text = check_explained(c), word[64];
   long value;
   int i = 0;
   for (const char *p = strstr(text, "\nstatistics\n") + 12; *p; p = strchr(p, '\n') + 1, i++) {
