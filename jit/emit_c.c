@@ -3,8 +3,8 @@
  *
  * Lives here: what surrounds the body. Not here: the plan (emit_c_plan.c), the body
  *             (emit_c_body.c).
- * How:        the head defines the widths and the dtypes in use, then comes lanes.h, whole, then
- *             the few helpers below. The text includes nothing, so it needs a compiler but no
+ * How:        the head defines the widths and the dtypes in use, then comes lanes.h with its parts,
+ *             whole, then the few helpers below. The text includes nothing, so it needs a compiler but no
  *             headers. */
 #include "jit/emit_c.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_jit.c -- the kernel table: tiers, names, memory and disk hits, waiting, refusals,
  * destroying while a compiler runs, fork. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,9 +10,11 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -226,6 +229,45 @@ static void test_one_by_one(void **state) {
   rpi_jit_destroy(j);
 }
 
+/* The scheduling policy that the compiler, a script, read of itself, 0.1 s after it was started. */
+static int policy_read(void) {
+  char path[128];
+  int policy = -1;
+  snprintf(path, sizeof path, "%s/policy", folder);
+  for (int32_t i = 0; i < 4000 && policy < 0; i++) {
+    const struct timespec t = {.tv_nsec = 20000000};
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%d", &policy) != 1) policy = -1;
+    if (f) fclose(f);
+    if (policy < 0) nanosleep(&t, NULL);
+  }
+  unlink(path);
+  return policy;
+}
+
+/* The compiler stands back, unless somebody waits for it. Field 41 of stat is the policy. */
+static void test_priority(void **state) {
+  char path[128], options[256];
+  (void)state;
+  if (!has_cc || geteuid() != 0) skip(); /* others may not be allowed to raise it */
+  snprintf(path, sizeof path, "%s/cc", folder);
+  FILE *f = fopen(path, "w");
+  fprintf(f,
+          "#!/bin/sh\nsleep 0.1\ncut -d' ' -f41 /proc/$$/stat > %s/new && mv %s/new "
+          "%s/policy\nexit 1\n",
+          folder, folder, folder);
+  fclose(f);
+  chmod(path, 0700);
+  snprintf(options, sizeof options, "--tier auto --cc %s", path);
+  for (int32_t wait = 0; wait < 2; wait++) {
+    rpi_jit *j = make(options);
+    ask(j, 30);
+    if (wait) rpi_jit_wait(j);
+    assert_int_equal(policy_read(), wait ? SCHED_OTHER : SCHED_IDLE);
+    rpi_jit_destroy(j);
+  }
+}
+
 static void test_no_compiler(void **state) {
   (void)state;
   rpi_jit *j = make("--tier 1 --cc none");
@@ -314,6 +356,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_tier_1, setup, teardown),
       cmocka_unit_test_setup_teardown(test_auto, setup, teardown),
       cmocka_unit_test_setup_teardown(test_one_by_one, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_priority, setup, teardown),
       cmocka_unit_test_setup_teardown(test_no_compiler, setup, teardown),
       cmocka_unit_test_setup_teardown(test_destroy_early, setup, teardown),
       cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
