@@ -81,7 +81,7 @@ static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
   if (b->scratch_bytes > ctx->scratch_bytes) {
     if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
     ctx->scratch_bytes = 0;
-    ctx->scratch = rpi_memory_get(ctx->memory, (size_t)b->scratch_bytes);
+    ctx->scratch = rpi_memory_get(ctx->memory, (size_t)b->scratch_bytes, NULL);
     if (!ctx->scratch) return RP_ERR_MEMORY;
     ctx->scratch_bytes = b->scratch_bytes;
   }
@@ -111,7 +111,7 @@ static rp_status new_instance(rp_context *ctx, rpi_buffer *b, const rpi_bound *b
   } else {
     if (spare) rpi_store_instance_release(b->pool, spare);
     b->spare = NULL;
-    spare = rpi_store_instance(b->pool, rpi_store_bytes(b));
+    spare = rpi_store_instance(b->pool, rpi_store_bytes(b), b->inst);
     if (!spare) return RP_ERR_MEMORY;
     ctx->patch[s] = true;
   }

@@ -140,7 +140,7 @@ rp_status rp_store_home(rp_store *s) {
 static rp_status detach(rp_context *ctx, rp_store *s) {
   RPI_TRY(bring_home(ctx, s, "rp_store_detach"));
   rpi_buffer *b = s->buf;
-  rpi_instance *own = rpi_store_instance(b->pool, b->home->bytes);
+  rpi_instance *own = rpi_store_instance(b->pool, b->home->bytes, b->home);
   if (!own) return RP_ERR_MEMORY;
   memcpy(own->data, b->home->data, (size_t)b->home->bytes);
   /* Copies that still share the caller's memory get values of their own. */

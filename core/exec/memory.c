@@ -35,10 +35,9 @@
 #define TAIL ((size_t)64)           /* readable bytes behind every block */
 #define HUGE_PAGE ((size_t)2 << 20) /* classes from here on are mappings */
 #define PAGE ((size_t)4096)
-#define STAGGER (PAGE / 16)
 #define LARGEST ((size_t)1 << 47) /* no request above it can succeed */
 
-_Static_assert(15 * STAGGER + TAIL <= PAGE, "the tail does not fit behind the stagger");
+_Static_assert(UNIT + TAIL <= PAGE, "no phase leaves room for the tail");
 
 enum { N_CLASSES = 8 + 8 * (47 - 6 - 3) };
 
@@ -48,7 +47,7 @@ typedef struct free_block {
 
 struct rpi_memory {
   bool hugepages;
-  uint32_t turn; /* which stagger the next mapping gets */
+  uint32_t turn; /* the next phase, in lines */
   rpi_memory_stats stats;
   free_block *lists[N_CLASSES];
 };
@@ -95,7 +94,6 @@ static void *from_system(rpi_memory *m, size_t bytes) {
     p = rpi_alloc_aligned(UNIT, len);
   } else if ((p = map_aligned(len)) != NULL) {
     if (m->hugepages) madvise(p, len, MADV_HUGEPAGE); /* a wish: without it the memory is as good */
-    p += m->turn++ % 16 * STAGGER;
   }
   if (p) m->stats.held += (int64_t)len;
   return p;
@@ -127,7 +125,14 @@ void rpi_memory_destroy(rpi_memory *m) {
   rpi_alloc_free(m);
 }
 
-void *rpi_memory_get(rpi_memory *m, size_t size) {
+/* Where a block of a mapping begins. */
+static void *in_phase(rpi_memory *m, void *p, const void *like) {
+  enum { PHASES = 16 }; /* of turns: as many ways as caches have */
+  const uintptr_t phase = like ? (uintptr_t)like % PAGE / UNIT * UNIT : m->turn++ % PHASES * UNIT;
+  return (void *)(((uintptr_t)p & ~(uintptr_t)(HUGE_PAGE - 1)) + phase);
+}
+
+void *rpi_memory_get(rpi_memory *m, size_t size, const void *like) {
   free_block *p = NULL;
   if (size <= LARGEST) {
     size_t bytes;
@@ -140,6 +145,7 @@ void *rpi_memory_get(rpi_memory *m, size_t size) {
       rpi_memory_trim(m);
       p = from_system(m, bytes);
     }
+    if (p && bytes >= HUGE_PAGE) p = in_phase(m, p, like);
   }
   if (!p) {
     rpi_status_fail(RP_ERR_MEMORY, "out of memory: an array of %zu bytes (%lld are in use)", size,

@@ -362,13 +362,13 @@ static rpi_instance *instance_record(rpi_pool *p) {
   return rpi_alloc_zero(sizeof(rpi_instance));
 }
 
-rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes) {
+rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance *like) {
   rpi_instance *i = instance_record(p);
   if (!i) {
     rpi_status_nomem("instance");
     return NULL;
   }
-  i->data = rpi_memory_get(p->memory, (size_t)bytes);
+  i->data = rpi_memory_get(p->memory, (size_t)bytes, like ? like->data : NULL);
   if (!i->data) {
     rpi_alloc_free(i);
     return NULL;
@@ -396,7 +396,7 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   rpi_instance *old = b->inst;
   if (old && old->refs == 1 + (old == b->home)) return RP_OK;
   int64_t bytes = rpi_store_bytes(b);
-  rpi_instance *own = rpi_store_instance(b->pool, bytes);
+  rpi_instance *own = rpi_store_instance(b->pool, bytes, old);
   if (!own) return RP_ERR_MEMORY;
   if (keep) {
     if (old)

@@ -143,8 +143,9 @@ static inline void rpi_store_buffer_unbind(rpi_buffer *b) {
   if (--b->run_refs == 0 && b->app_refs == 0) rpi_store_buffer_drop(b);
 }
 
-/* An instance for `bytes` (contents undefined), counted once; NULL when out of memory. */
-rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes);
+/* An instance for `bytes` (contents undefined), counted once; NULL when out of memory. It is laid out like
+ * `like`, one of the same buffer, if there is one. */
+rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance *like);
 void rpi_store_instance_release(rpi_pool *p, rpi_instance *i);
 /* Gives `b` an instance of its own that holds its values (zeros if it had none); with `keep` false
  * the contents may be anything. */

@@ -30,7 +30,7 @@ static rpi_memory *create(void) {
 /* Alignment, writable to the end, readable 64 bytes past it; at most an eighth and a page lost. */
 static void check_block(rpi_memory *m, size_t size) {
   int64_t held = stats(m).held;
-  char *p = rpi_memory_get(m, size);
+  char *p = rpi_memory_get(m, size, NULL);
   assert_non_null(p);
   uintptr_t at = (uintptr_t)p;
   assert_int_equal(at % 64, 0);
@@ -56,17 +56,27 @@ static void test_sizes(void **state) {
   rpi_memory_destroy(m);
 }
 
-/* Equal sizes that follow each other begin at different places of their page. */
-static void test_stagger(void **state) {
+/* Equal sizes that follow each other begin at different lines of their page; one that is to be like
+ * another at its line, and so does a block that was something else before. */
+static void test_phase(void **state) {
   (void)state;
   rpi_memory *m = create();
   char *p[16];
   for (int32_t i = 0; i < 16; i++) {
-    p[i] = rpi_memory_get(m, 2 * MIB);
+    p[i] = rpi_memory_get(m, 2 * MIB, NULL);
     for (int32_t j = 0; j < i; j++) {
       assert_int_not_equal((uintptr_t)p[i] % 4096, (uintptr_t)p[j] % 4096);
     }
   }
+  char *twin = rpi_memory_get(m, 2 * MIB, p[5]);
+  assert_int_equal((uintptr_t)twin % 4096, (uintptr_t)p[5] % 4096);
+  memset(twin, 1, 2 * MIB);
+  rpi_memory_put(m, twin, 2 * MIB);
+  char *page = twin - (uintptr_t)twin % 4096;
+  twin = rpi_memory_get(m, 2 * MIB, p[7] + 16);
+  assert_ptr_equal(twin, page + (uintptr_t)p[7] % 4096);
+  memset(twin, 1, 2 * MIB);
+  rpi_memory_put(m, twin, 2 * MIB);
   for (int32_t i = 0; i < 16; i++) rpi_memory_put(m, p[i], 2 * MIB);
   rpi_memory_destroy(m);
 }
@@ -108,7 +118,7 @@ static void test_random(void **state) {
       uint32_t top = r / N % 22;
       b->size = (r >> 11) % (2u << top);
       b->mark = (unsigned char)(step % 251);
-      b->p = rpi_memory_get(m, b->size);
+      b->p = rpi_memory_get(m, b->size, NULL);
       assert_non_null(b->p);
       touch(b, true);
       live += (int64_t)b->size;
@@ -139,7 +149,7 @@ static void test_steady(void **state) {
   int64_t calls = 0, heap = 0;
   for (int32_t round = 0; round < 10; round++) {
     for (int32_t i = 0; i < RPI_COUNT(sizes); i++) {
-      p[i] = rpi_memory_get(m, sizes[i]);
+      p[i] = rpi_memory_get(m, sizes[i], NULL);
       if (round == 0) first[i] = p[i];
     }
     for (int32_t i = RPI_COUNT(sizes); i-- > 0;) rpi_memory_put(m, p[i], sizes[i]);
@@ -147,7 +157,7 @@ static void test_steady(void **state) {
   }
   assert_int_equal(stats(m).system_calls, calls);
   assert_int_equal(rpi_alloc_count(), heap);
-  void *a = rpi_memory_get(m, 60); /* the class of 8 and 64 */
+  void *a = rpi_memory_get(m, 60, NULL); /* the class of 8 and 64 */
   assert_ptr_equal(a, first[0]);
   rpi_memory_put(m, a, 60);
   rpi_memory_put(m, NULL, 60);
@@ -163,17 +173,17 @@ static void test_failure(void **state) {
   rpi_alloc_inject(-1);
   assert_null(m);
   m = create();
-  void *free_one = rpi_memory_get(m, 500), *kept = rpi_memory_get(m, 500);
+  void *free_one = rpi_memory_get(m, 500, NULL), *kept = rpi_memory_get(m, 500, NULL);
   rpi_memory_put(m, free_one, 500);
   rpi_alloc_inject(1);
   rpi_status_fail(RP_ERR_IO, "-");
-  assert_null(rpi_memory_get(m, 5000));
+  assert_null(rpi_memory_get(m, 5000, NULL));
   rpi_alloc_inject(-1);
   assert_non_null(strstr(rpi_status_message(), "out of memory: an array of 5000 bytes"));
   assert_true(stats(m).held >= 500 && stats(m).held < 1000); /* what was free has been returned */
   assert_int_equal(stats(m).live, 500);
   static const size_t huge[] = {(size_t)1 << 46, ((size_t)1 << 47) + 1, SIZE_MAX / 2, SIZE_MAX};
-  for (int32_t i = 0; i < RPI_COUNT(huge); i++) assert_null(rpi_memory_get(m, huge[i]));
+  for (int32_t i = 0; i < RPI_COUNT(huge); i++) assert_null(rpi_memory_get(m, huge[i], NULL));
   rpi_memory_put(m, kept, 500);
   rpi_memory_destroy(m);
 }
@@ -182,7 +192,7 @@ static void test_failure(void **state) {
 static void test_retry(void **state) {
   (void)state;
   rpi_memory *m = create();
-  char *a = rpi_memory_get(m, 64 * MIB);
+  char *a = rpi_memory_get(m, 64 * MIB, NULL);
   rpi_memory_put(m, a, 64 * MIB);
   long pages = 0;
   FILE *f = fopen("/proc/self/statm", "r");
@@ -193,7 +203,7 @@ static void test_retry(void **state) {
   now = was;
   now.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + 32 * MIB;
   assert_int_equal(setrlimit(RLIMIT_AS, &now), 0);
-  a = rpi_memory_get(m, 80 * MIB);
+  a = rpi_memory_get(m, 80 * MIB, NULL);
   assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
   assert_non_null(a);
   assert_int_equal(stats(m).system_calls, 3);
@@ -204,7 +214,7 @@ static void test_retry(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sizes),  cmocka_unit_test(test_stagger), cmocka_unit_test(test_random),
+      cmocka_unit_test(test_sizes),  cmocka_unit_test(test_phase),   cmocka_unit_test(test_random),
       cmocka_unit_test(test_steady), cmocka_unit_test(test_failure), cmocka_unit_test(test_retry),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
