@@ -344,6 +344,16 @@ static void lower_group(lowerer *l, const rpi_group *g) {
   lower_patches(l, g, true);
 }
 
+/* How many units a thread takes at a time: pieces of GRAINS grains or more, PIECES at most to a thread. */
+static int64_t piece_of(const rpi_step *s, int64_t grain) {
+  enum { GRAINS = 8, PIECES = 16 };
+  int64_t pieces = s->bytes / s->threads / GRAINS / grain;
+  if (pieces > PIECES) pieces = PIECES;
+  if (s->threads == 1 || pieces < 2) return 0;
+  const int64_t each = s->units / s->threads;
+  return each < pieces ? 1 : each / pieces;
+}
+
 static void choose_threads(lowerer *l) {
   rpi_plan *p = &l->b->plan;
   int64_t most = rpi_workers_count(l->ctx->workers);
@@ -355,6 +365,7 @@ static void choose_threads(lowerer *l) {
     if (n > most) n = most;
     if (n > s->units) n = s->units;
     s->threads = n < 1 ? 1 : (int32_t)n;
+    s->piece = piece_of(s, grain);
     p->bytes += s->bytes;
   }
 }

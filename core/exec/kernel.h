@@ -2,7 +2,8 @@
  * core/exec/kernel.h -- what the runner knows of a kernel: three entries and a block of words.
  * Lives here: the ABI between the runner and code, whoever made the code (interpreter, compiler).
  * Not here:   how code is made (jit/). Invariant: all codes of one kernel give the same bits, so
- *             the runner may change from one to another between any two launches. */
+ *             the runner may change from one to another between any two launches. Not within one: a
+ *             code may move the bounds between its units by a few points. */
 #ifndef RPI_KERNEL_H
 #define RPI_KERNEL_H
 

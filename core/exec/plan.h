@@ -21,6 +21,8 @@ typedef enum rpi_step_kind {
 /* One kernel of a launch. */
 typedef struct rpi_sub {
   const rpi_kernel *kernel;
+  const rpi_kernel_code
+      *code;     /* of the launch in progress: two codes may cut the space differently */
   int32_t word;  /* where its words begin */
   int64_t units; /* of its body; 0: prologue and epilogue only */
 } rpi_sub;
@@ -30,6 +32,7 @@ typedef struct rpi_step {
   int32_t first_sub, n_sub; /* LAUNCH */
   int32_t threads;          /* LAUNCH: how many are worth waking */
   int64_t units;            /* LAUNCH: sum over its kernels */
+  int64_t piece;            /* LAUNCH: units a thread takes at a time; 0: its part is taken whole */
   int64_t bytes;            /* modelled traffic */
   int32_t src, dst;         /* PATCH: symbols, */
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */

@@ -2,7 +2,9 @@
  * core/exec/run.c -- see run.h.
  * How: a launch runs the prologues of its kernels on the caller, then the bodies, their units laid
  *      end to end and cut into one contiguous range per thread, then reductions and epilogues on the
- *      caller. A code that is swapped in meanwhile is picked up by the next launch. */
+ *      caller. A code that is swapped in meanwhile is picked up by the next launch.
+ *      Large launches: a thread takes its range piece by piece, then pieces that others have not come
+ *      to ("static stealing"), so that another program on one core does not hold up all of them. */
 #include "core/exec/run.h"
 
 #include <fenv.h>
@@ -25,38 +27,50 @@ void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars
 typedef struct launch {
   const rpi_plan *plan;
   const rpi_step *step;
-  const rpi_kernel_code *code[16]; /* of the first kernels; the rest are read again */
+  rpi_workers *workers;
 } launch;
 
-static const rpi_kernel_code *code_of(const launch *l, int32_t i) {
-  if (i < RPI_COUNT(l->code)) return l->code[i];
-  return atomic_load_explicit(&l->plan->sub[l->step->first_sub + i].kernel->code,
-                              memory_order_acquire);
-}
-
-static void bodies(void *arg, int32_t worker, int32_t n, void *scratch) {
-  const launch *l = arg;
-  int64_t lo = l->step->units * worker / n, hi = l->step->units * (worker + 1) / n;
+/* Units lo..hi of the launch. */
+static void part(const launch *l, int64_t lo, int64_t hi, void *scratch) {
   int64_t base = 0;
   for (int32_t i = 0; i < l->step->n_sub && base < hi; i++) {
     const rpi_sub *s = &l->plan->sub[l->step->first_sub + i];
     int64_t u0 = lo > base ? lo - base : 0;
     int64_t u1 = hi - base < s->units ? hi - base : s->units;
     if (u0 < u1) {
-      const rpi_kernel_code *c = code_of(l, i);
-      c->body(c->self, &l->plan->words[s->word], u0, u1, scratch);
+      s->code->body(s->code->self, &l->plan->words[s->word], u0, u1, scratch);
     }
     base += s->units;
   }
 }
 
-static void run_launch(const rpi_plan *plan, const rpi_step *step, rpi_workers *workers) {
-  launch l = {.plan = plan, .step = step};
+/* The part of one thread. */
+static void bodies(void *arg, int32_t worker, int32_t n, void *scratch) {
+  const launch *l = arg;
+  const int64_t units = l->step->units, piece = l->step->piece;
+  if (piece == 0 || n == 1) {
+    part(l, units * worker / n, units * (worker + 1) / n, scratch);
+    return;
+  }
+  for (int32_t k = 0; k < n; k++) {
+    const int32_t whose = (worker + k) % n;
+    const int64_t hi = units * (whose + 1) / n;
+    _Atomic int64_t *taken = rpi_workers_taken(l->workers, whose);
+    for (;;) {
+      const int64_t lo =
+          units * whose / n + atomic_fetch_add_explicit(taken, piece, memory_order_relaxed);
+      if (lo >= hi) break;
+      part(l, lo, lo + piece < hi ? lo + piece : hi, scratch);
+    }
+  }
+}
+
+static void run_launch(rpi_plan *plan, const rpi_step *step, rpi_workers *workers) {
+  launch l = {.plan = plan, .step = step, .workers = workers};
   for (int32_t i = 0; i < step->n_sub; i++) {
-    const rpi_sub *s = &plan->sub[step->first_sub + i];
-    const rpi_kernel_code *c = atomic_load_explicit(&s->kernel->code, memory_order_acquire);
-    if (i < RPI_COUNT(l.code)) l.code[i] = c;
-    if (c->pro) c->pro(c->self, &plan->words[s->word]);
+    rpi_sub *s = &plan->sub[step->first_sub + i];
+    s->code = atomic_load_explicit(&s->kernel->code, memory_order_acquire);
+    if (s->code->pro) s->code->pro(s->code->self, &plan->words[s->word]);
   }
   if (step->units > 0) {
     if (step->threads > 1)
@@ -66,9 +80,8 @@ static void run_launch(const rpi_plan *plan, const rpi_step *step, rpi_workers *
   }
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = &plan->sub[step->first_sub + i];
-    const rpi_kernel_code *c = code_of(&l, i);
     if (s->kernel->finish) s->kernel->finish(s->kernel, &plan->words[s->word]);
-    if (c->epi) c->epi(c->self, &plan->words[s->word]);
+    if (s->code->epi) s->code->epi(s->code->self, &plan->words[s->word]);
   }
 }
 

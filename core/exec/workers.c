@@ -52,6 +52,7 @@ typedef struct worker {
   uint64_t since; /* the turn before its first */
   rpi_workers *pool;
   pthread_t thread;
+  RPI_ALIGNED(64) _Atomic int64_t taken;
 } worker;
 
 struct rpi_workers {
@@ -272,6 +273,7 @@ static void publish(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg) {
   uint64_t turn = atomic_load_explicit(&w->turn, memory_order_relaxed);
   w->fn = fn;
   w->arg = arg;
+  for (int32_t i = 0; i < n; i++) atomic_store_explicit(&w->all[i].taken, 0, memory_order_relaxed);
   atomic_store_explicit(&w->left, (uint32_t)n - 1, memory_order_relaxed);
   atomic_store(&w->turn, ((turn >> 16) + 1) << 16 | (uint64_t)n);
   for (int32_t i = 1; i < n; i++) rouse(&w->all[i].asleep);
@@ -289,6 +291,8 @@ void rpi_workers_destroy(rpi_workers *w) {
 }
 
 int32_t rpi_workers_count(const rpi_workers *w) { return w->count; }
+
+_Atomic int64_t *rpi_workers_taken(rpi_workers *w, int32_t i) { return &w->all[i].taken; }
 
 void *rpi_workers_scratch(rpi_workers *w) { return w->scratch; }
 

@@ -29,6 +29,9 @@ int32_t rpi_workers_count(const rpi_workers *w);
  * refuses them) fn gets a smaller n than asked for: it divides the work by the n it is given.
  * scratch_i has RPI_KERNEL_SCRATCH bytes (core/exec/kernel.h). */
 void rpi_workers_run(rpi_workers *w, int32_t n, rpi_workers_fn *fn, void *arg);
+/* How much of worker i's part of a run is taken: 0 when the run begins; for those who share out work
+ * among themselves. */
+_Atomic int64_t *rpi_workers_taken(rpi_workers *w, int32_t i);
 /* The caller's scratch (worker 0's). */
 void *rpi_workers_scratch(rpi_workers *w);
 
