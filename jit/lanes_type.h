@@ -148,10 +148,6 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #define RPV_TO_BOOL_i32(m) __builtin_convertvector(m, rpv_bool)
 #define RPV_MASK_OF(T, c) RPV_CAT(rpv_mask_, RPV_SAME_I_##T)(c)
 #define RPV_TO_BOOL(T, m) RPV_CAT(RPV_TO_BOOL_, RPV_SAME_I_##T)((RPV_IV(T))(m))
-/* m ? a : b on the bits; m has lanes of T's width. */
-#define RPV_PICK(T, m, a, b) \
-  ((rpv_##T)(((RPV_IV(T))(a) & (RPV_IV(T))(m)) | ((RPV_IV(T))(b) & ~(RPV_IV(T))(m))))
-
 /* ---- lists of dtypes ----------------------------------------------------------------------------- */
 
 #ifdef RPV_USE_ALL
@@ -225,3 +221,21 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #define RPV_FLOATS(D, x) RPV_IF_f32(D(f32, x)) RPV_IF_f64(D(f64, x))
 #define RPV_INTEGERS(D, x) RPV_SIGNED(D, x) RPV_UNSIGNED(D, x)
 #define RPV_NUMBERS(D, x) RPV_INTEGERS(D, x) RPV_FLOATS(D, x)
+
+/* m ? a : b on the bits; m has lanes of T's width. GCC makes a blend only of a loop over lanes, clang only
+ * of the logic. */
+#if defined(__clang__) || __GNUC__ < 12
+#define RPV_PICK_FN(T, x)                                                     \
+  RPV_FN rpv_##T rpv_pick_##T(RPV_IV(T) m, rpv_##T a, rpv_##T b) {            \
+    return (rpv_##T)(((RPV_IV(T))a & m) | ((RPV_IV(T))b & ~m));               \
+  }
+#else
+#define RPV_PICK_FN(T, x)                                                     \
+  RPV_FN rpv_##T rpv_pick_##T(RPV_IV(T) m, rpv_##T a, rpv_##T b) {            \
+    rpv_##T r;                                                                \
+    for (int k = 0; k < RPV_W; k++) r[k] = m[k] ? a[k] : b[k];                \
+    return r;                                                                 \
+  }
+#endif
+RPV_NUMBERS(RPV_PICK_FN, 0)
+#define RPV_PICK(T, m, a, b) rpv_pick_##T((RPV_IV(T))(m), a, b)
