@@ -19,7 +19,7 @@
 #include "core/model/dtype.h"
 
 enum { SHORT_BODY = 12, BLOCK_BODY = 24, ROWS_AT_ONCE = 4 };
-enum { STREAM_BYTES = 48 << 20 }; /* more than a usual L3 */
+enum { STREAM_BYTES = 48 << 20 /* more than a usual L3 */, STREAM_COLUMNS = 64 };
 
 /* Accumulates value v; `group` >= 0: into the register accumulator of that number. */
 static void emit_reduce(rpi_emit *e, int32_t i, rpi_emit_place where, int32_t group) {
@@ -232,7 +232,8 @@ void rpi_emit_stream_test(rpi_emit *e) {
   }
   for (int32_t d = 0; d < ir->rank; d++)
     len += (size_t)snprintf(size + len, sizeof size - len, "e%d * ", d);
-  rpi_emit_line(e, "int stream = %s%d > %d;", size, bytes, STREAM_BYTES);
+  rpi_emit_line(e, "int stream = %s%d > %d && columns >= %d;", size, bytes, STREAM_BYTES,
+                STREAM_COLUMNS);
   for (int32_t o = 0; o < ir->n_operand; o++) {
     for (int32_t k = 0; k < ir->n_operand && rpi_emit_streams(e, o); k++) {
       bool loaded = false, stored = false;
@@ -245,17 +246,66 @@ void rpi_emit_stream_test(rpi_emit *e) {
   }
 }
 
-/* `past`: so do the stores of this leaf, since it begins where whole vectors do. */
+/* `past`: so do the stores of this row. Its whole vectors begin after `head` columns: a view of the inside
+ * of an array mostly begins one element after a line, as every row of it does. The bounds of its leaves move
+ * by as much. */
 static void emit_stream_leaf(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  char all[2048] = "0";
+  char apart[2048] = "0";
   size_t len = 1;
+  int32_t first = -1, size = 1;
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     const int32_t o = (int32_t)ir->ins[i].imm;
-    if (ir->ins[i].op == RPI_IR_STORE && rpi_emit_streams(e, o))
-      len += (size_t)snprintf(all + len, sizeof all - len, " | (uint64_t)q%d", o);
+    if (ir->ins[i].op != RPI_IR_STORE || !rpi_emit_streams(e, o)) continue;
+    if (first < 0) {
+      first = o;
+      size = rpi_dtype_size(ir->operand[o].dtype);
+      len = (size_t)snprintf(apart, sizeof apart, "((uint64_t)q%d & %d)", o, size - 1);
+    } else {
+      len +=
+          (size_t)snprintf(apart + len, sizeof apart - len,
+                           " | (((uint64_t)q%d ^ (uint64_t)q%d) & %d)", first, o, e->bits / 8 - 1);
+    }
   }
-  rpi_emit_line(e, "const int past = stream && ((%s) & %d) == 0;", all, e->bits / 8 - 1);
+  rpi_emit_line(e, "const int past = stream && (%s) == 0;", apart);
+  rpi_emit_line(e, "const int64_t head = past ? (int64_t)((-(uint64_t)q%d & %d) / %d) : 0;", first,
+                e->bits / 8 - 1, size);
+  rpi_emit_line(e, "const int64_t left = columns - c0, n = left < %d + head ? left : %d + head;",
+                RPI_LEAF, RPI_LEAF);
+  rpi_emit_line(e, "int64_t c = l == 0 ? 0 : head, m = l == 0 ? head : 0;");
+}
+
+/* m columns from c on, padded. */
+static void emit_padded(rpi_emit *e, int32_t stage, bool accumulates) {
+  rpi_emit_line(e, "const rpv_bool in = rpv_lt_i64(rpv_iota(), rpv_splat_i64(m));");
+  if (accumulates)
+    rpi_emit_line(e, "const int64_t j = c / %d %% %d;", e->lanes, RPI_ACCUMULATORS / e->lanes);
+  emit_values(e, stage, RPI_EMIT_TAIL, -1);
+}
+
+static void emit_full(rpi_emit *e, int32_t stage, bool accumulates) {
+  const int32_t w = e->lanes;
+  if (wants_twins(e, stage)) emit_twins(e, stage);
+  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
+  if (accumulates) rpi_emit_line(e, "const int64_t j = c / %d %% %d;", w, RPI_ACCUMULATORS / w);
+  emit_values(e, stage, RPI_EMIT_FULL, -1);
+  rpi_emit_close(e);
+}
+
+/* A stage that may store past the caches: padded columns, full vectors, padded columns. */
+static void emit_streaming_stage(rpi_emit *e, int32_t stage) {
+  emit_stream_leaf(e);
+  rpi_emit_open(e, "for (;;) {");
+  rpi_emit_open(e, "if (m > 0) { /* the columns before the first vector, or the last: padded */");
+  emit_padded(e, stage, false);
+  rpi_emit_line(e, "c += m;");
+  rpi_emit_close(e);
+  rpi_emit_line(e, "if (c >= n) break;");
+  e->streaming = true;
+  emit_full(e, stage, false);
+  e->streaming = false;
+  rpi_emit_line(e, "m = n - c;");
+  rpi_emit_close(e);
 }
 
 static void emit_vector_stage(rpi_emit *e, int32_t stage) {
@@ -263,6 +313,11 @@ static void emit_vector_stage(rpi_emit *e, int32_t stage) {
   if (size == 0) return;
   const bool accumulates = rpi_emit_leaf_mode(e) && stage_reduces(e, stage);
   rpi_emit_open(e, "{");
+  if (rpi_emit_n_streams(e) > 0) {
+    emit_streaming_stage(e, stage);
+    rpi_emit_close(e);
+    return;
+  }
   rpi_emit_line(e, "int64_t c = 0;");
   if (accumulates) {
     const int32_t room = e->bits == 512 ? 24 : 16; /* accumulators that registers can hold */
@@ -270,19 +325,10 @@ static void emit_vector_stage(rpi_emit *e, int32_t stage) {
     if (!held && size <= BLOCK_BODY && !stage_stores(e, stage)) emit_blocks(e, stage);
     emit_strides(e, stage, held);
   }
-  e->streaming = rpi_emit_n_streams(e) > 0;
-  if (e->streaming) emit_stream_leaf(e);
-  if (wants_twins(e, stage)) emit_twins(e, stage);
-  rpi_emit_open(e, "for (; c + %d <= n; c += %d) {", w, w);
-  if (accumulates) rpi_emit_line(e, "const int64_t j = c / %d %% %d;", w, RPI_ACCUMULATORS / w);
-  emit_values(e, stage, RPI_EMIT_FULL, -1);
-  e->streaming = false;
-  rpi_emit_close(e);
+  emit_full(e, stage, accumulates);
   rpi_emit_open(e, "if (c < n) { /* the last columns, padded */");
   rpi_emit_line(e, "const int64_t m = n - c;");
-  rpi_emit_line(e, "const rpv_bool in = rpv_lt_i64(rpv_iota(), rpv_splat_i64(m));");
-  if (accumulates) rpi_emit_line(e, "const int64_t j = c / %d %% %d;", w, RPI_ACCUMULATORS / w);
-  emit_values(e, stage, RPI_EMIT_TAIL, -1);
+  emit_padded(e, stage, accumulates);
   rpi_emit_close(e);
   rpi_emit_close(e);
 }

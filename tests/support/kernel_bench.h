@@ -25,6 +25,7 @@
 enum { MAX_OPERANDS = 24, BYTES = 1 << 20, PARTIALS = 1 << 14 };
 
 static rpi_cc *bench_cc;
+static int32_t bench_level = RPI_VECTOR_AVX2; /* what bench_cc compiles for */
 static char bench_folder[64];
 static unsigned char bench_scratch[RPI_KERNEL_SCRATCH] __attribute__((aligned(64)));
 
@@ -181,7 +182,7 @@ static inline rpi_kernel_code bench_compiled(const rpi_ir *ir) {
   rpi_strbuf text;
   rpi_kernel_code code = {.tier = 1};
   rpi_strbuf_init(&text);
-  rp_status status = rpi_emit_c(&(rpi_emit_unit){ir, "0123"}, 1, RPI_VECTOR_AVX2, &text);
+  rp_status status = rpi_emit_c(&(rpi_emit_unit){ir, "0123"}, 1, bench_level, &text);
   if (status != RP_OK) fail_msg("%s", rpi_status_message());
   snprintf(path, sizeof path, "%s/k%d.so", bench_folder, number++);
   status = rpi_cc_compile(bench_cc, rpi_strbuf_str(&text), path);

@@ -259,13 +259,93 @@ static void test_stream(void **state) {
       b->w[b->l.extent].i = huge ? INT64_C(1) << 40 : 5003;
       code.body(code.self, b->w, 0, huge ? 4 : 5, bench_scratch);
       const double *in = (double *)b->memory[x], *out = (double *)b->memory[y] + shift;
-      const int64_t n = huge ? 4096 : 5003;
+      const int64_t n = huge ? 4096 + 3 * shift : 5003; /* leaves end where whole vectors do */
       for (int64_t i = 0; i < n; i++) assert_true(in[i] * in[i] - out[i] == 0.0);
       assert_memory_equal(out + n, (double *)b->start[y] + shift + n, 256);
     }
     bench_free(b);
     free(b);
   }
+}
+
+/* out = a + b, out2 = a - b over rows of an array `huge` rows long, of which three are run; rows begin
+ * at any place of a vector, and the two outputs at the same or not. */
+static void stream_rows(const rpi_kernel_code *code, bench *b, int64_t columns, int64_t pitch,
+                        int64_t shift, int64_t apart) {
+  const int64_t rows = 3, leaves = (columns + RPI_LEAF - 1) / RPI_LEAF;
+  for (int32_t o = 0; o < 4; o++) {
+    memcpy(b->memory[o], b->start[o], BYTES);
+    b->stride[o][0] = pitch;
+    b->offset[o] = o == 2 ? shift : o == 3 ? shift + apart : 3 * o;
+  }
+  b->extent[0] = INT64_C(1) << 40;
+  b->extent[1] = columns;
+  bench_bind(b);
+  code->body(code->self, b->w, 0, 2, bench_scratch);
+  code->body(code->self, b->w, 2, rows * leaves, bench_scratch);
+  double *want[2] = {(double *)b->start[2], (double *)b->start[3]};
+  double before[2][8192];
+  assert_true(shift + apart + rows * pitch < 8192);
+  for (int32_t k = 0; k < 2; k++) {
+    memcpy(before[k], want[k], sizeof before[k]);
+    double *w = before[k] + b->offset[2 + k];
+    for (int64_t i = 0; i < rows; i++) {
+      for (int64_t j = 0; j < columns; j++) {
+        const double x = ((double *)b->memory[0])[i * pitch + j];
+        const double y = ((double *)b->memory[1])[3 + i * pitch + j];
+        w[i * pitch + j] = k ? x - y : x + y;
+      }
+    }
+    for (int64_t i = 0; i < 8192; i++)
+      assert_true(bench_same(RP_F64, (unsigned char *)before[k], b->memory[2 + k], i));
+  }
+}
+
+static void stream_level(void) {
+  static const int64_t columns[] = {1, 63, 64, 65, 1023, 1024, 1025, 1028, 1031, 1032, 2048, 2050};
+  static const uint8_t rows[] = {RPI_STRIDE_ANY, RPI_STRIDE_UNIT};
+  bench *b = malloc(sizeof *b);
+  bench_init(b, 2);
+  rpi_ir *ir = &b->ir;
+  b->extent[0] = 3;
+  b->extent[1] = 2050;
+  for (int32_t o = 0; o < 4; o++)
+    bench_affine(b, RP_F64, o < 2 ? RPI_ACCESS_READ : RPI_ACCESS_WRITE, rows);
+  const rpi_irval x = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, 0, 0, NULL),
+                  y = rpi_ir_emit(ir, RPI_IR_LOAD, RP_F64, 1, 0, NULL);
+  const rpi_irval sum = rpi_ir_emit2(ir, RPI_IR_ADD, RP_F64, x, y),
+                  difference = rpi_ir_emit2(ir, RPI_IR_SUB, RP_F64, x, y);
+  rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, 2, 1, &sum);
+  rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, 3, 1, &difference);
+  ir->n_body = ir->n_ins;
+  bench_fill(b);
+  for (int32_t o = 2; o < 4; o++) {
+    free(b->memory[o]);
+    b->memory[o] = aligned_alloc(64, BYTES);
+  }
+  const rpi_kernel_code code = bench_compiled(ir);
+  for (int32_t i = 0; i < RPI_COUNT(columns); i++) {
+    for (int64_t shift = 0; shift < 8; shift++) {
+      for (int64_t apart = 0; apart < 9; apart += 8 - (apart == 0) * 3)
+        stream_rows(&code, b, columns[i], columns[i] + shift * 3, shift, apart);
+    }
+  }
+  bench_free(b);
+  free(b);
+}
+
+static void test_stream_rows(void **state) {
+  (void)state;
+  if (!bench_cc) skip();
+  stream_level();
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq")) return;
+  rpi_cc *const usual = bench_cc;
+  bench_level = RPI_VECTOR_AVX512;
+  assert_int_equal(rpi_cc_create("", bench_level, &bench_cc), RP_OK);
+  stream_level();
+  rpi_cc_free(bench_cc);
+  bench_cc = usual;
+  bench_level = RPI_VECTOR_AVX2;
 }
 
 /* The other vector level compiles, also where it cannot run. */
@@ -358,11 +438,11 @@ static int stop(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),       cmocka_unit_test(test_axpy_dot),
-      cmocka_unit_test(test_spmv),         cmocka_unit_test(test_avx512),
-      cmocka_unit_test(test_stream),       cmocka_unit_test(test_twins),
-      cmocka_unit_test(test_spmv_dot),     cmocka_unit_test(test_random),
-      cmocka_unit_test(test_random_loops),
+      cmocka_unit_test(test_golden), cmocka_unit_test(test_axpy_dot),
+      cmocka_unit_test(test_spmv),   cmocka_unit_test(test_avx512),
+      cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_rows),
+      cmocka_unit_test(test_twins),  cmocka_unit_test(test_spmv_dot),
+      cmocka_unit_test(test_random), cmocka_unit_test(test_random_loops),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }
