@@ -65,6 +65,9 @@ bench_prog bench_base_axpy(int64_t n);
 /* PETSc's own solver on the same matrix, one process; only where the build found PETSc. `name` is the
  * case's; false where PETSc has no such row. */
 bool bench_petsc(const char *name, int64_t size, bench_prog *out);
+/* The same in the module that links with PETSc, which the former opens. */
+__attribute__((visibility("default"))) bool bench_petsc_open(const char *name, int64_t size,
+                                                             bench_prog *out);
 
 void bench_prog_free(bench_prog *p);
 

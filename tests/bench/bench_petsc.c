@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/bench/bench_petsc.c -- PETSc's CG, BiCGSTAB and vector operations on the same matrices, in one
- * process, for the rows beside ours. Built only where PETSc is installed.
+ * process, for the rows beside ours. A module that petsc_rows.c opens, built only where PETSc is
+ * installed.
  * How: a solve is cut every fifty iterations, so that a small system does not end early. */
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static PetscInt *narrow(const int64_t *from, int64_t n) {
   return to;
 }
 
-bool bench_petsc(const char *name, int64_t size, bench_prog *out) {
+bool bench_petsc_open(const char *name, int64_t size, bench_prog *out) {
   const bool power = strncmp(name, "power", 5) == 0, cg = strncmp(name, "cg", 2) == 0;
   if (!power && !cg && strncmp(name, "bicgstab", 8) != 0) return false;
   start();
