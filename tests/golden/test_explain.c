@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "core/include/reprise_array.h"
+#include "tests/support/stencil_pass.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
@@ -73,36 +74,14 @@ static void drop(rp_store *s) { OK(rp_store_release(s)); }
 
 /* ---- programs ------------------------------------------------------------------------------------- */
 
-static rp_store *window(rp_store *grid, int64_t side, int64_t i, int64_t j) {
-  rp_store *v = NULL;
-  OK(rp_store_box(grid, (int64_t[]){i, j}, (int64_t[]){i + side, j + side}, &v));
-  return v;
-}
-
-/* Five points by views of one array that alias; names that outlive the pass. */
 static void test_stencil(void **state) {
   (void)state;
   enum { SIDE = 30 };
   rp_store *g = check_store(ctx, 2, (int64_t[]){SIDE + 2, SIDE + 2}, NULL);
-  rp_store *c = window(g, SIDE, 1, 1), *n = window(g, SIDE, 0, 1), *s = window(g, SIDE, 2, 1);
-  rp_store *w = window(g, SIDE, 1, 0), *e = window(g, SIDE, 1, 2), *average = NULL, *work = NULL;
-  for (int i = 0; i < 6; i++) {
-    OK(rp_trace_begin(ctx, 1));
-    rp_store *sum[5] = {c}, *add[] = {n, e, w, s};
-    for (int a = 0; a < 4; a++) {
-      OK(rp_array_add(sum[a], add[a], &sum[a + 1]));
-      if (a > 0) drop(sum[a]);
-    }
-    drop(average);
-    average = sum[4];
-    drop(work);
-    OK(rp_array_float_binary(RP_ARRAY_MULTIPLY, 0.2, average, &work));
-    OK(rp_store_copy(c, work));
-    OK(rp_trace_end(ctx, 1));
-  }
+  stencil_pass pass = stencil_begin(ctx, g, SIDE);
+  for (int i = 0; i < 6; i++) stencil_run(&pass);
   check_golden("stencil");
-  rp_store *all[] = {g, c, n, s, w, e, average, work};
-  for (int i = 0; i < COUNT(all); i++) drop(all[i]);
+  stencil_end(&pass);
 }
 
 /* A matrix of three diagonals as CSR. */

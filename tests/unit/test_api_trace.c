@@ -9,6 +9,7 @@
 #include "core/base/alloc.h"
 #include "core/include/reprise_array.h"
 #include "core/include/reprise_solve.h"
+#include "tests/support/stencil_pass.h"
 
 static int64_t stat(const char *name) { return check_stat(ctx, name); }
 
@@ -280,12 +281,6 @@ static void stencil_host(double *g, int sweeps) {
   }
 }
 
-static rp_store *window(rp_store *grid, int64_t i, int64_t j) {
-  rp_store *v = NULL;
-  OK(rp_store_box(grid, (int64_t[]){i, j}, (int64_t[]){i + SIDE, j + SIDE}, &v));
-  return v;
-}
-
 /* Views of one array that alias: the sweep is one kernel, which reads the old and writes the new. */
 static void test_stencil(void **state) {
   (void)state;
@@ -293,24 +288,12 @@ static void test_stencil(void **state) {
   host_random(v, GRID);
   const int64_t shape[] = {SIDE + 2, SIDE + 2};
   rp_store *g = check_store(ctx, 2, shape, v);
-  rp_store *c = window(g, 1, 1), *n = window(g, 0, 1), *s = window(g, 2, 1);
-  rp_store *w = window(g, 1, 0), *e = window(g, 1, 2), *average = NULL, *work = NULL;
+  stencil_pass pass = stencil_begin(ctx, g, SIDE);
   int64_t kernels = 0, moved = 0, renamed = 0, patched = 0;
   for (int i = 0; i < 10; i++) {
     const int64_t k = stat("kernels_run"), b = stat("bytes_moved"), r = stat("renamed");
     const int64_t p = stat("patched");
-    OK(rp_trace_begin(ctx, 1));
-    rp_store *sum[5] = {c}, *add[] = {n, e, w, s};
-    for (int a = 0; a < 4; a++) {
-      OK(rp_array_add(sum[a], add[a], &sum[a + 1]));
-      if (a > 0) drop(sum[a]);
-    }
-    drop(average);
-    average = sum[4];
-    drop(work);
-    OK(rp_array_float_binary(RP_ARRAY_MULTIPLY, 0.2, average, &work));
-    OK(rp_store_copy(c, work));
-    OK(rp_trace_end(ctx, 1));
+    stencil_run(&pass);
     kernels = stat("kernels_run") - k;
     moved = stat("bytes_moved") - b;
     renamed = stat("renamed") - r;
@@ -323,8 +306,7 @@ static void test_stencil(void **state) {
   assert_true(moved <= 6 * SIDE * SIDE * 8);
   stencil_host(v, 10);
   check_values(g, v);
-  rp_store *all[] = {g, c, n, s, w, e, average, work};
-  for (int i = 0; i < 8; i++) drop(all[i]);
+  stencil_end(&pass);
 }
 
 /* One launch that overwrites what it reads at other points; and with the knob off. */
