@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "jit/finish.h"
+#include "jit/subtree.h"
 #include "jit/jit_impl.h"
 
 extern const char rpi_lanes_text[];
@@ -124,6 +125,17 @@ static void finish(const rpi_kernel *face, rpi_word *w) {
   rpi_finish_all(&k->ir, &k->layout, w);
 }
 
+static int64_t list(const rpi_kernel *face, const rpi_word *w, int64_t first, int64_t end,
+                    void *out) {
+  const kernel *k = (const kernel *)face;
+  return rpi_subtree_list(&k->ir, &k->layout, w, first, end, out);
+}
+
+static int64_t deliver(const rpi_kernel *face, rpi_word *w, const void *from) {
+  const kernel *k = (const kernel *)face;
+  return rpi_subtree_deliver(&k->ir, &k->layout, w, from);
+}
+
 static rp_status find_compiler(rpi_jit *j) {
   static bool said;
   if (j->cc_tried) return RP_OK;
@@ -203,7 +215,12 @@ static rp_status kernel_init(rpi_jit *j, kernel *k, const rpi_ir *ir, const char
   snprintf(k->name, sizeof k->name, "%.80s_%.8s", name && *name ? name : "kernel", k->hex);
   k->face.name = k->name;
   k->face.n_words = k->layout.n_words;
-  k->face.finish = k->ir.n_red > 0 ? finish : NULL;
+  if (k->ir.n_red > 0) {
+    k->face.finish = finish;
+    k->face.list = list;
+    k->face.deliver = deliver;
+    k->face.join = rpi_subtree_join;
+  }
   atomic_store(&k->face.code, rpi_interp_code(k->interp));
   return RP_OK;
 }

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/hash.h"
 #include "core/exec/run.h"
+#include "trace/distribute.h"
 #include "trace/index_range.h"
 
 /* ---- who is alive ---- */
@@ -41,12 +43,33 @@ static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segm
   }
 }
 
+/* ---- ranks ---- */
+
+/* After the first failure nothing is sent any more; rpi_commit returns it. */
+static void note_ranks(rp_context *ctx, rp_status st) {
+  if (ctx->ranks_status == RP_OK) ctx->ranks_status = st;
+}
+
+/* Where the slots are valid; NULL for a process alone. */
+static const uint8_t *places_of(const rp_context *ctx, const rpi_template *t,
+                                const rpi_segment *s) {
+  if (!ctx->comm) return NULL;
+  for (uint32_t i = 0; i < s->n_slot; i++) t->place[i] = s->slot[i]->place;
+  return t->place;
+}
+
+static void settle_places(const rpi_segment *s, const rpi_bound *b) {
+  for (uint32_t i = 0; b->place_out && i < s->n_slot; i++)
+    if (s->slot[i]->place != RPI_PLACE_PINNED) s->slot[i]->place = b->place_out[i];
+}
+
 /* ---- index data ---- */
 
 static bool in_range(rp_context *ctx, const rpi_template *t, const rpi_segment *s) {
   bool ok = true;
   for (int32_t i = 0; i < t->n_range; i++) {
     rpi_buffer *b = s->slot[t->range[i].slot];
+    note_ranks(ctx, rpi_distribute_gather(ctx, b));
     rpi_index_range(ctx->workers, b);
     ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
   }
@@ -397,8 +420,9 @@ static void unbind(rpi_segment *s) {
 
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
-  rpi_run_plan(&b->plan, first, end, ctx->workers, ctx->pointers, ctx->patch, ctx->patch_bytes,
-               s->scalar);
+  const rpi_run_host host = {ctx->workers, ctx->comm};
+  note_ranks(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
+                               ctx->patch_bytes, s->scalar));
 }
 
 /* After the last step. */
@@ -447,11 +471,10 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   find_live(t, s, next, t->live);
   if (t->late) learn_lateness(t, s, next, t->live);
   bool trusted = t->n_range == 0 || in_range(ctx, t, s);
+  const uint8_t *place = places_of(ctx, t, s);
   *out = t->bound;
-  if (RPI_LIKELY(*out && (*out)->trusted == trusted &&
-                 memcmp((*out)->live, t->live, t->n_slot) == 0))
-    return RP_OK;
-  return rpi_template_plan(ctx, t, t->live, trusted, out);
+  if (RPI_LIKELY(*out && rpi_template_fits(t, *out, t->live, trusted, place))) return RP_OK;
+  return rpi_template_plan(ctx, t, t->live, trusted, place, out);
 }
 
 rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
@@ -459,6 +482,10 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rpi_template *t = s->done;
   rpi_bound *b = NULL;
   rpi_commit_finish(ctx);
+  if (ctx->comm) {
+    ctx->stamp = rpi_hash_bytes64(&(uint64_t[]){ctx->stamp, t->hash}, 2 * sizeof(uint64_t));
+    rpi_comm_stamp(ctx->comm, ctx->stamp);
+  }
   rp_status st = choose_plan(ctx, s, next, &b);
   if (st == RP_OK) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
@@ -475,6 +502,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     end = b->plan.n_step;
   }
   settle(ctx, t, s, b);
+  settle_places(s, b);
   b->runs++;
   count_run(ctx, b);
   if (t->died_unread > 0 && !t->late) {
@@ -490,5 +518,6 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   } else {
     close_run(ctx, s, b);
   }
-  return RP_OK;
+  if (RPI_LIKELY(ctx->ranks_status == RP_OK)) return RP_OK;
+  return rpi_status_context(ctx->ranks_status, "the ranks of the context have parted");
 }

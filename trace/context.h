@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "core/base/alloc.h"
+#include "core/comm/comm.h"
 #include "core/exec/workers.h"
 #include "core/model/op.h"
 #include "jit/jit.h"
@@ -51,6 +52,9 @@ struct rp_context {
   rpi_pool *pool;
   rpi_workers *workers;
   rpi_jit *jit;
+  rpi_comm *comm;         /* NULL: a process alone */
+  uint64_t stamp;         /* a hash of all segments committed so far: the same on all ranks */
+  rp_status ranks_status; /* of the first message between ranks that failed */
   rp_library *libraries;
   rp_library *runtime_lib; /* "rp": fill and copy */
   rp_op *copy_op, *fill_op[RPI_N_DTYPE];

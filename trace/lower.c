@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "trace/distribute.h"
 
 typedef struct lowerer {
   rp_context *ctx;
@@ -395,7 +396,20 @@ static bool moves_instances(const rpi_analysis *an) {
   return false;
 }
 
-rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, rpi_bound **out) {
+/* The places at entry; temporaries have none yet. */
+static bool note_places(rpi_bound *b, const uint8_t *place, uint32_t n_place) {
+  if (!place) return true;
+  b->place = rpi_arena_get(&b->arena, 2u * b->an->n_slot + 2u);
+  if (!b->place) return false;
+  b->place_out = b->place + b->an->n_slot + 1;
+  memset(b->place, RPI_PLACE_WHOLE, b->an->n_slot + 1u);
+  memcpy(b->place, place, n_place);
+  memcpy(b->place_out, b->place, b->an->n_slot);
+  return true;
+}
+
+rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, const uint8_t *place,
+                    uint32_t n_place, rpi_bound **out) {
   *out = NULL;
   rpi_bound *b = rpi_alloc_zero(sizeof *b);
   if (!b) return rpi_status_nomem("plan");
@@ -411,11 +425,19 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, r
     for (int32_t i = 0; i < an->n_group && !l.mismatch; i++) lower_group(&l, &an->group[i]);
     place_partials(&l);
     b->scratch_bytes += l.partial_most;
-    choose_threads(&l);
     name_writes(&l);
     find_ready(&l);
     b->moves = moves_instances(an);
   }
+  if (ok && !l.mismatch && place) {
+    rp_status st =
+        note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
+    if (st != RP_OK) {
+      rpi_lower_free(b);
+      return st;
+    }
+  }
+  if (ok) choose_threads(&l);
   if (!ok || l.mismatch || b->arena.failed) {
     bool memory = !ok || b->arena.failed;
     rpi_lower_free(b);

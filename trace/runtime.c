@@ -234,6 +234,7 @@ static void destroy(rp_context *ctx) {
   free_records(ctx);
   if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
   if (ctx->pool) rpi_store_pool_close(ctx->pool);
+  rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
   if (ctx->jit) rpi_jit_destroy(ctx->jit);
   if (ctx->workers) rpi_workers_destroy(ctx->workers);
   if (ctx->memory) rpi_memory_destroy(ctx->memory);
@@ -244,6 +245,7 @@ static void destroy(rp_context *ctx) {
 
 static rp_status make_parts(rp_context *ctx) {
   const rpi_config *c = &ctx->config;
+  RPI_TRY(rpi_comm_open(c, &ctx->comm));
   RPI_TRY(rpi_memory_create(c->hugepages, &ctx->memory));
   RPI_TRY(rpi_store_pool_create(ctx, ctx->memory, &ctx->pool));
   RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));

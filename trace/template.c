@@ -56,6 +56,7 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   bool *provable = rpi_arena_get(a, (size_t)t->tasks.n_access + 1);
   t->slot = rpi_arena_get(a, t->tasks.n_slot + 1u);
   t->live = rpi_arena_get(a, t->tasks.n_slot + 1u);
+  if (ctx->comm) t->place = rpi_arena_get(a, t->n_slot + 1u);
   t->bad = rpi_arena_get(a, t->tasks.n_slot - t->n_slot + 1u);
   if (!provable || a->failed) return rpi_status_nomem("template");
   t->n_range = rpi_ranges(&t->tasks, t->range, RPI_RANGES, provable);
@@ -137,13 +138,13 @@ static bool same_provable(const rpi_analysis *an, const rpi_tasks *ts) {
 }
 
 static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *skeleton, int32_t n,
-                           uint64_t hash, rpi_bound **out) {
+                           uint64_t hash, const uint8_t *place, rpi_bound **out) {
   int32_t it = -1;
   for (rpi_analysis *an; (an = rpi_map_next(&ctx->skeletons, hash, &it));) {
     if (an->n_skeleton != n || memcmp(an->skeleton, skeleton, sizeof *skeleton * (size_t)n) != 0)
       continue;
     if (rpi_query_hold(&an->queries, &t->tasks) && same_provable(an, &t->tasks)) {
-      RPI_TRY(rpi_lower(ctx, an, &t->tasks, out));
+      RPI_TRY(rpi_lower(ctx, an, &t->tasks, place, t->n_slot, out));
       if (*out) {
         ctx->stats.skeleton_hits++;
         return RP_OK;
@@ -155,13 +156,13 @@ static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *ske
 }
 
 static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
-                          rpi_bound **out) {
+                          const uint8_t *place, rpi_bound **out) {
   int32_t n;
   uint64_t *skeleton = skeleton_of(&t->tasks, live, trusted, &n);
   if (!skeleton) return rpi_status_nomem("skeleton");
   uint64_t hash = rpi_hash_bytes(skeleton, sizeof *skeleton * (size_t)n).lo;
   bool keep = ctx->config.tracing;
-  rp_status st = keep ? find_plan(ctx, t, skeleton, n, hash, out) : RP_OK;
+  rp_status st = keep ? find_plan(ctx, t, skeleton, n, hash, place, out) : RP_OK;
   if (st != RP_OK || *out) {
     rpi_alloc_free(skeleton);
     return st;
@@ -183,7 +184,7 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
     an->next = ctx->all_analyses;
     ctx->all_analyses = an;
   }
-  st = rpi_lower(ctx, an, &t->tasks, out);
+  st = rpi_lower(ctx, an, &t->tasks, place, t->n_slot, out);
   if (!keep && *out)
     (*out)->owns = true;
   else if (!keep)
@@ -194,10 +195,10 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
 }
 
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
-                            rpi_bound **out) {
+                            const uint8_t *place, rpi_bound **out) {
   rpi_bound **at = &t->bound;
   for (; *at; at = &(*at)->next)
-    if ((*at)->trusted == trusted && memcmp((*at)->live, live, t->n_slot) == 0) {
+    if (rpi_template_fits(t, *at, live, trusted, place)) {
       rpi_bound *b = *at;
       *at = b->next;
       b->next = t->bound;
@@ -209,7 +210,7 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
     rpi_context_reason(ctx, t->bound->trusted == trusted ? RPI_REASON_VARIANT_LIVE
                                                          : RPI_REASON_VARIANT_RANGE);
   *out = NULL;
-  RPI_TRY(new_plan(ctx, t, live, trusted, out));
+  RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
   (*out)->next = t->bound;
   t->bound = *out;
   return RP_OK;

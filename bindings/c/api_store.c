@@ -7,6 +7,7 @@
 
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
+#include "trace/distribute.h"
 #include "trace/index_range.h"
 #include "trace/runtime.h"
 
@@ -85,6 +86,7 @@ static rp_status attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int
   }
   *i = (rpi_instance){.data = data, .bytes = bytes, .refs = 2, .foreign = true};
   b->inst = b->home = i;
+  b->place = RPI_PLACE_PINNED;
   b->klass = access == RP_READ_ONLY ? RPI_CLASS_READ_ONLY : 0;
   b->next = ctx->pool->attached;
   ctx->pool->attached = b;
@@ -156,6 +158,7 @@ static rp_status detach(rp_context *ctx, rp_store *s) {
   b->home = NULL;
   b->next = NULL;
   b->klass = 0;
+  b->place = RPI_PLACE_WHOLE;
   return RP_OK;
 }
 
@@ -258,6 +261,7 @@ static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const 
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
   b->unread = NULL;
   if (b->poison) return poisoned(call, b);
+  RPI_TRY(rpi_distribute_gather(ctx, b));
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
     rpi_store_pack(b->inst->data, g, elem, data);
@@ -283,6 +287,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   if (poison) b->poison = NULL;
   rpi_store_touch(b);
   b->poison = poison;
+  if (all && b->place == RPI_PLACE_TILED) b->place = RPI_PLACE_WHOLE;
   /* Integers may be indices: their range is found here, not in the first pass of a loop. */
   if (all) rpi_index_range(ctx->workers, b);
   return RP_OK;

@@ -11,11 +11,14 @@
 
 #include "core/exec/kernel.h"
 #include "core/exec/opaque.h"
+#include "core/model/cuts.h"
 
 typedef enum rpi_step_kind {
-  RPI_STEP_LAUNCH, /* kernels, side by side */
-  RPI_STEP_OPAQUE, /* one C function: on the caller's thread, or blocks of it on several */
-  RPI_STEP_PATCH   /* copy an instance into another, where it is not written anyway, if needed */
+  RPI_STEP_LAUNCH,   /* kernels, side by side */
+  RPI_STEP_OPAQUE,   /* one C function: on the caller's thread, or blocks of it on several */
+  RPI_STEP_PATCH,    /* copy an instance into another, where it is not written anyway, if needed */
+  RPI_STEP_EXCHANGE, /* messages between ranks: what kernels read beyond this rank's part */
+  RPI_STEP_GATHER    /* every rank gets all parts of a symbol */
 } rpi_step_kind;
 
 /* One kernel of a launch. */
@@ -25,6 +28,8 @@ typedef struct rpi_sub {
       *code;     /* of the launch in progress: two codes may cut the space differently */
   int32_t word;  /* where its words begin */
   int64_t units; /* of its body; 0: prologue and epilogue only */
+  int64_t first; /* its first unit: other ranks run those before */
+  bool shared;   /* its reductions are: ranks join their lists */
 } rpi_sub;
 
 typedef struct rpi_step {
@@ -36,8 +41,12 @@ typedef struct rpi_step {
   int64_t bytes;            /* modelled traffic */
   int32_t src, dst;         /* PATCH: symbols, */
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
-  int32_t elem;             /* bytes of their elements */
-  int32_t call;             /* OPAQUE: index into calls */
+  int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
+  int64_t clip_lo, clip_hi; /* PATCH: the bytes this rank holds; both 0: all */
+  int32_t first_message, n_message; /* EXCHANGE */
+  rpi_cuts cuts;                    /* GATHER of symbol dst */
+  int64_t list_room;                /* LAUNCH: bytes of its joint reductions; 0: none */
+  int32_t call;                     /* OPAQUE: index into calls */
 } rpi_step;
 
 /* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
@@ -51,6 +60,13 @@ typedef struct rpi_plan_call {
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */
 } rpi_plan_call;
+
+/* Bytes at..at+bytes-1 of a symbol, for or from another rank. */
+typedef struct rpi_plan_message {
+  int32_t symbol, peer;
+  bool send;
+  int64_t at, bytes;
+} rpi_plan_message;
 
 /* words[word] = pointer of the symbol + offset bytes. */
 typedef struct rpi_plan_pointer {
@@ -70,7 +86,11 @@ typedef struct rpi_plan {
   rpi_plan_pointer *pointer;
   rpi_plan_scalar *scalar;
   rpi_geom *box;
+  rpi_plan_message *message;
+  struct rpi_message *post; /* as many: where they are under way */
+  char *lists;              /* room for two lists of joint reductions of any step */
   int32_t n_box;
+  int32_t n_message;
   int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
   int32_t n_kernels; /* kernels run each time */
   int64_t bytes;     /* modelled traffic of one run */

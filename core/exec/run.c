@@ -12,6 +12,8 @@
 #include <string.h>
 #include <xmmintrin.h>
 
+#include "core/exec/exchange.h"
+
 enum { MODE = 0x1f80 }; /* MXCSR: round to nearest, all exceptions masked, no FTZ or DAZ */
 
 void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars) {
@@ -38,7 +40,7 @@ static void part(const launch *l, int64_t lo, int64_t hi, void *scratch) {
     int64_t u0 = lo > base ? lo - base : 0;
     int64_t u1 = hi - base < s->units ? hi - base : s->units;
     if (u0 < u1) {
-      s->code->body(s->code->self, &l->plan->words[s->word], u0, u1, scratch);
+      s->code->body(s->code->self, &l->plan->words[s->word], s->first + u0, s->first + u1, scratch);
     }
     base += s->units;
   }
@@ -65,8 +67,8 @@ static void bodies(void *arg, int32_t worker, int32_t n, void *scratch) {
   }
 }
 
-static void run_launch(rpi_plan *plan, const rpi_step *step, rpi_workers *workers) {
-  launch l = {.plan = plan, .step = step, .workers = workers};
+static rp_status run_launch(rpi_plan *plan, const rpi_step *step, const rpi_run_host *host) {
+  launch l = {.plan = plan, .step = step, .workers = host->workers};
   for (int32_t i = 0; i < step->n_sub; i++) {
     rpi_sub *s = &plan->sub[step->first_sub + i];
     s->code = atomic_load_explicit(&s->kernel->code, memory_order_acquire);
@@ -74,15 +76,17 @@ static void run_launch(rpi_plan *plan, const rpi_step *step, rpi_workers *worker
   }
   if (step->units > 0) {
     if (step->threads > 1)
-      rpi_workers_run(workers, step->threads, bodies, &l);
+      rpi_workers_run(host->workers, step->threads, bodies, &l);
     else
-      bodies(&l, 0, 1, rpi_workers_scratch(workers));
+      bodies(&l, 0, 1, rpi_workers_scratch(host->workers));
   }
+  if (step->list_room > 0) RPI_TRY(rpi_exchange_reductions(host->comm, plan, step));
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = &plan->sub[step->first_sub + i];
-    if (s->kernel->finish) s->kernel->finish(s->kernel, &plan->words[s->word]);
+    if (s->kernel->finish && !s->shared) s->kernel->finish(s->kernel, &plan->words[s->word]);
     if (s->code->epi) s->code->epi(s->code->self, &plan->words[s->word]);
   }
+  return RP_OK;
 }
 
 typedef struct blocks {
@@ -126,44 +130,61 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
   c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, -1);
 }
 
-/* The same box of two arrays; runs of the last axis are consecutive. */
+/* The same box of two arrays, as far as it lies in bytes clip_lo..clip_hi-1; runs of the last axis are
+ * consecutive. */
 static void copy_box(char *dst, const char *src, const rpi_geom *g, int32_t axis, int64_t at,
-                     int32_t elem) {
+                     const rpi_step *s) {
+  int64_t lo = at * s->elem, hi = lo + s->elem;
+  for (int32_t d = axis; d < g->ndim; d++) hi += (g->shape[d] - 1) * g->stride[d] * s->elem;
+  if (s->clip_hi > 0 && (hi <= s->clip_lo || lo >= s->clip_hi)) return;
   if (axis == g->ndim - 1) {
-    memcpy(dst + at * elem, src + at * elem, (size_t)(g->shape[axis] * elem));
+    if (s->clip_hi > 0 && lo < s->clip_lo) lo = s->clip_lo;
+    if (s->clip_hi > 0 && hi > s->clip_hi) hi = s->clip_hi;
+    memcpy(dst + lo, src + lo, (size_t)(hi - lo));
     return;
   }
   for (int64_t i = 0; i < g->shape[axis]; i++)
-    copy_box(dst, src, g, axis + 1, at + i * g->stride[axis], elem);
+    copy_box(dst, src, g, axis + 1, at + i * g->stride[axis], s);
 }
 
 static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *pointers,
                       int64_t bytes) {
-  if (s->n_box == 0) memcpy(pointers[s->dst], pointers[s->src], (size_t)bytes);
+  char *dst = pointers[s->dst];
+  const char *src = pointers[s->src];
+  if (s->n_box == 0) {
+    const int64_t hi = s->clip_hi > 0 ? s->clip_hi : bytes;
+    memcpy(dst + s->clip_lo, src + s->clip_lo, (size_t)(hi - s->clip_lo));
+  }
   for (int32_t i = 0; i < s->n_box; i++) {
     const rpi_geom *g = &plan->box[s->first_box + i];
-    copy_box(pointers[s->dst], pointers[s->src], g, 0, g->offset, s->elem);
+    copy_box(dst, src, g, 0, g->offset, s);
   }
 }
 
-void rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, rpi_workers *workers,
-                  void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
-                  const uint64_t *scalars) {
+rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
+                       void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
+                       const uint64_t *scalars) {
+  rp_status st = RP_OK;
   unsigned mode = _mm_getcsr();
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);
-  for (int32_t i = first; i < end; i++) {
+  for (int32_t i = first; i < end && st == RP_OK; i++) {
     const rpi_step *s = &plan->step[i];
     switch (s->kind) {
-      case RPI_STEP_LAUNCH: run_launch(plan, s, workers); break;
+      case RPI_STEP_LAUNCH: st = run_launch(plan, s, host); break;
       case RPI_STEP_OPAQUE:
         _mm_setcsr(mode);
-        run_call(plan, &plan->call[s->call], scalars, workers);
+        run_call(plan, &plan->call[s->call], scalars, host->workers);
         _mm_setcsr(MODE);
         break;
       case RPI_STEP_PATCH:
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
+      case RPI_STEP_EXCHANGE: st = rpi_exchange_messages(host->comm, plan, s, pointers); break;
+      case RPI_STEP_GATHER:
+        st = rpi_exchange_gather(host->comm, &s->cuts, s->elem, pointers[s->dst]);
+        break;
     }
   }
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(mode);
+  return st;
 }

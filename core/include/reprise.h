@@ -60,7 +60,8 @@ enum {
   RP_ERR_IO = -11,      /* a file that cannot be read, or is malformed */
   RP_ERR_CONFIG = -12,  /* an unknown knob or a value it does not take */
   RP_ERR_OPAQUE = -13,  /* an opaque task's function reported failure */
-  RP_ERR_INTERNAL = -14 /* a broken invariant of the library: please report it */
+  RP_ERR_INTERNAL = -14, /* a broken invariant of the library: please report it */
+  RP_ERR_RANKS = -15     /* another rank ended, was silent for too long, or ran another program */
 };
 
 /* The sentence that belongs to the last failed call of the calling thread, "" if there was none.

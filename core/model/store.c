@@ -348,6 +348,7 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   b->home = b->spare = b->inst = NULL;
   b->unread = NULL;
   b->klass = 0;
+  b->place = RPI_PLACE_WHOLE;
   b->spare_tag = 0;
   b->range_version = 0;
   p->live_buffers--;

@@ -54,10 +54,15 @@ typedef struct rpi_instance {
 
 enum { RPI_CLASS_READ_ONLY = 1 };
 
+/* Where a buffer's values are valid, with several ranks: WHOLE: on each, all of them; TILED: on each, those of its
+ * own range (trace/distribute.h); PINNED: as WHOLE, and it stays so. */
+enum { RPI_PLACE_WHOLE, RPI_PLACE_TILED, RPI_PLACE_PINNED };
+
 typedef struct rpi_buffer {
   uint64_t stamp; /* number of the segment that bound it last, and its slot there */
   uint32_t slot;
   uint32_t klass; /* RPI_CLASS_ bits: part of every segment's key */
+  uint8_t place;  /* RPI_PLACE_ */
   int32_t app_refs;
   int32_t run_refs;
   rpi_instance *inst;

@@ -3,6 +3,7 @@
  * in rp_explain. A reason that no program can cause has no place in the table. */
 #include "tests/support/api_check.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -393,6 +394,29 @@ static void late_off(rp_context *c) { /* --late off: every pass from the second 
   kept_name(c);
 }
 
+/* ---- ranks ------------------------------------------------------------------------------------------------------- */
+
+static void ranks_alike(rp_context *c) { /* an array of less than --tile bytes */
+  rp_store *x = zeros(c, 5000);
+  increment(c, x);
+  OK(rp_wait(c));
+  drop(x);
+}
+
+static void ranks_gather(rp_context *c) {
+  rp_store *x = zeros(c, 5000), *y = zeros(c, 5000), *back;
+  increment(c, x);
+  OK(rp_wait(c));
+  OK(rp_store_slice(x, 0, 4999, -5001, -1, &back));
+  OK(EVAL(c, "y, x", "y = x", y, back));
+  OK(rp_wait(c));
+  drop(x);
+  drop(y);
+  drop(back);
+}
+
+#define TWO "--transport threads --ranks 2 --watchdog 20 "
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 typedef struct row {
@@ -437,6 +461,8 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"LATE_OBSERVED", "", kept_name, 1},
                             {"GATHER_CHECKED", "", gather_checked, 1},
                             {"POISONED", "", bad_index, 1},
+                            {"RANKS_ALIKE", TWO "--tile 1000000", ranks_alike, 1},
+                            {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
 static const struct {
@@ -489,10 +515,31 @@ static const char *sentence_of(const char *code) {
   return NULL;
 }
 
+static rp_context *context_of(const row *r, int32_t rank) {
+  char config[200];
+  snprintf(config, sizeof config, "%s%s", r->config,
+           !strstr(r->config, "--ranks") ? ""
+           : rank                        ? " --rank 1"
+                                         : " --rank 0");
+  return check_context(config);
+}
+
+/* The other rank of a row that has two. */
+static void *other_rank(void *arg) {
+  const row *r = arg;
+  rp_context *c = context_of(r, 1);
+  r->program(c);
+  OK(rp_context_destroy(c));
+  return NULL;
+}
+
 static void test_row(void **state) {
   const row *r = *state;
   const char *sentence = sentence_of(r->code);
-  rp_context *c = check_context(r->config);
+  pthread_t other;
+  const bool two = strstr(r->config, "--ranks");
+  if (two) assert_int_equal(pthread_create(&other, NULL, other_rank, (void *)r), 0);
+  rp_context *c = context_of(r, 0);
   char *before = check_explained(c);
   assert_int_equal(count_in(before, r->code, sentence), 0);
   free(before);
@@ -502,6 +549,7 @@ static void test_row(void **state) {
   assert_int_equal(count_in(after, r->code, sentence), r->count);
   free(after);
   if (!at_end) OK(rp_context_destroy(c));
+  if (two) pthread_join(other, NULL);
 }
 
 /* Each reason has its row, in the order of the table. */

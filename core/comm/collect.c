@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/comm/collect.c -- see collect.h.
+ *
+ * Lives here: who sends what to whom in each round of a barrier, a merge and a gather.
+ * Not here:   messages themselves (comm.c), what is joined (the caller).
+ * How:        barrier: dissemination (Hensgen, Finkel, Manber 1988). Gather: Bruck's allgather (1997) in place:
+ *             ranks that follow each other on the circle have pieces that follow each other in the data, so nothing
+ *             is packed; each byte reaches a rank once. Merge: recursive doubling over blocks of ranks (Thakur,
+ *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond
+ *             a power of two is first folded between neighbours.
+ * Invariants: both partners of a merge join the same two blocks in the same order, so all ranks have the same
+ *             bits. Both sides compute a message's bytes from what all ranks know: rounds, room and bounds. */
+#include "core/comm/collect.h"
+
+#include <string.h>
+
+#include "core/base/alloc.h"
+
+/* ---- barrier ---- */
+
+rp_status rpi_collect_barrier(rpi_comm *c) {
+  const int32_t size = rpi_comm_size(c), rank = rpi_comm_rank(c);
+  for (int32_t d = 1; d < size; d *= 2) {
+    char in = 0, out = 0;
+    rpi_message m[2] = {
+        {.data = &in, .bytes = 1, .peer = (rank - d + size) % size},
+        {.data = &out, .bytes = 1, .peer = (rank + d) % size, .send = true},
+    };
+    RPI_TRY(rpi_comm_start(c, m, 2));
+    RPI_TRY(rpi_comm_finish(c, m, 2));
+  }
+  return RP_OK;
+}
+
+/* ---- merge ---- */
+
+/* What some ranks beside each other hold, as it travels: messages are as long as the room, since only the sender
+ * knows how much of it is in use. */
+typedef struct block {
+  int64_t n;
+  RPI_ALIGNED(16) char data[];
+} block;
+
+typedef struct merge {
+  rpi_comm *c;
+  int64_t bytes; /* of a message */
+  block *mine, *theirs;
+  rpi_collect_join *join;
+  void *arg;
+} merge;
+
+static rpi_message message(const merge *g, block *b, int32_t peer, bool send) {
+  return (rpi_message){.data = b, .bytes = g->bytes, .peer = peer, .send = send};
+}
+
+/* Makes `mine` what it and `theirs` are together. */
+static void join_blocks(merge *g, bool mine_is_left) {
+  block *into = mine_is_left ? g->mine : g->theirs, *from = mine_is_left ? g->theirs : g->mine;
+  g->join(g->arg, into->data, &into->n, from->data, from->n);
+  rpi_assert(into->n >= 0 && into->n <= g->bytes - (int64_t)sizeof(block));
+  g->mine = into;
+  g->theirs = from;
+}
+
+static rp_status send_one(merge *g, int32_t peer) {
+  rpi_message m = message(g, g->mine, peer, true);
+  RPI_TRY(rpi_comm_start(g->c, &m, 1));
+  return rpi_comm_finish(g->c, &m, 1);
+}
+
+static rp_status receive_one(merge *g, block *into, int32_t peer) {
+  rpi_message m = message(g, into, peer, false);
+  RPI_TRY(rpi_comm_start(g->c, &m, 1));
+  return rpi_comm_finish(g->c, &m, 1);
+}
+
+/* Of the first 2 * pairs ranks each even one stands for itself and the next; those that stand for somebody, a power
+ * of two of them, are numbered from 0. */
+static int32_t rank_of_number(int32_t number, int32_t pairs) {
+  return number < pairs ? 2 * number : number + pairs;
+}
+
+static rp_status double_blocks(merge *g, int32_t number, int32_t numbers, int32_t pairs) {
+  for (int32_t d = 1; d < numbers; d *= 2) {
+    const int32_t other = number ^ d, peer = rank_of_number(other, pairs);
+    rpi_message m[2] = {message(g, g->theirs, peer, false), message(g, g->mine, peer, true)};
+    RPI_TRY(rpi_comm_start(g->c, m, 2));
+    RPI_TRY(rpi_comm_finish(g->c, m, 2));
+    join_blocks(g, number < other);
+  }
+  return RP_OK;
+}
+
+static rp_status merge_all(merge *g) {
+  const int32_t size = rpi_comm_size(g->c), rank = rpi_comm_rank(g->c);
+  int32_t numbers = 1;
+  while (numbers <= size / 2) numbers *= 2;
+  const int32_t pairs = size - numbers;
+  if (rank >= 2 * pairs) return double_blocks(g, rank - pairs, numbers, pairs);
+  if (rank % 2) {
+    RPI_TRY(send_one(g, rank - 1));
+    return receive_one(g, g->mine, rank - 1);
+  }
+  RPI_TRY(receive_one(g, g->theirs, rank + 1));
+  join_blocks(g, true);
+  RPI_TRY(double_blocks(g, rank / 2, numbers, pairs));
+  return send_one(g, rank + 1);
+}
+
+rp_status rpi_collect_merge(rpi_comm *c, void *data, int64_t *n, int64_t room,
+                            rpi_collect_join *join, void *arg) {
+  rpi_assert(*n >= 0 && *n <= room);
+  if (rpi_comm_size(c) == 1) return RP_OK;
+  merge g = {.c = c, .bytes = (int64_t)sizeof(block) + room, .join = join, .arg = arg};
+  block *mine = rpi_alloc_zero((size_t)g.bytes), *theirs = rpi_alloc_zero((size_t)g.bytes);
+  rp_status st = RP_OK;
+  if (!mine || !theirs) st = rpi_status_nomem("a merge of all ranks");
+  if (st == RP_OK) {
+    mine->n = *n;
+    if (*n) memcpy(mine->data, data, (size_t)*n);
+    g.mine = mine;
+    g.theirs = theirs;
+    st = merge_all(&g);
+  }
+  if (st == RP_OK) {
+    *n = g.mine->n;
+    if (*n) memcpy(data, g.mine->data, (size_t)*n);
+  }
+  rpi_alloc_free(mine);
+  rpi_alloc_free(theirs);
+  return st;
+}
+
+/* ---- gather ---- */
+
+/* Writes the messages for the pieces of `count` ranks from `first` on, on the circle: those before the end of the
+ * data, then those at its start. Returns how many are not empty. */
+static int32_t pieces(rpi_message *m, char *data, rpi_collect_bound *bound, const void *arg,
+                      int32_t size, int32_t first, int32_t count) {
+  const int32_t before = count < size - first ? count : size - first;
+  const int32_t from[] = {first, 0}, to[] = {first + before, count - before};
+  int32_t n = 0;
+  for (int32_t i = 0; i < 2; i++) {
+    if (from[i] == to[i]) continue;
+    const int64_t begin = bound(arg, from[i]), end = bound(arg, to[i]);
+    rpi_assert(begin <= end);
+    if (begin < end) m[n++] = (rpi_message){.data = data + begin, .bytes = end - begin};
+  }
+  return n;
+}
+
+rp_status rpi_collect_gather(rpi_comm *c, void *data, rpi_collect_bound *bound, const void *arg) {
+  const int32_t size = rpi_comm_size(c), rank = rpi_comm_rank(c);
+  /* Before the round of d a rank has the pieces of d ranks from itself on. */
+  for (int32_t d = 1; d < size; d *= 2) {
+    const int32_t count = d < size - d ? d : size - d;
+    const int32_t source = (rank + d) % size, target = (rank - d + size) % size;
+    rpi_message m[4];
+    const int32_t receives = pieces(m, data, bound, arg, size, source, count);
+    const int32_t n = receives + pieces(m + receives, data, bound, arg, size, rank, count);
+    for (int32_t i = 0; i < n; i++) {
+      m[i].send = i >= receives;
+      m[i].peer = m[i].send ? target : source;
+    }
+    RPI_TRY(rpi_comm_start(c, m, n));
+    RPI_TRY(rpi_comm_finish(c, m, n));
+  }
+  return RP_OK;
+}

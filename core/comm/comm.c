@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/comm/comm.c -- see comm.h.
+ * Lives here: choosing a transport, waiting, the watchdog, the first failure.
+ * How:        a wait polls for a bounded number of turns and then sleeps in the transport. The watchdog's clock
+ *             runs only while nothing moves at all. After a failure nothing is tried again. */
+#include "core/comm/comm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/clock.h"
+#include "core/comm/collect.h"
+#include "core/comm/transport.h"
+
+enum { SLEEP_MS = 100 };
+
+struct rpi_comm {
+  const rpi_transport *t;
+  void *self;
+  int32_t rank, size;
+  uint64_t stamp;
+  int64_t spin;
+  double patience; /* seconds without any progress */
+  char *failure;   /* the first one's sentence */
+};
+
+/* ---- opening ---- */
+
+enum { AUTO, NONE, THREADS, UCX, MPI }; /* the knob's choices */
+
+/* What launchers say they started; 1 if none speaks. */
+static long launched(const char **who) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS",
+                                      "FLUX_JOB_SIZE"};
+  for (int32_t i = 0; i < RPI_COUNT(names); i++) {
+    const char *text = getenv(names[i]);
+    const long n = text ? strtol(text, NULL, 10) : 1;
+    /* A shell inside a Slurm allocation sees its variables too: only a step has a number. */
+    if (n > 1 && (i != 2 || getenv("SLURM_PROCID"))) {
+      *who = names[i];
+      return n;
+    }
+  }
+  return 1;
+}
+
+/* The transports of this build. */
+static const rpi_transport *transport_of(int32_t choice) {
+  switch (choice) {
+    case THREADS: return &rpi_transport_threads;
+#ifdef RPI_HAVE_UCX
+    case UCX: return &rpi_transport_ucx;
+#endif
+#ifdef RPI_HAVE_MPI
+    case MPI: return &rpi_transport_mpi;
+#endif
+    default: return NULL;
+  }
+}
+
+static rp_status choose(const rpi_config *config, const rpi_transport **out) {
+  static const char *const names[] = {"auto", "none", "threads", "ucx", "mpi"};
+  const char *who = NULL;
+  int32_t choice = config->transport;
+  *out = NULL;
+  if (choice == AUTO && launched(&who) > 1) choice = transport_of(UCX) ? UCX : MPI;
+  if (choice == NONE || choice == AUTO) return RP_OK;
+  *out = transport_of(choice);
+  if (*out) return RP_OK;
+  return rpi_status_fail(RP_ERR_RANKS, "transport %s%s%s: this build of the library has none",
+                         names[choice], who ? ", wanted because of " : "", who ? who : "");
+}
+
+rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
+  const rpi_transport *t;
+  const char *who = NULL;
+  *out = NULL;
+  RPI_TRY(choose(config, &t));
+  if (!t) return RP_OK;
+  rpi_comm *c = rpi_alloc_zero(sizeof *c);
+  if (!c) return rpi_status_nomem("the comm");
+  c->t = t;
+  c->size = 1;
+  c->spin = config->spin;
+  c->patience = (double)config->watchdog;
+  rp_status st = t->open(config, &c->self, &c->rank, &c->size);
+  if (st == RP_OK && t != &rpi_transport_threads && c->size == 1 && launched(&who) > 1)
+    st = rpi_status_fail(
+        RP_ERR_RANKS,
+        "%s says that %ld processes were started, but this one finds no other: under Slurm start "
+        "with srun --mpi=pmix; elsewhere set REPRISE_TRANSPORT=mpi, or =none for processes that "
+        "have nothing to do with each other",
+        who, launched(&who));
+  if (st != RP_OK || c->size == 1) {
+    if (c->self) t->close(c->self, st == RP_OK);
+    rpi_alloc_free(c);
+    return st;
+  }
+  *out = c;
+  return RP_OK;
+}
+
+void rpi_comm_close(rpi_comm *c, bool orderly) {
+  if (!c) return;
+  orderly = orderly && !c->failure && rpi_collect_barrier(c) == RP_OK;
+  c->t->close(c->self, orderly);
+  rpi_alloc_free(c->failure);
+  rpi_alloc_free(c);
+}
+
+int32_t rpi_comm_rank(const rpi_comm *c) { return c ? c->rank : 0; }
+int32_t rpi_comm_size(const rpi_comm *c) { return c ? c->size : 1; }
+const char *rpi_comm_transport(const rpi_comm *c) { return c->t->name; }
+void rpi_comm_stamp(rpi_comm *c, uint64_t stamp) { c->stamp = stamp; }
+
+/* ---- messages ---- */
+
+static rp_status failed_before(const rpi_comm *c) {
+  return rpi_status_fail(RP_ERR_RANKS, "%s", c->failure);
+}
+
+/* Keeps the sentence of the first failure. */
+static rp_status fails(rpi_comm *c, rp_status st) {
+  if (!c->failure) c->failure = rpi_alloc_string(rpi_status_message());
+  return st;
+}
+
+rp_status rpi_comm_start(rpi_comm *c, rpi_message *m, int32_t n) {
+  if (c->failure) return failed_before(c);
+  for (int32_t i = 0; i < n; i++) {
+    m[i].done = false;
+    const rp_status st = c->t->start(c->self, &m[i], c->stamp);
+    if (st != RP_OK) return fails(c, st);
+  }
+  return RP_OK;
+}
+
+/* The first message that is not done; NULL: all are. */
+static const rpi_message *open_one(const rpi_message *m, int32_t n) {
+  for (int32_t i = 0; i < n; i++)
+    if (!m[i].done) return &m[i];
+  return NULL;
+}
+
+static rp_status silence(rpi_comm *c, const rpi_message *m) {
+  return fails(
+      c, rpi_status_fail(
+             RP_ERR_RANKS, "rank %d of %d: nothing moved for %.0f s while %s rank %d (%lld bytes)",
+             c->rank, c->size, c->patience, m->send ? "sending to" : "waiting for a message of",
+             m->peer, (long long)m->bytes));
+}
+
+rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n) {
+  if (c->failure) return failed_before(c);
+  double since = 0; /* of the last progress; 0: the clock does not run yet */
+  const rpi_message *left;
+  for (int64_t turn = 0; (left = open_one(m, n)) != NULL; turn++) {
+    const rpi_progress p = c->t->progress(c->self);
+    if (p == RPI_PROGRESS_FAILED) return fails(c, RP_ERR_RANKS);
+    if (p == RPI_PROGRESS_SOME) {
+      turn = 0;
+      since = 0;
+      continue;
+    }
+    if (turn < c->spin) continue;
+    const double now = 1e-9 * (double)rpi_clock_ns();
+    if (since == 0) since = now;
+    if (now - since > c->patience) return silence(c, left);
+    c->t->sleep(c->self, SLEEP_MS);
+  }
+  return RP_OK;
+}
+
+void rpi_comm_abort(rpi_comm *c, const char *why) {
+  if (!c->failure) c->failure = rpi_alloc_string(why);
+  c->t->abort(c->self, why);
+}

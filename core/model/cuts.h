@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/model/cuts.h -- how the elements of an array are shared out among ranks: closed forms.
+ *
+ * Lives here: the tiling of an array's elements in C order into one consecutive range for each rank. It is
+ *             partition.h's form for the leading axis, counted in elements, so that a view's rows can be
+ *             asked about without knowing the array's shape.
+ * How:        `units` pieces of `grain` elements are shared evenly: rank r begins at grain * floor(r*units/ranks).
+ * Invariants: nondecreasing in r; no loop over ranks anywhere. */
+#ifndef RPI_CUTS_H
+#define RPI_CUTS_H
+
+#include "core/base/attr.h"
+
+typedef struct rpi_cuts {
+  int64_t n; /* elements of the array */
+  int64_t grain, units;
+  int32_t ranks;
+} rpi_cuts;
+
+/* Where rank r's range begins (r 0..ranks). */
+static inline int64_t rpi_cuts_at(const rpi_cuts *c, int32_t r) {
+  const int64_t each = c->units / c->ranks, more = c->units % c->ranks; /* r * units may overflow */
+  const int64_t at = (r * each + r * more / c->ranks) * c->grain;
+  return at < c->n ? at : c->n;
+}
+
+/* The rank that holds element i. */
+static inline int32_t rpi_cuts_owner(const rpi_cuts *c, int64_t i) {
+  int32_t lo = 0, hi = c->ranks - 1; /* the last rank that begins at or before i */
+  while (lo < hi) {
+    const int32_t mid = lo + (hi - lo + 1) / 2;
+    if (rpi_cuts_at(c, mid) <= i)
+      lo = mid;
+    else
+      hi = mid - 1;
+  }
+  return lo;
+}
+
+#endif

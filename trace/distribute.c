@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/distribute.c -- see distribute.h.
+ * How: one walk over the plan's steps with the place of each symbol at that time. Steps that bring what a step needs
+ *      are put before it. A rank finds whom to send to by bisection: what rank r needs moves upwards with r. */
+#include "trace/distribute.h"
+
+#include <string.h>
+
+#include "core/exec/exchange.h"
+#include "jit/subtree.h"
+
+/* Which rows of a space rank r has: those whose elements lie in its range, by one operand that is cut. */
+typedef struct rows {
+  rpi_cuts cuts;
+  int64_t first, step; /* row i begins at element first + step*i */
+  int64_t extent;
+  int64_t leaf; /* rows are cut at multiples of it */
+} rows;
+
+/* What an operand reads of a symbol: row i of `space` covers elements first + step*i .. + span. */
+typedef struct need {
+  int32_t symbol;
+  rows space;
+  int64_t first, step, span;
+} need;
+
+typedef struct walker {
+  rp_context *ctx;
+  const rpi_tasks *ts;
+  rpi_bound *b;
+  int32_t rank, ranks;
+  rpi_geom *geom;         /* of the operands of the kernel at hand */
+  uint8_t *place;         /* per symbol */
+  const rpi_view **shape; /* per symbol: a view of its buffer; NULL: touched by nothing */
+  rpi_step *step;         /* the new list */
+  int32_t n_step, cap_step;
+  need *needs;
+  int32_t n_need, cap_need;
+  int32_t cap_message;
+  int64_t room_most;
+  int32_t *moved; /* per old number of steps: the new number */
+  rp_status status;
+} walker;
+
+static int64_t gcd(int64_t a, int64_t b) {
+  while (b != 0) {
+    const int64_t r = a % b;
+    a = b;
+    b = r;
+  }
+  return a < 0 ? -a : a;
+}
+
+/* ---- places ---- */
+
+bool rpi_distribute_cuts(const rp_context *ctx, const rpi_view *v, rpi_cuts *out) {
+  const int32_t ranks = rpi_comm_size(ctx->comm);
+  if (v->bdim == 0 || v->bsize == 0 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile)
+    return false;
+  int64_t row = v->bsize / v->bshape[0], grain = row;
+  /* Whole rows; and whole leaves of reductions, if that leaves enough pieces to share them evenly. */
+  const int64_t both = row / gcd(row, RPI_LEAF) * RPI_LEAF;
+  if (v->bdim == 1 || v->bsize / both >= 8 * (int64_t)ranks) grain = both;
+  *out = (rpi_cuts){
+      .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = ranks};
+  return true;
+}
+
+static bool cuts_of(const walker *w, int32_t symbol, rpi_cuts *out) {
+  return w->shape[symbol] && w->b->place[w->b->an->symbol[symbol].slot] != RPI_PLACE_PINNED &&
+         rpi_distribute_cuts(w->ctx, w->shape[symbol], out);
+}
+
+/* ---- rows ---- */
+
+static int64_t rows_at(const rows *s, int32_t r) {
+  if (r <= 0) return 0;
+  if (r >= s->cuts.ranks) return s->extent;
+  const int64_t at = rpi_cuts_at(&s->cuts, r);
+  int64_t row = at <= s->first ? 0 : (at - s->first + s->step - 1) / s->step;
+  if (s->leaf > 1) row = (row + s->leaf / 2) / s->leaf * s->leaf;
+  return row < s->extent ? row : s->extent;
+}
+
+/* The first element of a row's hull and how far it reaches, over all axes but the first. */
+static void hull_of(const rpi_geom *g, int64_t *first, int64_t *span) {
+  *first = g->offset;
+  *span = 0;
+  for (int32_t d = 1; d < g->ndim; d++) {
+    const int64_t reach = g->stride[d] * (g->shape[d] - 1);
+    if (reach < 0) *first += reach;
+    *span += reach < 0 ? -reach : reach;
+  }
+}
+
+/* The rows of a space by an operand, if none of them lies in two ranks' ranges. */
+static bool rows_of(const walker *w, int32_t symbol, const rpi_geom *g, int64_t extent, rows *out) {
+  int64_t span;
+  *out = (rows){.extent = extent, .step = g->stride[0], .leaf = 1};
+  hull_of(g, &out->first, &span);
+  if (out->step <= 0 || !cuts_of(w, symbol, &out->cuts)) return false;
+  const int64_t cell = gcd(out->step, out->cuts.grain);
+  return out->first % cell + span < cell;
+}
+
+static bool same_rows(const rows *a, const rows *b) {
+  const int64_t cell = gcd(a->step, a->cuts.grain);
+  return a->cuts.n == b->cuts.n && a->cuts.grain == b->cuts.grain && a->step == b->step &&
+         a->first / cell == b->first / cell;
+}
+
+/* Rows of a line are elements; ranges then begin at leaves only if they always do. */
+static bool at_leaves(const rows *s) {
+  return s->cuts.grain % RPI_LEAF == 0 && s->step == 1 && s->first % RPI_LEAF == 0;
+}
+
+/* ---- new steps ---- */
+
+static rpi_step *add_step(walker *w, const rpi_step *s) {
+  void *list = w->step;
+  if (!rpi_alloc_grow(&list, &w->cap_step, w->n_step + 1, sizeof *w->step)) {
+    w->status = rpi_status_nomem("steps");
+    return NULL;
+  }
+  w->step = list;
+  w->step[w->n_step] = *s;
+  return &w->step[w->n_step++];
+}
+
+static void add_message(walker *w, int32_t symbol, int32_t peer, bool send, int64_t lo,
+                        int64_t hi) {
+  rpi_plan *p = &w->b->plan;
+  void *list = p->message;
+  const int64_t size = rpi_dtype_size(w->shape[symbol]->dtype);
+  if (!rpi_alloc_grow(&list, &w->cap_message, p->n_message + 1, sizeof *p->message)) {
+    w->status = rpi_status_nomem("messages");
+    return;
+  }
+  p->message = list;
+  p->message[p->n_message++] = (rpi_plan_message){
+      .symbol = symbol, .peer = peer, .send = send, .at = lo * size, .bytes = (hi - lo) * size};
+}
+
+static void gather(walker *w, int32_t symbol) {
+  rpi_step s = {.kind = RPI_STEP_GATHER, .dst = symbol};
+  if (w->place[symbol] == RPI_PLACE_WHOLE || !cuts_of(w, symbol, &s.cuts)) return;
+  s.elem = rpi_dtype_size(w->shape[symbol]->dtype);
+  add_step(w, &s);
+  w->place[symbol] = RPI_PLACE_WHOLE;
+  rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
+}
+
+/* ---- what a rank needs ---- */
+
+/* What rank r needs of a symbol, within all that is read of it. Both ends move upwards with r. */
+static void needed(const walker *w, int32_t symbol, int32_t r, int64_t *lo, int64_t *hi) {
+  *lo = INT64_MAX;
+  *hi = 0;
+  for (int32_t i = 0; i < w->n_need; i++) {
+    const need *n = &w->needs[i];
+    if (n->symbol != symbol) continue;
+    const int64_t a = n->first + n->step * rows_at(&n->space, r),
+                  b = n->first + n->step * (rows_at(&n->space, r + 1) - 1) + n->span + 1;
+    if (a < *lo) *lo = a;
+    if (b > *hi) *hi = b;
+  }
+}
+
+static bool needs_nothing(const walker *w, int32_t symbol, int32_t r) {
+  for (int32_t i = 0; i < w->n_need; i++) {
+    const need *n = &w->needs[i];
+    if (n->symbol == symbol && rows_at(&n->space, r) < rows_at(&n->space, r + 1)) return false;
+  }
+  return true;
+}
+
+/* The smallest r whose need ends beyond `at` (or, with `begins`, begins at or beyond it); ranks if none. */
+static int32_t first_rank(const walker *w, int32_t symbol, int64_t at, bool begins) {
+  int32_t lo = 0, hi = w->ranks;
+  while (lo < hi) {
+    const int32_t mid = lo + (hi - lo) / 2;
+    int64_t a, b;
+    needed(w, symbol, mid, &a, &b);
+    if (begins ? a >= at : b > at)
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  return lo;
+}
+
+static void receive_for(walker *w, int32_t symbol, const rpi_cuts *c) {
+  const int64_t own_lo = rpi_cuts_at(c, w->rank), own_hi = rpi_cuts_at(c, w->rank + 1);
+  int64_t lo, hi;
+  if (needs_nothing(w, symbol, w->rank)) return;
+  needed(w, symbol, w->rank, &lo, &hi);
+  for (int64_t at = lo; at < hi;) {
+    const int32_t peer = rpi_cuts_owner(c, at);
+    const int64_t end = rpi_cuts_at(c, peer + 1) < hi ? rpi_cuts_at(c, peer + 1) : hi;
+    if (at >= own_lo && at < own_hi)
+      at = own_hi;
+    else {
+      add_message(w, symbol, peer, false, at, end);
+      at = end;
+    }
+  }
+}
+
+static void send_for(walker *w, int32_t symbol, const rpi_cuts *c) {
+  const int64_t own_lo = rpi_cuts_at(c, w->rank), own_hi = rpi_cuts_at(c, w->rank + 1);
+  if (own_lo == own_hi) return;
+  const int32_t end = first_rank(w, symbol, own_hi, true);
+  for (int32_t r = first_rank(w, symbol, own_lo, false); r < end; r++) {
+    int64_t lo, hi;
+    if (r == w->rank || needs_nothing(w, symbol, r)) continue;
+    needed(w, symbol, r, &lo, &hi);
+    if (lo < own_lo) lo = own_lo;
+    if (hi > own_hi) hi = own_hi;
+    if (lo < hi) add_message(w, symbol, r, true, lo, hi);
+  }
+}
+
+/* The messages for all needs collected; symbols in order, on all ranks the same. */
+static void exchange(walker *w) {
+  rpi_plan *p = &w->b->plan;
+  rpi_step s = {.kind = RPI_STEP_EXCHANGE, .first_message = p->n_message};
+  bool any = false;
+  for (int32_t symbol = 0; symbol < w->b->an->n_symbol; symbol++) {
+    rpi_cuts c;
+    bool here = false;
+    for (int32_t i = 0; i < w->n_need; i++) here = here || w->needs[i].symbol == symbol;
+    if (!here || w->place[symbol] == RPI_PLACE_WHOLE || !cuts_of(w, symbol, &c)) continue;
+    receive_for(w, symbol, &c);
+    send_for(w, symbol, &c);
+    any = true;
+  }
+  s.n_message = p->n_message - s.first_message;
+  if (any && s.n_message > 0) add_step(w, &s);
+  w->n_need = 0;
+}
+
+/* ---- kernels ---- */
+
+typedef struct part {
+  bool shared;
+  bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
+  rows space;
+} part;
+
+/* Kernels that ask for their place in the space keep the space's words. */
+static bool asks_index(const rpi_ir *ir) {
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++)
+    if (ir->ins[i].op == RPI_IR_INDEX) return true;
+  return false;
+}
+
+static bool is_uniform(const rpi_geom *g) {
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (g->stride[d] != 0) return false;
+  return true;
+}
+
+/* All reductions are to one element. */
+static bool reduces_all(const rpi_ir *ir) {
+  for (int32_t r = 0; r < ir->n_red; r++)
+    if (ir->red[r].mask != (1u << ir->rank) - 1) return false;
+  return true;
+}
+
+/* The rows by what the group writes: all of it must be cut alike. */
+static bool written_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
+                         rows *out, bool *any) {
+  *any = false;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *k = &g->operand[o];
+    rows r;
+    if (!(k->ir.access & RPI_ACCESS_WRITE) || is_uniform(&geom[o])) continue;
+    if (k->ir.kind != RPI_OPERAND_AFFINE || !rows_of(w, k->symbol, &geom[o], extent, &r))
+      return false;
+    if (*any && !same_rows(out, &r)) return false;
+    *out = r;
+    *any = true;
+  }
+  return true;
+}
+
+/* The rows by the largest array that the group reads in tiles. */
+static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
+                      rows *out) {
+  int64_t most = 0;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *k = &g->operand[o];
+    rows r;
+    if (!(k->ir.access & RPI_ACCESS_READ) || k->ir.kind != RPI_OPERAND_AFFINE) continue;
+    if (is_uniform(&geom[o]) || geom[o].stride[0] <= 0 ||
+        !rows_of(w, k->symbol, &geom[o], extent, &r))
+      continue;
+    if (r.cuts.n <= most) continue;
+    most = r.cuts.n;
+    *out = r;
+  }
+  return most > 0;
+}
+
+static part part_of(const walker *w, const rpi_group *g, const rpi_geom *geom,
+                    const int64_t *extent) {
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  part p = {0};
+  bool writes;
+  if (ir->rank == 0 || ir->n_body == ir->n_pro || extent[0] < 2 || rpi_ir_units(ir, extent) == 0)
+    return p;
+  for (int32_t i = 0; i < rpi_group_tasks(g); i++)
+    if (w->b->an->checked[g->task[i]]) return p;
+  if (!reduces_all(ir) || !written_rows(w, g, geom, extent[0], &p.space, &writes)) return p;
+  if (!writes && (ir->n_red == 0 || !read_rows(w, g, geom, extent[0], &p.space))) return p;
+  p.by_units = ir->n_red > 0 || asks_index(ir);
+  if (p.by_units && ir->rank == 1 && !at_leaves(&p.space)) {
+    if (writes) return p;
+    p.space.leaf = RPI_LEAF;
+  }
+  p.shared = true;
+  return p;
+}
+
+/* What the group reads must be there: gathered, or its neighbours' rows exchanged. */
+static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *k = &g->operand[o];
+    if (!(k->ir.access & RPI_ACCESS_READ) || w->place[k->symbol] == RPI_PLACE_WHOLE) continue;
+    if (!p->shared || k->ir.kind != RPI_OPERAND_AFFINE || geom[o].stride[0] <= 0) {
+      gather(w, k->symbol);
+      continue;
+    }
+    void *list = w->needs;
+    if (!rpi_alloc_grow(&list, &w->cap_need, w->n_need + 1, sizeof *w->needs)) {
+      w->status = rpi_status_nomem("needs");
+      return;
+    }
+    w->needs = list;
+    need *n = &w->needs[w->n_need++];
+    *n = (need){.symbol = k->symbol, .space = p->space, .step = geom[o].stride[0]};
+    hull_of(&geom[o], &n->first, &n->span);
+  }
+}
+
+/* What joins the old value of a reduction's destination is read, too. */
+static void bring_destinations(walker *w, const rpi_group *g) {
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  for (int32_t r = 0; r < ir->n_red; r++)
+    if (ir->red[r].join) gather(w, g->operand[ir->red[r].operand].symbol);
+}
+
+/* The sub's words and units become this rank's. */
+static void cut_sub(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p,
+                    const int64_t *extent, rpi_step *step, rpi_sub *sub) {
+  rpi_plan *plan = &w->b->plan;
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  const int64_t lo = rows_at(&p->space, w->rank), hi = rows_at(&p->space, w->rank + 1);
+  rpi_ir_layout lay;
+  rpi_ir_layout_get(ir, &lay);
+  int64_t mine[RP_MAX_DIM];
+  memcpy(mine, extent, sizeof mine);
+  if (p->by_units) {
+    const int64_t all = rpi_ir_units(ir, extent), each = ir->rank == 1 ? 1 : all / extent[0];
+    const int64_t scale = ir->rank == 1 ? RPI_LEAF : 1;
+    sub->first = (lo + scale - 1) / scale * each;
+    sub->units = (hi + scale - 1) / scale * each - sub->first;
+    sub->shared = ir->n_red > 0;
+    if (sub->shared) step->list_room += rpi_subtree_room(ir, extent);
+    return;
+  }
+  mine[0] = hi - lo;
+  sub->units = hi > lo ? rpi_ir_units(ir, mine) : 0;
+  plan->words[sub->word + lay.extent].i = hi - lo;
+  for (int32_t i = 0; i < plan->n_pointer; i++) {
+    const int32_t o = plan->pointer[i].word - sub->word - lay.ptr;
+    if (o >= 0 && o < g->n_operand && g->operand[o].ir.kind == RPI_OPERAND_AFFINE)
+      plan->pointer[i].offset += lo * geom[o].stride[0] * rpi_dtype_size(ir->operand[o].dtype);
+  }
+}
+
+/* Where what the group wrote is valid now. */
+static void settle_places(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *k = &g->operand[o];
+    if (!g->opaque && !(k->ir.access & RPI_ACCESS_WRITE)) continue;
+    if (p->shared && !is_uniform(&geom[o])) w->place[k->symbol] = RPI_PLACE_TILED;
+  }
+}
+
+static const rpi_group *group_of(const walker *w, int32_t sub) {
+  return &w->b->an->group[w->b->flag_group[sub]];
+}
+
+static void launch(walker *w, const rpi_step *old) {
+  rpi_plan *plan = &w->b->plan;
+  rpi_step s = *old;
+  rpi_geom *geom = w->geom;
+  int64_t extent[RP_MAX_DIM];
+  part parts[64];
+  const int32_t n = s.n_sub < RPI_COUNT(parts) ? s.n_sub : RPI_COUNT(parts);
+  for (int32_t i = 0; i < s.n_sub; i++) {
+    const rpi_group *g = group_of(w, s.first_sub + i);
+    rpi_analyse_geometry(g, w->ts, geom, extent);
+    const part p = i < n ? part_of(w, g, geom, extent) : (part){0};
+    if (i < n) parts[i] = p;
+    bring(w, g, geom, &p);
+    bring_destinations(w, g);
+    if (!p.shared && rpi_ir_units(rpi_jit_ir(g->kernel), extent) > 1)
+      rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
+  }
+  exchange(w);
+  s.units = 0;
+  for (int32_t i = 0; i < s.n_sub; i++) {
+    const rpi_group *g = group_of(w, s.first_sub + i);
+    rpi_sub *sub = &plan->sub[s.first_sub + i];
+    const part p = i < n ? parts[i] : (part){0};
+    rpi_analyse_geometry(g, w->ts, geom, extent);
+    if (p.shared) cut_sub(w, g, geom, &p, extent, &s, sub);
+    s.units += sub->units;
+    settle_places(w, g, geom, &p);
+  }
+  if (s.list_room > w->room_most) w->room_most = s.list_room;
+  add_step(w, &s);
+}
+
+/* ---- other steps ---- */
+
+static void call(walker *w, const rpi_step *s) {
+  const rpi_group *g = &w->b->an->group[w->b->call_group[s->call]];
+  for (int32_t o = 0; o < g->n_operand; o++) gather(w, g->operand[o].symbol);
+  add_step(w, s);
+}
+
+/* A patch takes this rank's part only, for the spare may hold no more of what it is said to hold. */
+static void patch(walker *w, const rpi_step *old) {
+  rpi_step s = *old;
+  rpi_cuts c;
+  if (cuts_of(w, s.dst, &c)) {
+    const int64_t size = rpi_dtype_size(w->shape[s.dst]->dtype);
+    s.clip_lo = rpi_cuts_at(&c, w->rank) * size;
+    s.clip_hi = rpi_cuts_at(&c, w->rank + 1) * size;
+    w->place[s.dst] = RPI_PLACE_TILED;
+    if (s.clip_lo == s.clip_hi) return;
+  } else {
+    gather(w, s.src);
+  }
+  add_step(w, &s);
+}
+
+/* ---- the walk ---- */
+
+static bool prepare(walker *w) {
+  const rpi_analysis *an = w->b->an;
+  rpi_arena *a = &w->b->arena;
+  w->place = rpi_arena_get(a, (size_t)an->n_symbol + 1);
+  w->shape = rpi_arena_get(a, sizeof *w->shape * (size_t)(an->n_symbol + 1));
+  int32_t operands = 0;
+  for (int32_t g = 0; g < an->n_group; g++)
+    if (an->group[g].n_operand > operands) operands = an->group[g].n_operand;
+  w->geom = rpi_arena_get(a, sizeof *w->geom * (size_t)(operands + 1));
+  w->moved = rpi_arena_get(a, sizeof *w->moved * (size_t)(w->b->plan.n_step + 1));
+  if (a->failed) return false;
+  for (int32_t i = 0; i < an->n_symbol; i++) {
+    const rpi_symbol *k = &an->symbol[i];
+    w->shape[i] = NULL;
+    for (int32_t x = 0; x < w->ts->n_access && !w->shape[i]; x++)
+      if (w->ts->access[x].slot == k->slot) w->shape[i] = w->ts->access[x].view;
+    w->place[i] = k->kind == RPI_SYMBOL_IN && w->b->place[k->slot] == RPI_PLACE_TILED
+                      ? RPI_PLACE_TILED
+                      : RPI_PLACE_WHOLE;
+  }
+  return true;
+}
+
+static void walk(walker *w) {
+  rpi_plan *p = &w->b->plan;
+  for (int32_t i = 0; i < p->n_step && w->status == RP_OK; i++) {
+    w->moved[i] = w->n_step;
+    switch (p->step[i].kind) {
+      case RPI_STEP_LAUNCH: launch(w, &p->step[i]); break;
+      case RPI_STEP_OPAQUE: call(w, &p->step[i]); break;
+      case RPI_STEP_PATCH: patch(w, &p->step[i]); break;
+      default: break;
+    }
+  }
+  for (uint32_t s = 0; s < w->b->an->n_slot;
+       s++) /* shared copies of tiled arrays, attached memory is not tiled */
+    if (w->b->place[s] == RPI_PLACE_PINNED && w->b->an->out[s] >= 0) gather(w, w->b->an->out[s]);
+  w->moved[p->n_step] = w->n_step;
+}
+
+/* The new steps, messages and lists become the plan's own. */
+static rp_status install(walker *w) {
+  rpi_bound *b = w->b;
+  rpi_plan *p = &b->plan;
+  rpi_arena *a = &b->arena;
+  const rpi_analysis *an = b->an;
+  rpi_plan_message *messages = rpi_arena_get(a, sizeof *messages * (size_t)(p->n_message + 1));
+  rpi_step *steps = rpi_arena_get(a, sizeof *steps * (size_t)(w->n_step + 1));
+  p->post = rpi_arena_get(a, sizeof *p->post * (size_t)(p->n_message + 1));
+  p->lists = rpi_arena_get(a, 2 * (size_t)w->room_most + 1);
+  if (a->failed) return rpi_status_nomem("plan");
+  if (w->n_step > 0) memcpy(steps, w->step, sizeof *steps * (size_t)w->n_step);
+  if (p->n_message > 0) memcpy(messages, p->message, sizeof *messages * (size_t)p->n_message);
+  rpi_alloc_free(p->message);
+  p->message = messages;
+  for (uint32_t s = 0; s < an->n_slot; s++) {
+    b->ready[s] = w->moved[b->ready[s]];
+    if (an->out[s] >= 0) b->place_out[s] = w->place[an->out[s]];
+  }
+  p->step = steps;
+  p->n_step = w->n_step;
+  return RP_OK;
+}
+
+rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
+  walker w = {.ctx = ctx,
+              .ts = ts,
+              .b = b,
+              .rank = rpi_comm_rank(ctx->comm),
+              .ranks = rpi_comm_size(ctx->comm),
+              .status = RP_OK};
+  if (!prepare(&w)) return rpi_status_nomem("plan");
+  walk(&w);
+  if (w.status == RP_OK) w.status = install(&w);
+  if (w.status != RP_OK) rpi_alloc_free(b->plan.message);
+  rpi_alloc_free(w.step);
+  rpi_alloc_free(w.needs);
+  return w.status;
+}
+
+rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
+  rpi_cuts c;
+  if (b->place == RPI_PLACE_WHOLE) return RP_OK;
+  b->place = RPI_PLACE_WHOLE;
+  if (!b->inst || !rpi_distribute_cuts(ctx, b->base, &c)) return RP_OK;
+  return rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data);
+}
