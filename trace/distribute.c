@@ -267,6 +267,18 @@ static bool reduces_all(const rpi_ir *ir) {
   return true;
 }
 
+/* An epilogue reads an element that the body writes: only one rank would have it. */
+static bool reads_back(const rpi_group *g, const rpi_geom *geom) {
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    if (!(g->operand[o].ir.access & RPI_ACCESS_READ) || !is_uniform(&geom[o])) continue;
+    for (int32_t q = 0; q < g->n_operand; q++)
+      if ((g->operand[q].ir.access & RPI_ACCESS_WRITE) && g->operand[q].symbol == g->operand[o].symbol &&
+          !is_uniform(&geom[q]))
+        return true;
+  }
+  return false;
+}
+
 /* The rows by what the group writes: all of it must be cut alike. */
 static bool written_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
                          rows *out, bool *any) {
@@ -311,7 +323,7 @@ static part part_of(const walker *w, const rpi_group *g, const rpi_geom *geom,
     return p;
   for (int32_t i = 0; i < rpi_group_tasks(g); i++)
     if (w->b->an->checked[g->task[i]]) return p;
-  if (!reduces_all(ir) || !written_rows(w, g, geom, extent[0], &p.space, &writes)) return p;
+  if (!reduces_all(ir) || reads_back(g, geom) || !written_rows(w, g, geom, extent[0], &p.space, &writes)) return p;
   if (!writes && (ir->n_red == 0 || !read_rows(w, g, geom, extent[0], &p.space))) return p;
   p.by_units = ir->n_red > 0 || asks_index(ir);
   if (p.by_units && ir->rank == 1 && !at_leaves(&p.space)) {

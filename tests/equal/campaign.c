@@ -76,10 +76,7 @@ static bool batch(runner *r, uint64_t from, uint64_t to) {
 static void announce(const runner *r) {
   const way_finding *f = &r->s->finding;
   way w;
-  if (r->c->choice.cache)
-    way_compiled(f->seed, f->way, r->c->choice.cache, &w);
-  else
-    way_interpreted(f->seed, f->way, &w);
+  way_choose(f->seed, f->way, &r->c->choice, &w);
   fprintf(stderr, "seed %llu, way %d: %s%s\n  %s\n", (unsigned long long)f->seed, f->way, w.config,
           w.twice ? " (twice)" : "", f->why);
 }
@@ -91,10 +88,7 @@ static void explain(const runner *r, uint64_t seed, int32_t at) {
   if (child == 0) {
     way w;
     transcript t;
-    if (r->c->choice.cache)
-      way_compiled(seed, at, r->c->choice.cache, &w);
-    else
-      way_interpreted(seed, at, &w);
+    way_choose(seed, at, &r->c->choice, &w);
     const run_options o = {.config = w.config, .twice = w.twice, .explain = true};
     alarm(SECONDS);
     program_run(r->p, &o, &t);

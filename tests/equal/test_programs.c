@@ -8,6 +8,7 @@
  *               --way N        one way only
  *               --without N    features of program.h to leave out (a sum of bits)
  *               --batch N      seeds per process; 1: each in contexts of its own
+ *               --ranks        the ways among ranks
  *               --keep         go on after a failure
  *               --print        print each program
  *               --long N       in stretches of N, with a line for each
@@ -65,6 +66,7 @@ int main(int argc, char **argv) {
   for (int i = 3; i < argc; i++) {
     const char *value = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(argv[i], "--keep") == 0) c.keep = true;
+    if (strcmp(argv[i], "--ranks") == 0) c.choice.ranks = true;
     if (strcmp(argv[i], "--print") == 0) c.print = true;
     if (strcmp(argv[i], "--only") == 0) c.choice.only = value;
     if (strcmp(argv[i], "--way") == 0) c.choice.one = atoi(value);

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "tests/equal/ways.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,64 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w) {
              i == 0 ? "1" : "auto", cache, n, grain(n));
 }
 
+void way_ranks(uint64_t seed, int32_t i, way *w) {
+  static const int32_t ranks[] = {2, 3, 4, 7};
+  const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
+  *w = (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 4]};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s", oracle);
+  else
+    snprintf(w->config, sizeof w->config,
+             TIER_0 " --threads %d%s --transport threads --tile 0 --watchdog 20 --ranks %d %s",
+             i + 1, grain(i + 1), w->ranks, more);
+}
+
+void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
+  if (c->cache)
+    way_compiled(seed, i, c->cache, w);
+  else if (c->ranks)
+    way_ranks(seed, i, w);
+  else
+    way_interpreted(seed, i, w);
+}
+
+/* ---- ranks: each a thread with contexts of its own */
+
+typedef struct rank_run {
+  const program *p;
+  char config[WAY_TEXT + 100];
+  transcript t;
+} rank_run;
+
+static void *run_rank(void *arg) {
+  rank_run *r = arg;
+  program_run(r->p, &(run_options){.config = r->config}, &r->t);
+  return NULL;
+}
+
+/* What each rank saw must be what `want` is. */
+static void compare_ranks(const program *p, const way *w, const transcript *want, char *why,
+                          size_t size) {
+  static _Atomic int32_t worlds;
+  const int32_t world = worlds++;
+  rank_run *runs = calloc((size_t)w->ranks, sizeof *runs);
+  pthread_t *all = calloc((size_t)w->ranks, sizeof *all);
+  if (!runs || !all) abort();
+  for (int32_t r = 0; r < w->ranks; r++) {
+    runs[r].p = p;
+    snprintf(runs[r].config, sizeof runs[r].config, "%s --rank %d --world w%d", w->config, r,
+             world);
+    if (pthread_create(&all[r], NULL, run_rank, &runs[r]) != 0) abort();
+  }
+  for (int32_t r = 0; r < w->ranks; r++) pthread_join(all[r], NULL);
+  for (int32_t r = 0; r < w->ranks; r++) {
+    if (!why[0]) transcript_equal(p, want, &runs[r].t, why, size);
+    transcript_free(&runs[r].t);
+  }
+  free(runs);
+  free(all);
+}
+
 /* ---- contexts */
 
 static rp_context *context_for(way_contexts *c, const char *config) {
@@ -73,13 +133,6 @@ void way_contexts_free(way_contexts *c) {
 
 /* ---- one program */
 
-static void choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
-  if (c->cache)
-    way_compiled(seed, i, c->cache, w);
-  else
-    way_interpreted(seed, i, w);
-}
-
 static void run(const program *p, const way *w, bool stepwise, way_contexts *contexts,
                 transcript *t) {
   const run_options o = {.config = w->config,
@@ -98,12 +151,12 @@ static int64_t count_refused(const transcript *t) {
 
 void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
                  way_finding *f) {
-  const int32_t n = c->cache ? N_WAY_COMPILED : N_WAY;
+  const int32_t n = c->cache ? N_WAY_COMPILED : c->ranks ? N_WAY_RANKS : N_WAY;
   transcript a, b;
   way w;
   f->seed = seed;
   f->way = WAY_ORACLE;
-  choose(seed, WAY_ORACLE, c, &w);
+  way_choose(seed, WAY_ORACLE, c, &w);
   run(p, &w, true, contexts, &a);
   f->checks = a.direct_checks;
   f->refused = count_refused(&a);
@@ -111,9 +164,13 @@ void way_examine(const program *p, uint64_t seed, const way_choice *c, way_conte
   if (a.fault[0]) snprintf(f->why, sizeof f->why, "task by task: %s", a.fault);
   for (int32_t i = 0; i < n && !f->why[0]; i++) {
     if (c->one >= 0 && c->one != i) continue;
-    choose(seed, i, c, &w);
+    way_choose(seed, i, c, &w);
     if (c->only && !strstr(w.config, c->only)) continue;
     f->way = i;
+    if (w.ranks > 0) {
+      compare_ranks(p, &w, &a, f->why, sizeof f->why);
+      continue;
+    }
     run(p, &w, false, contexts, &b);
     transcript_equal(p, &a, &b, f->why, sizeof f->why);
     if (i == 0) memcpy(f->fused, b.stat, sizeof b.stat);

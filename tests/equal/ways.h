@@ -12,17 +12,26 @@
  *                  fusion, segments of at most 7 tasks, of one task, a handful of templates
  *             The three ways take 1, 2, 3 and 7 threads in turns, so that with the oracle almost every
  *             seed runs on all of them; with several threads even the smallest kernels are shared
- *             out. With compiled kernels the ways are those of way_compiled. */
+ *             out. With compiled kernels the ways are those of way_compiled; among ranks, which are threads
+ *             here, those of way_ranks. */
 #ifndef WAYS_H
 #define WAYS_H
 
 #include "tests/equal/program.h"
 
-enum { N_WAY = 3, N_WAY_COMPILED = 2, WAY_ORACLE = -1, N_CONTEXT = 64, WAY_TEXT = 4400 };
+enum {
+  N_WAY = 3,
+  N_WAY_COMPILED = 2,
+  N_WAY_RANKS = 2,
+  WAY_ORACLE = -1,
+  N_CONTEXT = 64,
+  WAY_TEXT = 4400
+};
 
 typedef struct way {
   char config[WAY_TEXT];
   bool twice;
+  int32_t ranks; /* 0: a process alone */
 } way;
 
 /* Way i of the seed, WAY_ORACLE among them. */
@@ -30,6 +39,10 @@ void way_interpreted(uint64_t seed, int32_t i, way *w);
 /* With the folder of kernels `cache`: 0 has compiled code from the first run of a kernel on, 1 takes it
  * when the compiler behind its back is ready. */
 void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
+
+/* On 2, 3, 4 and 7 ranks in turns, whose every array is shared out: 0 on one thread each, 1 on two and with one of
+ * the turns above. */
+void way_ranks(uint64_t seed, int32_t i, way *w);
 
 /* Contexts by their configuration, which serve one program after the other. */
 typedef struct way_contexts {
@@ -46,7 +59,9 @@ typedef struct way_choice {
   const char *cache; /* the compiled ways; NULL: the interpreted ones */
   const char *only;  /* configurations that contain this; NULL: all */
   int32_t one;       /* this way alone; -1: all */
+  bool ranks;        /* the ways among ranks */
 } way_choice;
+void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w);
 
 /* What was found. */
 typedef struct way_finding {
