@@ -256,6 +256,10 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
   ctx->stats.dead_tasks += an->n_dead;
   ctx->stats.renamed += an->n_renamed;
   ctx->stats.copies_shared += an->n_copies;
+  ctx->stats.kernels_shared += b->plan.n_shared;
+  ctx->stats.messages += b->plan.n_sent;
+  ctx->stats.gathers += b->plan.n_gather;
+  ctx->stats.joint_reductions += b->plan.n_joint;
 }
 
 /* ---- poison ---- */

@@ -60,7 +60,7 @@ bool rpi_distribute_cuts(const rp_context *ctx, const rpi_view *v, rpi_cuts *out
   int64_t row = v->bsize / v->bshape[0], grain = row;
   /* Whole rows; and whole leaves of reductions, if that leaves enough pieces to share them evenly. */
   const int64_t both = row / gcd(row, RPI_LEAF) * RPI_LEAF;
-  if (v->bdim == 1 || v->bsize / both >= 8 * (int64_t)ranks) grain = both;
+  if (v->bsize / both >= (v->bdim == 1 ? 2 : 8) * (int64_t)ranks) grain = both;
   *out = (rpi_cuts){
       .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = ranks};
   return true;
@@ -137,6 +137,7 @@ static void add_message(walker *w, int32_t symbol, int32_t peer, bool send, int6
     return;
   }
   p->message = list;
+  p->n_sent += send;
   p->message[p->n_message++] = (rpi_plan_message){
       .symbol = symbol, .peer = peer, .send = send, .at = lo * size, .bytes = (hi - lo) * size};
 }
@@ -147,6 +148,7 @@ static void gather(walker *w, int32_t symbol) {
   s.elem = rpi_dtype_size(w->shape[symbol]->dtype);
   add_step(w, &s);
   w->place[symbol] = RPI_PLACE_WHOLE;
+  w->b->plan.n_gather++;
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
 }
 
@@ -272,8 +274,8 @@ static bool reads_back(const rpi_group *g, const rpi_geom *geom) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     if (!(g->operand[o].ir.access & RPI_ACCESS_READ) || !is_uniform(&geom[o])) continue;
     for (int32_t q = 0; q < g->n_operand; q++)
-      if ((g->operand[q].ir.access & RPI_ACCESS_WRITE) && g->operand[q].symbol == g->operand[o].symbol &&
-          !is_uniform(&geom[q]))
+      if ((g->operand[q].ir.access & RPI_ACCESS_WRITE) &&
+          g->operand[q].symbol == g->operand[o].symbol && !is_uniform(&geom[q]))
         return true;
   }
   return false;
@@ -323,7 +325,9 @@ static part part_of(const walker *w, const rpi_group *g, const rpi_geom *geom,
     return p;
   for (int32_t i = 0; i < rpi_group_tasks(g); i++)
     if (w->b->an->checked[g->task[i]]) return p;
-  if (!reduces_all(ir) || reads_back(g, geom) || !written_rows(w, g, geom, extent[0], &p.space, &writes)) return p;
+  if (!reduces_all(ir) || reads_back(g, geom) ||
+      !written_rows(w, g, geom, extent[0], &p.space, &writes))
+    return p;
   if (!writes && (ir->n_red == 0 || !read_rows(w, g, geom, extent[0], &p.space))) return p;
   p.by_units = ir->n_red > 0 || asks_index(ir);
   if (p.by_units && ir->rank == 1 && !at_leaves(&p.space)) {
@@ -428,10 +432,12 @@ static void launch(walker *w, const rpi_step *old) {
     rpi_sub *sub = &plan->sub[s.first_sub + i];
     const part p = i < n ? parts[i] : (part){0};
     rpi_analyse_geometry(g, w->ts, geom, extent);
+    plan->n_shared += p.shared;
     if (p.shared) cut_sub(w, g, geom, &p, extent, &s, sub);
     s.units += sub->units;
     settle_places(w, g, geom, &p);
   }
+  plan->n_joint += s.list_room > 0;
   if (s.list_room > w->room_most) w->room_most = s.list_room;
   add_step(w, &s);
 }
@@ -547,5 +553,6 @@ rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
   if (b->place == RPI_PLACE_WHOLE) return RP_OK;
   b->place = RPI_PLACE_WHOLE;
   if (!b->inst || !rpi_distribute_cuts(ctx, b->base, &c)) return RP_OK;
+  ctx->stats.gathers++;
   return rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data);
 }

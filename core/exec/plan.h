@@ -92,8 +92,9 @@ typedef struct rpi_plan {
   int32_t n_box;
   int32_t n_message;
   int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
-  int32_t n_kernels; /* kernels run each time */
-  int64_t bytes;     /* modelled traffic of one run */
+  int32_t n_kernels;                           /* kernels run each time */
+  int64_t bytes;                               /* modelled traffic of one run */
+  int32_t n_shared, n_sent, n_gather, n_joint; /* the same of kernels and steps among ranks */
 } rpi_plan;
 
 #endif

@@ -138,6 +138,10 @@ enum {
   STAT_SHARED,
   STAT_LATE,
   STAT_POISONED,
+  STAT_KERNELS_SHARED,
+  STAT_MESSAGES,
+  STAT_GATHERS,
+  STAT_JOINT,
   N_STAT
 };
 extern const char *const program_stats[N_STAT];

@@ -7,20 +7,33 @@
 /* From rp_stat of the fused run (way 0), but for: joined, how many kernels fewer it ran than the oracle
  * beside those that were dropped or became shared copies; refused, steps that returned an error; checked,
  * launches held against the evaluator. */
-enum { ROW_JOINED = N_STAT - 1, ROW_POISONED, ROW_REFUSED, ROW_CHECKED, N_ROW };
+enum {
+  ROW_JOINED = N_STAT - 5,
+  ROW_POISONED,
+  ROW_SHARED,
+  ROW_MESSAGES,
+  ROW_GATHERS,
+  ROW_JOINT,
+  ROW_REFUSED,
+  ROW_CHECKED,
+  N_ROW
+};
 _Static_assert((int)N_ROW <= (int)TALLY_ROWS, "more rows");
 enum { LEAST_PROGRAMS = 500 };
 
 static const struct {
   const char *name;
-  int32_t least[2]; /* percent of programs in which it is not 0: of large programs, of small ones */
-} rows[N_ROW] = {{"tasks", {98, 98}},       {"segments", {98, 98}},     {"replays", {60, 45}},
-                 {"lookups", {98, 98}},     {"templates", {98, 98}},    {"analyses", {98, 98}},
-                 {"skeletons", {8, 2}},     {"kernels", {95, 95}},      {"launches", {95, 95}},
-                 {"temporaries", {40, 18}}, {"dead tasks", {75, 45}},   {"renames", {45, 18}},
-                 {"patches", {22, 3}},      {"shared copies", {28, 7}}, {"late commits", {38, 14}},
-                 {"joined", {85, 75}},      {"poisoned", {8, 3}},       {"refused", {30, 20}},
-                 {"checked", {80, 65}}};
+  int32_t least
+      [3]; /* percent of programs in which it is not 0: of large programs, of small ones, among ranks */
+} rows[N_ROW] = {
+    {"tasks", {98, 98, 98}},       {"segments", {98, 98, 98}},     {"replays", {60, 45, 60}},
+    {"lookups", {98, 98, 98}},     {"templates", {98, 98, 98}},    {"analyses", {98, 98, 98}},
+    {"skeletons", {8, 2, 8}},      {"kernels", {95, 95, 95}},      {"launches", {95, 95, 95}},
+    {"temporaries", {40, 18, 40}}, {"dead tasks", {75, 45, 75}},   {"renames", {45, 18, 45}},
+    {"patches", {22, 3, 22}},      {"shared copies", {28, 7, 28}}, {"late commits", {38, 14, 38}},
+    {"joined", {85, 75, 85}},      {"poisoned", {8, 3, 8}},        {"shared", {0, 0, 60}},
+    {"messages", {0, 0, 20}},      {"gathers", {0, 0, 50}},        {"joint", {0, 0, 10}},
+    {"refused", {30, 20, 30}},     {"checked", {80, 65, 80}}};
 
 static int64_t value(const way_finding *f, int32_t row) {
   const int64_t *s = f->fused;
@@ -28,7 +41,11 @@ static int64_t value(const way_finding *f, int32_t row) {
     case ROW_JOINED:
       return f->oracle[STAT_KERNELS_RUN] + f->oracle[STAT_DEAD] - s[STAT_KERNELS_RUN] -
              s[STAT_DEAD] - s[STAT_SHARED];
-    case ROW_POISONED: return s[STAT_POISONED];
+    case ROW_POISONED:
+    case ROW_SHARED:
+    case ROW_MESSAGES:
+    case ROW_GATHERS:
+    case ROW_JOINT: return s[STAT_POISONED + row - ROW_POISONED];
     case ROW_REFUSED: return f->refused;
     case ROW_CHECKED: return f->checks;
     default: return s[row];
@@ -74,10 +91,10 @@ void tally_print(const tally *t) {
            quantile(t, r, 50), quantile(t, r, 90), quantile(t, r, 100), share(t, r));
 }
 
-bool tally_good(const tally *t, bool large) {
+bool tally_good(const tally *t, int32_t kind) {
   bool good = true;
   for (int32_t r = 0; r < N_ROW && t->programs >= LEAST_PROGRAMS; r++) {
-    const int32_t least = rows[r].least[!large];
+    const int32_t least = rows[r].least[kind];
     if (share(t, r) >= least) continue;
     fprintf(stderr, "only %.1f %% of the programs have %s, %d %% should\n", share(t, r),
             rows[r].name, least);

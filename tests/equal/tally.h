@@ -8,7 +8,7 @@
 
 #include "tests/equal/ways.h"
 
-enum { TALLY_ROWS = 20, TALLY_TOP = 1024 };
+enum { TALLY_ROWS = 24, TALLY_TOP = 1024 };
 
 typedef struct tally {
   int64_t programs, checks;
@@ -19,6 +19,7 @@ void tally_add(tally *t, const way_finding *f);
 void tally_merge(tally *to, const tally *from);
 void tally_print(const tally *t);
 /* False, with words on stderr, if some share is too small. Few programs are not judged. */
-bool tally_good(const tally *t, bool large);
+enum { TALLY_LARGE, TALLY_SMALL, TALLY_RANKS };
+bool tally_good(const tally *t, int32_t kind);
 
 #endif

@@ -81,5 +81,9 @@ int main(int argc, char **argv) {
     bad += run_batch(c, s, end - s < batch ? end : s + batch, &t);
   remove_folder(folder);
   tally_print(&t);
-  return bad == 0 && tally_good(&t, c.features & PROGRAM_LARGE) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return bad == 0 && tally_good(&t, c.choice.ranks               ? TALLY_RANKS
+                                    : c.features & PROGRAM_LARGE ? TALLY_LARGE
+                                                                 : TALLY_SMALL)
+             ? EXIT_SUCCESS
+             : EXIT_FAILURE;
 }

@@ -81,5 +81,9 @@ int main(int argc, char **argv) {
   if (c.batch < 1) c.batch = 1;
   const int64_t bad = stretch > 0 ? run_long(&c, stretch, part, parts, &t) : run(&c, &t);
   tally_print(&t);
-  return bad == 0 && tally_good(&t, c.features & PROGRAM_LARGE) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return bad == 0 && tally_good(&t, c.choice.ranks               ? TALLY_RANKS
+                                    : c.features & PROGRAM_LARGE ? TALLY_LARGE
+                                                                 : TALLY_SMALL)
+             ? EXIT_SUCCESS
+             : EXIT_FAILURE;
 }

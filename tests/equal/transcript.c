@@ -9,9 +9,10 @@
 #include "tests/equal/program.h"
 
 const char *const program_stats[N_STAT] = {
-    "launches",      "segments",      "trace_hits",   "trace_misses", "templates",  "analyses",
-    "skeleton_hits", "kernels_run",   "steps_run",    "temporaries",  "dead_tasks", "renamed",
-    "patched",       "copies_shared", "late_commits", "poisoned"};
+    "launches",   "segments",       "trace_hits",  "trace_misses",  "templates",
+    "analyses",   "skeleton_hits",  "kernels_run", "steps_run",     "temporaries",
+    "dead_tasks", "renamed",        "patched",     "copies_shared", "late_commits",
+    "poisoned",   "kernels_shared", "messages",    "gathers",       "joint_reductions"};
 
 record *transcript_note(transcript *t, int32_t step, int32_t var, rp_status st) {
   if (t->n_rec == t->cap_rec) {

@@ -87,8 +87,8 @@ static void *run_rank(void *arg) {
 }
 
 /* What each rank saw must be what `want` is. */
-static void compare_ranks(const program *p, const way *w, const transcript *want, char *why,
-                          size_t size) {
+static void compare_ranks(const program *p, const way *w, const transcript *want, int64_t *stat,
+                          char *why, size_t size) {
   static _Atomic int32_t worlds;
   const int32_t world = worlds++;
   rank_run *runs = calloc((size_t)w->ranks, sizeof *runs);
@@ -101,6 +101,7 @@ static void compare_ranks(const program *p, const way *w, const transcript *want
     if (pthread_create(&all[r], NULL, run_rank, &runs[r]) != 0) abort();
   }
   for (int32_t r = 0; r < w->ranks; r++) pthread_join(all[r], NULL);
+  memcpy(stat, runs[0].t.stat, sizeof runs[0].t.stat);
   for (int32_t r = 0; r < w->ranks; r++) {
     if (!why[0]) transcript_equal(p, want, &runs[r].t, why, size);
     transcript_free(&runs[r].t);
@@ -168,7 +169,7 @@ void way_examine(const program *p, uint64_t seed, const way_choice *c, way_conte
     if (c->only && !strstr(w.config, c->only)) continue;
     f->way = i;
     if (w.ranks > 0) {
-      compare_ranks(p, &w, &a, f->why, sizeof f->why);
+      compare_ranks(p, &w, &a, i == 0 ? f->fused : b.stat, f->why, sizeof f->why);
       continue;
     }
     run(p, &w, false, contexts, &b);
