@@ -48,12 +48,12 @@ static long launched(const char **who) {
 /* The transports of this build. */
 static const rpi_transport *transport_of(int32_t choice) {
   switch (choice) {
-    case THREADS: return &rpi_comm_threads_transport;
+    case THREADS: return &rpi_transport_threads;
 #ifdef RPI_HAVE_UCX
-    case UCX: return &rpi_comm_ucx_transport;
+    case UCX: return &rpi_transport_ucx;
 #endif
 #ifdef RPI_HAVE_MPI
-    case MPI: return &rpi_comm_mpi_transport;
+    case MPI: return &rpi_transport_mpi;
 #endif
     default: return NULL;
   }
@@ -85,7 +85,7 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   c->spin = config->spin;
   c->patience = (double)config->watchdog;
   rp_status st = t->open(config, &c->self, &c->rank, &c->size);
-  if (st == RP_OK && t != &rpi_comm_threads_transport && c->size == 1 && launched(&who) > 1)
+  if (st == RP_OK && t != &rpi_transport_threads && c->size == 1 && launched(&who) > 1)
     st = rpi_status_fail(
         RP_ERR_RANKS,
         "%s says that %ld processes were started, but this one finds no other: under Slurm start "

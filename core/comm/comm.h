@@ -19,6 +19,7 @@
 
 typedef struct rpi_comm rpi_comm;
 
+/* Stays in place itself, too, from start to the end of finish. */
 typedef struct rpi_message {
   void *data;    /* stays in place until the message is finished; a sender must not change it */
   int64_t bytes; /* > 0; both sides name the same number */

@@ -411,10 +411,10 @@ static void threads_sleep(void *self, int32_t ms) {
   pthread_mutex_unlock(&me->lock);
 }
 
-const rpi_transport rpi_comm_threads_transport = {.name = "threads",
-                                                  .open = threads_open,
-                                                  .start = threads_start,
-                                                  .progress = threads_progress,
-                                                  .sleep = threads_sleep,
-                                                  .abort = threads_abort,
-                                                  .close = threads_close};
+const rpi_transport rpi_transport_threads = {.name = "threads",
+                                             .open = threads_open,
+                                             .start = threads_start,
+                                             .progress = threads_progress,
+                                             .sleep = threads_sleep,
+                                             .abort = threads_abort,
+                                             .close = threads_close};

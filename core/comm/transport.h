@@ -30,10 +30,10 @@ typedef struct rpi_transport {
 } rpi_transport;
 
 extern const rpi_transport
-    rpi_comm_threads_transport; /* ranks are threads of one process (comm_threads.c) */
+    rpi_transport_threads; /* ranks are threads of one process (comm_threads.c) */
 extern const rpi_transport
-    rpi_comm_ucx_transport; /* PMIx and UCX, opened at run time (comm_ucx.c) */
+    rpi_transport_ucx; /* PMIx and UCX, opened at run time (comm_ucx.c) */
 extern const rpi_transport
-    rpi_comm_mpi_transport; /* a plug-in linked with the site's MPI (comm_mpi.c) */
+    rpi_transport_mpi; /* a plug-in linked with the site's MPI (comm_mpi.c) */
 
 #endif

@@ -3,6 +3,7 @@
  * text of rp_explain. */
 #include "tests/support/api_check.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -160,6 +161,27 @@ static void infinite(rp_context *c) { /* --nonfinite on */
   drop(y);
 }
 
+/* Two ranks with two halves: one kernel that reads the neighbour's element, one that sums, the read of a whole
+ * array. */
+static void among_ranks(rp_context *c) {
+  enum { MANY = 5 * 1024 };
+  rp_store *x = zeros(c, MANY), *y = zeros(c, MANY), *v, *w, *s = zeros(c, 1);
+  OK(EVAL(c, "x", "x = x + 1", x));
+  OK(rp_wait(c));
+  OK(rp_store_slice(x, 0, 1, MANY, 1, &v));
+  OK(rp_store_slice(y, 0, 0, MANY - 1, 1, &w));
+  OK(EVAL(c, "w, v", "w = 2*v", w, v));
+  OK(rp_wait(c));
+  OK(EVAL(c, "s, w", "s += w", s, w));
+  double back[MANY];
+  OK(rp_store_read(y, back, sizeof back));
+  assert_true(back[0] == 2 && back[MANY - 2] == 2 && back[MANY - 1] == 0);
+  rp_store *all[] = {x, y, v, w, s};
+  for (int i = 0; i < COUNT(all); i++) drop(all[i]);
+}
+
+#define TWO "--transport threads --ranks 2 --tile 0 --watchdog 20"
+
 static void nothing(rp_context *c) { (void)c; }
 
 static rp_store *kept; /* released when all has been counted */
@@ -207,6 +229,10 @@ static const row table[] = {
     {"late_commits", "", kept_name, 5},
     {"poisoned", "", poison, 2},
     {"nonfinite", "--nonfinite on", infinite, 2},
+    {"kernels_shared", TWO, among_ranks, 3},
+    {"messages", TWO, among_ranks, 0}, /* rank 0 receives one, rank 1 sends it */
+    {"gathers", TWO, among_ranks, 1},
+    {"joint_reductions", TWO, among_ranks, 1},
     {"kernels", "", loop, 1},
     {"kernel_hits", "", moving_view, 1},
     {"disk_hits", "", loop, 0}, /* these four: test_compiled, test_broken_compiler */
@@ -232,9 +258,33 @@ static int64_t value_in(const char *text, const char *name) {
   return 0;
 }
 
+static rp_context *context_of(const row *r, int32_t rank) {
+  char config[200];
+  snprintf(config, sizeof config, "%s%s", r->config,
+           !strstr(r->config, "--ranks") ? ""
+           : rank                        ? " --rank 1"
+                                         : " --rank 0");
+  return check_context(config);
+}
+
+static int64_t sent_by_other;
+
+/* The other rank of a row that has two. */
+static void *other_rank(void *arg) {
+  const row *r = arg;
+  rp_context *c = context_of(r, 1);
+  r->program(c);
+  sent_by_other = check_stat(c, "messages");
+  OK(rp_context_destroy(c));
+  return NULL;
+}
+
 static void test_row(void **state) {
   const row *r = *state;
-  rp_context *c = check_context(r->config);
+  pthread_t other;
+  const bool two = strstr(r->config, "--ranks");
+  if (two) assert_int_equal(pthread_create(&other, NULL, other_rank, (void *)r), 0);
+  rp_context *c = context_of(r, 0);
   r->program(c);
   const int64_t v = check_stat(c, r->name);
   if (r->value == SOME)
@@ -247,6 +297,8 @@ static void test_row(void **state) {
   drop(kept);
   kept = NULL;
   OK(rp_context_destroy(c));
+  if (two) pthread_join(other, NULL);
+  if (two) assert_int_equal(sent_by_other, 1);
 }
 
 /* Each line of explain's statistics has its row, in the same order; a new context has zeros. */
