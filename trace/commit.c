@@ -45,14 +45,17 @@ static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segm
 
 /* ---- ranks ---- */
 
-/* After the first failure nothing is sent any more; rpi_commit returns it. */
+/* The first failure that the other ranks may not have: they are told, and nothing is sent any more. rpi_commit
+ * returns it. */
 static void note_ranks(rp_context *ctx, rp_status st) {
-  if (ctx->ranks_status == RP_OK) ctx->ranks_status = st;
+  if (RPI_LIKELY(st == RP_OK) || ctx->ranks_status != RP_OK) return;
+  ctx->ranks_status = st;
+  rpi_comm_abort(ctx->comm, rpi_status_message());
 }
 
 /* Where the slots are valid; NULL for a process alone. */
-static const uint8_t *places_of(const rp_context *ctx, const rpi_template *t,
-                                const rpi_segment *s) {
+static const uint32_t *places_of(const rp_context *ctx, const rpi_template *t,
+                                 const rpi_segment *s) {
   if (!ctx->comm) return NULL;
   for (uint32_t i = 0; i < s->n_slot; i++) t->place[i] = s->slot[i]->place;
   return t->place;
@@ -130,6 +133,8 @@ static rp_status new_instance(rp_context *ctx, rpi_buffer *b, const rpi_bound *b
   uint32_t slot = bound->an->symbol[s].slot;
   if (spare && spare->refs == 1 + (spare == b->home)) {
     ctx->patch[s] = !(b->spare_tag != 0 && b->spare_tag == bound->tag[slot]);
+    if (bound->patched && b->spare_place != RPI_PLACE_WHOLE && b->spare_place != bound->patched[s])
+      ctx->patch[s] = true;
     b->spare = NULL;
   } else {
     if (spare) rpi_store_instance_release(b->pool, spare);
@@ -196,6 +201,7 @@ static void settle_slot(rp_context *ctx, rpi_buffer *b, const rpi_bound *bound, 
   if (renamed && old->refs == 1 + (old == b->home) && !b->spare) {
     b->spare = old;
     b->spare_tag = bound->tag[slot];
+    b->spare_place = b->place;
   } else {
     give_up(ctx, old);
     b->spare_tag = 0;
@@ -258,6 +264,7 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
   ctx->stats.copies_shared += an->n_copies;
   ctx->stats.kernels_shared += b->plan.n_shared;
   ctx->stats.messages += b->plan.n_sent;
+  ctx->stats.bytes_sent += b->plan.bytes_sent;
   ctx->stats.gathers += b->plan.n_gather;
   ctx->stats.joint_reductions += b->plan.n_joint;
 }
@@ -475,7 +482,7 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   find_live(t, s, next, t->live);
   if (t->late) learn_lateness(t, s, next, t->live);
   bool trusted = t->n_range == 0 || in_range(ctx, t, s);
-  const uint8_t *place = places_of(ctx, t, s);
+  const uint32_t *place = places_of(ctx, t, s);
   *out = t->bound;
   if (RPI_LIKELY(*out && rpi_template_fits(t, *out, t->live, trusted, place))) return RP_OK;
   return rpi_template_plan(ctx, t, t->live, trusted, place, out);
@@ -494,6 +501,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   if (st == RP_OK) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
+    if (ctx->comm && st == RP_ERR_MEMORY) note_ranks(ctx, st);
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
     return rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);

@@ -10,6 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/comm/comm.h"
 #include "core/exec/workers.h"
+#include "core/model/cuts.h"
 #include "core/model/op.h"
 #include "jit/jit.h"
 #include "trace/segment.h"
@@ -52,7 +53,9 @@ struct rp_context {
   rpi_pool *pool;
   rpi_workers *workers;
   rpi_jit *jit;
-  rpi_comm *comm;         /* NULL: a process alone */
+  rpi_comm *comm; /* NULL: a process alone */
+  rpi_cuts *cuts; /* all tilings in use: RPI_PLACE_TILED + number */
+  int32_t n_cuts, cap_cuts;
   uint64_t stamp;         /* a hash of all segments committed so far: the same on all ranks */
   rp_status ranks_status; /* of the first message between ranks that failed */
   rp_library *libraries;

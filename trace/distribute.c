@@ -29,8 +29,12 @@ typedef struct walker {
   const rpi_tasks *ts;
   rpi_bound *b;
   int32_t rank, ranks;
-  rpi_geom *geom;         /* of the operands of the kernel at hand */
-  uint8_t *place;         /* per symbol */
+  rpi_geom *geom;  /* of the operands of the kernel at hand */
+  uint32_t *place; /* per symbol */
+  uint32_t *adopt; /* per symbol: the place it gets if the kernel at hand is shared out */
+  uint32_t
+      *result; /* per symbol: its place after the launch at hand, if a kernel writes its rows; 0 */
+  bool *begun; /* per symbol: its place is known */
   const rpi_view **shape; /* per symbol: a view of its buffer; NULL: touched by nothing */
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
@@ -51,24 +55,65 @@ static int64_t gcd(int64_t a, int64_t b) {
   return a < 0 ? -a : a;
 }
 
+/* For b > 0, towards minus infinity: offsets can be negative. */
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
+
 /* ---- places ---- */
 
-bool rpi_distribute_cuts(const rp_context *ctx, const rpi_view *v, rpi_cuts *out) {
-  const int32_t ranks = rpi_comm_size(ctx->comm);
-  if (v->bdim == 0 || v->bsize == 0 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile)
-    return false;
+/* How an array is cut that no other tells; false: too small, every rank holds all of it. */
+static bool default_cuts(const walker *w, int32_t symbol, rpi_cuts *out) {
+  const rpi_view *v = w->shape[symbol];
+  if (!v || v->bdim == 0 || v->bsize == 0) return false;
+  if (v->bsize * rpi_dtype_size(v->dtype) < w->ctx->config.tile) return false;
   int64_t row = v->bsize / v->bshape[0], grain = row;
   /* Whole rows; and whole leaves of reductions, if that leaves enough pieces to share them evenly. */
   const int64_t both = row / gcd(row, RPI_LEAF) * RPI_LEAF;
-  if (v->bsize / both >= (v->bdim == 1 ? 2 : 8) * (int64_t)ranks) grain = both;
+  if (v->bsize / both >= (v->bdim == 1 ? 2 : 8) * (int64_t)w->ranks) grain = both;
   *out = (rpi_cuts){
-      .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = ranks};
+      .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = w->ranks};
   return true;
 }
 
-static bool cuts_of(const walker *w, int32_t symbol, rpi_cuts *out) {
-  return w->shape[symbol] && w->b->place[w->b->an->symbol[symbol].slot] != RPI_PLACE_PINNED &&
-         rpi_distribute_cuts(w->ctx, w->shape[symbol], out);
+/* The number of a tiling; 0 (whole) without memory for it. */
+static uint32_t place_of(walker *w, const rpi_cuts *c) {
+  rp_context *ctx = w->ctx;
+  for (int32_t i = ctx->n_cuts - 1; i >= 0; i--)
+    if (memcmp(&ctx->cuts[i], c, sizeof *c) == 0) return RPI_PLACE_TILED + (uint32_t)i;
+  void *list = ctx->cuts;
+  if (!rpi_alloc_grow(&list, &ctx->cap_cuts, ctx->n_cuts + 1, sizeof *ctx->cuts)) {
+    w->status = rpi_status_nomem("tilings");
+    return RPI_PLACE_WHOLE;
+  }
+  ctx->cuts = list;
+  ctx->cuts[ctx->n_cuts] = *c;
+  return RPI_PLACE_TILED + (uint32_t)ctx->n_cuts++;
+}
+
+static bool is_tiled(const walker *w, int32_t symbol) {
+  return w->place[symbol] >= RPI_PLACE_TILED;
+}
+
+static rpi_cuts cuts_of(const walker *w, int32_t symbol) {
+  return w->ctx->cuts[w->place[symbol] - RPI_PLACE_TILED];
+}
+
+static bool is_pinned(const walker *w, int32_t symbol) {
+  return w->b->place[w->b->an->symbol[symbol].slot] == RPI_PLACE_PINNED;
+}
+
+/* A symbol's place when a step first touches it: of the instance at entry; of what its patch completes it from. */
+static void begin(walker *w, int32_t symbol) {
+  const rpi_symbol *k = &w->b->an->symbol[symbol];
+  if (w->begun[symbol]) return;
+  w->begun[symbol] = true;
+  if (k->kind == RPI_SYMBOL_IN) {
+    const uint32_t at = w->b->place[k->slot];
+    w->place[symbol] = at >= RPI_PLACE_TILED ? at : RPI_PLACE_WHOLE;
+  } else if (k->old >= 0 && !is_pinned(w, symbol)) {
+    begin(w, k->old);
+    w->place[symbol] = w->place[k->old];
+  }
 }
 
 /* ---- rows ---- */
@@ -93,25 +138,47 @@ static void hull_of(const rpi_geom *g, int64_t *first, int64_t *span) {
   }
 }
 
-/* The rows of a space by an operand, if none of them lies in two ranks' ranges. */
-static bool rows_of(const walker *w, int32_t symbol, const rpi_geom *g, int64_t extent, rows *out) {
+/* The rows of a space by an operand of an array with these cuts, if none of them lies in two ranks' ranges. */
+static bool rows_by(const rpi_cuts *cuts, const rpi_geom *g, int64_t extent, rows *out) {
   int64_t span;
-  *out = (rows){.extent = extent, .step = g->stride[0], .leaf = 1};
+  *out = (rows){.cuts = *cuts, .extent = extent, .step = g->stride[0], .leaf = 1};
   hull_of(g, &out->first, &span);
-  if (out->step <= 0 || !cuts_of(w, symbol, &out->cuts)) return false;
-  const int64_t cell = gcd(out->step, out->cuts.grain);
-  return out->first % cell + span < cell;
+  if (out->step <= 0) return false;
+  const int64_t cell = gcd(out->step, cuts->grain);
+  return floor_mod(out->first + cuts->offset, cell) + span < cell;
 }
 
+/* Cuts with which an operand of another array is cut where these rows are: row i begins at step*i, and every piece is
+ * a number of rows. */
+static bool cuts_by(const rows *s, const rpi_geom *g, int64_t n, rpi_cuts *out) {
+  int64_t first, span;
+  const int64_t step = g->stride[0];
+  hull_of(g, &first, &span);
+  if (step <= 0 || span >= step || s->cuts.grain % s->step != 0) return false;
+  *out = s->cuts;
+  out->n = n;
+  out->grain = s->cuts.grain / s->step * step;
+  if (first % step + span < step) first -= first % step; /* where a row of the array begins */
+  out->offset = floor_div(s->first + s->cuts.offset, s->step) * step - first;
+  return true;
+}
+
+/* Cut alike: row by row (see cuts_by), or by the same array in the same way. */
 static bool same_rows(const rows *a, const rows *b) {
+  if (a->cuts.units != b->cuts.units) return false;
+  if (a->cuts.grain % a->step == 0 && b->cuts.grain % b->step == 0)
+    return a->cuts.grain / a->step == b->cuts.grain / b->step &&
+           floor_div(a->first + a->cuts.offset, a->step) ==
+               floor_div(b->first + b->cuts.offset, b->step);
   const int64_t cell = gcd(a->step, a->cuts.grain);
-  return a->cuts.n == b->cuts.n && a->cuts.grain == b->cuts.grain && a->step == b->step &&
-         a->first / cell == b->first / cell;
+  return memcmp(&a->cuts, &b->cuts, sizeof a->cuts) == 0 && a->step == b->step &&
+         floor_div(a->first, cell) == floor_div(b->first, cell);
 }
 
 /* Rows of a line are elements; ranges then begin at leaves only if they always do. */
 static bool at_leaves(const rows *s) {
-  return s->cuts.grain % RPI_LEAF == 0 && s->step == 1 && s->first % RPI_LEAF == 0;
+  return s->cuts.grain % RPI_LEAF == 0 && s->step == 1 &&
+         floor_mod(s->first + s->cuts.offset, RPI_LEAF) == 0;
 }
 
 /* ---- new steps ---- */
@@ -138,14 +205,17 @@ static void add_message(walker *w, int32_t symbol, int32_t peer, bool send, int6
   }
   p->message = list;
   p->n_sent += send;
+  p->bytes_sent += send ? (hi - lo) * size : 0;
   p->message[p->n_message++] = (rpi_plan_message){
       .symbol = symbol, .peer = peer, .send = send, .at = lo * size, .bytes = (hi - lo) * size};
 }
 
 static void gather(walker *w, int32_t symbol) {
-  rpi_step s = {.kind = RPI_STEP_GATHER, .dst = symbol};
-  if (w->place[symbol] == RPI_PLACE_WHOLE || !cuts_of(w, symbol, &s.cuts)) return;
-  s.elem = rpi_dtype_size(w->shape[symbol]->dtype);
+  if (!is_tiled(w, symbol)) return;
+  const rpi_step s = {.kind = RPI_STEP_GATHER,
+                      .dst = symbol,
+                      .cuts = cuts_of(w, symbol),
+                      .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
   add_step(w, &s);
   w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
@@ -228,10 +298,10 @@ static void exchange(walker *w) {
   rpi_step s = {.kind = RPI_STEP_EXCHANGE, .first_message = p->n_message};
   bool any = false;
   for (int32_t symbol = 0; symbol < w->b->an->n_symbol; symbol++) {
-    rpi_cuts c;
     bool here = false;
     for (int32_t i = 0; i < w->n_need; i++) here = here || w->needs[i].symbol == symbol;
-    if (!here || w->place[symbol] == RPI_PLACE_WHOLE || !cuts_of(w, symbol, &c)) continue;
+    if (!here || !is_tiled(w, symbol)) continue;
+    const rpi_cuts c = cuts_of(w, symbol);
     receive_for(w, symbol, &c);
     send_for(w, symbol, &c);
     any = true;
@@ -281,43 +351,104 @@ static bool reads_back(const rpi_group *g, const rpi_geom *geom) {
   return false;
 }
 
+/* Is the operand written row by row? */
+static bool writes_rows(const rpi_group_operand *k, const rpi_geom *g) {
+  return (k->ir.access & RPI_ACCESS_WRITE) && !is_uniform(g);
+}
+
+/* The operand that says where rows are cut: the largest written one that is tiled, or else the largest that may be;
+ * -1: none. */
+static int32_t anchor_of(const walker *w, const rpi_group *g, const rpi_geom *geom, rpi_cuts *out) {
+  int32_t best = -1;
+  bool fixed = false;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const int32_t symbol = g->operand[o].symbol;
+    const bool tiled = is_tiled(w, symbol);
+    rpi_cuts c;
+    if (!writes_rows(&g->operand[o], &geom[o]) || is_pinned(w, symbol)) continue;
+    if (tiled)
+      c = cuts_of(w, symbol);
+    else if (!default_cuts(w, symbol, &c))
+      continue;
+    if (best >= 0 && (fixed > tiled || (fixed == tiled && c.n <= out->n))) continue;
+    best = o;
+    fixed = tiled;
+    *out = c;
+  }
+  return best;
+}
+
+/* The operand's array is cut where the rows are; if it is whole, it will be (w->adopt). */
+static bool follows(walker *w, int32_t symbol, const rpi_geom *g, const rows *by) {
+  rows mine;
+  rpi_cuts c;
+  if (is_pinned(w, symbol)) return false;
+  if (is_tiled(w, symbol)) {
+    c = cuts_of(w, symbol);
+    w->adopt[symbol] = w->place[symbol];
+    return rows_by(&c, g, by->extent, &mine) && same_rows(by, &mine);
+  }
+  if (!cuts_by(by, g, w->shape[symbol]->bsize, &c)) {
+    c = by->cuts; /* the anchor's own array, cut in the middle of its rows */
+    if (!rows_by(&c, g, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
+        !same_rows(by, &mine))
+      return false;
+  }
+  const uint32_t place = place_of(w, &c);
+  if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
+  if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;
+  w->adopt[symbol] = place;
+  return true;
+}
+
 /* The rows by what the group writes: all of it must be cut alike. */
-static bool written_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
+static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
                          rows *out, bool *any) {
+  rpi_cuts c;
   *any = false;
   for (int32_t o = 0; o < g->n_operand; o++) {
-    const rpi_group_operand *k = &g->operand[o];
-    rows r;
-    if (!(k->ir.access & RPI_ACCESS_WRITE) || is_uniform(&geom[o])) continue;
-    if (k->ir.kind != RPI_OPERAND_AFFINE || !rows_of(w, k->symbol, &geom[o], extent, &r))
+    w->adopt[g->operand[o].symbol] = RPI_PLACE_WHOLE;
+    *any = *any || writes_rows(&g->operand[o], &geom[o]);
+  }
+  if (!*any) return true;
+  const int32_t anchor = anchor_of(w, g, geom, &c);
+  if (anchor < 0 || !rows_by(&c, &geom[anchor], extent, out)) return false;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    if (!writes_rows(&g->operand[o], &geom[o])) continue;
+    if (g->operand[o].ir.kind != RPI_OPERAND_AFFINE ||
+        !follows(w, g->operand[o].symbol, &geom[o], out))
       return false;
-    if (*any && !same_rows(out, &r)) return false;
-    *out = r;
-    *any = true;
   }
   return true;
 }
 
-/* The rows by the largest array that the group reads in tiles. */
+/* The rows by the largest array that the group reads in tiles, or could. */
 static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
                       rows *out) {
   int64_t most = 0;
+  bool fixed = false;
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_group_operand *k = &g->operand[o];
+    const bool tiled = is_tiled(w, k->symbol);
+    rpi_cuts c;
     rows r;
-    if (!(k->ir.access & RPI_ACCESS_READ) || k->ir.kind != RPI_OPERAND_AFFINE) continue;
-    if (is_uniform(&geom[o]) || geom[o].stride[0] <= 0 ||
-        !rows_of(w, k->symbol, &geom[o], extent, &r))
+    if (!(k->ir.access & RPI_ACCESS_READ) || k->ir.kind != RPI_OPERAND_AFFINE ||
+        is_uniform(&geom[o]))
       continue;
-    if (r.cuts.n <= most) continue;
+    if (tiled)
+      c = cuts_of(w, k->symbol);
+    else if (!default_cuts(w, k->symbol, &c))
+      continue;
+    if (!rows_by(&c, &geom[o], extent, &r)) continue;
+    if (most > 0 && (fixed > tiled || (fixed == tiled && r.cuts.n <= most))) continue;
     most = r.cuts.n;
+    fixed = tiled;
     *out = r;
   }
   return most > 0;
 }
 
-static part part_of(const walker *w, const rpi_group *g, const rpi_geom *geom,
-                    const int64_t *extent) {
+static part part_of(walker *w, const rpi_group *g, const rpi_geom *geom, const int64_t *extent) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   part p = {0};
   bool writes;
@@ -338,11 +469,13 @@ static part part_of(const walker *w, const rpi_group *g, const rpi_geom *geom,
   return p;
 }
 
-/* What the group reads must be there: gathered, or its neighbours' rows exchanged. */
-static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
+/* What the group reads must be there: gathered, or its neighbours' rows exchanged. A body over no points reads
+ * nothing, and may stand in one launch with a kernel that writes what it names. */
+static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p, bool empty) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_group_operand *k = &g->operand[o];
-    if (!(k->ir.access & RPI_ACCESS_READ) || w->place[k->symbol] == RPI_PLACE_WHOLE) continue;
+    if (!(k->ir.access & RPI_ACCESS_READ) || !is_tiled(w, k->symbol)) continue;
+    if (empty && !is_uniform(&geom[o])) continue;
     if (!p->shared || k->ir.kind != RPI_OPERAND_AFFINE || geom[o].stride[0] <= 0) {
       gather(w, k->symbol);
       continue;
@@ -395,15 +528,6 @@ static void cut_sub(walker *w, const rpi_group *g, const rpi_geom *geom, const p
   }
 }
 
-/* Where what the group wrote is valid now. */
-static void settle_places(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
-  for (int32_t o = 0; o < g->n_operand; o++) {
-    const rpi_group_operand *k = &g->operand[o];
-    if (!g->opaque && !(k->ir.access & RPI_ACCESS_WRITE)) continue;
-    if (p->shared && !is_uniform(&geom[o])) w->place[k->symbol] = RPI_PLACE_TILED;
-  }
-}
-
 static const rpi_group *group_of(const walker *w, int32_t sub) {
   return &w->b->an->group[w->b->flag_group[sub]];
 }
@@ -418,14 +542,25 @@ static void launch(walker *w, const rpi_step *old) {
   for (int32_t i = 0; i < s.n_sub; i++) {
     const rpi_group *g = group_of(w, s.first_sub + i);
     rpi_analyse_geometry(g, w->ts, geom, extent);
+    for (int32_t o = 0; o < g->n_operand; o++) begin(w, g->operand[o].symbol);
     const part p = i < n ? part_of(w, g, geom, extent) : (part){0};
     if (i < n) parts[i] = p;
-    bring(w, g, geom, &p);
+    const int64_t units = rpi_ir_units(rpi_jit_ir(g->kernel), extent);
+    bring(w, g, geom, &p, units == 0);
     bring_destinations(w, g);
-    if (!p.shared && rpi_ir_units(rpi_jit_ir(g->kernel), extent) > 1)
-      rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
+    for (int32_t o = 0; p.shared && o < g->n_operand; o++) {
+      const int32_t symbol = g->operand[o].symbol;
+      if (writes_rows(&g->operand[o], &geom[o]))
+        w->result[symbol] = w->place[symbol] = w->adopt[symbol];
+    }
+    if (!p.shared && units > 1) rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
   }
   exchange(w);
+  for (int32_t k = 0; k < w->b->an->n_symbol;
+       k++) { /* one that was gathered for a kernel beside it, too */
+    if (w->result[k] != RPI_PLACE_WHOLE) w->place[k] = w->result[k];
+    w->result[k] = RPI_PLACE_WHOLE;
+  }
   s.units = 0;
   for (int32_t i = 0; i < s.n_sub; i++) {
     const rpi_group *g = group_of(w, s.first_sub + i);
@@ -435,7 +570,6 @@ static void launch(walker *w, const rpi_step *old) {
     plan->n_shared += p.shared;
     if (p.shared) cut_sub(w, g, geom, &p, extent, &s, sub);
     s.units += sub->units;
-    settle_places(w, g, geom, &p);
   }
   plan->n_joint += s.list_room > 0;
   if (s.list_room > w->room_most) w->room_most = s.list_room;
@@ -446,24 +580,28 @@ static void launch(walker *w, const rpi_step *old) {
 
 static void call(walker *w, const rpi_step *s) {
   const rpi_group *g = &w->b->an->group[w->b->call_group[s->call]];
-  for (int32_t o = 0; o < g->n_operand; o++) gather(w, g->operand[o].symbol);
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    begin(w, g->operand[o].symbol);
+    gather(w, g->operand[o].symbol);
+  }
   add_step(w, s);
 }
 
-/* A patch takes this rank's part only, for the spare may hold no more of what it is said to hold. */
+/* A patch takes this rank's part only: its source may hold no more. */
 static void patch(walker *w, const rpi_step *old) {
   rpi_step s = *old;
-  rpi_cuts c;
-  if (cuts_of(w, s.dst, &c)) {
+  begin(w, s.src);
+  begin(w, s.dst);
+  if (is_pinned(w, s.dst)) gather(w, s.src);
+  if (is_tiled(w, s.src) && !is_tiled(w, s.dst)) w->place[s.dst] = w->place[s.src];
+  if (is_tiled(w, s.dst)) {
     const int64_t size = rpi_dtype_size(w->shape[s.dst]->dtype);
+    const rpi_cuts c = cuts_of(w, s.dst);
     s.clip_lo = rpi_cuts_at(&c, w->rank) * size;
     s.clip_hi = rpi_cuts_at(&c, w->rank + 1) * size;
-    w->place[s.dst] = RPI_PLACE_TILED;
-    if (s.clip_lo == s.clip_hi) return;
-  } else {
-    gather(w, s.src);
   }
-  add_step(w, &s);
+  w->b->patched[s.dst] = w->place[s.dst];
+  if (!is_tiled(w, s.dst) || s.clip_lo < s.clip_hi) add_step(w, &s);
 }
 
 /* ---- the walk ---- */
@@ -471,7 +609,10 @@ static void patch(walker *w, const rpi_step *old) {
 static bool prepare(walker *w) {
   const rpi_analysis *an = w->b->an;
   rpi_arena *a = &w->b->arena;
-  w->place = rpi_arena_get(a, (size_t)an->n_symbol + 1);
+  w->place = rpi_arena_get(a, sizeof *w->place * (size_t)(an->n_symbol + 1));
+  w->adopt = rpi_arena_get(a, sizeof *w->adopt * (size_t)(an->n_symbol + 1));
+  w->result = rpi_arena_get(a, sizeof *w->result * (size_t)(an->n_symbol + 1));
+  w->begun = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->shape = rpi_arena_get(a, sizeof *w->shape * (size_t)(an->n_symbol + 1));
   int32_t operands = 0;
   for (int32_t g = 0; g < an->n_group; g++)
@@ -484,9 +625,8 @@ static bool prepare(walker *w) {
     w->shape[i] = NULL;
     for (int32_t x = 0; x < w->ts->n_access && !w->shape[i]; x++)
       if (w->ts->access[x].slot == k->slot) w->shape[i] = w->ts->access[x].view;
-    w->place[i] = k->kind == RPI_SYMBOL_IN && w->b->place[k->slot] == RPI_PLACE_TILED
-                      ? RPI_PLACE_TILED
-                      : RPI_PLACE_WHOLE;
+    w->place[i] = w->result[i] = RPI_PLACE_WHOLE;
+    w->begun[i] = false;
   }
   return true;
 }
@@ -504,7 +644,10 @@ static void walk(walker *w) {
   }
   for (uint32_t s = 0; s < w->b->an->n_slot;
        s++) /* shared copies of tiled arrays, attached memory is not tiled */
-    if (w->b->place[s] == RPI_PLACE_PINNED && w->b->an->out[s] >= 0) gather(w, w->b->an->out[s]);
+    if (w->b->an->out[s] >= 0) {
+      begin(w, w->b->an->out[s]);
+      if (w->b->place[s] == RPI_PLACE_PINNED) gather(w, w->b->an->out[s]);
+    }
   w->moved[p->n_step] = w->n_step;
 }
 
@@ -549,10 +692,10 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
 }
 
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
-  rpi_cuts c;
-  if (b->place == RPI_PLACE_WHOLE) return RP_OK;
+  if (b->place < RPI_PLACE_TILED) return RP_OK;
+  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
   b->place = RPI_PLACE_WHOLE;
-  if (!b->inst || !rpi_distribute_cuts(ctx, b->base, &c)) return RP_OK;
+  if (!b->inst) return RP_OK;
   ctx->stats.gathers++;
   return rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data);
 }

@@ -7,7 +7,8 @@
  * How:        a rank has the addresses of a whole array, but touches only its own range of elements (cuts.h) and
  *             what it receives; pages it never touches do not exist. So views, strides and offsets are those of
  *             one process, and a rank's part of a kernel is a range of its rows. A buffer is WHOLE (every rank
- *             holds valid values of all of it) or TILED (each of its own range). A kernel is shared out if
+ *             holds valid values of all of it) or TILED (each of its own range). What is whole is cut where the
+ *             kernel's other arrays are when it is first written in parts. A kernel is shared out if
  *             all it writes are rows of tiled arrays that are cut alike, or reductions to one element; before it
  *             come the rows that it reads beyond its own. Whatever is not shared out runs on all ranks
  *             alike, on whole arrays, which are gathered first; a reason says why.
@@ -18,8 +19,6 @@
 
 #include "trace/lower.h"
 
-/* How the buffer of this view is cut; false: too small, every rank holds all of it. */
-bool rpi_distribute_cuts(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
 /* Rewrites the plan of b for this rank. b->place is where the slots are valid at entry; b->place_out
  * becomes where they are at the end. */
 rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b);

@@ -397,19 +397,20 @@ static bool moves_instances(const rpi_analysis *an) {
 }
 
 /* The places at entry; temporaries have none yet. */
-static bool note_places(rpi_bound *b, const uint8_t *place, uint32_t n_place) {
-  if (!place) return true;
-  b->place = rpi_arena_get(&b->arena, 2u * b->an->n_slot + 2u);
+static bool note_places(rpi_bound *b, const uint32_t *place, uint32_t n_place) {
+  const size_t n = b->an->n_slot + 1u, symbols = (size_t)b->an->n_symbol + 1;
+  b->place = rpi_arena_get(&b->arena, sizeof *place * (2 * n + symbols));
   if (!b->place) return false;
-  b->place_out = b->place + b->an->n_slot + 1;
-  memset(b->place, RPI_PLACE_WHOLE, b->an->n_slot + 1u);
-  memcpy(b->place, place, n_place);
-  memcpy(b->place_out, b->place, b->an->n_slot);
+  b->place_out = b->place + n;
+  b->patched = b->place_out + n;
+  memset(b->place, 0, sizeof *place * (2 * n + symbols)); /* RPI_PLACE_WHOLE */
+  memcpy(b->place, place, sizeof *place * n_place);
+  memcpy(b->place_out, b->place, sizeof *place * n);
   return true;
 }
 
-rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, const uint8_t *place,
-                    uint32_t n_place, rpi_bound **out) {
+rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
+                    const uint32_t *place, uint32_t n_place, rpi_bound **out) {
   *out = NULL;
   rpi_bound *b = rpi_alloc_zero(sizeof *b);
   if (!b) return rpi_status_nomem("plan");

@@ -22,8 +22,9 @@ typedef struct rpi_bound {
   int32_t *flag_group;
   int32_t *call_group; /* one per opaque call */
   int32_t *ready;      /* per slot: number of steps after which it holds its final values */
-  uint8_t *place;      /* per slot, with several ranks: RPI_PLACE_ at entry, */
-  uint8_t *place_out;  /* and at the end; else NULL */
+  uint32_t *place;     /* per slot, with several ranks: RPI_PLACE_ at entry, */
+  uint32_t *place_out; /* and at the end; else NULL */
+  uint32_t *patched;   /* the same per symbol, of what its patch makes */
   bool moves;          /* some buffer changes its instance */
   uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   int64_t runs;
@@ -33,8 +34,8 @@ typedef struct rpi_bound {
 
 /* *out NULL and RP_OK: the analysis does not fit these tasks after all. `place`: of the segment's slots, NULL
  * for a process alone. */
-rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks, const uint8_t *place,
-                    uint32_t n_place, rpi_bound **out);
+rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
+                    const uint32_t *place, uint32_t n_place, rpi_bound **out);
 void rpi_lower_free(rpi_bound *b);
 
 #endif

@@ -216,6 +216,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->instances);
   rpi_alloc_free(ctx->held);
   rpi_alloc_free(ctx->flags);
+  rpi_alloc_free(ctx->cuts);
   rpi_alloc_free(ctx->data_message);
   rpi_alloc_free(ctx->nonfinite);
 }

@@ -56,7 +56,7 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   bool *provable = rpi_arena_get(a, (size_t)t->tasks.n_access + 1);
   t->slot = rpi_arena_get(a, t->tasks.n_slot + 1u);
   t->live = rpi_arena_get(a, t->tasks.n_slot + 1u);
-  if (ctx->comm) t->place = rpi_arena_get(a, t->n_slot + 1u);
+  if (ctx->comm) t->place = rpi_arena_get(a, sizeof *t->place * (t->n_slot + 1u));
   t->bad = rpi_arena_get(a, t->tasks.n_slot - t->n_slot + 1u);
   if (!provable || a->failed) return rpi_status_nomem("template");
   t->n_range = rpi_ranges(&t->tasks, t->range, RPI_RANGES, provable);
@@ -138,7 +138,7 @@ static bool same_provable(const rpi_analysis *an, const rpi_tasks *ts) {
 }
 
 static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *skeleton, int32_t n,
-                           uint64_t hash, const uint8_t *place, rpi_bound **out) {
+                           uint64_t hash, const uint32_t *place, rpi_bound **out) {
   int32_t it = -1;
   for (rpi_analysis *an; (an = rpi_map_next(&ctx->skeletons, hash, &it));) {
     if (an->n_skeleton != n || memcmp(an->skeleton, skeleton, sizeof *skeleton * (size_t)n) != 0)
@@ -156,7 +156,7 @@ static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *ske
 }
 
 static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
-                          const uint8_t *place, rpi_bound **out) {
+                          const uint32_t *place, rpi_bound **out) {
   int32_t n;
   uint64_t *skeleton = skeleton_of(&t->tasks, live, trusted, &n);
   if (!skeleton) return rpi_status_nomem("skeleton");
@@ -195,7 +195,7 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
 }
 
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
-                            const uint8_t *place, rpi_bound **out) {
+                            const uint32_t *place, rpi_bound **out) {
   rpi_bound **at = &t->bound;
   for (; *at; at = &(*at)->next)
     if (rpi_template_fits(t, *at, live, trusted, place)) {

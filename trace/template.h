@@ -28,7 +28,7 @@ typedef struct rpi_template {
   int32_t n_range;
   rpi_bound *bound;              /* its plans, the last used first */
   bool *live;                    /* working space of commit */
-  uint8_t *place;                /* the same; NULL for a process alone */
+  uint32_t *place;               /* the same; NULL for a process alone */
   bool *bad;                     /* the same: which of the tasks' own temporaries are poisoned */
   struct rpi_template *next;     /* predicted successor in the pass */
   struct rpi_template *in_trace; /* other templates of the same trace */
@@ -47,12 +47,12 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
 /* The plan for these live outputs; with several ranks for buffers that are valid where `place` says (one for each
  * slot of the segment), else NULL. */
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
-                            const uint8_t *place, rpi_bound **out);
+                            const uint32_t *place, rpi_bound **out);
 /* Was the plan made for that? */
 static inline bool rpi_template_fits(const rpi_template *t, const rpi_bound *b, const bool *live,
-                                     bool trusted, const uint8_t *place) {
+                                     bool trusted, const uint32_t *place) {
   return b->trusted == trusted && memcmp(b->live, live, t->n_slot) == 0 &&
-         (!place || memcmp(b->place, place, t->n_slot) == 0);
+         (!place || memcmp(b->place, place, sizeof *place * t->n_slot) == 0);
 }
 void rpi_template_free(rp_context *ctx, rpi_template *t);
 /* More templates than the knob says, or many more views. */

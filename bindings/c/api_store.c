@@ -287,7 +287,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   if (poison) b->poison = NULL;
   rpi_store_touch(b);
   b->poison = poison;
-  if (all && b->place == RPI_PLACE_TILED) b->place = RPI_PLACE_WHOLE;
+  if (all && b->place >= RPI_PLACE_TILED) b->place = RPI_PLACE_WHOLE;
   /* Integers may be indices: their range is found here, not in the first pass of a loop. */
   if (all) rpi_index_range(ctx->workers, b);
   return RP_OK;

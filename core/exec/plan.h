@@ -95,6 +95,7 @@ typedef struct rpi_plan {
   int32_t n_kernels;                           /* kernels run each time */
   int64_t bytes;                               /* modelled traffic of one run */
   int32_t n_shared, n_sent, n_gather, n_joint; /* the same of kernels and steps among ranks */
+  int64_t bytes_sent;
 } rpi_plan;
 
 #endif

@@ -4,7 +4,9 @@
  * Lives here: the tiling of an array's elements in C order into one consecutive range for each rank. It is
  *             partition.h's form for the leading axis, counted in elements, so that a view's rows can be
  *             asked about without knowing the array's shape.
- * How:        `units` pieces of `grain` elements are shared evenly: rank r begins at grain * floor(r*units/ranks).
+ * How:        `units` pieces of `grain` elements are shared evenly: rank r begins at grain * floor(r*units/ranks) -
+ *             offset; the first rank and the last take what lies outside. With the offset one array's tiling
+ *             can follow another's through a view.
  * Invariants: nondecreasing in r; no loop over ranks anywhere. */
 #ifndef RPI_CUTS_H
 #define RPI_CUTS_H
@@ -13,20 +15,22 @@
 
 typedef struct rpi_cuts {
   int64_t n; /* elements of the array */
-  int64_t grain, units;
-  int32_t ranks;
+  int64_t grain, units, offset;
+  int64_t ranks;
 } rpi_cuts;
 
 /* Where rank r's range begins (r 0..ranks). */
 static inline int64_t rpi_cuts_at(const rpi_cuts *c, int32_t r) {
+  if (r <= 0) return 0;
+  if (r >= c->ranks) return c->n;
   const int64_t each = c->units / c->ranks, more = c->units % c->ranks; /* r * units may overflow */
-  const int64_t at = (r * each + r * more / c->ranks) * c->grain;
-  return at < c->n ? at : c->n;
+  const int64_t at = (r * each + r * more / c->ranks) * c->grain - c->offset;
+  return at < 0 ? 0 : at < c->n ? at : c->n;
 }
 
 /* The rank that holds element i. */
 static inline int32_t rpi_cuts_owner(const rpi_cuts *c, int64_t i) {
-  int32_t lo = 0, hi = c->ranks - 1; /* the last rank that begins at or before i */
+  int32_t lo = 0, hi = (int32_t)c->ranks - 1; /* the last rank that begins at or before i */
   while (lo < hi) {
     const int32_t mid = lo + (hi - lo + 1) / 2;
     if (rpi_cuts_at(c, mid) <= i)

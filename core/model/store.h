@@ -54,24 +54,25 @@ typedef struct rpi_instance {
 
 enum { RPI_CLASS_READ_ONLY = 1 };
 
-/* Where a buffer's values are valid, with several ranks: WHOLE: on each, all of them; TILED: on each, those of its
- * own range (trace/distribute.h); PINNED: as WHOLE, and it stays so. */
-enum { RPI_PLACE_WHOLE, RPI_PLACE_TILED, RPI_PLACE_PINNED };
+/* Where a buffer's values are valid, with several ranks: WHOLE: on each, all of them; PINNED: the same, and it stays
+ * so; TILED + k: on each, those of its own range by the k-th cuts of the context (trace/distribute.h). */
+enum { RPI_PLACE_WHOLE, RPI_PLACE_PINNED, RPI_PLACE_TILED };
 
 typedef struct rpi_buffer {
   uint64_t stamp; /* number of the segment that bound it last, and its slot there */
   uint32_t slot;
   uint32_t klass; /* RPI_CLASS_ bits: part of every segment's key */
-  uint8_t place;  /* RPI_PLACE_ */
+  uint32_t place; /* RPI_PLACE_ */
   int32_t app_refs;
   int32_t run_refs;
   rpi_instance *inst;
   const rpi_view *base;
-  rpi_instance *spare; /* the instance before the last renaming, kept for the next */
-  uint64_t spare_tag;  /* names what the spare lacks against `inst`; 0: unknown */
-  rpi_instance *home;  /* attached: the caller's memory */
-  int64_t *unread;     /* counts outputs that die unread, for who wrote this one; NULL: was read */
-  uint64_t version;    /* moves with every write */
+  rpi_instance *spare;  /* the instance before the last renaming, kept for the next */
+  uint64_t spare_tag;   /* names what the spare lacks against `inst`; 0: unknown */
+  uint32_t spare_place; /* where else it is valid */
+  rpi_instance *home;   /* attached: the caller's memory */
+  int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
+  uint64_t version;     /* moves with every write */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
   char *poison;            /* why its data must not be read; NULL: sound */

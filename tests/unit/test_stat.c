@@ -231,6 +231,7 @@ static const row table[] = {
     {"nonfinite", "--nonfinite on", infinite, 2},
     {"kernels_shared", TWO, among_ranks, 3},
     {"messages", TWO, among_ranks, 0}, /* rank 0 receives one, rank 1 sends it */
+    {"bytes_sent", TWO, among_ranks, 0},
     {"gathers", TWO, among_ranks, 1},
     {"joint_reductions", TWO, among_ranks, 1},
     {"kernels", "", loop, 1},

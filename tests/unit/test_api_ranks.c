@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_api_ranks.c -- programs shared out among ranks, which are threads here: the same bits on any number
+ * of them, no more messages than neighbours, the same plans everywhere, and what becomes of ranks that part. */
+#include "tests/support/api_check.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/include/reprise_array.h"
+#include "core/include/reprise_solve.h"
+#include "core/include/reprise_sparse.h"
+#include "tests/support/stencil_pass.h"
+
+enum { MOST = 7, TEXT = 1000 };
+
+typedef struct member {
+  int32_t rank, ranks;
+  const char *config; /* beside the world's */
+  rp_status (*program)(struct member *);
+  double *out; /* what the program computed */
+  int64_t n_out;
+  int64_t stat[8]; /* what it counted */
+  rp_context *ctx;
+  rp_status status;
+  char said[TEXT];
+  pthread_t thread;
+} member;
+
+#define TRY(call) \
+  do { \
+    const rp_status st_ = (call); \
+    if (st_ != RP_OK) return st_; \
+  } while (0)
+
+static void *live(void *arg) {
+  member *m = arg;
+  char config[400];
+  int n = snprintf(config, sizeof config, "--tier 0 --cache-dir none --pin off --spin 100 %s",
+                   m->config);
+  if (m->ranks > 1)
+    snprintf(config + n, sizeof config - (size_t)n,
+             " --transport threads --watchdog 5 --ranks %d --rank %d --world distribute", m->ranks,
+             m->rank);
+  m->status = rp_context_create(config, &m->ctx);
+  if (m->status == RP_OK) {
+    m->status = m->program(m);
+    if (m->status != RP_OK) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+    const rp_status end = rp_context_destroy(m->ctx);
+    if (m->status == RP_OK) m->status = end;
+  }
+  if (m->status != RP_OK && !m->said[0]) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  return NULL;
+}
+
+static void run(member *all, int32_t ranks, const char *config, rp_status (*program)(member *),
+                int64_t n_out) {
+  for (int32_t r = 0; r < ranks; r++) {
+    all[r] = (member){.rank = r,
+                      .ranks = ranks,
+                      .config = config,
+                      .program = program,
+                      .out = calloc((size_t)n_out + 1, sizeof(double)),
+                      .n_out = n_out};
+    assert_non_null(all[r].out);
+    assert_int_equal(pthread_create(&all[r].thread, NULL, live, &all[r]), 0);
+  }
+  for (int32_t r = 0; r < ranks; r++) pthread_join(all[r].thread, NULL);
+}
+
+static void all_fine(const member *all, int32_t ranks) {
+  for (int32_t r = 0; r < ranks; r++)
+    if (all[r].status != RP_OK) fail_msg("rank %d of %d: %s", r, ranks, all[r].said);
+}
+
+static void forget(member *all, int32_t ranks) {
+  for (int32_t r = 0; r < ranks; r++) free(all[r].out);
+}
+
+/* One process alone gives the bits that every rank must have. */
+static void same_bits(rp_status (*program)(member *), int64_t n) {
+  static const int32_t ranks[] = {2, 3, 4, 7};
+  static const char *const configs[] = {"--threads 1 --tile 0", "--threads 2 --grain 0 --tile 0",
+                                        "--threads 1"};
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1", program, n);
+  all_fine(&alone, 1);
+  for (int32_t i = 0; i < 4; i++) {
+    for (int32_t k = 0; k < 3; k++) {
+      run(all, ranks[i], configs[k], program, n);
+      all_fine(all, ranks[i]);
+      for (int32_t r = 0; r < ranks[i]; r++)
+        assert_memory_equal(all[r].out, alone.out, (size_t)n * sizeof(double));
+      if (k < 2) assert_true(all[0].stat[0] > 0); /* shared out indeed */
+      forget(all, ranks[i]);
+    }
+  }
+  forget(&alone, 1);
+}
+
+static rp_status count(member *m) {
+  static const char *const names[] = {"kernels_shared",   "messages",  "bytes_sent", "gathers",
+                                      "joint_reductions", "templates", "plans",      "segments"};
+  for (int32_t i = 0; i < 8; i++) TRY(rp_stat(m->ctx, names[i], &m->stat[i]));
+  return RP_OK;
+}
+
+/* ---- programs ---- */
+
+enum { SIDE = 40, UNKNOWNS = SIDE * SIDE };
+
+static rp_status poisson(member *m, rp_operator **a, rp_store **b, rp_store **x) {
+  static const int64_t offsets[] = {0, 0, -1, 0, 1, 0, 0, -1, 0, 1};
+  static const double values[] = {4, -1, -1, -1, -1};
+  const int64_t shape[] = {SIDE, SIDE}, n = UNKNOWNS;
+  rp_csr *csr;
+  TRY(rp_csr_from_stencil(m->ctx, RP_F64, 2, shape, 5, offsets, values, &csr));
+  TRY(rp_operator_from_csr(csr, a));
+  TRY(rp_csr_release(csr));
+  double right[UNKNOWNS];
+  for (int32_t i = 0; i < n; i++) right[i] = 1.0 / (1 + i % 17);
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, b));
+  TRY(rp_store_write(*b, right, sizeof right));
+  return rp_store_create(m->ctx, RP_F64, 1, &n, x);
+}
+
+typedef rp_status solver(rp_operator *, rp_store *, rp_store *, const rp_solve_options *,
+                         rp_solve_result *);
+
+static rp_status solve_by(member *m, solver *method) {
+  rp_operator *a;
+  rp_store *b, *x;
+  const rp_solve_options o = {
+      .struct_size = sizeof o, .max_iterations = 23, .check_every = 7, .rtol = 1e-300};
+  rp_solve_result result = {.struct_size = sizeof result};
+  TRY(poisson(m, &a, &b, &x));
+  TRY(method(a, b, x, &o, &result));
+  TRY(rp_store_read(x, m->out, UNKNOWNS * sizeof(double)));
+  m->out[UNKNOWNS] = result.residual;
+  TRY(count(m));
+  TRY(rp_operator_release(a));
+  TRY(rp_store_release(b));
+  return rp_store_release(x);
+}
+
+static rp_status by_cg(member *m) { return solve_by(m, rp_solve_cg); }
+static rp_status by_pcg(member *m) { return solve_by(m, rp_solve_pcg); }
+static rp_status by_bicgstab(member *m) { return solve_by(m, rp_solve_bicgstab); }
+static rp_status by_jacobi(member *m) { return solve_by(m, rp_solve_jacobi); }
+
+static void test_solvers(void **state) {
+  (void)state;
+  same_bits(by_cg, UNKNOWNS + 1);
+  same_bits(by_pcg, UNKNOWNS + 1);
+  same_bits(by_bicgstab, UNKNOWNS + 1);
+  same_bits(by_jacobi, UNKNOWNS + 1);
+}
+
+enum { GRID = 30, CELLS = (GRID + 2) * (GRID + 2), PASSES = 9 };
+
+static rp_status stencil(member *m) {
+  const int64_t shape[] = {GRID + 2, GRID + 2};
+  double start[CELLS];
+  rp_store *g;
+  for (int32_t i = 0; i < CELLS; i++) start[i] = (double)(i * 37 % 101);
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &g));
+  TRY(rp_store_write(g, start, sizeof start));
+  stencil_pass pass = stencil_begin(m->ctx, g, GRID);
+  TRY(rp_store_retain(g));
+  int64_t before[8] = {0};
+  for (int32_t i = 0; i < PASSES; i++) {
+    if (i == PASSES - 1) {
+      TRY(rp_wait(m->ctx));
+      TRY(count(m));
+      memcpy(before, m->stat, sizeof before);
+    }
+    stencil_run(&pass);
+  }
+  TRY(rp_wait(m->ctx));
+  TRY(count(m));
+  stencil_end(&pass);
+  TRY(rp_store_read(g, m->out, sizeof start));
+  for (int32_t i = 0; i < 5; i++) m->stat[i] -= before[i]; /* of the last pass */
+  return rp_store_release(g);
+}
+
+/* A replayed pass is one kernel and one message of one row for each neighbour. */
+static void test_stencil(void **state) {
+  (void)state;
+  member all[MOST];
+  same_bits(stencil, CELLS);
+  for (int32_t ranks = 2; ranks <= MOST; ranks++) {
+    run(all, ranks, "--threads 1 --tile 0", stencil, CELLS);
+    all_fine(all, ranks);
+    for (int32_t r = 0; r < ranks; r++) {
+      const int64_t neighbours = (r > 0) + (r < ranks - 1);
+      assert_int_equal(all[r].stat[0], 1);
+      assert_int_equal(all[r].stat[1], neighbours);
+      assert_int_equal(all[r].stat[2], neighbours * GRID * 8);
+      assert_int_equal(all[r].stat[3], 0);
+    }
+    forget(all, ranks);
+  }
+}
+
+/* Every body form on views of all kinds, sums along each axis, casts, one element of an array as a scalar. */
+static rp_status medley(member *m) {
+  enum { ROWS = 37, COLUMNS = 19, N = ROWS * COLUMNS };
+  const int64_t shape[] = {ROWS, COLUMNS}, rows[] = {ROWS}, columns[] = {COLUMNS};
+  rp_store *a, *t, *back, *every, *r, *c, *s, *one, *flat;
+  double start[N];
+  for (int32_t i = 0; i < N; i++) start[i] = 0.25 * (double)(i * 29 % 83) - 3;
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
+  TRY(rp_store_write(a, start, sizeof start));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, rows, &r));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, columns, &c));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &s));
+  for (int32_t pass = 0; pass < 3; pass++) {
+    TRY(EVAL(m->ctx, "a", "a = a*0.5 + 1", a));
+    TRY(rp_store_slice(a, 0, 0, ROWS, 2, &every));
+    TRY(EVAL(m->ctx, "v", "v = -v", every));
+    TRY(rp_store_slice(a, 0, ROWS - 1, -ROWS - 1, -1, &back));
+    TRY(EVAL(m->ctx, "v, r", "v = v + 0.125", back, r));
+    TRY(rp_store_transpose(a, (int32_t[]){1, 0}, &t));
+    TRY(EVAL(m->ctx, "r, a", "r[i] = sum(j in 0..a.1) a[i,j]", r, a));
+    TRY(EVAL(m->ctx, "c, t", "c[i] = sum(j in 0..t.1) t[i,j]", c, t));
+    TRY(EVAL(m->ctx, "s, a", "s += a*a", s, a));
+    TRY(rp_store_project(a, 0, 17, &one));
+    TRY(EVAL(m->ctx, "v, s, c", "v = v + 0.001*s + c", one, s, c));
+    TRY(rp_store_reshape(a, 1, (int64_t[]){-1}, &flat));
+    TRY(EVAL(m->ctx, "v", "v[i] = v[i] + f64(i)*0.0625", flat));
+    rp_store *all[] = {every, back, t, one, flat};
+    for (int32_t i = 0; i < 5; i++) TRY(rp_store_release(all[i]));
+  }
+  TRY(rp_store_read(a, m->out, sizeof start));
+  TRY(rp_store_read(r, m->out + N, ROWS * 8));
+  TRY(rp_store_read(c, m->out + N + ROWS, COLUMNS * 8));
+  TRY(rp_store_read(s, m->out + N + ROWS + COLUMNS, 8));
+  TRY(count(m));
+  rp_store *all[] = {a, r, c, s};
+  for (int32_t i = 0; i < 4; i++) TRY(rp_store_release(all[i]));
+  return RP_OK;
+}
+
+static void test_medley(void **state) {
+  (void)state;
+  same_bits(medley, 37 * 19 + 37 + 19 + 1);
+}
+
+/* ---- one decision ---- */
+
+/* Ranks that are slower, compile or interpret, and look at their statistics at other times. */
+static rp_status uneven(member *m) {
+  for (int32_t i = 0; i < m->rank; i++) {
+    int64_t v;
+    usleep(2000);
+    TRY(rp_stat(m->ctx, "launches", &v));
+  }
+  return medley(m);
+}
+
+static void test_same_plans(void **state) {
+  (void)state;
+  member all[MOST];
+  run(all, 4, "--threads 1 --tile 0", uneven, 2000);
+  all_fine(all, 4);
+  for (int32_t r = 1; r < 4; r++) {
+    assert_int_equal(all[r].stat[0], all[0].stat[0]);
+    for (int32_t i = 3; i < 8; i++) assert_int_equal(all[r].stat[i], all[0].stat[i]);
+  }
+  forget(all, 4);
+}
+
+/* ---- ranks that part ---- */
+
+/* Rank 1 launches what the others do not. */
+static rp_status diverging(member *m) {
+  const int64_t n = 5000;
+  rp_store *x, *s;
+  double sum;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &s));
+  TRY(EVAL(m->ctx, "x", "x = x + 1", x));
+  if (m->rank == 1) TRY(EVAL(m->ctx, "x", "x = 2*x", x));
+  TRY(EVAL(m->ctx, "s, x", "s += x", s, x));
+  TRY(rp_store_read(s, &sum, sizeof sum));
+  TRY(rp_store_release(x));
+  return rp_store_release(s);
+}
+
+static void test_diverging(void **state) {
+  (void)state;
+  member all[MOST];
+  run(all, 3, "--threads 1 --tile 0", diverging, 1);
+  for (int32_t r = 0; r < 3; r++) {
+    if (all[r].status != RP_ERR_RANKS)
+      fail_msg("rank %d: %d, %s", r, (int)all[r].status, all[r].said);
+    assert_non_null(strstr(all[r].said, "rank 1"));
+    assert_non_null(strstr(all[r].said, "another program"));
+  }
+  forget(all, 3);
+}
+
+/* Rank 2 gives up; nobody waits for the watchdog. */
+static rp_status leaving(member *m) {
+  const int64_t n = 5000;
+  rp_store *x, *s;
+  double sum;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &s));
+  if (m->rank == 2) {
+    TRY(rp_store_release(x));
+    TRY(rp_store_release(s));
+    return RP_OK; /* and destroys its context, which waits for the others */
+  }
+  TRY(EVAL(m->ctx, "s, x", "s += x", s, x));
+  TRY(rp_store_read(s, &sum, sizeof sum));
+  TRY(rp_store_release(x));
+  return rp_store_release(s);
+}
+
+static void test_leaving(void **state) {
+  (void)state;
+  member all[MOST];
+  run(all, 3, "--threads 1 --tile 0", leaving, 1);
+  for (int32_t r = 0; r < 2; r++)
+    if (all[r].status != RP_ERR_RANKS)
+      fail_msg("rank %d: %d, %s", r, (int)all[r].status, all[r].said);
+  forget(all, 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_solvers),   cmocka_unit_test(test_stencil),
+      cmocka_unit_test(test_medley),    cmocka_unit_test(test_same_plans),
+      cmocka_unit_test(test_diverging), cmocka_unit_test(test_leaving)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
