@@ -221,7 +221,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->nonfinite);
 }
 
-static void destroy(rp_context *ctx) {
+static rp_status destroy(rp_context *ctx) {
   while (ctx->client_data) {
     rpi_client_data *d = ctx->client_data;
     ctx->client_data = d->next;
@@ -235,13 +235,14 @@ static void destroy(rp_context *ctx) {
   free_records(ctx);
   if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
   if (ctx->pool) rpi_store_pool_close(ctx->pool);
-  rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
+  const rp_status st = rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
   if (ctx->jit) rpi_jit_destroy(ctx->jit);
   if (ctx->workers) rpi_workers_destroy(ctx->workers);
   if (ctx->memory) rpi_memory_destroy(ctx->memory);
   rpi_config_deinit(&ctx->config);
   ctx->magic = RPI_MAGIC_DEAD;
   rpi_alloc_free(ctx);
+  return st;
 }
 
 static rp_status make_parts(rp_context *ctx) {
@@ -293,6 +294,6 @@ rp_status rpi_runtime_destroy(rp_context *ctx) {
     fputs(rpi_strbuf_str(&text), stderr);
     rpi_strbuf_deinit(&text);
   }
-  destroy(ctx);
-  return st;
+  const rp_status end = destroy(ctx);
+  return st != RP_OK ? st : end;
 }

@@ -101,12 +101,15 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   return RP_OK;
 }
 
-void rpi_comm_close(rpi_comm *c, bool orderly) {
-  if (!c) return;
-  orderly = orderly && !c->failure && rpi_collect_barrier(c) == RP_OK;
-  c->t->close(c->self, orderly);
+rp_status rpi_comm_close(rpi_comm *c, bool orderly) {
+  rp_status st = RP_OK;
+  if (!c) return RP_OK;
+  if (c->failure) orderly = false;
+  if (orderly) st = rpi_collect_barrier(c);
+  c->t->close(c->self, orderly && st == RP_OK);
   rpi_alloc_free(c->failure);
   rpi_alloc_free(c);
+  return st;
 }
 
 int32_t rpi_comm_rank(const rpi_comm *c) { return c ? c->rank : 0; }

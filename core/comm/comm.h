@@ -33,8 +33,9 @@ typedef struct rpi_message {
  * process alone. A launcher that started several processes which find no way to each other is RP_ERR_RANKS, with
  * the remedy. Collective. */
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out);
-/* Collective if `orderly`: returns when all ranks have come to it, or after the watchdog's time. NULL is allowed. */
-void rpi_comm_close(rpi_comm *c, bool orderly);
+/* Collective if `orderly`: returns when all ranks have come to it, or after the watchdog's time; the last chance to
+ * learn that they parted. NULL is allowed. */
+rp_status rpi_comm_close(rpi_comm *c, bool orderly);
 
 int32_t rpi_comm_rank(const rpi_comm *c); /* NULL: 0 */
 int32_t rpi_comm_size(const rpi_comm *c); /* NULL: 1 */
