@@ -97,6 +97,7 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
     rpi_alloc_free(c);
     return st;
   }
+  if (t->spin && t->spin(c->self) < c->spin) c->spin = t->spin(c->self);
   *out = c;
   return RP_OK;
 }

@@ -23,6 +23,9 @@ typedef struct rpi_transport {
   rpi_progress (*progress)(void *self);
   /* Sleeps until something may have arrived, at most `ms` milliseconds; may return early. */
   void (*sleep)(void *self, int32_t ms);
+  /* How many turns of progress without any are worth more than a sleep, if fewer than the knob `spin` says; NULL:
+   * the transport has no opinion. */
+  int64_t (*spin)(const void *self);
   /* As rpi_comm_abort. */
   void (*abort)(void *self, const char *why);
   /* `orderly`: after a barrier, all messages done; else something failed and nobody may be waited for. */
@@ -31,8 +34,7 @@ typedef struct rpi_transport {
 
 extern const rpi_transport
     rpi_transport_threads; /* ranks are threads of one process (comm_threads.c) */
-extern const rpi_transport
-    rpi_transport_ucx; /* PMIx and UCX, opened at run time (comm_ucx.c) */
+extern const rpi_transport rpi_transport_ucx; /* PMIx and UCX, opened at run time (comm_ucx.c) */
 extern const rpi_transport
     rpi_transport_mpi; /* a plug-in linked with the site's MPI (comm_mpi.c) */
 
