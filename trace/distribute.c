@@ -8,21 +8,7 @@
 
 #include "core/exec/exchange.h"
 #include "jit/subtree.h"
-
-/* Which rows of a space rank r has: those whose elements lie in its range, by one operand that is cut. */
-typedef struct rows {
-  rpi_cuts cuts;
-  int64_t first, step; /* row i begins at element first + step*i */
-  int64_t extent;
-  int64_t leaf; /* rows are cut at multiples of it */
-} rows;
-
-/* What an operand reads of a symbol: row i of `space` covers elements first + step*i .. + span. */
-typedef struct need {
-  int32_t symbol;
-  rows space;
-  int64_t first, step, span;
-} need;
+#include "trace/needs.h"
 
 typedef struct walker {
   rp_context *ctx;
@@ -38,26 +24,12 @@ typedef struct walker {
   const rpi_view **shape; /* per symbol: a view of its buffer; NULL: touched by nothing */
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
-  need *needs;
-  int32_t n_need, cap_need;
-  int32_t cap_message;
+  rpi_needs needs;
+  rpi_messages messages;
   int64_t room_most;
   int32_t *moved; /* per old number of steps: the new number */
   rp_status status;
 } walker;
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b != 0) {
-    const int64_t r = a % b;
-    a = b;
-    b = r;
-  }
-  return a < 0 ? -a : a;
-}
-
-/* For b > 0, towards minus infinity: offsets can be negative. */
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-static int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
 
 /* ---- places ---- */
 
@@ -68,7 +40,7 @@ static bool default_cuts(const walker *w, int32_t symbol, rpi_cuts *out) {
   if (v->bsize * rpi_dtype_size(v->dtype) < w->ctx->config.tile) return false;
   int64_t row = v->bsize / v->bshape[0], grain = row;
   /* Whole rows; and whole leaves of reductions, if that leaves enough pieces to share them evenly. */
-  const int64_t both = row / gcd(row, RPI_LEAF) * RPI_LEAF;
+  const int64_t both = row / rpi_rows_gcd(row, RPI_LEAF) * RPI_LEAF;
   if (v->bsize / both >= (v->bdim == 1 ? 2 : 8) * (int64_t)w->ranks) grain = both;
   *out = (rpi_cuts){
       .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = w->ranks};
@@ -116,71 +88,6 @@ static void begin(walker *w, int32_t symbol) {
   }
 }
 
-/* ---- rows ---- */
-
-static int64_t rows_at(const rows *s, int32_t r) {
-  if (r <= 0) return 0;
-  if (r >= s->cuts.ranks) return s->extent;
-  const int64_t at = rpi_cuts_at(&s->cuts, r);
-  int64_t row = at <= s->first ? 0 : (at - s->first + s->step - 1) / s->step;
-  if (s->leaf > 1) row = (row + s->leaf / 2) / s->leaf * s->leaf;
-  return row < s->extent ? row : s->extent;
-}
-
-/* The first element of a row's hull and how far it reaches, over all axes but the first. */
-static void hull_of(const rpi_geom *g, int64_t *first, int64_t *span) {
-  *first = g->offset;
-  *span = 0;
-  for (int32_t d = 1; d < g->ndim; d++) {
-    const int64_t reach = g->stride[d] * (g->shape[d] - 1);
-    if (reach < 0) *first += reach;
-    *span += reach < 0 ? -reach : reach;
-  }
-}
-
-/* The rows of a space by an operand of an array with these cuts, if none of them lies in two ranks' ranges. */
-static bool rows_by(const rpi_cuts *cuts, const rpi_geom *g, int64_t extent, rows *out) {
-  int64_t span;
-  *out = (rows){.cuts = *cuts, .extent = extent, .step = g->stride[0], .leaf = 1};
-  hull_of(g, &out->first, &span);
-  if (out->step <= 0) return false;
-  const int64_t cell = gcd(out->step, cuts->grain);
-  return floor_mod(out->first + cuts->offset, cell) + span < cell;
-}
-
-/* Cuts with which an operand of another array is cut where these rows are: row i begins at step*i, and every piece is
- * a number of rows. */
-static bool cuts_by(const rows *s, const rpi_geom *g, int64_t n, rpi_cuts *out) {
-  int64_t first, span;
-  const int64_t step = g->stride[0];
-  hull_of(g, &first, &span);
-  if (step <= 0 || span >= step || s->cuts.grain % s->step != 0) return false;
-  *out = s->cuts;
-  out->n = n;
-  out->grain = s->cuts.grain / s->step * step;
-  if (first % step + span < step) first -= first % step; /* where a row of the array begins */
-  out->offset = floor_div(s->first + s->cuts.offset, s->step) * step - first;
-  return true;
-}
-
-/* Cut alike: row by row (see cuts_by), or by the same array in the same way. */
-static bool same_rows(const rows *a, const rows *b) {
-  if (a->cuts.units != b->cuts.units) return false;
-  if (a->cuts.grain % a->step == 0 && b->cuts.grain % b->step == 0)
-    return a->cuts.grain / a->step == b->cuts.grain / b->step &&
-           floor_div(a->first + a->cuts.offset, a->step) ==
-               floor_div(b->first + b->cuts.offset, b->step);
-  const int64_t cell = gcd(a->step, a->cuts.grain);
-  return memcmp(&a->cuts, &b->cuts, sizeof a->cuts) == 0 && a->step == b->step &&
-         floor_div(a->first, cell) == floor_div(b->first, cell);
-}
-
-/* Rows of a line are elements; ranges then begin at leaves only if they always do. */
-static bool at_leaves(const rows *s) {
-  return s->cuts.grain % RPI_LEAF == 0 && s->step == 1 &&
-         floor_mod(s->first + s->cuts.offset, RPI_LEAF) == 0;
-}
-
 /* ---- new steps ---- */
 
 static rpi_step *add_step(walker *w, const rpi_step *s) {
@@ -192,22 +99,6 @@ static rpi_step *add_step(walker *w, const rpi_step *s) {
   w->step = list;
   w->step[w->n_step] = *s;
   return &w->step[w->n_step++];
-}
-
-static void add_message(walker *w, int32_t symbol, int32_t peer, bool send, int64_t lo,
-                        int64_t hi) {
-  rpi_plan *p = &w->b->plan;
-  void *list = p->message;
-  const int64_t size = rpi_dtype_size(w->shape[symbol]->dtype);
-  if (!rpi_alloc_grow(&list, &w->cap_message, p->n_message + 1, sizeof *p->message)) {
-    w->status = rpi_status_nomem("messages");
-    return;
-  }
-  p->message = list;
-  p->n_sent += send;
-  p->bytes_sent += send ? (hi - lo) * size : 0;
-  p->message[p->n_message++] = (rpi_plan_message){
-      .symbol = symbol, .peer = peer, .send = send, .at = lo * size, .bytes = (hi - lo) * size};
 }
 
 static void gather(walker *w, int32_t symbol) {
@@ -222,93 +113,19 @@ static void gather(walker *w, int32_t symbol) {
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
 }
 
-/* ---- what a rank needs ---- */
-
-/* What rank r needs of a symbol, within all that is read of it. Both ends move upwards with r. */
-static void needed(const walker *w, int32_t symbol, int32_t r, int64_t *lo, int64_t *hi) {
-  *lo = INT64_MAX;
-  *hi = 0;
-  for (int32_t i = 0; i < w->n_need; i++) {
-    const need *n = &w->needs[i];
-    if (n->symbol != symbol) continue;
-    const int64_t a = n->first + n->step * rows_at(&n->space, r),
-                  b = n->first + n->step * (rows_at(&n->space, r + 1) - 1) + n->span + 1;
-    if (a < *lo) *lo = a;
-    if (b > *hi) *hi = b;
-  }
-}
-
-static bool needs_nothing(const walker *w, int32_t symbol, int32_t r) {
-  for (int32_t i = 0; i < w->n_need; i++) {
-    const need *n = &w->needs[i];
-    if (n->symbol == symbol && rows_at(&n->space, r) < rows_at(&n->space, r + 1)) return false;
-  }
-  return true;
-}
-
-/* The smallest r whose need ends beyond `at` (or, with `begins`, begins at or beyond it); ranks if none. */
-static int32_t first_rank(const walker *w, int32_t symbol, int64_t at, bool begins) {
-  int32_t lo = 0, hi = w->ranks;
-  while (lo < hi) {
-    const int32_t mid = lo + (hi - lo) / 2;
-    int64_t a, b;
-    needed(w, symbol, mid, &a, &b);
-    if (begins ? a >= at : b > at)
-      hi = mid;
-    else
-      lo = mid + 1;
-  }
-  return lo;
-}
-
-static void receive_for(walker *w, int32_t symbol, const rpi_cuts *c) {
-  const int64_t own_lo = rpi_cuts_at(c, w->rank), own_hi = rpi_cuts_at(c, w->rank + 1);
-  int64_t lo, hi;
-  if (needs_nothing(w, symbol, w->rank)) return;
-  needed(w, symbol, w->rank, &lo, &hi);
-  for (int64_t at = lo; at < hi;) {
-    const int32_t peer = rpi_cuts_owner(c, at);
-    const int64_t end = rpi_cuts_at(c, peer + 1) < hi ? rpi_cuts_at(c, peer + 1) : hi;
-    if (at >= own_lo && at < own_hi)
-      at = own_hi;
-    else {
-      add_message(w, symbol, peer, false, at, end);
-      at = end;
-    }
-  }
-}
-
-static void send_for(walker *w, int32_t symbol, const rpi_cuts *c) {
-  const int64_t own_lo = rpi_cuts_at(c, w->rank), own_hi = rpi_cuts_at(c, w->rank + 1);
-  if (own_lo == own_hi) return;
-  const int32_t end = first_rank(w, symbol, own_hi, true);
-  for (int32_t r = first_rank(w, symbol, own_lo, false); r < end; r++) {
-    int64_t lo, hi;
-    if (r == w->rank || needs_nothing(w, symbol, r)) continue;
-    needed(w, symbol, r, &lo, &hi);
-    if (lo < own_lo) lo = own_lo;
-    if (hi > own_hi) hi = own_hi;
-    if (lo < hi) add_message(w, symbol, r, true, lo, hi);
-  }
-}
-
 /* The messages for all needs collected; symbols in order, on all ranks the same. */
 static void exchange(walker *w) {
-  rpi_plan *p = &w->b->plan;
-  rpi_step s = {.kind = RPI_STEP_EXCHANGE, .first_message = p->n_message};
-  bool any = false;
-  for (int32_t symbol = 0; symbol < w->b->an->n_symbol; symbol++) {
-    bool here = false;
-    for (int32_t i = 0; i < w->n_need; i++) here = here || w->needs[i].symbol == symbol;
-    if (!here || !is_tiled(w, symbol)) continue;
+  rpi_step s = {.kind = RPI_STEP_EXCHANGE, .first_message = w->messages.n};
+  for (int32_t symbol = 0; symbol < w->b->an->n_symbol && w->needs.n > 0; symbol++) {
+    if (!is_tiled(w, symbol)) continue;
     const rpi_cuts c = cuts_of(w, symbol);
-    receive_for(w, symbol, &c);
-    send_for(w, symbol, &c);
-    any = true;
+    if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, rpi_dtype_size(w->shape[symbol]->dtype),
+                            &w->messages))
+      w->status = rpi_status_nomem("messages");
   }
-  s.n_message = p->n_message - s.first_message;
-  if (any && s.n_message > 0) add_step(w, &s);
-  w->n_need = 0;
+  s.n_message = w->messages.n - s.first_message;
+  if (s.n_message > 0) add_step(w, &s);
+  w->needs.n = 0;
 }
 
 /* ---- kernels ---- */
@@ -316,7 +133,7 @@ static void exchange(walker *w) {
 typedef struct part {
   bool shared;
   bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
-  rows space;
+  rpi_rows space;
 } part;
 
 /* Kernels that ask for their place in the space keep the space's words. */
@@ -379,19 +196,19 @@ static int32_t anchor_of(const walker *w, const rpi_group *g, const rpi_geom *ge
 }
 
 /* The operand's array is cut where the rows are; if it is whole, it will be (w->adopt). */
-static bool follows(walker *w, int32_t symbol, const rpi_geom *g, const rows *by) {
-  rows mine;
+static bool follows(walker *w, int32_t symbol, const rpi_geom *g, const rpi_rows *by) {
+  rpi_rows mine;
   rpi_cuts c;
   if (is_pinned(w, symbol)) return false;
   if (is_tiled(w, symbol)) {
     c = cuts_of(w, symbol);
     w->adopt[symbol] = w->place[symbol];
-    return rows_by(&c, g, by->extent, &mine) && same_rows(by, &mine);
+    return rpi_rows_by(&c, g, by->extent, &mine) && rpi_rows_same(by, &mine);
   }
-  if (!cuts_by(by, g, w->shape[symbol]->bsize, &c)) {
+  if (!rpi_rows_cuts(by, g, w->shape[symbol]->bsize, &c)) {
     c = by->cuts; /* the anchor's own array, cut in the middle of its rows */
-    if (!rows_by(&c, g, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
-        !same_rows(by, &mine))
+    if (!rpi_rows_by(&c, g, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
+        !rpi_rows_same(by, &mine))
       return false;
   }
   const uint32_t place = place_of(w, &c);
@@ -403,7 +220,7 @@ static bool follows(walker *w, int32_t symbol, const rpi_geom *g, const rows *by
 
 /* The rows by what the group writes: all of it must be cut alike. */
 static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
-                         rows *out, bool *any) {
+                         rpi_rows *out, bool *any) {
   rpi_cuts c;
   *any = false;
   for (int32_t o = 0; o < g->n_operand; o++) {
@@ -412,7 +229,7 @@ static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, in
   }
   if (!*any) return true;
   const int32_t anchor = anchor_of(w, g, geom, &c);
-  if (anchor < 0 || !rows_by(&c, &geom[anchor], extent, out)) return false;
+  if (anchor < 0 || !rpi_rows_by(&c, &geom[anchor], extent, out)) return false;
   for (int32_t o = 0; o < g->n_operand; o++) {
     if (!writes_rows(&g->operand[o], &geom[o])) continue;
     if (g->operand[o].ir.kind != RPI_OPERAND_AFFINE ||
@@ -424,14 +241,14 @@ static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, in
 
 /* The rows by the largest array that the group reads in tiles, or could. */
 static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
-                      rows *out) {
+                      rpi_rows *out) {
   int64_t most = 0;
   bool fixed = false;
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_group_operand *k = &g->operand[o];
     const bool tiled = is_tiled(w, k->symbol);
     rpi_cuts c;
-    rows r;
+    rpi_rows r;
     if (!(k->ir.access & RPI_ACCESS_READ) || k->ir.kind != RPI_OPERAND_AFFINE ||
         is_uniform(&geom[o]))
       continue;
@@ -439,7 +256,7 @@ static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom,
       c = cuts_of(w, k->symbol);
     else if (!default_cuts(w, k->symbol, &c))
       continue;
-    if (!rows_by(&c, &geom[o], extent, &r)) continue;
+    if (!rpi_rows_by(&c, &geom[o], extent, &r)) continue;
     if (most > 0 && (fixed > tiled || (fixed == tiled && r.cuts.n <= most))) continue;
     most = r.cuts.n;
     fixed = tiled;
@@ -461,7 +278,7 @@ static part part_of(walker *w, const rpi_group *g, const rpi_geom *geom, const i
     return p;
   if (!writes && (ir->n_red == 0 || !read_rows(w, g, geom, extent[0], &p.space))) return p;
   p.by_units = ir->n_red > 0 || asks_index(ir);
-  if (p.by_units && ir->rank == 1 && !at_leaves(&p.space)) {
+  if (p.by_units && ir->rank == 1 && !rpi_rows_at_leaves(&p.space)) {
     if (writes) return p;
     p.space.leaf = RPI_LEAF;
   }
@@ -480,15 +297,8 @@ static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const par
       gather(w, k->symbol);
       continue;
     }
-    void *list = w->needs;
-    if (!rpi_alloc_grow(&list, &w->cap_need, w->n_need + 1, sizeof *w->needs)) {
+    if (!rpi_needs_add(&w->needs, k->symbol, &p->space, &geom[o]))
       w->status = rpi_status_nomem("needs");
-      return;
-    }
-    w->needs = list;
-    need *n = &w->needs[w->n_need++];
-    *n = (need){.symbol = k->symbol, .space = p->space, .step = geom[o].stride[0]};
-    hull_of(&geom[o], &n->first, &n->span);
   }
 }
 
@@ -504,7 +314,7 @@ static void cut_sub(walker *w, const rpi_group *g, const rpi_geom *geom, const p
                     const int64_t *extent, rpi_step *step, rpi_sub *sub) {
   rpi_plan *plan = &w->b->plan;
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
-  const int64_t lo = rows_at(&p->space, w->rank), hi = rows_at(&p->space, w->rank + 1);
+  const int64_t lo = rpi_rows_at(&p->space, w->rank), hi = rpi_rows_at(&p->space, w->rank + 1);
   rpi_ir_layout lay;
   rpi_ir_layout_get(ir, &lay);
   int64_t mine[RP_MAX_DIM];
@@ -657,15 +467,19 @@ static rp_status install(walker *w) {
   rpi_plan *p = &b->plan;
   rpi_arena *a = &b->arena;
   const rpi_analysis *an = b->an;
-  rpi_plan_message *messages = rpi_arena_get(a, sizeof *messages * (size_t)(p->n_message + 1));
+  p->n_message = w->messages.n;
+  p->message = rpi_arena_get(a, sizeof *p->message * (size_t)(p->n_message + 1));
   rpi_step *steps = rpi_arena_get(a, sizeof *steps * (size_t)(w->n_step + 1));
   p->post = rpi_arena_get(a, sizeof *p->post * (size_t)(p->n_message + 1));
   p->lists = rpi_arena_get(a, 2 * (size_t)w->room_most + 1);
   if (a->failed) return rpi_status_nomem("plan");
   if (w->n_step > 0) memcpy(steps, w->step, sizeof *steps * (size_t)w->n_step);
-  if (p->n_message > 0) memcpy(messages, p->message, sizeof *messages * (size_t)p->n_message);
-  rpi_alloc_free(p->message);
-  p->message = messages;
+  if (p->n_message > 0)
+    memcpy(p->message, w->messages.list, sizeof *p->message * (size_t)p->n_message);
+  for (int32_t i = 0; i < p->n_message; i++) {
+    p->n_sent += p->message[i].send;
+    p->bytes_sent += p->message[i].send ? p->message[i].bytes : 0;
+  }
   for (uint32_t s = 0; s < an->n_slot; s++) {
     b->ready[s] = w->moved[b->ready[s]];
     if (an->out[s] >= 0) b->place_out[s] = w->place[an->out[s]];
@@ -685,9 +499,9 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
   if (!prepare(&w)) return rpi_status_nomem("plan");
   walk(&w);
   if (w.status == RP_OK) w.status = install(&w);
-  if (w.status != RP_OK) rpi_alloc_free(b->plan.message);
   rpi_alloc_free(w.step);
-  rpi_alloc_free(w.needs);
+  rpi_alloc_free(w.needs.list);
+  rpi_alloc_free(w.messages.list);
   return w.status;
 }
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/needs.c -- see needs.h. */
+#include "trace/needs.h"
+
+#include "core/base/alloc.h"
+
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view) {
+  void *list = needs->list;
+  if (!rpi_alloc_grow(&list, &needs->cap, needs->n + 1, sizeof *needs->list)) return false;
+  needs->list = list;
+  rpi_need *n = &needs->list[needs->n++];
+  *n = (rpi_need){.symbol = symbol, .space = *space, .step = view->stride[0]};
+  rpi_rows_hull(view, &n->first, &n->span);
+  return true;
+}
+
+static bool add(rpi_messages *m, int32_t symbol, int32_t peer, bool send, int64_t lo, int64_t hi,
+                int32_t elem) {
+  void *list = m->list;
+  if (!rpi_alloc_grow(&list, &m->cap, m->n + 1, sizeof *m->list)) return false;
+  m->list = list;
+  m->list[m->n++] = (rpi_plan_message){
+      .symbol = symbol, .peer = peer, .send = send, .at = lo * elem, .bytes = (hi - lo) * elem};
+  return true;
+}
+
+/* What rank r needs of a symbol: lo..hi-1. Both ends move upwards with r; a rank without rows needs nothing, though
+ * the ends are still in their order. */
+static void needed(const rpi_needs *needs, int32_t symbol, int32_t r, int64_t *lo, int64_t *hi) {
+  *lo = INT64_MAX;
+  *hi = 0;
+  for (int32_t i = 0; i < needs->n; i++) {
+    const rpi_need *n = &needs->list[i];
+    if (n->symbol != symbol) continue;
+    const int64_t a = n->first + n->step * rpi_rows_at(&n->space, r),
+                  b = n->first + n->step * (rpi_rows_at(&n->space, r + 1) - 1) + n->span + 1;
+    if (a < *lo) *lo = a;
+    if (b > *hi) *hi = b;
+  }
+}
+
+static bool has_rows(const rpi_needs *needs, int32_t symbol, int32_t r) {
+  for (int32_t i = 0; i < needs->n; i++) {
+    const rpi_need *n = &needs->list[i];
+    if (n->symbol == symbol && rpi_rows_at(&n->space, r) < rpi_rows_at(&n->space, r + 1))
+      return true;
+  }
+  return false;
+}
+
+/* The smallest r whose need ends beyond `at` or, with `begins`, begins at it or beyond; the number of ranks if none. */
+static int32_t first_rank(const rpi_needs *needs, int32_t symbol, int32_t ranks, int64_t at,
+                          bool begins) {
+  int32_t lo = 0, hi = ranks;
+  while (lo < hi) {
+    const int32_t mid = lo + (hi - lo) / 2;
+    int64_t a, b;
+    needed(needs, symbol, mid, &a, &b);
+    if (begins ? a >= at : b > at)
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  return lo;
+}
+
+bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
+                        int32_t elem, rpi_messages *out) {
+  while (lo < hi) {
+    const int32_t peer = rpi_cuts_owner(cuts, lo);
+    const int64_t all = rpi_cuts_at(cuts, peer + 1), end = all < hi ? all : hi;
+    if (peer != rank && !add(out, symbol, peer, false, lo, end, elem)) return false;
+    lo = end;
+  }
+  return true;
+}
+
+bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
+                    int32_t rank, int32_t elem, rpi_messages *out) {
+  const int64_t own_lo = rpi_cuts_at(cuts, rank), own_hi = rpi_cuts_at(cuts, rank + 1);
+  if (lo < own_lo) lo = own_lo;
+  if (hi > own_hi) hi = own_hi;
+  return peer == rank || lo >= hi || add(out, symbol, peer, true, lo, hi, elem);
+}
+
+bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
+                        int32_t elem, rpi_messages *out) {
+  const int64_t own_lo = rpi_cuts_at(cuts, rank), own_hi = rpi_cuts_at(cuts, rank + 1);
+  const int32_t ranks = (int32_t)cuts->ranks;
+  int64_t lo, hi;
+  if (has_rows(needs, symbol, rank)) {
+    needed(needs, symbol, rank, &lo, &hi);
+    if (!rpi_needs_receives(lo, hi, symbol, cuts, rank, elem, out)) return false;
+  }
+  if (own_lo == own_hi) return true;
+  const int32_t end = first_rank(needs, symbol, ranks, own_hi, true);
+  for (int32_t r = first_rank(needs, symbol, ranks, own_lo, false); r < end; r++) {
+    if (!has_rows(needs, symbol, r)) continue;
+    needed(needs, symbol, r, &lo, &hi);
+    if (!rpi_needs_send(lo, hi, r, symbol, cuts, rank, elem, out)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/needs.h -- what ranks read beyond their own ranges, as messages.
+ *
+ * Lives here: needs in closed form (rows of a kernel through a view), and the messages of one rank that follow from
+ *             them or from any range that each rank needs.
+ * Not here:   needs that data decide (image.h), when messages are sent (core/exec/exchange.h).
+ * How:        of one array a rank needs one range, the hull of all that is read of it. Its owners follow from the cuts.
+ *             Those who need something of this rank are found by bisection, for what rank r needs moves upwards with
+ *             r: both sides compute the same messages, and nothing loops over all ranks.
+ * Invariant:  between two ranks there is one message for an array at most, in each direction. */
+#ifndef RPI_NEEDS_H
+#define RPI_NEEDS_H
+
+#include "core/exec/plan.h"
+#include "trace/rows.h"
+
+/* Row i of `space` needs elements first + step*i .. + span of a symbol. */
+typedef struct rpi_need {
+  int32_t symbol;
+  rpi_rows space;
+  int64_t first, step, span;
+} rpi_need;
+
+typedef struct rpi_needs {
+  rpi_need *list;
+  int32_t n, cap;
+} rpi_needs;
+
+typedef struct rpi_messages {
+  rpi_plan_message *list;
+  int32_t n, cap;
+} rpi_messages;
+
+/* What rows of `space` read through a view (step > 0). False without memory. */
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view);
+/* This rank's messages for all needs of a symbol whose array has these cuts and elements of `elem` bytes: what it
+ * receives, then what it sends. False without memory. */
+bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
+                        int32_t elem, rpi_messages *out);
+/* The receives of a rank that needs elements lo..hi-1; the send to a rank that does. False without memory. */
+bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
+                        int32_t elem, rpi_messages *out);
+bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
+                    int32_t rank, int32_t elem, rpi_messages *out);
+
+#endif
