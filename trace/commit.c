@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "core/exec/run.h"
 #include "trace/distribute.h"
+#include "trace/image.h"
 #include "trace/index_range.h"
 
 /* ---- who is alive ---- */
@@ -244,7 +245,7 @@ static void settle(rp_context *ctx, rpi_template *t, const rpi_segment *s, const
       if (writes || reads) b->unread = NULL;
     }
     if (!writes) continue;
-    b->version++;
+    b->version = ++ctx->pool->versions;
     if (!an->written[i] || an->out[i] < 0 || an->symbol[an->out[i]].kind == RPI_SYMBOL_IN)
       b->spare_tag = 0;
     if (an->written[i] && an->live[i] && ctx->config.tracing) b->unread = &t->died_unread;
@@ -263,10 +264,13 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
   ctx->stats.renamed += an->n_renamed;
   ctx->stats.copies_shared += an->n_copies;
   ctx->stats.kernels_shared += b->plan.n_shared;
-  ctx->stats.messages += b->plan.n_sent;
-  ctx->stats.bytes_sent += b->plan.bytes_sent;
   ctx->stats.gathers += b->plan.n_gather;
   ctx->stats.joint_reductions += b->plan.n_joint;
+  for (const rpi_plan_exchange *e = b->plan.exchanges; e; e = e->next)
+    for (int32_t i = 0; i < e->n; i++) {
+      ctx->stats.messages += e->list[i].send;
+      ctx->stats.bytes_sent += e->list[i].send ? e->list[i].bytes : 0;
+    }
 }
 
 /* ---- poison ---- */
@@ -498,6 +502,8 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     rpi_comm_stamp(ctx->comm, ctx->stamp);
   }
   rp_status st = choose_plan(ctx, s, next, &b);
+  for (rpi_image *m = st == RP_OK ? b->images : NULL; m; m = m->next)
+    note_ranks(ctx, rpi_image_refresh(ctx, m, s->slot));
   if (st == RP_OK) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;

@@ -8,16 +8,17 @@
 
 #include "core/exec/exchange.h"
 #include "jit/subtree.h"
-#include "trace/needs.h"
+#include "trace/image.h"
 
 typedef struct walker {
   rp_context *ctx;
   const rpi_tasks *ts;
   rpi_bound *b;
   int32_t rank, ranks;
-  rpi_geom *geom;  /* of the operands of the kernel at hand */
-  uint32_t *place; /* per symbol */
-  uint32_t *adopt; /* per symbol: the place it gets if the kernel at hand is shared out */
+  uint32_t n_place; /* slots of the segment; the others are temporaries */
+  rpi_geom *geom;   /* of the operands of the kernel at hand */
+  uint32_t *place;  /* per symbol */
+  uint32_t *adopt;  /* per symbol: the place it gets if the kernel at hand is shared out */
   uint32_t
       *result; /* per symbol: its place after the launch at hand, if a kernel writes its rows; 0 */
   bool *begun; /* per symbol: its place is known */
@@ -25,7 +26,6 @@ typedef struct walker {
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
   rpi_needs needs;
-  rpi_messages messages;
   int64_t room_most;
   int32_t *moved; /* per old number of steps: the new number */
   rp_status status;
@@ -113,19 +113,49 @@ static void gather(walker *w, int32_t symbol) {
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
 }
 
+/* An exchange of the plan, without messages yet; NULL without memory. */
+static rpi_plan_exchange *add_exchange(walker *w) {
+  rpi_plan_exchange *e = rpi_alloc_zero(sizeof *e);
+  if (!e) {
+    w->status = rpi_status_nomem("messages");
+    return NULL;
+  }
+  e->next = w->b->plan.exchanges;
+  w->b->plan.exchanges = e;
+  return e;
+}
+
 /* The messages for all needs collected; symbols in order, on all ranks the same. */
 static void exchange(walker *w) {
-  rpi_step s = {.kind = RPI_STEP_EXCHANGE, .first_message = w->messages.n};
-  for (int32_t symbol = 0; symbol < w->b->an->n_symbol && w->needs.n > 0; symbol++) {
+  rpi_plan_exchange *e = w->needs.n > 0 ? add_exchange(w) : NULL;
+  for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
     if (!is_tiled(w, symbol)) continue;
     const rpi_cuts c = cuts_of(w, symbol);
-    if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, rpi_dtype_size(w->shape[symbol]->dtype),
-                            &w->messages))
+    const int32_t elem = rpi_dtype_size(w->shape[symbol]->dtype);
+    if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, elem, e))
       w->status = rpi_status_nomem("messages");
   }
-  s.n_message = w->messages.n - s.first_message;
-  if (s.n_message > 0) add_step(w, &s);
+  if (e && !rpi_needs_post(e)) w->status = rpi_status_nomem("messages");
+  if (e && e->n > 0) add_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
   w->needs.n = 0;
+}
+
+/* What a kernel gathers, if the image is known before the segment runs; else false. */
+static bool image(walker *w, const rpi_group *g, const rpi_geom *geom, int32_t o,
+                  const rpi_rows *space) {
+  rpi_image *m = rpi_arena_get(&w->b->arena, sizeof *m);
+  const int32_t symbol = g->operand[o].symbol;
+  if (!m || !rpi_image_find(w->b->an, g, geom, o, space, m)) return false;
+  const uint32_t slots[] = {m->at.slot, m->from.slot, m->to.slot};
+  for (int32_t i = 0; i < (m->looped ? 3 : 1); i++)
+    if (slots[i] >= w->n_place || w->b->place[slots[i]] >= RPI_PLACE_TILED) return false;
+  m->cuts = cuts_of(w, symbol);
+  m->exchange = add_exchange(w);
+  if (!m->exchange) return true;
+  m->next = w->b->images;
+  w->b->images = m;
+  add_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = m->exchange});
+  return true;
 }
 
 /* ---- kernels ---- */
@@ -293,6 +323,7 @@ static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const par
     const rpi_group_operand *k = &g->operand[o];
     if (!(k->ir.access & RPI_ACCESS_READ) || !is_tiled(w, k->symbol)) continue;
     if (empty && !is_uniform(&geom[o])) continue;
+    if (p->shared && k->ir.kind == RPI_OPERAND_TABLE && image(w, g, geom, o, &p->space)) continue;
     if (!p->shared || k->ir.kind != RPI_OPERAND_AFFINE || geom[o].stride[0] <= 0) {
       gather(w, k->symbol);
       continue;
@@ -467,19 +498,10 @@ static rp_status install(walker *w) {
   rpi_plan *p = &b->plan;
   rpi_arena *a = &b->arena;
   const rpi_analysis *an = b->an;
-  p->n_message = w->messages.n;
-  p->message = rpi_arena_get(a, sizeof *p->message * (size_t)(p->n_message + 1));
   rpi_step *steps = rpi_arena_get(a, sizeof *steps * (size_t)(w->n_step + 1));
-  p->post = rpi_arena_get(a, sizeof *p->post * (size_t)(p->n_message + 1));
   p->lists = rpi_arena_get(a, 2 * (size_t)w->room_most + 1);
   if (a->failed) return rpi_status_nomem("plan");
   if (w->n_step > 0) memcpy(steps, w->step, sizeof *steps * (size_t)w->n_step);
-  if (p->n_message > 0)
-    memcpy(p->message, w->messages.list, sizeof *p->message * (size_t)p->n_message);
-  for (int32_t i = 0; i < p->n_message; i++) {
-    p->n_sent += p->message[i].send;
-    p->bytes_sent += p->message[i].send ? p->message[i].bytes : 0;
-  }
   for (uint32_t s = 0; s < an->n_slot; s++) {
     b->ready[s] = w->moved[b->ready[s]];
     if (an->out[s] >= 0) b->place_out[s] = w->place[an->out[s]];
@@ -489,19 +511,19 @@ static rp_status install(walker *w) {
   return RP_OK;
 }
 
-rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
+rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b, uint32_t n_place) {
   walker w = {.ctx = ctx,
               .ts = ts,
               .b = b,
               .rank = rpi_comm_rank(ctx->comm),
               .ranks = rpi_comm_size(ctx->comm),
+              .n_place = n_place,
               .status = RP_OK};
   if (!prepare(&w)) return rpi_status_nomem("plan");
   walk(&w);
   if (w.status == RP_OK) w.status = install(&w);
   rpi_alloc_free(w.step);
   rpi_alloc_free(w.needs.list);
-  rpi_alloc_free(w.messages.list);
   return w.status;
 }
 

@@ -19,9 +19,9 @@
 
 #include "trace/lower.h"
 
-/* Rewrites the plan of b for this rank. b->place is where the slots are valid at entry; b->place_out
+/* Rewrites the plan of b for this rank; the first n_place slots are buffers. b->place is where the slots are valid at entry; b->place_out
  * becomes where they are at the end. */
-rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b);
+rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b, uint32_t n_place);
 /* Every rank gets all of the buffer's values. Collective. */
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b);
 

@@ -431,8 +431,8 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
     b->moves = moves_instances(an);
   }
   if (ok && !l.mismatch && place) {
-    rp_status st =
-        note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
+    rp_status st = note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b, n_place)
+                                                  : rpi_status_nomem("plan");
     if (st != RP_OK) {
       rpi_lower_free(b);
       return st;
@@ -452,6 +452,12 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
 void rpi_lower_free(rpi_bound *b) {
   if (!b) return;
   if (b->owns) rpi_analyse_free(b->an);
+  for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {
+    next = e->next;
+    rpi_alloc_free(e->list);
+    rpi_alloc_free(e->post);
+    rpi_alloc_free(e);
+  }
   rpi_arena_deinit(&b->arena);
   rpi_alloc_free(b);
 }

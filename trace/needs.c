@@ -3,6 +3,7 @@
 #include "trace/needs.h"
 
 #include "core/base/alloc.h"
+#include "core/comm/comm.h"
 
 bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view) {
   void *list = needs->list;
@@ -14,8 +15,8 @@ bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, cons
   return true;
 }
 
-static bool add(rpi_messages *m, int32_t symbol, int32_t peer, bool send, int64_t lo, int64_t hi,
-                int32_t elem) {
+static bool add(rpi_plan_exchange *m, int32_t symbol, int32_t peer, bool send, int64_t lo,
+                int64_t hi, int32_t elem) {
   void *list = m->list;
   if (!rpi_alloc_grow(&list, &m->cap, m->n + 1, sizeof *m->list)) return false;
   m->list = list;
@@ -65,7 +66,7 @@ static int32_t first_rank(const rpi_needs *needs, int32_t symbol, int32_t ranks,
 }
 
 bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_messages *out) {
+                        int32_t elem, rpi_plan_exchange *out) {
   while (lo < hi) {
     const int32_t peer = rpi_cuts_owner(cuts, lo);
     const int64_t all = rpi_cuts_at(cuts, peer + 1), end = all < hi ? all : hi;
@@ -76,7 +77,7 @@ bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *
 }
 
 bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
-                    int32_t rank, int32_t elem, rpi_messages *out) {
+                    int32_t rank, int32_t elem, rpi_plan_exchange *out) {
   const int64_t own_lo = rpi_cuts_at(cuts, rank), own_hi = rpi_cuts_at(cuts, rank + 1);
   if (lo < own_lo) lo = own_lo;
   if (hi > own_hi) hi = own_hi;
@@ -84,7 +85,7 @@ bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const 
 }
 
 bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_messages *out) {
+                        int32_t elem, rpi_plan_exchange *out) {
   const int64_t own_lo = rpi_cuts_at(cuts, rank), own_hi = rpi_cuts_at(cuts, rank + 1);
   const int32_t ranks = (int32_t)cuts->ranks;
   int64_t lo, hi;
@@ -99,5 +100,12 @@ bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *
     needed(needs, symbol, r, &lo, &hi);
     if (!rpi_needs_send(lo, hi, r, symbol, cuts, rank, elem, out)) return false;
   }
+  return true;
+}
+
+bool rpi_needs_post(rpi_plan_exchange *e) {
+  void *post = e->post;
+  if (!rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post)) return false;
+  e->post = post;
   return true;
 }

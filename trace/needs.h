@@ -26,21 +26,18 @@ typedef struct rpi_needs {
   int32_t n, cap;
 } rpi_needs;
 
-typedef struct rpi_messages {
-  rpi_plan_message *list;
-  int32_t n, cap;
-} rpi_messages;
-
 /* What rows of `space` read through a view (step > 0). False without memory. */
 bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view);
 /* This rank's messages for all needs of a symbol whose array has these cuts and elements of `elem` bytes: what it
  * receives, then what it sends. False without memory. */
 bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_messages *out);
+                        int32_t elem, rpi_plan_exchange *out);
+/* Room for all of them to be under way. False without memory. */
+bool rpi_needs_post(rpi_plan_exchange *e);
 /* The receives of a rank that needs elements lo..hi-1; the send to a rank that does. False without memory. */
 bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_messages *out);
+                        int32_t elem, rpi_plan_exchange *out);
 bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
-                    int32_t rank, int32_t elem, rpi_messages *out);
+                    int32_t rank, int32_t elem, rpi_plan_exchange *out);
 
 #endif

@@ -5,18 +5,17 @@
 
 #include "core/comm/collect.h"
 
-rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step,
-                                void *const *pointers) {
-  rpi_message *post = plan->post;
-  for (int32_t i = 0; i < step->n_message; i++) {
-    const rpi_plan_message *m = &plan->message[step->first_message + i];
-    post[i] = (rpi_message){.data = (char *)pointers[m->symbol] + m->at,
-                            .bytes = m->bytes,
-                            .peer = m->peer,
-                            .send = m->send};
+rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_step *step, void *const *pointers) {
+  const rpi_plan_exchange *e = step->exchange;
+  for (int32_t i = 0; i < e->n; i++) {
+    const rpi_plan_message *m = &e->list[i];
+    e->post[i] = (rpi_message){.data = (char *)pointers[m->symbol] + m->at,
+                               .bytes = m->bytes,
+                               .peer = m->peer,
+                               .send = m->send};
   }
-  RPI_TRY(rpi_comm_start(comm, post, step->n_message));
-  return rpi_comm_finish(comm, post, step->n_message);
+  RPI_TRY(rpi_comm_start(comm, e->post, e->n));
+  return rpi_comm_finish(comm, e->post, e->n);
 }
 
 typedef struct parts {

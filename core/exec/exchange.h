@@ -8,8 +8,7 @@
 #include "core/exec/plan.h"
 
 /* An EXCHANGE step: all its messages at once; returns when they are done. */
-rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step,
-                                void *const *pointers);
+rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_step *step, void *const *pointers);
 /* Every rank's part of an array of `elem`-byte elements comes to every rank. */
 rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_cuts *cuts, int32_t elem, void *data);
 /* The joint reductions of a launch, all in one message a round: from partials to destinations. */

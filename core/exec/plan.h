@@ -43,10 +43,10 @@ typedef struct rpi_step {
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
   int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
   int64_t clip_lo, clip_hi; /* PATCH: the bytes this rank holds; both 0: all */
-  int32_t first_message, n_message; /* EXCHANGE */
-  rpi_cuts cuts;                    /* GATHER of symbol dst */
-  int64_t list_room;                /* LAUNCH: bytes of its joint reductions; 0: none */
-  int32_t call;                     /* OPAQUE: index into calls */
+  const struct rpi_plan_exchange *exchange; /* EXCHANGE */
+  rpi_cuts cuts;                            /* GATHER of symbol dst */
+  int64_t list_room;                        /* LAUNCH: bytes of its joint reductions; 0: none */
+  int32_t call;                             /* OPAQUE: index into calls */
 } rpi_step;
 
 /* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
@@ -68,6 +68,14 @@ typedef struct rpi_plan_message {
   int64_t at, bytes;
 } rpi_plan_message;
 
+/* Messages that are sent and received together. */
+typedef struct rpi_plan_exchange {
+  rpi_plan_message *list;
+  struct rpi_message *post; /* as many: where they are under way */
+  int32_t n, cap, cap_post;
+  struct rpi_plan_exchange *next; /* all of a plan */
+} rpi_plan_exchange;
+
 /* words[word] = pointer of the symbol + offset bytes. */
 typedef struct rpi_plan_pointer {
   int32_t word, symbol;
@@ -86,16 +94,13 @@ typedef struct rpi_plan {
   rpi_plan_pointer *pointer;
   rpi_plan_scalar *scalar;
   rpi_geom *box;
-  rpi_plan_message *message;
-  struct rpi_message *post; /* as many: where they are under way */
-  char *lists;              /* room for two lists of joint reductions of any step */
+  char *lists; /* room for two lists of joint reductions of any step */
   int32_t n_box;
-  int32_t n_message;
   int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
-  int32_t n_kernels;                           /* kernels run each time */
-  int64_t bytes;                               /* modelled traffic of one run */
-  int32_t n_shared, n_sent, n_gather, n_joint; /* the same of kernels and steps among ranks */
-  int64_t bytes_sent;
+  int32_t n_kernels;                   /* kernels run each time */
+  int64_t bytes;                       /* modelled traffic of one run */
+  int32_t n_shared, n_gather, n_joint; /* the same of kernels and steps among ranks */
+  rpi_plan_exchange *exchanges;
 } rpi_plan;
 
 #endif

@@ -179,7 +179,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
       case RPI_STEP_PATCH:
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
-      case RPI_STEP_EXCHANGE: st = rpi_exchange_messages(host->comm, plan, s, pointers); break;
+      case RPI_STEP_EXCHANGE: st = rpi_exchange_messages(host->comm, s, pointers); break;
       case RPI_STEP_GATHER:
         st = rpi_exchange_gather(host->comm, &s->cuts, s->elem, pointers[s->dst]);
         break;

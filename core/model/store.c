@@ -271,6 +271,7 @@ rp_status rpi_store_make(rpi_pool *p, const rpi_view *v, rp_store **out) {
   }
   b->base = v; /* everything else of a free buffer is as it should be */
   p->live_buffers++;
+  b->version = ++p->versions;
   store_init(s, b, v);
   *out = s;
   return RP_OK;
@@ -426,7 +427,7 @@ rp_status rpi_store_unshare(rpi_pool *p, rpi_instance *i, int32_t refs) {
 }
 
 void rpi_store_touch(rpi_buffer *b) {
-  b->version++;
+  b->version = ++b->pool->versions;
   b->spare_tag = 0;
   b->unread = NULL;
   if (b->poison) rpi_store_poison(b, NULL);

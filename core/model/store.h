@@ -72,7 +72,7 @@ typedef struct rpi_buffer {
   uint32_t spare_place; /* where else it is valid */
   rpi_instance *home;   /* attached: the caller's memory */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
-  uint64_t version;     /* moves with every write */
+  uint64_t version;     /* a new one of the pool with every write: names the contents */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
   char *poison;            /* why its data must not be read; NULL: sound */
@@ -114,6 +114,7 @@ typedef struct rpi_pool {
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
   int64_t live_stores, live_buffers;
+  uint64_t versions; /* given out */
   int32_t n_poisoned;
   rpi_buffer **buffer_slab; /* RPI_POOL_SLAB records each */
   int32_t n_buffer_slabs, cap_buffer_slabs;
