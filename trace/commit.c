@@ -250,7 +250,7 @@ static void settle(rp_context *ctx, rpi_template *t, const rpi_segment *s, const
       b->spare_tag = 0;
     if (an->written[i] && an->live[i] && ctx->config.tracing) b->unread = &t->died_unread;
   }
-  if (bound->moves) settle_instances(ctx, s, bound);
+  if (bound->moves && !rpi_comm_dry(ctx->comm)) settle_instances(ctx, s, bound);
 }
 
 static void count_run(rp_context *ctx, const rpi_bound *b) {
@@ -444,7 +444,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
 static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
   rpi_template *t = s->done;
   release_held(ctx);
-  look_after_poison(ctx, t, s, b);
+  if (!rpi_comm_dry(ctx->comm)) look_after_poison(ctx, t, s, b);
   if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
   unbind(s);
   if (!ctx->config.tracing) rpi_template_free(ctx, t);
@@ -492,6 +492,17 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   return rpi_template_plan(ctx, t, t->live, trusted, place, out);
 }
 
+/* Runs as far as the wanted buffer needs, or all; returns how many steps. */
+static int32_t run_first(rp_context *ctx, rpi_bound *b, const rpi_segment *s,
+                         const rpi_buffer *want) {
+  const int32_t end = steps_for(s, b, want);
+  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
+  run_steps(ctx, b, s, 0, end);
+  if (end == b->plan.n_step || !(raised(ctx, b) || ctx->config.nonfinite)) return end;
+  run_steps(ctx, b, s, end, b->plan.n_step);
+  return b->plan.n_step;
+}
+
 rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
                      const rpi_buffer *want) {
   rpi_template *t = s->done;
@@ -502,9 +513,10 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     rpi_comm_stamp(ctx->comm, ctx->stamp);
   }
   rp_status st = choose_plan(ctx, s, next, &b);
-  for (rpi_image *m = st == RP_OK ? b->images : NULL; m; m = m->next)
+  const bool dry = rpi_comm_dry(ctx->comm);
+  for (rpi_image *m = st == RP_OK && !dry ? b->images : NULL; m; m = m->next)
     note_ranks(ctx, rpi_image_refresh(ctx, m, s->slot));
-  if (st == RP_OK) st = bind_symbols(ctx, s, b);
+  if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
     if (ctx->comm && st == RP_ERR_MEMORY) note_ranks(ctx, st);
@@ -512,13 +524,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
     return rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
   }
-  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
-  int32_t end = steps_for(s, b, want);
-  run_steps(ctx, b, s, 0, end);
-  if (end < b->plan.n_step && (raised(ctx, b) || ctx->config.nonfinite)) {
-    run_steps(ctx, b, s, end, b->plan.n_step);
-    end = b->plan.n_step;
-  }
+  const int32_t end = dry ? b->plan.n_step : run_first(ctx, b, s, want);
   settle(ctx, t, s, b);
   settle_places(s, b);
   b->runs++;

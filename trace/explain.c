@@ -184,6 +184,19 @@ static void explain_refusals(const rpi_template *t, const rpi_analysis *an, rpi_
   }
 }
 
+/* What this rank receives and sends before its kernels run. */
+static void explain_messages(const rp_context *ctx, const rpi_bound *b, rpi_strbuf *out) {
+  for (const rpi_plan_exchange *e = b->plan.exchanges; e; e = e->next) {
+    for (int32_t i = 0; i < e->n; i++) {
+      const rpi_plan_message *m = &e->list[i];
+      rpi_strbuf_addf(out, "    rank %d of %d %s %lld bytes of s%u %s rank %d\n",
+                      rpi_comm_rank(ctx->comm), rpi_comm_size(ctx->comm),
+                      m->send ? "sends" : "receives", (long long)m->bytes,
+                      b->an->symbol[m->symbol].slot, m->send ? "to" : "from", m->peer);
+    }
+  }
+}
+
 /* "3 kernels", "1 kernel". */
 static void add_count(rpi_strbuf *out, int64_t n, const char *what) {
   rpi_strbuf_addf(out, "%lld %s%s", (long long)n, what, n == 1 ? "" : "s");
@@ -198,7 +211,8 @@ static void explain_fates(const rpi_template *t, const rpi_analysis *an, rpi_str
   if (n > 0) rpi_strbuf_add(out, n == 1 ? " dies" : " die");
 }
 
-static void explain_plan(const rpi_template *t, const rpi_bound *b, rpi_strbuf *out) {
+static void explain_plan(const rp_context *ctx, const rpi_template *t, const rpi_bound *b,
+                         rpi_strbuf *out) {
   const rpi_analysis *an = b->an;
   int32_t launches = 0;
   for (int32_t i = 0; i < b->plan.n_step; i++) launches += b->plan.step[i].kind == RPI_STEP_LAUNCH;
@@ -217,10 +231,11 @@ static void explain_plan(const rpi_template *t, const rpi_bound *b, rpi_strbuf *
   explain_slots(t, an, "in scratch memory", is_scratch, out);
   explain_slots(t, an, "in new memory, overwritten", is_renamed, out);
   explain_slots(t, an, "in new memory, completed from the old", is_patched, out);
+  explain_messages(ctx, b, out);
   explain_refusals(t, an, out);
 }
 
-static void explain_template(const rpi_template *t, rpi_strbuf *out) {
+static void explain_template(const rp_context *ctx, const rpi_template *t, rpi_strbuf *out) {
   rpi_strbuf_addf(out, "segment %d: ", t->number);
   add_count(out, t->tasks.n_task, "task");
   rpi_strbuf_add(out, " on ");
@@ -228,7 +243,7 @@ static void explain_template(const rpi_template *t, rpi_strbuf *out) {
   rpi_strbuf_add(out, ", replayed ");
   add_count(out, t->hits, "time");
   rpi_strbuf_add(out, t->late ? ", commits late\n" : "\n");
-  for (const rpi_bound *b = t->bound; b; b = b->next) explain_plan(t, b, out);
+  for (const rpi_bound *b = t->bound; b; b = b->next) explain_plan(ctx, t, b, out);
 }
 
 /* The list in the other order. */
@@ -250,7 +265,7 @@ void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
                   rpi_workers_count(ctx->workers), rpi_jit_vector(ctx->jit),
                   ctx->config.fusion ? "on" : "off", ctx->config.tracing ? "on" : "off");
   rpi_template *oldest = reversed(ctx->all_templates);
-  for (const rpi_template *t = oldest; t; t = t->all) explain_template(t, out);
+  for (const rpi_template *t = oldest; t; t = t->all) explain_template(ctx, t, out);
   ctx->all_templates = reversed(oldest);
   if (ctx->nonfinite) rpi_strbuf_addf(out, "first non-finite result: %s\n", ctx->nonfinite);
   rpi_strbuf_add(out, "reasons\n");

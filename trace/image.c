@@ -80,8 +80,9 @@ typedef struct range {
 #define EACH_INTEGER(X) \
   X(RP_BOOL, uint8_t) \
   X(RP_I8, int8_t) \
-  X(RP_I16, int16_t) X(RP_I32, int32_t) X(RP_I64, int64_t) X(RP_U8, uint8_t) X(RP_U16, uint16_t) \
-      X(RP_U32, uint32_t) X(RP_U64, uint64_t)
+  X(RP_I16, int16_t) \
+  X(RP_I32, int32_t) X(RP_I64, int64_t) X(RP_U8, uint8_t) X(RP_U16, uint16_t) X(RP_U32, uint32_t) \
+      X(RP_U64, uint64_t)
 
 /* The values of elements i of `rows`. */
 static range values_in(const rpi_image_index *x, const rpi_buffer *b, range rows) {

@@ -73,7 +73,7 @@ bool rpi_rows_same(const rpi_rows *a, const rpi_rows *b) {
                floor_div(b->first + b->cuts.offset, b->step);
   const int64_t cell = rpi_rows_gcd(a->step, a->cuts.grain);
   return memcmp(&a->cuts, &b->cuts, sizeof a->cuts) == 0 && a->step == b->step &&
-         floor_div(a->first, cell) == floor_div(b->first, cell);
+         floor_div(a->first + a->cuts.offset, cell) == floor_div(b->first + b->cuts.offset, cell);
 }
 
 /* Rows of a line are elements; ranges then begin at leaves only if they always do. */

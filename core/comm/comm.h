@@ -37,6 +37,8 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out);
  * learn that they parted. NULL is allowed. */
 rp_status rpi_comm_close(rpi_comm *c, bool orderly);
 
+/* The knob dryrun: nobody is there, and nothing may be run. NULL: false. */
+bool rpi_comm_dry(const rpi_comm *c);
 int32_t rpi_comm_rank(const rpi_comm *c); /* NULL: 0 */
 int32_t rpi_comm_size(const rpi_comm *c); /* NULL: 1 */
 const char *rpi_comm_transport(const rpi_comm *c);

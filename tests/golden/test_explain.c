@@ -337,11 +337,28 @@ static void test_refusals(void **state) {
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
+/* One of four ranks: it plans as if the others were there, runs nothing, and reads zeros. */
+static void test_ranks(void **state) {
+  (void)state;
+  enum { SIDE = 30 };
+  OK(rp_context_destroy(ctx));
+  ctx = check_context("--threads 1 --vector avx2 --tile 0 --dryrun 1/4");
+  rp_store *g = check_store(ctx, 2, (int64_t[]){SIDE + 2, SIDE + 2}, NULL);
+  rp_store *s = check_vector(ctx, 1, NULL);
+  stencil_pass pass = stencil_begin(ctx, g, SIDE);
+  for (int i = 0; i < 6; i++) stencil_run(&pass);
+  OK(EVAL(ctx, "s, g", "s += g*g", s, g));
+  check_values(s, (double[]){0});
+  check_golden("ranks");
+  drop(s);
+  stencil_end(&pass);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_stencil), TEST(test_cg),     TEST(test_chain),
-                                     TEST(test_patch),   TEST(test_copy),   TEST(test_late),
-                                     TEST(test_opaque),  TEST(test_beside), TEST(test_moving),
-                                     TEST(test_refusals)};
+  const struct CMUnitTest tests[] = {TEST(test_stencil),  TEST(test_cg),     TEST(test_chain),
+                                     TEST(test_patch),    TEST(test_copy),   TEST(test_late),
+                                     TEST(test_opaque),   TEST(test_beside), TEST(test_moving),
+                                     TEST(test_refusals), TEST(test_ranks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
