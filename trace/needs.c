@@ -49,20 +49,37 @@ static bool has_rows(const rpi_needs *needs, int32_t symbol, int32_t r) {
   return false;
 }
 
-/* The smallest r whose need ends beyond `at` or, with `begins`, begins at it or beyond; the number of ranks if none. */
-static int32_t first_rank(const rpi_needs *needs, int32_t symbol, int32_t ranks, int64_t at,
-                          bool begins) {
-  int32_t lo = 0, hi = ranks;
-  while (lo < hi) {
-    const int32_t mid = lo + (hi - lo) / 2;
-    int64_t a, b;
-    needed(needs, symbol, mid, &a, &b);
-    if (begins ? a >= at : b > at)
+/* Rank r's need ends beyond `at` or, with `begins`, begins at it or beyond. Once true it stays so as r grows. */
+static bool is_past(const rpi_needs *needs, int32_t symbol, int32_t r, int64_t at, bool begins) {
+  int64_t lo, hi;
+  needed(needs, symbol, r, &lo, &hi);
+  return begins ? lo >= at : hi > at;
+}
+
+/* The smallest such r; the number of ranks if none. Looked for from rank `near` outwards, since mostly neighbours need
+ * something: the cost grows with the logarithm of the distance. */
+static int32_t first_rank(const rpi_needs *needs, int32_t symbol, int32_t ranks, int32_t near,
+                          int64_t at, bool begins) {
+  int64_t lo = -1, hi = ranks, step = 1; /* not past, past */
+  if (is_past(needs, symbol, near, at, begins)) {
+    for (hi = near; hi - step >= 0 && is_past(needs, symbol, (int32_t)(hi - step), at, begins);
+         step *= 2)
+      hi -= step;
+    lo = hi - step < 0 ? -1 : hi - step;
+  } else {
+    for (lo = near; lo + step < ranks && !is_past(needs, symbol, (int32_t)(lo + step), at, begins);
+         step *= 2)
+      lo += step;
+    hi = lo + step > ranks ? ranks : lo + step;
+  }
+  while (hi - lo > 1) {
+    const int64_t mid = lo + (hi - lo) / 2;
+    if (is_past(needs, symbol, (int32_t)mid, at, begins))
       hi = mid;
     else
-      lo = mid + 1;
+      lo = mid;
   }
-  return lo;
+  return (int32_t)hi;
 }
 
 bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
@@ -94,8 +111,8 @@ bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *
     if (!rpi_needs_receives(lo, hi, symbol, cuts, rank, elem, out)) return false;
   }
   if (own_lo == own_hi) return true;
-  const int32_t end = first_rank(needs, symbol, ranks, own_hi, true);
-  for (int32_t r = first_rank(needs, symbol, ranks, own_lo, false); r < end; r++) {
+  const int32_t end = first_rank(needs, symbol, ranks, rank, own_hi, true);
+  for (int32_t r = first_rank(needs, symbol, ranks, rank, own_lo, false); r < end; r++) {
     if (!has_rows(needs, symbol, r)) continue;
     needed(needs, symbol, r, &lo, &hi);
     if (!rpi_needs_send(lo, hi, r, symbol, cuts, rank, elem, out)) return false;

@@ -28,17 +28,16 @@ static inline int64_t rpi_cuts_at(const rpi_cuts *c, int32_t r) {
   return at < 0 ? 0 : at < c->n ? at : c->n;
 }
 
-/* The rank that holds element i. */
+/* The rank that holds element i (0 <= i < n). */
 static inline int32_t rpi_cuts_owner(const rpi_cuts *c, int64_t i) {
-  int32_t lo = 0, hi = (int32_t)c->ranks - 1; /* the last rank that begins at or before i */
-  while (lo < hi) {
-    const int32_t mid = lo + (hi - lo + 1) / 2;
-    if (rpi_cuts_at(c, mid) <= i)
-      lo = mid;
-    else
-      hi = mid - 1;
-  }
-  return lo;
+  __extension__ typedef unsigned __int128 wide;
+  int64_t unit = i + c->offset < 0 ? 0 : (i + c->offset) / c->grain;
+  if (unit >= c->units) unit = c->units - 1;
+  /* The last rank that begins at or before the unit; offsets may leave what lies outside to others. */
+  int32_t r = (int32_t)(((wide)(unit + 1) * (wide)c->ranks - 1) / (wide)c->units);
+  while (r > 0 && rpi_cuts_at(c, r) > i) r--;
+  while (rpi_cuts_at(c, r + 1) <= i) r++;
+  return r;
 }
 
 #endif

@@ -124,6 +124,8 @@ int main(int argc, char **argv) {
   const char *json = NULL;
   bench_self = own_path(path, sizeof path);
   if (!bench_self) bench_self = argv[0];
+  if (argc == 5 && strcmp(argv[1], "--ranks") == 0)
+    return bench_ranks_child(argv[2], strtoll(argv[3], NULL, 10), strtoll(argv[4], NULL, 10));
   if (argc == 5 && strcmp(argv[1], "--child") == 0) {
     return bench_child(argv[2], argv[3], strtoll(argv[4], NULL, 10));
   }
@@ -146,6 +148,7 @@ int main(int argc, char **argv) {
   bench_rows_small();
   bench_rows_numpy();
   bench_rows_first();
+  bench_rows_ranks();
   bench_rows_memory();
   const bool written = !json || write_json(json);
   json_decref(rows);

@@ -121,8 +121,11 @@ void bench_rows_memory(void);
 void bench_rows_small(void);
 void bench_rows_numpy(void);
 void bench_rows_first(void);
+void bench_rows_ranks(void);
 /* The inside of `reprise-bench --child KIND NAME SIZE`. */
 int bench_child(const char *kind, const char *name, int64_t size);
+/* The inside of `reprise-bench --ranks NAME SIZE PASSES`. */
+int bench_ranks_child(const char *name, int64_t size, int64_t passes);
 
 /* ---- data --------------------------------------------------------------------------------------- */
 
