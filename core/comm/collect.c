@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-#include "core/base/alloc.h"
-
 /* ---- barrier ---- */
 
 rp_status rpi_collect_barrier(rpi_comm *c) {
@@ -112,23 +110,18 @@ rp_status rpi_collect_merge(rpi_comm *c, void *data, int64_t *n, int64_t room,
   rpi_assert(*n >= 0 && *n <= room);
   if (rpi_comm_size(c) == 1) return RP_OK;
   merge g = {.c = c, .bytes = (int64_t)sizeof(block) + room, .join = join, .arg = arg};
-  block *mine = rpi_alloc_zero((size_t)g.bytes), *theirs = rpi_alloc_zero((size_t)g.bytes);
-  rp_status st = RP_OK;
-  if (!mine || !theirs) st = rpi_status_nomem("a merge of all ranks");
-  if (st == RP_OK) {
-    mine->n = *n;
-    if (*n) memcpy(mine->data, data, (size_t)*n);
-    g.mine = mine;
-    g.theirs = theirs;
-    st = merge_all(&g);
-  }
-  if (st == RP_OK) {
-    *n = g.mine->n;
-    if (*n) memcpy(data, g.mine->data, (size_t)*n);
-  }
-  rpi_alloc_free(mine);
-  rpi_alloc_free(theirs);
-  return st;
+  const int64_t each = (g.bytes + 15) / 16 * 16;
+  char *memory = rpi_comm_scratch(c, 2 * each);
+  if (!memory) return RP_ERR_MEMORY;
+  memset(memory, 0, (size_t)(2 * each)); /* what is not in use travels, too */
+  g.mine = (block *)memory;
+  g.theirs = (block *)(memory + each);
+  g.mine->n = *n;
+  if (*n) memcpy(g.mine->data, data, (size_t)*n);
+  RPI_TRY(merge_all(&g));
+  *n = g.mine->n;
+  if (*n) memcpy(data, g.mine->data, (size_t)*n);
+  return RP_OK;
 }
 
 /* ---- gather ---- */

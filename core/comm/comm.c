@@ -23,6 +23,8 @@ struct rpi_comm {
   int64_t spin;
   double patience; /* seconds without any progress */
   char *failure;   /* the first one's sentence */
+  void *scratch;
+  int32_t cap_scratch; /* in units of 16 bytes */
 };
 
 /* ---- nobody ---- */
@@ -148,6 +150,7 @@ rp_status rpi_comm_close(rpi_comm *c, bool orderly) {
   if (orderly) st = rpi_collect_barrier(c);
   c->t->close(c->self, orderly && st == RP_OK);
   rpi_alloc_free(c->failure);
+  rpi_alloc_free(c->scratch);
   rpi_alloc_free(c);
   return st;
 }
@@ -157,6 +160,15 @@ int32_t rpi_comm_rank(const rpi_comm *c) { return c ? c->rank : 0; }
 int32_t rpi_comm_size(const rpi_comm *c) { return c ? c->size : 1; }
 const char *rpi_comm_transport(const rpi_comm *c) { return c->t->name; }
 void rpi_comm_stamp(rpi_comm *c, uint64_t stamp) { c->stamp = stamp; }
+
+void *rpi_comm_scratch(rpi_comm *c, int64_t bytes) {
+  if (bytes / 16 >= INT32_MAX - 1 ||
+      !rpi_alloc_grow(&c->scratch, &c->cap_scratch, (int32_t)(bytes / 16) + 1, 16)) {
+    rpi_status_nomem("a collective of all ranks");
+    return NULL;
+  }
+  return c->scratch;
+}
 
 /* ---- messages ---- */
 

@@ -43,6 +43,8 @@ int32_t rpi_comm_rank(const rpi_comm *c); /* NULL: 0 */
 int32_t rpi_comm_size(const rpi_comm *c); /* NULL: 1 */
 const char *rpi_comm_transport(const rpi_comm *c);
 
+/* Memory for one collective at a time, 16-byte aligned, kept from call to call; NULL with the status message set. */
+void *rpi_comm_scratch(rpi_comm *c, int64_t bytes);
 /* What messages started from now on carry. */
 void rpi_comm_stamp(rpi_comm *c, uint64_t stamp);
 
