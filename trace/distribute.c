@@ -179,11 +179,27 @@ static bool is_uniform(const rpi_geom *g) {
   return true;
 }
 
-/* All reductions are to one element. */
-static bool reduces_all(const rpi_ir *ir) {
-  for (int32_t r = 0; r < ir->n_red; r++)
-    if (ir->red[r].mask != (1u << ir->rank) - 1) return false;
-  return true;
+/* What the reductions leave of the space. */
+typedef enum reduced {
+  REDUCED_NOT,
+  REDUCED_TO_ONE,
+  REDUCED_ROWS /* each row by itself */,
+  REDUCED_OTHERWISE
+} reduced;
+
+static reduced reduction_of(const rpi_ir *ir) {
+  bool one = true, rows = true;
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    one = one && ir->red[r].mask == (1u << ir->rank) - 1;
+    rows = rows && (ir->red[r].mask & 1) == 0;
+  }
+  if (ir->n_red == 0) return REDUCED_NOT;
+  return one ? REDUCED_TO_ONE : rows ? REDUCED_ROWS : REDUCED_OTHERWISE;
+}
+
+/* Is the operand written row by row? */
+static bool writes_rows(const rpi_group_operand *k, const rpi_geom *g) {
+  return (k->ir.access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) && !is_uniform(g);
 }
 
 /* An epilogue reads an element that the body writes: only one rank would have it. */
@@ -191,16 +207,10 @@ static bool reads_back(const rpi_group *g, const rpi_geom *geom) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     if (!(g->operand[o].ir.access & RPI_ACCESS_READ) || !is_uniform(&geom[o])) continue;
     for (int32_t q = 0; q < g->n_operand; q++)
-      if ((g->operand[q].ir.access & RPI_ACCESS_WRITE) &&
-          g->operand[q].symbol == g->operand[o].symbol && !is_uniform(&geom[q]))
+      if (writes_rows(&g->operand[q], &geom[q]) && g->operand[q].symbol == g->operand[o].symbol)
         return true;
   }
   return false;
-}
-
-/* Is the operand written row by row? */
-static bool writes_rows(const rpi_group_operand *k, const rpi_geom *g) {
-  return (k->ir.access & RPI_ACCESS_WRITE) && !is_uniform(g);
 }
 
 /* The operand that says where rows are cut: the largest written one that is tiled, or else the largest that may be;
@@ -248,27 +258,6 @@ static bool follows(walker *w, int32_t symbol, const rpi_geom *g, const rpi_rows
   return true;
 }
 
-/* The rows by what the group writes: all of it must be cut alike. */
-static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
-                         rpi_rows *out, bool *any) {
-  rpi_cuts c;
-  *any = false;
-  for (int32_t o = 0; o < g->n_operand; o++) {
-    w->adopt[g->operand[o].symbol] = RPI_PLACE_WHOLE;
-    *any = *any || writes_rows(&g->operand[o], &geom[o]);
-  }
-  if (!*any) return true;
-  const int32_t anchor = anchor_of(w, g, geom, &c);
-  if (anchor < 0 || !rpi_rows_by(&c, &geom[anchor], extent, out)) return false;
-  for (int32_t o = 0; o < g->n_operand; o++) {
-    if (!writes_rows(&g->operand[o], &geom[o])) continue;
-    if (g->operand[o].ir.kind != RPI_OPERAND_AFFINE ||
-        !follows(w, g->operand[o].symbol, &geom[o], out))
-      return false;
-  }
-  return true;
-}
-
 /* The rows by the largest array that the group reads in tiles, or could. */
 static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
                       rpi_rows *out) {
@@ -295,6 +284,29 @@ static bool read_rows(const walker *w, const rpi_group *g, const rpi_geom *geom,
   return most > 0;
 }
 
+/* The rows by what the group writes: all of it must be cut alike. */
+static bool written_rows(walker *w, const rpi_group *g, const rpi_geom *geom, int64_t extent,
+                         rpi_rows *out, bool *any) {
+  rpi_cuts c;
+  *any = false;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    w->adopt[g->operand[o].symbol] = RPI_PLACE_WHOLE;
+    *any = *any || writes_rows(&g->operand[o], &geom[o]);
+  }
+  if (!*any) return true;
+  const int32_t anchor = anchor_of(w, g, geom, &c);
+  if (anchor >= 0 ? !rpi_rows_by(&c, &geom[anchor], extent, out)
+                  : !read_rows(w, g, geom, extent, out))
+    return false;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    if (!writes_rows(&g->operand[o], &geom[o])) continue;
+    if (g->operand[o].ir.kind != RPI_OPERAND_AFFINE ||
+        !follows(w, g->operand[o].symbol, &geom[o], out))
+      return false;
+  }
+  return true;
+}
+
 static part part_of(walker *w, const rpi_group *g, const rpi_geom *geom, const int64_t *extent) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   part p = {0};
@@ -303,11 +315,12 @@ static part part_of(walker *w, const rpi_group *g, const rpi_geom *geom, const i
     return p;
   for (int32_t i = 0; i < rpi_group_tasks(g); i++)
     if (w->b->an->checked[g->task[i]]) return p;
-  if (!reduces_all(ir) || reads_back(g, geom) ||
-      !written_rows(w, g, geom, extent[0], &p.space, &writes))
+  const reduced kind = reduction_of(ir);
+  if (kind == REDUCED_OTHERWISE || (kind == REDUCED_ROWS && asks_index(ir)) ||
+      reads_back(g, geom) || !written_rows(w, g, geom, extent[0], &p.space, &writes))
     return p;
   if (!writes && (ir->n_red == 0 || !read_rows(w, g, geom, extent[0], &p.space))) return p;
-  p.by_units = ir->n_red > 0 || asks_index(ir);
+  p.by_units = kind == REDUCED_TO_ONE || asks_index(ir);
   if (p.by_units && ir->rank == 1 && !rpi_rows_at_leaves(&p.space)) {
     if (writes) return p;
     p.space.leaf = RPI_LEAF;
@@ -333,11 +346,13 @@ static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const par
   }
 }
 
-/* What joins the old value of a reduction's destination is read, too. */
-static void bring_destinations(walker *w, const rpi_group *g) {
+/* What joins the old value of a reduction's destination is read, too; rows of it are at hand. */
+static void bring_destinations(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
-  for (int32_t r = 0; r < ir->n_red; r++)
-    if (ir->red[r].join) gather(w, g->operand[ir->red[r].operand].symbol);
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const int32_t o = ir->red[r].operand;
+    if (ir->red[r].join && (!p->shared || is_uniform(&geom[o]))) gather(w, g->operand[o].symbol);
+  }
 }
 
 /* The sub's words and units become this rank's. */
@@ -388,7 +403,7 @@ static void launch(walker *w, const rpi_step *old) {
     if (i < n) parts[i] = p;
     const int64_t units = rpi_ir_units(rpi_jit_ir(g->kernel), extent);
     bring(w, g, geom, &p, units == 0);
-    bring_destinations(w, g);
+    bring_destinations(w, g, geom, &p);
     for (int32_t o = 0; p.shared && o < g->n_operand; o++) {
       const int32_t symbol = g->operand[o].symbol;
       if (writes_rows(&g->operand[o], &geom[o]))
