@@ -81,8 +81,8 @@ typedef struct range {
   X(RP_BOOL, uint8_t) \
   X(RP_I8, int8_t) \
   X(RP_I16, int16_t) \
-  X(RP_I32, int32_t) X(RP_I64, int64_t) X(RP_U8, uint8_t) X(RP_U16, uint16_t) X(RP_U32, uint32_t) \
-      X(RP_U64, uint64_t)
+  X(RP_I32, int32_t) \
+  X(RP_I64, int64_t) X(RP_U8, uint8_t) X(RP_U16, uint16_t) X(RP_U32, uint32_t) X(RP_U64, uint64_t)
 
 /* The values of elements i of `rows`. */
 static range values_in(const rpi_image_index *x, const rpi_buffer *b, range rows) {
@@ -147,15 +147,17 @@ static rp_status find_messages(rp_context *ctx, rpi_image *m, rpi_buffer *const 
   return ok ? st : rpi_status_nomem("the image of a gather");
 }
 
-/* Is the index the one that was looked at? It is from now on. */
-static bool is_known(rpi_image_index *x, rpi_buffer *const *slot) {
-  const bool same = x->version == slot[x->slot]->version + 1;
-  x->version = slot[x->slot]->version + 1;
-  return same;
+/* Is the index another one than was looked at? It is the one from now on. */
+static bool is_new(rpi_image_index *x, rpi_buffer *const *slot) {
+  const uint64_t version = slot[x->slot]->version + 1;
+  if (x->version == version) return false;
+  x->version = version;
+  return true;
 }
 
 rp_status rpi_image_refresh(rp_context *ctx, rpi_image *m, rpi_buffer *const *slot) {
-  bool known = is_known(&m->at, slot);
-  if (m->looped) known = is_known(&m->from, slot) & is_known(&m->to, slot) & known;
-  return known ? RP_OK : find_messages(ctx, m, slot);
+  bool look = is_new(&m->at, slot);
+  if (m->looped && is_new(&m->from, slot)) look = true;
+  if (m->looped && is_new(&m->to, slot)) look = true;
+  return look ? find_messages(ctx, m, slot) : RP_OK;
 }

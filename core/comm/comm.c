@@ -92,29 +92,46 @@ static const rpi_transport *transport_of(int32_t choice) {
 #ifdef RPI_HAVE_UCX
     case UCX: return &rpi_transport_ucx;
 #endif
-#ifdef RPI_HAVE_MPI
     case MPI: return &rpi_transport_mpi;
-#endif
     default: return NULL;
   }
 }
 
 static rp_status choose(const rpi_config *config, const rpi_transport **out) {
-  static const char *const names[] = {"auto", "none", "threads", "ucx", "mpi"};
-  const char *who = NULL;
+  const char *who;
   int32_t choice = config->transport;
   *out = NULL;
   if (choice == AUTO && launched(&who) > 1) choice = transport_of(UCX) ? UCX : MPI;
   if (choice == NONE || choice == AUTO) return RP_OK;
   *out = transport_of(choice);
   if (*out) return RP_OK;
-  return rpi_status_fail(RP_ERR_RANKS, "transport %s%s%s: this build of the library has none",
-                         names[choice], who ? ", wanted because of " : "", who ? who : "");
+  return rpi_status_fail(RP_ERR_RANKS, "transport ucx: this build of the library has none");
+}
+
+/* Opens the transport. A launcher that does not speak PMIx may speak what MPI understands. */
+static rp_status find_others(const rpi_config *config, rpi_comm *c) {
+  const char *who = NULL;
+  const bool is_auto = config->transport == AUTO;
+  const long n = c->t == &rpi_transport_threads ? 1 : launched(&who);
+  rp_status st = c->t->open(config, &c->self, &c->rank, &c->size);
+  if (is_auto && st == RP_OK && c->size == 1 && c->t != &rpi_transport_mpi) {
+    c->t = &rpi_transport_mpi;
+    st = c->t->open(config, &c->self, &c->rank, &c->size);
+  }
+  if (st == RP_OK && (c->size > 1 || n == 1)) return RP_OK;
+  if (st != RP_OK && (!is_auto || c->t != &rpi_transport_mpi)) return st;
+  return rpi_status_fail(
+      RP_ERR_RANKS,
+      "%s says that %ld processes were started, but this one finds no other%s%s%s: under Slurm "
+      "start with srun --mpi=pmix; elsewhere have libreprise-mpi.so built with the launcher's MPI, "
+      "and name it with the knob mpi_plugin; or set REPRISE_TRANSPORT=none for processes that "
+      "have nothing to do with each other",
+      who, n, st == RP_OK ? "" : " (MPI: ", st == RP_OK ? "" : rpi_status_message(),
+      st == RP_OK ? "" : ")");
 }
 
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   const rpi_transport *t;
-  const char *who = NULL;
   *out = NULL;
   if (config->dryrun[0]) return open_dry(config->dryrun, out);
   RPI_TRY(choose(config, &t));
@@ -125,14 +142,8 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   c->size = 1;
   c->spin = config->spin;
   c->patience = (double)config->watchdog;
-  rp_status st = t->open(config, &c->self, &c->rank, &c->size);
-  if (st == RP_OK && t != &rpi_transport_threads && c->size == 1 && launched(&who) > 1)
-    st = rpi_status_fail(
-        RP_ERR_RANKS,
-        "%s says that %ld processes were started, but this one finds no other: under Slurm start "
-        "with srun --mpi=pmix; elsewhere set REPRISE_TRANSPORT=mpi, or =none for processes that "
-        "have nothing to do with each other",
-        who, launched(&who));
+  const rp_status st = find_others(config, c);
+  t = c->t;
   if (st != RP_OK || c->size == 1) {
     if (c->self) t->close(c->self, st == RP_OK);
     rpi_alloc_free(c);

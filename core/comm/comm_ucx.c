@@ -19,7 +19,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +39,6 @@ enum {
   GRACE_MS = 200,   /* how long a lost peer may have had a reason that is still under way */
   NOTICE_MS = 200,  /* how long a rank that gives up tries to say so */
   MOVING = 100,     /* turns in a second in which something moved: more than probes of idle peers */
-  GIVEN_UP = 13,    /* exit status */
   NOBODY = 0xFFFFF, /* the rank of notices */
 };
 
@@ -395,21 +393,6 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
 
 /* ---- leaving ---- */
 
-/* Ends the process if its last steps hang. */
-static void *last_exit(void *arg) {
-  const struct timespec pause = {.tv_sec = 2};
-  (void)arg;
-  nanosleep(&pause, NULL);
-  _exit(GIVEN_UP);
-}
-
-/* `why` without the name of this rank, which is put before it here. */
-static const char *own_words(const ucx_comm *c, const char *why) {
-  char name[40];
-  const int n = snprintf(name, sizeof name, "rank %d of %d: ", c->rank, c->size);
-  return strncmp(why, name, (size_t)n) == 0 ? why + n : why;
-}
-
 /* Tells those who may wait for us; who gives up because of another passes on that one's reason. */
 static void notify(ucx_comm *c, const char *why) {
   static char text[TEXT]; /* stays in place while it travels */
@@ -418,7 +401,8 @@ static void notify(ucx_comm *c, const char *why) {
   if (c->heard[0])
     memcpy(text, c->heard, TEXT);
   else
-    snprintf(text, sizeof text, "rank %d of %d gave up: %s", c->rank, c->size, own_words(c, why));
+    snprintf(text, sizeof text, "rank %d of %d gave up: %s", c->rank, c->size,
+             rpi_depart_words(c->rank, c->size, why));
   for (int32_t i = 0; i < c->peers.cap; i++) {
     const peer *p = c->peers.slots[i].value;
     if (p && p->ep)
@@ -429,14 +413,11 @@ static void notify(ucx_comm *c, const char *why) {
 
 static void give_up(void *self, const char *why) {
   ucx_comm *c = self;
-  pthread_t guard;
   c->leaving = true;
-  fprintf(stderr, "reprise: rank %d of %d: %s\n", c->rank, c->size, own_words(c, why));
-  fflush(stderr);
-  pthread_create(&guard, NULL, last_exit, NULL);
+  rpi_depart_say(c->rank, c->size, why);
   notify(c, why);
-  rpi_boot_abort(c->boot, GIVEN_UP, why);
-  _exit(GIVEN_UP);
+  rpi_boot_abort(c->boot, RPI_DEPART_STATUS, why);
+  _exit(RPI_DEPART_STATUS);
 }
 
 /* At once, without asking the other side. */

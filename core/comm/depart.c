@@ -6,11 +6,14 @@
 #include "core/comm/depart.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/alloc.h"
 
-enum { PATIENCE_S = 5 };
+enum { PATIENCE_S = 5, LAST_S = 2 };
 
 typedef struct call {
   void (*last)(void *arg);
@@ -37,4 +40,24 @@ bool rpi_depart(void (*last)(void *arg), void *arg) {
     return true;
   }
   return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+static void *last_exit(void *arg) {
+  const struct timespec pause = {.tv_sec = LAST_S};
+  (void)arg;
+  nanosleep(&pause, NULL);
+  _exit(RPI_DEPART_STATUS);
+}
+
+const char *rpi_depart_words(int32_t rank, int32_t size, const char *why) {
+  char name[40];
+  const int n = snprintf(name, sizeof name, "rank %d of %d: ", rank, size);
+  return strncmp(why, name, (size_t)n) == 0 ? why + n : why;
+}
+
+void rpi_depart_say(int32_t rank, int32_t size, const char *why) {
+  pthread_t guard;
+  fprintf(stderr, "reprise: rank %d of %d: %s\n", rank, size, rpi_depart_words(rank, size, why));
+  fflush(stderr);
+  pthread_create(&guard, NULL, last_exit, NULL);
 }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run_ranks.py RANK_MESSAGES -- messages between processes that mpirun starts, and what happens when one fails.
+"""run_ranks.py TRANSPORT RANK_MESSAGES [PLUGIN] -- messages between processes, and what happens when one fails.
+
+TRANSPORT: ucx, started by mpirun; mpi, the same launcher with the plug-in for its MPI; mpich, a launcher in whose
+jobs PMIx finds nobody, so that the library itself turns to the plug-in.
 
 Every job must end by itself within a bound, leave no process behind, and, if a rank fails, end with a
 status other than 0 and name that rank. Jobs share a machine that may be busy: nothing is asserted about speed.
@@ -14,7 +17,8 @@ import time
 import uuid
 
 SIZES = (1, 2, 3, 4, 7)
-TRANSPORTS = {"tcp": "tcp,self", "memory": "sm,self,tcp"}
+MPIRUN = ["mpirun", "--oversubscribe", "-n"]
+HYDRA = ["mpiexec.hydra", "-n"]
 FAULT_SECONDS = 10
 # What stderr must match. Where rank 1 ends without a word, the launcher speaks.
 LAUNCHER = r"rank 1 |Process name: \[\[\d+,1\],1\]"
@@ -26,16 +30,34 @@ FAULTS = {
     "leave": r"rank 1 of 3 gave up: it left before the others",
     "abort": r"rank 1 of 3: the matrix is singular",
     "diverge": r"rank (1 has run another program than rank [02]|[02] has run another program than rank 1)",
-    "size": r"rank 1 sends 80 bytes where rank [02] expects 64|rank [02] sends 64 bytes where rank 1 expects 80",
+    "size": r"rank 1 sends (80|more than 64) bytes where rank [02] expects 64|rank [02] sends 64 bytes where rank 1 expects 80",
 }
+# MPI has no word for a rank that leaves and lives on: nobody but the watchdog finds it. Hydra does not name ranks.
+WITHOUT_NOTICE = [mode for mode in FAULTS if mode != "leave"]
+SAID = ["stop", "abort", "diverge", "size"]
+NOBODY = r"PMI_SIZE says that 3 processes .* finds no other \(MPI: .*no-such-plugin.so.*srun --mpi=pmix"
 NO_MPI = 77
 
 
-def environment(mark, tls):
-    env = dict(os.environ, UCX_TLS=tls, REPRISE_WATCHDOG="60", RANKS_MARK=mark, OMPI_ALLOW_RUN_AS_ROOT="1",
-               OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    env.pop("REPRISE_TRANSPORT", None)
-    return env
+class Way:
+    """How jobs are started, what they have in their environment, and the faults they can name."""
+
+    def __init__(self, name, command, faults, **variables):
+        self.name, self.command, self.faults, self.variables = name, command, faults, variables
+
+    def environment(self, mark, watchdog):
+        env = {name: value for name, value in os.environ.items() if not name.startswith("REPRISE_")}
+        env.update(self.variables, REPRISE_WATCHDOG=str(watchdog), RANKS_MARK=mark, OMPI_ALLOW_RUN_AS_ROOT="1",
+                   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        return env
+
+
+def ways(transport, plugin):
+    if transport == "ucx":
+        return [Way("tcp", MPIRUN, FAULTS, UCX_TLS="tcp,self"), Way("memory", MPIRUN, FAULTS, UCX_TLS="sm,self,tcp")]
+    if transport == "mpi":
+        return [Way("mpi", MPIRUN, WITHOUT_NOTICE, REPRISE_TRANSPORT="mpi", REPRISE_MPI_PLUGIN=plugin)]
+    return [Way("mpich", HYDRA, SAID, REPRISE_MPI_PLUGIN=plugin)]
 
 
 def left_behind(mark):
@@ -53,13 +75,11 @@ def left_behind(mark):
     return found
 
 
-def job(program, n, tls, seconds, mode=None, watchdog=60):
-    """(status or None, stdout, stderr, processes left) of one mpirun."""
+def job(program, n, way, seconds, mode=None, watchdog=60):
+    """(status or None, stdout, stderr, processes left) of one job."""
     mark = uuid.uuid4().hex
-    env = environment(mark, tls)
-    env["REPRISE_WATCHDOG"] = str(watchdog)
-    command = ["mpirun", "--oversubscribe", "-n", str(n), program] + ([mode] if mode else [])
-    run = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    command = way.command + [str(n), program] + ([mode] if mode else [])
+    run = subprocess.Popen(command, env=way.environment(mark, watchdog), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True, errors="replace")
     try:
         out, err = run.communicate(timeout=seconds)
@@ -78,17 +98,17 @@ def job(program, n, tls, seconds, mode=None, watchdog=60):
     return status, out, err, left
 
 
-def check_messages(program, n, tls):
-    status, out, err, left = job(program, n, tls, 60)
+def check_messages(program, n, way):
+    status, out, err, left = job(program, n, way, 60)
     faults = [] if status == 0 and out.startswith("ok") else ["status %s" % status]
     faults += ["said on stderr" for line in err.splitlines() if "UCX  WARN" in line]
     faults += ["processes %s left" % left] if left else []
     return faults, out + (err if faults else "")
 
 
-def check_fault(program, mode, tls):
+def check_fault(program, mode, way):
     began = time.monotonic()
-    status, out, err, left = job(program, 3, tls, FAULT_SECONDS, mode, 2 if mode == "stop" else 60)
+    status, _, err, left = job(program, 3, way, FAULT_SECONDS, mode, 2 if mode == "stop" else 60)
     faults = []
     if status is None:
         faults.append("not ended within %d s" % FAULT_SECONDS)
@@ -100,32 +120,44 @@ def check_fault(program, mode, tls):
     return faults, err if faults else "status %s after %.1f s\n" % (status, time.monotonic() - began)
 
 
-def missing(program):
+def check_refusal(program, _, way):
+    """Processes that find no way to each other do not run as so many strangers. No launcher: hydra may be killed by
+    SIGPIPE, and its processes' words lost, if they end while it still begins."""
+    env = dict(way.environment("", 60), PMI_SIZE="3", REPRISE_MPI_PLUGIN="/no-such-plugin.so")
+    run = subprocess.run([program], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True, timeout=FAULT_SECONDS)
+    right = run.returncode == 1 and re.search(NOBODY, run.stderr)
+    return [] if right else ["status %d, or not the sentence" % run.returncode], run.stderr
+
+
+def missing(program, way):
     """Why nothing can be tested here; None: it can."""
-    if not shutil.which("mpirun"):
-        return "there is no mpirun"
-    status, out, err, _ = job(program, 2, TRANSPORTS["tcp"], 60)
+    if not shutil.which(way.command[0]):
+        return "there is no " + way.command[0]
+    status, _, err, _ = job(program, 2, way, 60)
     if "library that cannot be loaded" in err:
         return err.strip().splitlines()[0]
     if status != 0 and "rank_messages" not in err and "reprise" not in err:
-        return "mpirun does not work here: " + (err.strip() or "status %s" % status)
+        return way.command[0] + " does not work here: " + (err.strip() or "status %s" % status)
     return None
 
 
 def main():
-    program = sys.argv[1]
-    why = missing(program)
+    transport, program = sys.argv[1:3]
+    todo = ways(transport, sys.argv[3] if len(sys.argv) > 3 else None)
+    why = missing(program, todo[0])
     if why:
         print("skipped: " + why)
         return NO_MPI
     bad = 0
-    for name, tls in TRANSPORTS.items():
+    for way in todo:
         cases = [("%d ranks" % n, check_messages, n) for n in SIZES]
-        cases += [(mode, check_fault, mode) for mode in FAULTS]
+        cases += [(mode, check_fault, mode) for mode in way.faults]
+        cases += [("nobody", check_refusal, None)] if way.command == HYDRA else []
         for what, check, arg in cases:
-            faults, text = check(program, arg, tls)
+            faults, text = check(program, arg, way)
             bad += bool(faults)
-            print("%-6s %-8s %s" % (name, what, "; ".join(faults) or text.strip()), flush=True)
+            print("%-6s %-8s %s" % (way.name, what, "; ".join(faults) or text.strip()), flush=True)
             if faults:
                 print(text, flush=True)
     return 1 if bad else 0
