@@ -26,6 +26,8 @@ MAY_INCLUDE = {
     "kernels": [PUBLIC],
     "bindings/c": [PUBLIC, "core", "jit", "trace"],
     "bindings": [PUBLIC],
+    # A program that starts others: it has nothing of the library.
+    "bindings/command": [],
     EXAMPLES: [PUBLIC],
     "tests/consumer": [PUBLIC],
     "tests": ["core", "jit", "trace", "kernels", "bindings", EXAMPLES],

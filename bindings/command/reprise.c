@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bindings/command/reprise.c -- the command `reprise run`: a program on several ranks.
+ *
+ * Lives here: the command line, and what it becomes: that of a launcher (mpirun of Open MPI, srun of Slurm),
+ *             which then takes this process's place, so that signals and the exit status are the launcher's.
+ * Not here:   anything of the library's. A program started by a launcher directly works as well; what this
+ *             saves is to remember how each launcher is told the same thing.
+ * How:        an array of words is built and executed. Knobs travel in the environment. srun takes all of it to
+ *             other machines, mpirun only what it is told: every REPRISE_ and UCX_ variable.
+ * Errors:     2: the arguments are wrong. 126, 127: what was to be run cannot be, or is not there, as
+ *             shells have it. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { MAX_RANKS = 1 << 20, MAX_CPUS = 4096, WRONG = 2, NOT_RUN = 126, NOT_FOUND = 127 };
+
+static const char usage_text[] =
+    "usage: reprise run --ranks N [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
+    "Runs PROGRAM, which uses the library, on N ranks. Each rank runs all of it; arrays are shared "
+    "out.\n"
+    "  --ranks N        how many; 1 runs the program without a launcher\n"
+    "  --cpus K         each rank has K cores and as many threads (REPRISE_THREADS); without it, "
+    "the\n"
+    "                   launcher decides which cores a rank may use\n"
+    "  --launcher NAME  mpirun (of Open MPI) or srun; without it, srun inside a job of Slurm, else "
+    "mpirun\n"
+    "  --print          print the command, do not run it\n"
+    "  --help           print this text\n";
+
+typedef struct request {
+  long ranks, cpus; /* cpus 0: not asked for */
+  const char *launcher;
+  bool print;
+  char **program; /* and its arguments, up to a NULL */
+} request;
+
+/* ---- the command line ---- */
+
+static _Noreturn void refuse(const char *what, const char *word) {
+  fprintf(stderr, "reprise: %s%s%s%s\n%s", what, word ? " '" : "", word ? word : "",
+          word ? "'" : "", usage_text);
+  exit(WRONG);
+}
+
+static long count_of(const char *text, long most, const char *complaint) {
+  char *end;
+  errno = 0;
+  const long n = strtol(text, &end, 10);
+  /* strtol would take blanks and signs. */
+  if (text[0] < '0' || text[0] > '9' || *end || errno || n < 1 || n > most) refuse(complaint, text);
+  return n;
+}
+
+static const char *known_launcher(const char *name) {
+  if (strcmp(name, "mpirun") != 0 && strcmp(name, "srun") != 0)
+    refuse("--launcher is mpirun or srun, not", name);
+  return name;
+}
+
+/* The words behind `run`. Options end at the program: what follows is the program's. */
+static request parse(int argc, char **argv) {
+  static const struct option options[] = {
+      {"ranks", required_argument, NULL, 'n'},    {"cpus", required_argument, NULL, 'c'},
+      {"launcher", required_argument, NULL, 'l'}, {"print", no_argument, NULL, 'p'},
+      {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+  };
+  request r = {.ranks = 0};
+  opterr = 0;
+  for (int o; (o = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
+    switch (o) {
+      case 'n': r.ranks = count_of(optarg, MAX_RANKS, "--ranks is 1 to 1048576, not"); break;
+      case 'c': r.cpus = count_of(optarg, MAX_CPUS, "--cpus is 1 to 4096, not"); break;
+      case 'l': r.launcher = known_launcher(optarg); break;
+      case 'p': r.print = true; break;
+      case 'h': fputs(usage_text, stdout); exit(0);
+      case ':': refuse("there is nothing behind", argv[optind - 1]);
+      default: refuse("cannot use", argv[optind - 1]);
+    }
+  }
+  r.program = argv + optind;
+  if (!r.ranks) refuse("--ranks is missing", NULL);
+  if (!r.program[0]) refuse("the program is missing", NULL);
+  if (!r.launcher) r.launcher = getenv("SLURM_JOB_ID") ? "srun" : "mpirun";
+  return r;
+}
+
+/* ---- the command ---- */
+
+typedef struct words {
+  char **word;
+  size_t n;
+} words;
+
+static void *need(void *p) {
+  if (p) return p;
+  fputs("reprise: out of memory\n", stderr);
+  exit(NOT_RUN);
+}
+
+/* Room for all that any launcher is told, and the NULL at the end. */
+static words room_for(const request *r) {
+  size_t n = 32;
+  for (char **w = r->program; *w; w++) n++;
+  for (char **w = environ; *w; w++) n += 2;
+  return (words){.word = need(calloc(n, sizeof(char *)))};
+}
+
+static void add(words *w, const char *word) { w->word[w->n++] = need(strdup(word)); }
+
+static void add_number(words *w, const char *option, const char *before, long number) {
+  char text[64];
+  snprintf(text, sizeof text, "%s%ld", before, number);
+  add(w, option);
+  add(w, text);
+}
+
+static bool begins_with(const char *text, const char *with) {
+  return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void add_mpirun(words *w, const request *r) {
+  add(w, "mpirun");
+  if (geteuid() == 0) add(w, "--allow-run-as-root");
+  add_number(w, "-n", "", r->ranks);
+  if (r->cpus) add_number(w, "--map-by", "slot:PE=", r->cpus);
+  for (char **e = environ; *e; e++) {
+    if (!begins_with(*e, "REPRISE_") && !begins_with(*e, "UCX_")) continue;
+    add(w, "-x");
+    w->word[w->n++] = need(strndup(*e, strcspn(*e, "=")));
+  }
+}
+
+static void add_srun(words *w, const request *r) {
+  add(w, "srun");
+  add(w, "--mpi=pmix");
+  add_number(w, "-n", "", r->ranks);
+  if (r->cpus) add_number(w, "-c", "", r->cpus);
+}
+
+/* The whole command; the threads go into the environment. */
+static words command_of(const request *r) {
+  char threads[32];
+  snprintf(threads, sizeof threads, "%ld", r->cpus);
+  if (r->cpus && setenv("REPRISE_THREADS", threads, 1) != 0) need(NULL);
+  words w = room_for(r);
+  if (r->ranks > 1 && strcmp(r->launcher, "srun") == 0)
+    add_srun(&w, r);
+  else if (r->ranks > 1)
+    add_mpirun(&w, r);
+  for (char **p = r->program; *p; p++) add(&w, *p);
+  return w;
+}
+
+/* ---- what becomes of it ---- */
+
+/* A word as a shell would have to read it. */
+static void print_word(const char *word) {
+  static const char plain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (*word && !word[strspn(word, plain)]) {
+    fputs(word, stdout);
+    return;
+  }
+  putchar('\'');
+  for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, stdout);
+  putchar('\'');
+}
+
+static int print(const request *r, const words *w) {
+  if (r->cpus) printf("REPRISE_THREADS=%ld ", r->cpus);
+  for (size_t i = 0; i < w->n; i++) {
+    if (i) putchar(' ');
+    print_word(w->word[i]);
+  }
+  putchar('\n');
+  return fflush(stdout) == 0 ? 0 : NOT_RUN;
+}
+
+static bool is_program(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+/* Looked for here, as execvp does, because its error does not tell a missing launcher from a missing program. */
+static bool on_path(const char *name) {
+  const char *from = getenv("PATH");
+  while (from) {
+    const size_t n = strcspn(from, ":");
+    char *path;
+    if (asprintf(&path, "%.*s/%s", n ? (int)n : 1, n ? from : ".", name) < 0) need(NULL);
+    const bool found = is_program(path);
+    free(path);
+    if (found) return true;
+    from = from[n] ? from + n + 1 : NULL;
+  }
+  return false;
+}
+
+static int run(const request *r, const words *w) {
+  if (r->ranks > 1 && !on_path(r->launcher)) {
+    fprintf(stderr, "reprise: %s is not on PATH; the Debian package %s has it\n", r->launcher,
+            strcmp(r->launcher, "srun") == 0 ? "slurm-client" : "openmpi-bin");
+    return NOT_FOUND;
+  }
+  execvp(w->word[0], w->word);
+  const int why = errno;
+  fprintf(stderr, "reprise: cannot run %s: %s\n", w->word[0], strerror(why));
+  return why == ENOENT ? NOT_FOUND : NOT_RUN;
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    fputs(usage_text, stdout);
+    return 0;
+  }
+  if (argc < 2) refuse("a command is missing", NULL);
+  if (strcmp(argv[1], "run") != 0) refuse("there is no command", argv[1]);
+  const request r = parse(argc - 1, argv + 1);
+  const words w = command_of(&r);
+  return r.print ? print(&r, &w) : run(&r, &w);
+}

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""run_driver.py REPRISE [PROGRAM] -- the command `reprise run`: what it says, what it starts.
+
+What it starts is seen from launchers of our own on PATH, which tell how they were called. PROGRAM, which uses the
+library, is run on two ranks by the mpirun that is there; the test says so where there is none.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import job
+
+ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+USAGE = "usage: reprise run --ranks N"
+NOT_FOUND = 127
+FAKE = """#!/bin/sh
+echo "$0 threads=$REPRISE_THREADS"
+for word; do echo "<$word>"; done
+exit 7
+"""
+faults = []
+
+
+def expect(what, right, got):
+    if not right:
+        faults.append("%s: %s" % (what, got))
+
+
+def call(driver, words, **env):
+    """A run of the driver with no knobs and no job of Slurm but those of env."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("REPRISE_", "UCX_", "SLURM_"))}
+    clean.update(env)
+    return subprocess.run([driver] + words, env=clean, capture_output=True, text=True, timeout=60)
+
+
+def mpirun(*words):
+    return " ".join(["mpirun"] + ROOT + list(words)) + "\n"
+
+
+def check_print(driver):
+    in_slurm, knobs = {"SLURM_JOB_ID": "5"}, {"REPRISE_TILE": "0", "UCX_TLS": "tcp"}
+    # Environment, words behind `run --print`, what is printed.
+    cases = [
+        ({}, "--ranks 4 ./a", mpirun("-n 4 ./a")),
+        ({}, "--ranks=4 -- ./a", mpirun("-n 4 ./a")),
+        ({}, "--ranks 4 ./a --ranks 9 --print", mpirun("-n 4 ./a --ranks 9 --print")),
+        ({}, "--ranks 3 --cpus 2 ./a",
+         "REPRISE_THREADS=2 " + mpirun("-n 3 --map-by slot:PE=2 -x REPRISE_THREADS ./a")),
+        ({}, "--ranks 4 --launcher srun ./a", "srun --mpi=pmix -n 4 ./a\n"),
+        (in_slurm, "--ranks 4 ./a", "srun --mpi=pmix -n 4 ./a\n"),
+        (in_slurm, "--cpus 8 --ranks 4 ./a", "REPRISE_THREADS=8 srun --mpi=pmix -n 4 -c 8 ./a\n"),
+        (in_slurm, "--ranks 4 --launcher mpirun ./a", mpirun("-n 4 ./a")),
+        (in_slurm, "--ranks 1 ./a b", "./a b\n"),
+        ({}, "--ranks 1 --cpus 3 ./a", "REPRISE_THREADS=3 ./a\n"),
+        (dict(knobs, REPRISE_THREADS="9"), "--ranks 2 --cpus 1 --launcher srun ./a",
+         "REPRISE_THREADS=1 srun --mpi=pmix -n 2 -c 1 ./a\n"),
+    ]
+    for env, words, want in cases:
+        run = call(driver, ["run", "--print"] + words.split(), **env)
+        expect("print " + words, (run.returncode, run.stdout, run.stderr) == (0, want, ""), run)
+    run = call(driver, ["run", "--print", "--ranks", "1", "./a", "", "b c", "it's", "$x"])
+    expect("print quoted", run.stdout == "./a '' 'b c' 'it'\\''s' '$x'\n", run)
+    words = call(driver, ["run", "--print", "--ranks", "2", "./a"], **knobs).stdout
+    expect("print knobs", "-x REPRISE_TILE" in words and "-x UCX_TLS" in words and words.endswith(" ./a\n"), words)
+
+
+def check_errors(driver):
+    # Words, what the first line of stderr contains.
+    cases = [
+        ("", "a command is missing"),
+        ("walk", "no command 'walk'"),
+        ("run", "--ranks is missing"),
+        ("run ./a", "--ranks is missing"),
+        ("run --ranks 4", "the program is missing"),
+        ("run --ranks 4 --", "the program is missing"),
+        ("run --ranks", "nothing behind '--ranks'"),
+        ("run --ranks 0 ./a", "not '0'"),
+        ("run --ranks -1 ./a", "not '-1'"),
+        ("run --ranks 2x ./a", "not '2x'"),
+        ("run --ranks 99999999999999999999 ./a", "not '99999999999999999999'"),
+        ("run --ranks 2 --cpus 0 ./a", "--cpus is 1 to 4096, not '0'"),
+        ("run --ranks 2 --launcher ssh ./a", "mpirun or srun, not 'ssh'"),
+        ("run --ranks 2 --many ./a", "cannot use '--many'"),
+        ("run --ranks 2 -z ./a", "cannot use '-z'"),
+    ]
+    for words, says in cases:
+        run = call(driver, words.split())
+        first = run.stderr.split("\n")[0]
+        right = run.returncode == 2 and not run.stdout and says in first and USAGE in run.stderr
+        expect("error of '%s'" % words, right, run)
+    for words in ("--help", "run --help", "run -h"):
+        run = call(driver, words.split())
+        expect(words, run.returncode == 0 and run.stdout.startswith(USAGE) and not run.stderr, run)
+    for launcher, package in (("mpirun", "openmpi-bin"), ("srun", "slurm-client")):
+        run = call(driver, ["run", "--ranks", "2", "--launcher", launcher, "./a"], PATH="/nowhere")
+        right = run.returncode == NOT_FOUND and launcher in run.stderr and package in run.stderr
+        expect("no " + launcher, right and USAGE not in run.stderr, run)
+
+
+def check_started(driver):
+    """Launchers of our own are what PATH has."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("mpirun", "srun"):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(FAKE)
+            os.chmod(path, 0o755)
+            env = {"PATH": folder + ":" + os.environ["PATH"]}
+            run = call(driver, ["run", "--ranks", "3", "--cpus", "2", "--launcher", name, "./a", "b c"], **env)
+            right = run.returncode == 7 and run.stdout.startswith(path + " threads=2\n")
+            expect("started " + name, right and run.stdout.endswith("<./a>\n<b c>\n"), run)
+    run = call(driver, ["run", "--ranks", "1", "--cpus", "5", "sh", "-c", "echo $REPRISE_THREADS; exit 7"])
+    expect("one rank", (run.returncode, run.stdout) == (7, "5\n"), run)
+    run = call(driver, ["run", "--ranks", "1", "/nowhere/a"])
+    expect("no program", run.returncode == NOT_FOUND and "/nowhere/a" in run.stderr, run)
+
+
+def check_program(driver, program):
+    """The program on one rank and, if mpirun is there, on two."""
+    arguments = [program, "--size", "100", "--iters", "5"]
+    why = job.missing(arguments)
+    if why:
+        print("not run on two ranks: " + why)
+        return
+    env = {"OMPI_MCA_rmaps_base_oversubscribe": "1", "REPRISE_EXPLAIN": "on", "REPRISE_PIN": "off"}
+    if "REPRISE_CACHE_DIR" in os.environ:
+        env["REPRISE_CACHE_DIR"] = os.environ["REPRISE_CACHE_DIR"]
+    bits = []
+    for options in (["--ranks", "1"], ["--ranks", "2"], ["--ranks", "2", "--cpus", "1"]):
+        run = call(driver, ["run", "--launcher", "mpirun"] + options + arguments, **env)
+        lines = [line for line in run.stdout.splitlines() if line.startswith("bits ")]
+        expect("%s: status and ranks" % options, run.returncode == 0 and len(lines) == int(options[1]), run)
+        shared = job.kernels_shared(run.stderr)
+        right = [False] if options[1] == "1" else [True, True]
+        expect("%s: kernels shared out" % options, [n > 0 for n in shared] == right, shared)
+        bits += lines
+    expect("bits", len(set(bits)) == 1, bits)
+
+
+def main(driver, program):
+    check_print(driver)
+    check_errors(driver)
+    check_started(driver)
+    if program:
+        check_program(driver, program)
+    for fault in faults:
+        print(fault)
+    print("%d faults" % len(faults))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None))
