@@ -157,7 +157,7 @@ static void add_count(const char *row, const char *what, double value, double ba
   bench_add(&(bench_row){.name = row,
                          .what = what,
                          .unit = "",
-                         .value = value,
+                         .value = ok ? value : 0,
                          .kind = BENCH_VALUE,
                          .bar = bar,
                          .wrong = !ok});
@@ -165,13 +165,13 @@ static void add_count(const char *row, const char *what, double value, double ba
 
 static void add_messages(void) {
   seen s;
-  const int64_t side = bench_quick ? 64 : 1024;
+  const int64_t side = bench_quick ? 128 : 1024;
   if (!bench_wanted("ranks_messages") && !bench_wanted("ranks_stencil")) return;
   bool ok = ask(4, 1, "REPRISE_TILE=0", "cg", side, bench_quick ? 5 : 50, &s);
   add_count("ranks_messages", "CG, 4 ranks in a row: messages an iteration, of rank 1", s.messages,
             2, ok);
-  add_count("ranks_messages_bytes", "bytes of a message: a grid row", s.bytes / s.messages,
-            (double)side * 8, ok);
+  add_count("ranks_messages_bytes", "bytes of a message: a grid row",
+            s.messages > 0 ? s.bytes / s.messages : 0, (double)side * 8, ok);
   add_count("ranks_messages_dots", "joint reductions an iteration: dot groups", s.reductions, 2,
             ok);
   ok = ask(4, 1, "REPRISE_TILE=0", "stencil", side, bench_quick ? 5 : 50, &s);
