@@ -209,9 +209,11 @@ rp_status rp_store_release_any(rp_store *s) {
   return RP_OK;
 }
 
-/* If lent memory cannot be let go of, for lack of memory, the queue waits for the next call. */
+/* If lent memory cannot be let go of, for lack of memory, the queue waits for the next call; with several ranks it
+ * waits for the end of the context, since finalizers come in another order on each and plans must not. */
 void rpi_api_drain(rpi_pool *pool) {
   rp_context *ctx = atomic_load(&pool->ctx);
+  if (ctx->comm) return;
   for (rp_store *s = atomic_load(&pool->released); s; s = s->next)
     if (s->buf->home && s->refs <= atomic_load(&s->queued) && let_go(ctx, s->buf) != RP_OK) return;
   rpi_store_release_queued(pool);

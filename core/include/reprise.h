@@ -112,7 +112,10 @@ typedef struct rp_op rp_op;
 
 /* Makes a context. `config` holds options such as "--threads 2 --fusion off", or is NULL. Order of
  * precedence: `config`, then the environment's one variable per knob (REPRISE_THREADS=2), then
- * REPRISE_CONFIG, then the defaults. rp_config_print lists every knob. */
+ * REPRISE_CONFIG, then the defaults. rp_config_print lists every knob.
+ * Where a launcher (mpirun, srun) has started several processes, all of them create, use and destroy their contexts
+ * in the same order, make the same calls with the same values, and get the same results; each then does its part
+ * of the work. What differs is RP_ERR_RANKS, here or in a later call. */
 RP_API rp_status rp_context_create(const char *config, rp_context **out);
 
 /* Runs what is pending, then frees the context. In a child made by fork, contexts of the parent
@@ -162,7 +165,8 @@ RP_API rp_status rp_store_home(rp_store *store);
 RP_API rp_status rp_store_detach(rp_store *store);
 
 /* One more reference / one less. Releasing NULL is allowed. rp_store_release_any may be called from
- * any thread and from finalizers; it takes effect at the context's next call. A handle used after its last
+ * any thread and from finalizers; it takes effect at the context's next call, with several ranks when the
+ * context is destroyed. A handle used after its last
  * release is RP_ERR_HANDLE until its record serves another store. */
 RP_API rp_status rp_store_retain(rp_store *store);
 RP_API rp_status rp_store_release(rp_store *store);

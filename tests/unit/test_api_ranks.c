@@ -250,13 +250,24 @@ static void test_medley(void **state) {
 
 /* ---- one decision ---- */
 
-/* Ranks that are slower, compile or interpret, and look at their statistics at other times. */
+/* Ranks that are slower, look at their statistics and have their finalizers run at other times. */
 static rp_status uneven(member *m) {
   for (int32_t i = 0; i < m->rank; i++) {
     int64_t v;
     usleep(2000);
     TRY(rp_stat(m->ctx, "launches", &v));
   }
+  rp_store *kept, *x;
+  const int64_t n = 3000;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &kept));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  for (int32_t i = 0; i < 4; i++) {
+    if (i == 0) TRY(EVAL(m->ctx, "y, x", "y = x + 1", kept, x));
+    if (i == m->rank) TRY(rp_store_release_any(kept));
+    TRY(EVAL(m->ctx, "x", "x = 2*x", x));
+    TRY(rp_wait(m->ctx));
+  }
+  TRY(rp_store_release(x));
   return medley(m);
 }
 
