@@ -95,7 +95,7 @@ static range values_in(const rpi_image_index *x, const rpi_buffer *b, range rows
     for (int64_t i = rows.lo; i < rows.hi; i++) { \
       const int64_t v = (int64_t)((const type *)b->inst->data)[x->first + x->step * i]; \
       if (v < r.lo) r.lo = v; \
-      if (v >= r.hi) r.hi = v + 1; \
+      if (v >= r.hi && v < INT64_MAX) r.hi = v + 1; \
     } \
     break;
     EACH_INTEGER(CASE)
@@ -112,6 +112,7 @@ static range within(range r, int64_t n) {
 /* The elements of the table that this rank's rows reach. */
 static range reached(const rpi_image *m, rpi_buffer *const *slot, int32_t rank) {
   range rows = {rpi_rows_at(&m->space, rank), rpi_rows_at(&m->space, rank + 1)};
+  if (rows.lo >= rows.hi) return (range){0, 0};
   if (m->looped) {
     const range from = values_in(&m->from, slot[m->from.slot], rows),
                 to = values_in(&m->to, slot[m->to.slot], rows);
