@@ -304,13 +304,14 @@ void rpi_store_release_queued(rpi_pool *p) {
   rp_store *s = atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
   while (s) {
     rp_store *next = s->next;
-    for (int32_t n = atomic_exchange_explicit(&s->queued, 0, memory_order_acquire); n > 0; n--)
+    for (int32_t n = atomic_exchange_explicit(&s->queued, 0, memory_order_acq_rel); n > 0; n--)
       rpi_store_release(s);
     s = next;
   }
 }
 
-/* A handle enters the queue with its first waiting release, so that its link is used once. */
+/* A handle enters the queue with its first waiting release, so that its link is used once; who empties the
+ * queue releases the link to the next who finds no release waiting. */
 void rpi_store_release_later(rp_store *s) {
   rpi_pool *p = s->buf->pool;
   if (atomic_fetch_add_explicit(&s->queued, 1, memory_order_acq_rel) == 0) {
