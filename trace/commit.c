@@ -46,14 +46,6 @@ static void learn_lateness(rpi_template *t, const rpi_segment *s, const rpi_segm
 
 /* ---- ranks ---- */
 
-/* The first failure that the other ranks may not have: they are told, and nothing is sent any more. rpi_commit
- * returns it. */
-static void note_ranks(rp_context *ctx, rp_status st) {
-  if (RPI_LIKELY(st == RP_OK) || ctx->ranks_status != RP_OK) return;
-  ctx->ranks_status = st;
-  rpi_comm_abort(ctx->comm, rpi_status_message());
-}
-
 /* Where the slots are valid; NULL for a process alone. */
 static const uint32_t *places_of(const rp_context *ctx, const rpi_template *t,
                                  const rpi_segment *s) {
@@ -73,7 +65,7 @@ static bool in_range(rp_context *ctx, const rpi_template *t, const rpi_segment *
   bool ok = true;
   for (int32_t i = 0; i < t->n_range; i++) {
     rpi_buffer *b = s->slot[t->range[i].slot];
-    note_ranks(ctx, rpi_distribute_gather(ctx, b));
+    rpi_distribute_gather(ctx, b); /* a failure stays in ctx->ranks_status */
     rpi_index_range(ctx->workers, b);
     ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
   }
@@ -436,8 +428,8 @@ static void unbind(rpi_segment *s) {
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
   const rpi_run_host host = {ctx->workers, ctx->comm};
-  note_ranks(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
-                               ctx->patch_bytes, s->scalar));
+  rpi_distribute_failed(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
+                                          ctx->patch_bytes, s->scalar));
 }
 
 /* After the last step. */
@@ -515,11 +507,11 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rp_status st = choose_plan(ctx, s, next, &b);
   const bool dry = rpi_comm_dry(ctx->comm);
   for (rpi_image *m = st == RP_OK && !dry ? b->images : NULL; m; m = m->next)
-    note_ranks(ctx, rpi_image_refresh(ctx, m, s->slot));
+    rpi_distribute_failed(ctx, rpi_image_refresh(ctx, m, s->slot));
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
-    if (ctx->comm && st == RP_ERR_MEMORY) note_ranks(ctx, st);
+    if (ctx->comm && st == RP_ERR_MEMORY) rpi_distribute_failed(ctx, st);
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
     return rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);

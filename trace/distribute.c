@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/distribute.c -- see distribute.h.
  * How: one walk over the plan's steps with the place of each symbol at that time. Steps that bring what a step needs
- *      are put before it. A rank finds whom to send to by bisection: what rank r needs moves upwards with r. */
+ *      are put before it. The kernels of one launch are all decided on before any is cut, since what one reads may be
+ *      gathered while another writes other elements of it. */
 #include "trace/distribute.h"
 
 #include <string.h>
@@ -10,11 +11,19 @@
 #include "jit/subtree.h"
 #include "trace/image.h"
 
+/* How a kernel is shared out. */
+typedef struct part {
+  bool shared;
+  bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
+  rpi_rows space;
+} part;
+
 typedef struct walker {
   rp_context *ctx;
   const rpi_tasks *ts;
   rpi_bound *b;
   int32_t rank, ranks;
+  part *part;       /* of the kernels of the launch at hand */
   uint32_t n_place; /* slots of the segment; the others are temporaries */
   rpi_geom *geom;   /* of the operands of the kernel at hand */
   uint32_t *place;  /* per symbol */
@@ -159,12 +168,6 @@ static bool image(walker *w, const rpi_group *g, const rpi_geom *geom, int32_t o
 }
 
 /* ---- kernels ---- */
-
-typedef struct part {
-  bool shared;
-  bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
-  rpi_rows space;
-} part;
 
 /* Kernels that ask for their place in the space keep the space's words. */
 static bool asks_index(const rpi_ir *ir) {
@@ -393,14 +396,11 @@ static void launch(walker *w, const rpi_step *old) {
   rpi_step s = *old;
   rpi_geom *geom = w->geom;
   int64_t extent[RP_MAX_DIM];
-  part parts[64];
-  const int32_t n = s.n_sub < RPI_COUNT(parts) ? s.n_sub : RPI_COUNT(parts);
   for (int32_t i = 0; i < s.n_sub; i++) {
     const rpi_group *g = group_of(w, s.first_sub + i);
     rpi_analyse_geometry(g, w->ts, geom, extent);
     for (int32_t o = 0; o < g->n_operand; o++) begin(w, g->operand[o].symbol);
-    const part p = i < n ? part_of(w, g, geom, extent) : (part){0};
-    if (i < n) parts[i] = p;
+    const part p = w->part[i] = part_of(w, g, geom, extent);
     const int64_t units = rpi_ir_units(rpi_jit_ir(g->kernel), extent);
     bring(w, g, geom, &p, units == 0);
     bring_destinations(w, g, geom, &p);
@@ -412,8 +412,8 @@ static void launch(walker *w, const rpi_step *old) {
     if (!p.shared && units > 1) rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
   }
   exchange(w);
-  for (int32_t k = 0; k < w->b->an->n_symbol;
-       k++) { /* one that was gathered for a kernel beside it, too */
+  /* One that was gathered for a kernel beside it, too. */
+  for (int32_t k = 0; k < w->b->an->n_symbol; k++) {
     if (w->result[k] != RPI_PLACE_WHOLE) w->place[k] = w->result[k];
     w->result[k] = RPI_PLACE_WHOLE;
   }
@@ -421,7 +421,7 @@ static void launch(walker *w, const rpi_step *old) {
   for (int32_t i = 0; i < s.n_sub; i++) {
     const rpi_group *g = group_of(w, s.first_sub + i);
     rpi_sub *sub = &plan->sub[s.first_sub + i];
-    const part p = i < n ? parts[i] : (part){0};
+    const part p = w->part[i];
     rpi_analyse_geometry(g, w->ts, geom, extent);
     plan->n_shared += p.shared;
     if (p.shared) cut_sub(w, g, geom, &p, extent, &s, sub);
@@ -474,6 +474,10 @@ static bool prepare(walker *w) {
   for (int32_t g = 0; g < an->n_group; g++)
     if (an->group[g].n_operand > operands) operands = an->group[g].n_operand;
   w->geom = rpi_arena_get(a, sizeof *w->geom * (size_t)(operands + 1));
+  int32_t subs = 0;
+  for (int32_t i = 0; i < w->b->plan.n_step; i++)
+    if (w->b->plan.step[i].n_sub > subs) subs = w->b->plan.step[i].n_sub;
+  w->part = rpi_arena_get(a, sizeof *w->part * (size_t)(subs + 1));
   w->moved = rpi_arena_get(a, sizeof *w->moved * (size_t)(w->b->plan.n_step + 1));
   if (a->failed) return false;
   for (int32_t i = 0; i < an->n_symbol; i++) {
@@ -498,12 +502,12 @@ static void walk(walker *w) {
       default: break;
     }
   }
-  for (uint32_t s = 0; s < w->b->an->n_slot;
-       s++) /* shared copies of tiled arrays, attached memory is not tiled */
-    if (w->b->an->out[s] >= 0) {
-      begin(w, w->b->an->out[s]);
-      if (w->b->place[s] == RPI_PLACE_PINNED) gather(w, w->b->an->out[s]);
-    }
+  for (uint32_t s = 0; s < w->b->an->n_slot; s++) {
+    const int32_t out = w->b->an->out[s];
+    if (out < 0) continue;
+    begin(w, out);
+    if (w->b->place[s] == RPI_PLACE_PINNED) gather(w, out); /* it may be a copy of a tiled array */
+  }
   w->moved[p->n_step] = w->n_step;
 }
 
@@ -542,11 +546,19 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b, uin
   return w.status;
 }
 
+rp_status rpi_distribute_failed(rp_context *ctx, rp_status st) {
+  if (RPI_LIKELY(st == RP_OK) || ctx->ranks_status != RP_OK) return st;
+  ctx->ranks_status = st;
+  rpi_comm_abort(ctx->comm, rpi_status_message());
+  return st;
+}
+
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
   if (b->place < RPI_PLACE_TILED) return RP_OK;
   const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
   b->place = RPI_PLACE_WHOLE;
   if (!b->inst) return RP_OK;
   ctx->stats.gathers++;
-  return rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data);
+  return rpi_distribute_failed(
+      ctx, rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data));
 }

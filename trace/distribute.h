@@ -22,7 +22,10 @@
 /* Rewrites the plan of b for this rank; the first n_place slots are buffers. b->place is where the slots are valid at entry; b->place_out
  * becomes where they are at the end. */
 rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b, uint32_t n_place);
-/* Every rank gets all of the buffer's values. Collective. */
+/* Takes what a message between ranks came to: of a failure the first is kept in ctx->ranks_status, the other ranks are
+ * told, and nothing is sent any more. Returns st. */
+rp_status rpi_distribute_failed(rp_context *ctx, rp_status st);
+/* Every rank gets all of the buffer's values. Collective; a failure is passed to rpi_distribute_failed. */
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b);
 
 #endif

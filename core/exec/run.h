@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/run.h -- walks a plan: binds pointers and scalars, launches, joins.
  * Threads: the context's thread; workers help inside a launch. No allocation, no lock, but what messages
- * between ranks take. The caller's
- * floating-point mode is saved, pinned to the library's, and restored. */
+ * between ranks take. The caller's floating-point mode is saved, pinned to the library's, and restored. */
 #ifndef RPI_RUN_H
 #define RPI_RUN_H
 
@@ -18,8 +17,8 @@ typedef struct rpi_run_host {
   rpi_comm *comm; /* NULL: alone */
 } rpi_run_host;
 
-/* Runs the steps first..end-1; fails only where a message between ranks does. needs_patch[symbol] says whether a PATCH into that symbol must copy, and
- * patch_bytes[symbol] how much. */
+/* Runs the steps first..end-1; fails only where a message between ranks does. needs_patch[symbol] says
+ * whether a PATCH into that symbol must copy, and patch_bytes[symbol] how much. */
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                        const uint64_t *scalars);

@@ -89,6 +89,8 @@ static void explain(const runner *r, uint64_t seed, int32_t at) {
     way w;
     transcript t;
     way_choose(seed, at, &r->c->choice, &w);
+    const size_t n = strlen(w.config); /* of several ranks the first plans, and nobody runs */
+    if (w.ranks > 0) snprintf(w.config + n, sizeof w.config - n, " --dryrun 0/%d", w.ranks);
     const run_options o = {.config = w.config, .twice = w.twice, .explain = true};
     alarm(SECONDS);
     program_run(r->p, &o, &t);

@@ -10,18 +10,19 @@ status other than 0 and name that rank. Jobs share a machine that may be busy: n
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import uuid
+
+import job
+from job import LAUNCHER, NO_MPI
 
 SIZES = (1, 2, 3, 4, 7)
 MPIRUN = ["mpirun", "--oversubscribe", "-n"]
 HYDRA = ["mpiexec.hydra", "-n"]
 FAULT_SECONDS = 10
 # What stderr must match. Where rank 1 ends without a word, the launcher speaks.
-LAUNCHER = r"rank 1 |Process name: \[\[\d+,1\],1\]"
 FAULTS = {
     "kill": LAUNCHER,
     "exit0": LAUNCHER,
@@ -36,7 +37,6 @@ FAULTS = {
 WITHOUT_NOTICE = [mode for mode in FAULTS if mode != "leave"]
 SAID = ["stop", "abort", "diverge", "size"]
 NOBODY = r"PMI_SIZE says that 3 processes .* finds no other \(MPI: .*no-such-plugin.so.*srun --mpi=pmix"
-NO_MPI = 77
 
 
 class Way:
@@ -60,22 +60,7 @@ def ways(transport, plugin):
     return [Way("mpich", HYDRA, SAID, REPRISE_MPI_PLUGIN=plugin)]
 
 
-def left_behind(mark):
-    """Processes of the job that still run: they have its mark in their environment."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open("/proc/%s/environ" % name, "rb") as f:
-                if ("RANKS_MARK=" + mark).encode() in f.read().split(b"\0"):
-                    found.append(int(name))
-        except OSError:
-            pass
-    return found
-
-
-def job(program, n, way, seconds, mode=None, watchdog=60):
+def run_job(program, n, way, seconds, mode=None, watchdog=60):
     """(status or None, stdout, stderr, processes left) of one job."""
     mark = uuid.uuid4().hex
     command = way.command + [str(n), program] + ([mode] if mode else [])
@@ -86,20 +71,18 @@ def job(program, n, way, seconds, mode=None, watchdog=60):
         status = run.returncode
     except subprocess.TimeoutExpired:
         status = None
-        for pid in left_behind(mark):
-            os.kill(pid, signal.SIGKILL)
+        job.kill(job.of_job(mark))
         out, err = run.communicate()
-    left = left_behind(mark)
+    left = job.of_job(mark)
     if left:  # those that were told to end may need a moment
         time.sleep(1)
-        left = left_behind(mark)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        left = job.of_job(mark)
+    job.kill(left)
     return status, out, err, left
 
 
 def check_messages(program, n, way):
-    status, out, err, left = job(program, n, way, 60)
+    status, out, err, left = run_job(program, n, way, 60)
     faults = [] if status == 0 and out.startswith("ok") else ["status %s" % status]
     faults += ["said on stderr" for line in err.splitlines() if "UCX  WARN" in line]
     faults += ["processes %s left" % left] if left else []
@@ -108,7 +91,7 @@ def check_messages(program, n, way):
 
 def check_fault(program, mode, way):
     began = time.monotonic()
-    status, _, err, left = job(program, 3, way, FAULT_SECONDS, mode, 2 if mode == "stop" else 60)
+    status, _, err, left = run_job(program, 3, way, FAULT_SECONDS, mode, 2 if mode == "stop" else 60)
     faults = []
     if status is None:
         faults.append("not ended within %d s" % FAULT_SECONDS)
@@ -134,7 +117,7 @@ def missing(program, way):
     """Why nothing can be tested here; None: it can."""
     if not shutil.which(way.command[0]):
         return "there is no " + way.command[0]
-    status, _, err, _ = job(program, 2, way, 60)
+    status, _, err, _ = run_job(program, 2, way, 60)
     if "library that cannot be loaded" in err:
         return err.strip().splitlines()[0]
     if status != 0 and "rank_messages" not in err and "reprise" not in err:

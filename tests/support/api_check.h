@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,13 @@ static inline rp_context *check_context(const char *more) {
   strncat(config, more, sizeof config - strlen(config) - 1);
   OK(rp_context_create(config, &c));
   return c;
+}
+
+/* The same as rank `rank`, if `more` speaks of ranks. */
+static inline rp_context *check_context_of(const char *more, int32_t rank) {
+  char config[200];
+  snprintf(config, sizeof config, strstr(more, "--ranks") ? "%s --rank %d" : "%s", more, rank);
+  return check_context(config);
 }
 
 static inline int64_t check_stat(rp_context *c, const char *name) {

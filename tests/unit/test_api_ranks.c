@@ -305,10 +305,24 @@ static rp_status sum_of(member *m, bool first, bool extra) {
 /* Rank 1 launches what the others do not. */
 static rp_status diverging(member *m) { return sum_of(m, true, m->rank == 1); }
 
-static void test_diverging(void **state) {
-  (void)state;
+/* The same, found by the read of an array that is not reduced. */
+static rp_status diverging_read(member *m) {
+  const int64_t n = 50000;
+  rp_store *x;
+  double *all = calloc((size_t)n, sizeof *all);
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  rp_status st = EVAL(m->ctx, "x", "x = x + 1", x);
+  if (st == RP_OK && m->rank == 1) st = EVAL(m->ctx, "x", "x = 2*x", x);
+  if (st == RP_OK) st = rp_store_read(x, all, (size_t)n * sizeof *all);
+  if (st != RP_OK) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  rp_store_release(x);
+  free(all);
+  return st;
+}
+
+static void all_diverge(rp_status (*program)(member *)) {
   member all[MOST];
-  run(all, 3, "--threads 1 --tile 0", diverging, 1);
+  run(all, 3, "--threads 1 --tile 0", program, 1);
   for (int32_t r = 0; r < 3; r++) {
     if (all[r].status != RP_ERR_RANKS)
       fail_msg("rank %d: %d, %s", r, (int)all[r].status, all[r].said);
@@ -316,6 +330,12 @@ static void test_diverging(void **state) {
     assert_non_null(strstr(all[r].said, "another program"));
   }
   forget(all, 3);
+}
+
+static void test_diverging(void **state) {
+  (void)state;
+  all_diverge(diverging);
+  all_diverge(diverging_read);
 }
 
 /* Rank 2 does nothing and destroys its context, which speaks to the others for the last time. */

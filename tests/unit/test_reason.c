@@ -515,19 +515,10 @@ static const char *sentence_of(const char *code) {
   return NULL;
 }
 
-static rp_context *context_of(const row *r, int32_t rank) {
-  char config[200];
-  snprintf(config, sizeof config, "%s%s", r->config,
-           !strstr(r->config, "--ranks") ? ""
-           : rank                        ? " --rank 1"
-                                         : " --rank 0");
-  return check_context(config);
-}
-
 /* The other rank of a row that has two. */
 static void *other_rank(void *arg) {
   const row *r = arg;
-  rp_context *c = context_of(r, 1);
+  rp_context *c = check_context_of(r->config, 1);
   r->program(c);
   OK(rp_context_destroy(c));
   return NULL;
@@ -539,7 +530,7 @@ static void test_row(void **state) {
   pthread_t other;
   const bool two = strstr(r->config, "--ranks");
   if (two) assert_int_equal(pthread_create(&other, NULL, other_rank, (void *)r), 0);
-  rp_context *c = context_of(r, 0);
+  rp_context *c = check_context_of(r->config, 0);
   char *before = check_explained(c);
   assert_int_equal(count_in(before, r->code, sentence), 0);
   free(before);

@@ -259,21 +259,12 @@ static int64_t value_in(const char *text, const char *name) {
   return 0;
 }
 
-static rp_context *context_of(const row *r, int32_t rank) {
-  char config[200];
-  snprintf(config, sizeof config, "%s%s", r->config,
-           !strstr(r->config, "--ranks") ? ""
-           : rank                        ? " --rank 1"
-                                         : " --rank 0");
-  return check_context(config);
-}
-
 static int64_t sent_by_other;
 
 /* The other rank of a row that has two. */
 static void *other_rank(void *arg) {
   const row *r = arg;
-  rp_context *c = context_of(r, 1);
+  rp_context *c = check_context_of(r->config, 1);
   r->program(c);
   sent_by_other = check_stat(c, "messages");
   OK(rp_context_destroy(c));
@@ -285,7 +276,7 @@ static void test_row(void **state) {
   pthread_t other;
   const bool two = strstr(r->config, "--ranks");
   if (two) assert_int_equal(pthread_create(&other, NULL, other_rank, (void *)r), 0);
-  rp_context *c = context_of(r, 0);
+  rp_context *c = check_context_of(r->config, 0);
   r->program(c);
   const int64_t v = check_stat(c, r->name);
   if (r->value == SOME)
