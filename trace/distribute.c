@@ -332,13 +332,11 @@ static part part_of(walker *w, const rpi_group *g, const rpi_geom *geom, const i
   return p;
 }
 
-/* What the group reads must be there: gathered, or its neighbours' rows exchanged. A body over no points reads
- * nothing, and may stand in one launch with a kernel that writes what it names. */
-static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p, bool empty) {
+/* What the group reads must be there: gathered, or its neighbours' rows exchanged. */
+static void bring(walker *w, const rpi_group *g, const rpi_geom *geom, const part *p) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_group_operand *k = &g->operand[o];
     if (!(k->ir.access & RPI_ACCESS_READ) || !is_tiled(w, k->symbol)) continue;
-    if (empty && !is_uniform(&geom[o])) continue;
     if (p->shared && k->ir.kind == RPI_OPERAND_TABLE && image(w, g, geom, o, &p->space)) continue;
     if (!p->shared || k->ir.kind != RPI_OPERAND_AFFINE || geom[o].stride[0] <= 0) {
       gather(w, k->symbol);
@@ -401,15 +399,15 @@ static void launch(walker *w, const rpi_step *old) {
     rpi_analyse_geometry(g, w->ts, geom, extent);
     for (int32_t o = 0; o < g->n_operand; o++) begin(w, g->operand[o].symbol);
     const part p = w->part[i] = part_of(w, g, geom, extent);
-    const int64_t units = rpi_ir_units(rpi_jit_ir(g->kernel), extent);
-    bring(w, g, geom, &p, units == 0);
+    bring(w, g, geom, &p);
     bring_destinations(w, g, geom, &p);
     for (int32_t o = 0; p.shared && o < g->n_operand; o++) {
       const int32_t symbol = g->operand[o].symbol;
       if (writes_rows(&g->operand[o], &geom[o]))
         w->result[symbol] = w->place[symbol] = w->adopt[symbol];
     }
-    if (!p.shared && units > 1) rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
+    if (!p.shared && rpi_ir_units(rpi_jit_ir(g->kernel), extent) > 1)
+      rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
   }
   exchange(w);
   /* One that was gathered for a kernel beside it, too. */
