@@ -50,8 +50,8 @@ EACH(DEF_OF)
 static combine_fn *const combine_table[RPI_N_RED][RPI_N_DTYPE] = {EACH(ROW_OF)};
 #pragma pop_macro("bool")
 
-void rpi_finish_combine(rpi_redop op, rp_dtype dtype, void *a, const void *b) {
-  combine_table[op][dtype](a, a, b, 1, 1);
+void rpi_finish_combine(rpi_redop op, rp_dtype dtype, void *a, const void *b, int64_t n) {
+  combine_table[op][dtype](a, a, b, n, 1);
 }
 
 void rpi_finish_tree(rpi_redop op, rp_dtype dtype, void *values, int64_t n) {
@@ -99,6 +99,13 @@ static void deliver(const job *j, const int64_t *index, const void *value) {
   char *to = j->to + offset * j->size;
   if (j->red->join) j->combine(to, value, to, 1, 1);
   else memcpy(to, value, (size_t)j->size);
+}
+
+/* The values of all kept indices, in row-major order. */
+static void deliver_all(const job *j, uint32_t kept, const char *from) {
+  int64_t index[RP_MAX_DIM] = {0};
+  do deliver(j, index, from), from += j->size;
+  while (next_index(j, kept, index));
 }
 
 static void finish_empty(const job *j, uint32_t kept) {
@@ -160,24 +167,30 @@ static void finish_row_mode(const job *j, uint32_t kept) {
       j->combine(j->partial + i * bytes, j->partial + 2 * i * bytes, j->partial + (2 * i + 1) * bytes, width, 1);
     if (n % 2 != 0) memcpy(j->partial + n / 2 * bytes, j->partial + (n - 1) * bytes, (size_t)bytes);
   }
-  int64_t index[RP_MAX_DIM] = {0};
-  const char *from = j->partial;
-  do deliver(j, index, from), from += j->size;
-  while (next_index(j, kept, index));
+  deliver_all(j, kept, j->partial);
+}
+
+static job job_of(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w, int32_t i) {
+  const rpi_ir_red *red = &ir->red[i];
+  const rp_dtype t = ir->operand[red->operand].dtype;
+  return (job){.ir = ir, .extent = &w[l->extent], .stride = &w[rpi_ir_layout_stride(ir, l, red->operand)],
+               .red = red, .combine = combine_table[red->op][t], .to = w[l->ptr + red->operand].p,
+               .partial = w[l->partial + i].p, .size = rpi_dtype_size(t), .rank = ir->rank};
+}
+
+void rpi_finish_deliver(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w, int32_t red, const void *values) {
+  const job j = job_of(ir, l, w, red);
+  deliver_all(&j, ((1u << ir->rank) - 1) & ~(uint32_t)j.red->mask, values);
 }
 
 void rpi_finish_all(const rpi_ir *ir, const rpi_ir_layout *l, rpi_word *w) {
   for (int32_t i = 0; i < ir->n_red; i++) {
-    const rpi_ir_red *red = &ir->red[i];
-    const rp_dtype t = ir->operand[red->operand].dtype;
-    const job j = {.ir = ir, .extent = &w[l->extent], .stride = &w[rpi_ir_layout_stride(ir, l, red->operand)],
-                   .red = red, .combine = combine_table[red->op][t], .to = w[l->ptr + red->operand].p,
-                   .partial = w[l->partial + i].p, .size = rpi_dtype_size(t), .rank = ir->rank};
+    const job j = job_of(ir, l, w, i);
     if (ir->rank == 1 && j.extent[0].i > 0) {
-      finish_line(&j, t);
+      finish_line(&j, ir->operand[j.red->operand].dtype);
       continue;
     }
-    const uint32_t all = (1u << ir->rank) - 1, kept = all & ~(uint32_t)red->mask;
+    const uint32_t all = (1u << ir->rank) - 1, kept = all & ~(uint32_t)j.red->mask;
     if (product(&j, all) == 0) finish_empty(&j, kept);
     else if (rpi_ir_row_mode(ir)) finish_row_mode(&j, kept);
     else finish_leaf_mode(&j, kept);

@@ -12,7 +12,10 @@
 void rpi_finish_all(const rpi_ir *ir, const rpi_ir_layout *l, rpi_word *w);
 /* The tree over n >= 1 values of a dtype, in place; the result is values[0]. */
 void rpi_finish_tree(rpi_redop op, rp_dtype dtype, void *values, int64_t n);
-/* a = a (op) b on single elements. */
-void rpi_finish_combine(rpi_redop op, rp_dtype dtype, void *a, const void *b);
+/* a[i] = a[i] (op) b[i], i < n. */
+void rpi_finish_combine(rpi_redop op, rp_dtype dtype, void *a, const void *b, int64_t n);
+/* Reduction `red`'s results, one for each kept index in row-major order, go to its destination. */
+void rpi_finish_deliver(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w, int32_t red,
+                        const void *values);
 
 #endif

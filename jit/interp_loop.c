@@ -42,12 +42,12 @@ void rpi_interp_fill(void *dst, uint64_t bits, int32_t size, int64_t n) {
 static void stack_push(stack *s, rpi_redop op, rp_dtype t, const void *v) {
   memcpy(&s->value[s->top++], v, (size_t)rpi_dtype_size(t));
   for (int64_t c = ++s->count; (c & 1) == 0; c >>= 1, s->top--)
-    rpi_finish_combine(op, t, &s->value[s->top - 2], &s->value[s->top - 1]);
+    rpi_finish_combine(op, t, &s->value[s->top - 2], &s->value[s->top - 1], 1);
 }
 
 static void stack_end(stack *s, rpi_redop op, rp_dtype t, void *out) {
   for (; s->top > 1; s->top--)
-    rpi_finish_combine(op, t, &s->value[s->top - 2], &s->value[s->top - 1]);
+    rpi_finish_combine(op, t, &s->value[s->top - 2], &s->value[s->top - 1], 1);
   memcpy(out, s->value, (size_t)rpi_dtype_size(t));
 }
 

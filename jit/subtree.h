@@ -7,7 +7,8 @@
  * How:        node (level, index) stands for values index*2^level .. (index+1)*2^level - 1 of `count`; neighbours
  *             of one level combine, and a node without a right neighbour rises by itself. A range of
  *             partials is at most 2 log2(count) + 1 nodes; lists of ranks side by side are joined end to end.
- * Only for reductions to one element each: the mask has all axes. */
+ * Only for reductions over the first axis, at least: then a range of rows is a range of the tree of each result, and the
+ * results of one reduction, which have trees of the same form, are nodes of several values. */
 #ifndef RPI_SUBTREE_H
 #define RPI_SUBTREE_H
 
@@ -15,7 +16,8 @@
 
 /* Bytes that lists of this kernel's reductions can need, whatever the range. */
 int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent);
-/* The list of units first..end-1, which are whole rows if the space has more than one; its bytes. */
+/* The list of units first..end-1, which are whole rows (of one axis: leaves; of ROW mode: whole leaves of rows); its
+ * bytes. */
 int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w, int64_t first,
                          int64_t end, void *list);
 /* A join of collect.h; `arg` has room for as much as `into`. Lists of several kernels may be chained, the same

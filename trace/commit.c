@@ -8,7 +8,6 @@
 #include "core/base/hash.h"
 #include "core/exec/run.h"
 #include "trace/distribute.h"
-#include "trace/image.h"
 #include "trace/index_range.h"
 
 /* ---- who is alive ---- */
@@ -54,9 +53,15 @@ static const uint32_t *places_of(const rp_context *ctx, const rpi_template *t,
   return t->place;
 }
 
+static void settle_place(rpi_buffer *b, uint32_t now) {
+  if (b->place == RPI_PLACE_PINNED) return;
+  if (b->place >= RPI_PLACE_TILED && now == RPI_PLACE_WHOLE) b->whole = true;
+  b->place = now;
+}
+
 static void settle_places(const rpi_segment *s, const rpi_bound *b) {
   for (uint32_t i = 0; b->place_out && i < s->n_slot; i++)
-    if (s->slot[i]->place != RPI_PLACE_PINNED) s->slot[i]->place = b->place_out[i];
+    settle_place(s->slot[i], b->place_out[i]);
 }
 
 /* ---- index data ---- */
@@ -65,8 +70,7 @@ static bool in_range(rp_context *ctx, const rpi_template *t, const rpi_segment *
   bool ok = true;
   for (int32_t i = 0; i < t->n_range; i++) {
     rpi_buffer *b = s->slot[t->range[i].slot];
-    rpi_distribute_gather(ctx, b); /* a failure stays in ctx->ranks_status */
-    rpi_index_range(ctx->workers, b);
+    rpi_distribute_index_range(ctx, b); /* a failure stays in ctx->ranks_status */
     ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
   }
   return ok;
@@ -84,7 +88,9 @@ static rp_status reserve_symbols(rp_context *ctx, int32_t n) {
   if (r) ctx->patch_bytes = r;
   rpi_instance **i = rpi_alloc_resize(ctx->instances, sizeof(*i) * (size_t)n);
   if (i) ctx->instances = i;
-  if (!p || !q || !r || !i) return rpi_status_nomem("symbols");
+  uint64_t *v = rpi_alloc_resize(ctx->values, sizeof *v * (size_t)n);
+  if (v) ctx->values = v;
+  if (!p || !q || !r || !i || !v) return rpi_status_nomem("symbols");
   ctx->cap_symbols = n;
   return RP_OK;
 }
@@ -149,11 +155,13 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
     const rpi_symbol *k = &an->symbol[i];
     rpi_buffer *b = k->slot < s->n_slot ? s->slot[k->slot] : NULL; /* NULL: a temporary */
     ctx->patch[i] = true;
+    ctx->values[i] = 0;
     switch (k->kind) {
       case RPI_SYMBOL_IN:
         RPI_TRY(own_input(b, k));
         ctx->instances[i] = b->inst;
         ctx->pointers[i] = b->inst->data;
+        if (!k->written) ctx->values[i] = b->version;
         break;
       case RPI_SYMBOL_NEW:
         RPI_TRY(new_instance(ctx, b, bound, i));
@@ -258,11 +266,6 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
   ctx->stats.kernels_shared += b->plan.n_shared;
   ctx->stats.gathers += b->plan.n_gather;
   ctx->stats.joint_reductions += b->plan.n_joint;
-  for (const rpi_plan_exchange *e = b->plan.exchanges; e; e = e->next)
-    for (int32_t i = 0; i < e->n; i++) {
-      ctx->stats.messages += e->list[i].send;
-      ctx->stats.bytes_sent += e->list[i].send ? e->list[i].bytes : 0;
-    }
 }
 
 /* ---- poison ---- */
@@ -427,15 +430,19 @@ static void unbind(rpi_segment *s) {
 
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
-  const rpi_run_host host = {ctx->workers, ctx->comm};
+  rpi_exchange_count sent = {0};
+  const rpi_run_host host = {ctx->workers, ctx->comm, ctx->values, &sent};
   rpi_distribute_failed(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                                           ctx->patch_bytes, s->scalar));
+  ctx->stats.messages += sent.messages;
+  ctx->stats.bytes_sent += sent.bytes;
 }
 
 /* After the last step. */
 static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
   rpi_template *t = s->done;
   release_held(ctx);
+  rpi_distribute_failures(ctx, b);
   if (!rpi_comm_dry(ctx->comm)) look_after_poison(ctx, t, s, b);
   if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
   unbind(s);
@@ -506,8 +513,6 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   }
   rp_status st = choose_plan(ctx, s, next, &b);
   const bool dry = rpi_comm_dry(ctx->comm);
-  for (rpi_image *m = st == RP_OK && !dry ? b->images : NULL; m; m = m->next)
-    rpi_distribute_failed(ctx, rpi_image_refresh(ctx, m, s->slot));
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;

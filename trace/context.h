@@ -87,6 +87,8 @@ struct rp_context {
   void **pointers; /* per symbol of the plan at hand, with what goes with it */
   bool *patch;
   int64_t *patch_bytes;
+  uint64_t
+      *values; /* the version of what the buffer holds, while nothing writes it; 0: it changes */
   rpi_instance **instances;
   rpi_instance *
       *held; /* given up by their buffers, but steps that are left to run still read them */

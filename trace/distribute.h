@@ -9,9 +9,9 @@
  *             one process, and a rank's part of a kernel is a range of its rows. A buffer is WHOLE (every rank
  *             holds valid values of all of it) or TILED (each of its own range). What is whole is cut where the
  *             kernel's other arrays are when it is first written in parts. A kernel is shared out if
- *             all it writes are rows of tiled arrays that are cut alike, or reductions to one element; before it
- *             come the rows that it reads beyond its own. Whatever is not shared out runs on all ranks
- *             alike, on whole arrays, which are gathered first; a reason says why.
+ *             all it writes are rows of tiled arrays that are cut alike, or reductions over the first axis, which ranks
+ *             join; so is a call that may be split by rows. Before it comes what it reads beyond its own rows. Whatever
+ *             is not shared out runs on all ranks alike, on whole arrays, which are gathered first; a reason says why.
  * Invariant:  all decisions are functions of the plan, of the places and of the number of ranks, so that all
  *             ranks decide alike and send what the others receive (DESIGN.md, invariant 8). */
 #ifndef RPI_DISTRIBUTE_H
@@ -19,13 +19,23 @@
 
 #include "trace/lower.h"
 
-/* Rewrites the plan of b for this rank; the first n_place slots are buffers. b->place is where the slots are valid at entry; b->place_out
- * becomes where they are at the end. */
-rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b, uint32_t n_place);
+/* Rewrites the plan of b for this rank. b->place is where the slots are valid at entry; b->place_out becomes where they
+ * are at the end. */
+rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b);
 /* Takes what a message between ranks came to: of a failure the first is kept in ctx->ranks_status, the other ranks are
  * told, and nothing is sent any more. Returns st. */
 rp_status rpi_distribute_failed(rp_context *ctx, rp_status st);
-/* Every rank gets all of the buffer's values. Collective; a failure is passed to rpi_distribute_failed. */
+
+/* The following are collective where the buffer is tiled; their failures are passed to rpi_distribute_failed. */
+
+/* Every rank gets all of the buffer's values. */
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b);
+/* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
+rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b);
+/* After the last step: what raised flags on one rank, or a function's failure there, is known to all. */
+rp_status rpi_distribute_failures(rp_context *ctx, rpi_bound *b);
+
+/* Where the buffer is to be valid when the host has written all of it. */
+uint32_t rpi_distribute_host(rp_context *ctx, const rpi_buffer *b);
 
 #endif

@@ -57,7 +57,9 @@ static bounds_fn *const table[RPI_N_DTYPE] = {
     [RP_U16] = bounds_u16, [RP_U32] = bounds_u32, [RP_U64] = bounds_u64};
 
 typedef struct search {
-  const rpi_buffer *b;
+  rp_dtype dtype;
+  const char *data;
+  int64_t n;
   bounds part[WORKERS];
   int32_t parts;
 } search;
@@ -65,23 +67,20 @@ typedef struct search {
 static void search_part(void *arg, int32_t worker, int32_t n, void *scratch) {
   (void)scratch;
   search *s = arg;
-  const rpi_buffer *b = s->b;
-  int64_t lo = b->base->bsize * worker / n, hi = b->base->bsize * (worker + 1) / n;
-  const char *data = b->inst->data;
-  s->part[worker] = table[b->base->dtype](data + lo * rpi_dtype_size(b->base->dtype), hi - lo);
+  int64_t lo = s->n * worker / n, hi = s->n * (worker + 1) / n;
+  s->part[worker] = table[s->dtype](s->data + lo * rpi_dtype_size(s->dtype), hi - lo);
   if (worker == 0) s->parts = n;
 }
 
-void rpi_index_range(rpi_workers *workers, rpi_buffer *b) {
+void rpi_index_range(rpi_workers *workers, rpi_buffer *b, const void *data, int64_t n) {
   if (b->range_version == b->version + 1) return;
   b->range_version = b->version + 1;
   b->range_lo = b->range_hi = 0;
-  int64_t n = b->base->bsize;
-  if (!b->inst || n == 0 || !table[b->base->dtype]) return;
+  if (!data || n == 0 || !table[b->base->dtype]) return;
   int64_t threads = n / GRAIN;
   if (threads > rpi_workers_count(workers)) threads = rpi_workers_count(workers);
   if (threads > WORKERS) threads = WORKERS;
-  search s = {.b = b};
+  search s = {.dtype = b->base->dtype, .data = data, .n = n};
   rpi_workers_run(workers, threads < 1 ? 1 : (int32_t)threads, search_part, &s);
   bool beyond = false; /* a u64 over INT64_MAX turned negative on its way here, in hi at least */
   b->range_lo = s.part[0].lo;

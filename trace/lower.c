@@ -207,7 +207,6 @@ static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
   int64_t row_bytes = 0;
   c->threads = 1;
   if (!step || !(rpi_opaque_flags(t->op->opaque) & RP_OPAQUE_SPLIT) || !may_split(t)) return;
-  c->row_bytes = step;
   for (int32_t i = 0; i < t->n_store; i++) {
     const rpi_geom *g = &c->geom[i];
     if (!rpi_opaque_cuts(t->op->opaque, i)) continue;
@@ -217,7 +216,10 @@ static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
     row_bytes += rpi_geom_size(g) / g->shape[0] * elem;
     c->rows = g->shape[0];
   }
-  int64_t n = c->rows / rpi_opaque_block_rows(t->op->opaque, row_bytes, l->ctx->config.grain);
+  if (c->rows == 0) return;
+  c->row_bytes = step;
+  c->block_rows = rpi_opaque_block_rows(t->op->opaque, row_bytes, l->ctx->config.grain);
+  int64_t n = c->rows / c->block_rows;
   int64_t most = rpi_workers_count(l->ctx->workers);
   if (n > 1) c->threads = (int32_t)(n < most ? n : most);
 }
@@ -406,7 +408,8 @@ static bool note_places(rpi_bound *b, const uint32_t *place, uint32_t n_place) {
   memset(b->place, 0, sizeof *place * (2 * n + symbols)); /* RPI_PLACE_WHOLE */
   memcpy(b->place, place, sizeof *place * n_place);
   memcpy(b->place_out, b->place, sizeof *place * n);
-  return true;
+  b->marks = rpi_arena_get(&b->arena, (size_t)(b->n_flag + b->plan.n_call) + 1);
+  return b->marks != NULL;
 }
 
 rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
@@ -431,8 +434,8 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
     b->moves = moves_instances(an);
   }
   if (ok && !l.mismatch && place) {
-    rp_status st = note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b, n_place)
-                                                  : rpi_status_nomem("plan");
+    rp_status st =
+        note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
     if (st != RP_OK) {
       rpi_lower_free(b);
       return st;
@@ -454,10 +457,10 @@ void rpi_lower_free(rpi_bound *b) {
   if (b->owns) rpi_analyse_free(b->an);
   for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {
     next = e->next;
-    rpi_alloc_free(e->list);
-    rpi_alloc_free(e->post);
+    rpi_messages_deinit(e);
     rpi_alloc_free(e);
   }
+  rpi_alloc_free(b->plan.lists);
   rpi_arena_deinit(&b->arena);
   rpi_alloc_free(b);
 }

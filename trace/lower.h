@@ -20,14 +20,15 @@ typedef struct rpi_bound {
   int64_t scratch_bytes;
   int32_t n_flag; /* one per kernel of the plan */
   int32_t *flag_group;
-  int32_t *call_group;      /* one per opaque call */
-  int32_t *ready;           /* per slot: number of steps after which it holds its final values */
-  uint32_t *place;          /* per slot, with several ranks: RPI_PLACE_ at entry, */
-  uint32_t *place_out;      /* and at the end; else NULL */
-  uint32_t *patched;        /* the same per symbol, of what its patch makes */
-  struct rpi_image *images; /* the exchanges that data decide */
-  bool moves;               /* some buffer changes its instance */
-  uint64_t *tag;            /* per slot: names what the spare will lack; 0: unknown */
+  int32_t *call_group; /* one per opaque call */
+  int32_t *ready;      /* per slot: number of steps after which it holds its final values */
+  uint32_t *place;     /* per slot, with several ranks: RPI_PLACE_ at entry, */
+  uint32_t *place_out; /* and at the end; else NULL */
+  uint32_t *patched;   /* the same per symbol, of what its patch makes */
+  bool joint_failure;  /* what raises a flag or fails on one rank, all must know: */
+  uint8_t *marks;      /* one per flag, one per call */
+  bool moves;          /* some buffer changes its instance */
+  uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   int64_t runs;
   rpi_arena arena;
   struct rpi_bound *next;

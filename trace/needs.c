@@ -3,7 +3,6 @@
 #include "trace/needs.h"
 
 #include "core/base/alloc.h"
-#include "core/comm/comm.h"
 
 bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view) {
   void *list = needs->list;
@@ -17,12 +16,8 @@ bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, cons
 
 static bool add(rpi_plan_exchange *m, int32_t symbol, int32_t peer, bool send, int64_t lo,
                 int64_t hi, int32_t elem) {
-  void *list = m->list;
-  if (!rpi_alloc_grow(&list, &m->cap, m->n + 1, sizeof *m->list)) return false;
-  m->list = list;
-  m->list[m->n++] = (rpi_plan_message){
-      .symbol = symbol, .peer = peer, .send = send, .at = lo * elem, .bytes = (hi - lo) * elem};
-  return true;
+  const rpi_plan_run run = {.at = lo * elem, .bytes = (hi - lo) * elem, .count = 1};
+  return rpi_messages_add(m, symbol, peer, send, &run);
 }
 
 /* What rank r needs of a symbol: lo..hi-1. Both ends move upwards with r; a rank without rows needs nothing, though
@@ -82,8 +77,8 @@ static int32_t first_rank(const rpi_needs *needs, int32_t symbol, int32_t ranks,
   return (int32_t)hi;
 }
 
-bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_plan_exchange *out) {
+static bool receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
+                     int32_t elem, rpi_plan_exchange *out) {
   while (lo < hi) {
     const int32_t peer = rpi_cuts_owner(cuts, lo);
     const int64_t all = rpi_cuts_at(cuts, peer + 1), end = all < hi ? all : hi;
@@ -93,7 +88,7 @@ bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *
   return true;
 }
 
-bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
+static bool send_to(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
                     int32_t rank, int32_t elem, rpi_plan_exchange *out) {
   const int64_t own_lo = rpi_cuts_at(cuts, rank), own_hi = rpi_cuts_at(cuts, rank + 1);
   if (lo < own_lo) lo = own_lo;
@@ -108,21 +103,14 @@ bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *
   int64_t lo, hi;
   if (has_rows(needs, symbol, rank)) {
     needed(needs, symbol, rank, &lo, &hi);
-    if (!rpi_needs_receives(lo, hi, symbol, cuts, rank, elem, out)) return false;
+    if (!receives(lo, hi, symbol, cuts, rank, elem, out)) return false;
   }
   if (own_lo == own_hi) return true;
   const int32_t end = first_rank(needs, symbol, ranks, rank, own_hi, true);
   for (int32_t r = first_rank(needs, symbol, ranks, rank, own_lo, false); r < end; r++) {
     if (!has_rows(needs, symbol, r)) continue;
     needed(needs, symbol, r, &lo, &hi);
-    if (!rpi_needs_send(lo, hi, r, symbol, cuts, rank, elem, out)) return false;
+    if (!send_to(lo, hi, r, symbol, cuts, rank, elem, out)) return false;
   }
-  return true;
-}
-
-bool rpi_needs_post(rpi_plan_exchange *e) {
-  void *post = e->post;
-  if (!rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post)) return false;
-  e->post = post;
   return true;
 }

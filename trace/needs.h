@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/needs.h -- what ranks read beyond their own ranges, as messages.
  *
- * Lives here: needs in closed form (rows of a kernel through a view), and the messages of one rank that follow from
- *             them or from any range that each rank needs.
- * Not here:   needs that data decide (image.h), when messages are sent (core/exec/exchange.h).
+ * Lives here: needs in closed form (rows of a kernel through a view), and the messages of one rank that follow.
+ * Not here:   other needs (core/exec/image.h), when messages are sent (core/exec/exchange.h).
  * How:        of one array a rank needs one range, the hull of all that is read of it. Its owners follow from the cuts.
  *             Those who need something of this rank are found by bisection, for what rank r needs moves upwards with
  *             r: both sides compute the same messages, and nothing loops over all ranks.
@@ -32,12 +31,5 @@ bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, cons
  * receives, then what it sends. False without memory. */
 bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
                         int32_t elem, rpi_plan_exchange *out);
-/* Room for all of them to be under way. False without memory. */
-bool rpi_needs_post(rpi_plan_exchange *e);
-/* The receives of a rank that needs elements lo..hi-1; the send to a rank that does. False without memory. */
-bool rpi_needs_receives(int64_t lo, int64_t hi, int32_t symbol, const rpi_cuts *cuts, int32_t rank,
-                        int32_t elem, rpi_plan_exchange *out);
-bool rpi_needs_send(int64_t lo, int64_t hi, int32_t peer, int32_t symbol, const rpi_cuts *cuts,
-                    int32_t rank, int32_t elem, rpi_plan_exchange *out);
 
 #endif

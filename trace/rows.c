@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "jit/ir.h"
-
 int64_t rpi_rows_gcd(int64_t a, int64_t b) {
   while (b != 0) {
     const int64_t r = a % b;
@@ -76,8 +74,7 @@ bool rpi_rows_same(const rpi_rows *a, const rpi_rows *b) {
          floor_div(a->first + a->cuts.offset, cell) == floor_div(b->first + b->cuts.offset, cell);
 }
 
-/* Rows of a line are elements; ranges then begin at leaves only if they always do. */
-bool rpi_rows_at_leaves(const rpi_rows *s) {
-  return s->cuts.grain % RPI_LEAF == 0 && s->step == 1 &&
-         floor_mod(s->first + s->cuts.offset, RPI_LEAF) == 0;
+bool rpi_rows_at_leaves(const rpi_rows *s, int64_t leaf) {
+  return s->cuts.grain % (s->step * leaf) == 0 &&
+         floor_mod(floor_div(s->first + s->cuts.offset, s->step), leaf) == 0;
 }

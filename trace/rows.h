@@ -29,7 +29,7 @@ bool rpi_rows_by(const rpi_cuts *cuts, const rpi_geom *g, int64_t extent, rpi_ro
 bool rpi_rows_cuts(const rpi_rows *s, const rpi_geom *g, int64_t n, rpi_cuts *out);
 /* Every rank has the same rows of both; false may be caution. */
 bool rpi_rows_same(const rpi_rows *a, const rpi_rows *b);
-/* Rows are elements of a line, and all ranks begin at leaves of reductions. */
-bool rpi_rows_at_leaves(const rpi_rows *s);
+/* All ranks begin at multiples of `leaf` rows. */
+bool rpi_rows_at_leaves(const rpi_rows *s, int64_t leaf);
 
 #endif

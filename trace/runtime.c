@@ -213,6 +213,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->pointers);
   rpi_alloc_free(ctx->patch);
   rpi_alloc_free(ctx->patch_bytes);
+  rpi_alloc_free(ctx->values);
   rpi_alloc_free(ctx->instances);
   rpi_alloc_free(ctx->held);
   rpi_alloc_free(ctx->flags);
@@ -250,6 +251,8 @@ static rp_status make_parts(rp_context *ctx) {
   RPI_TRY(rpi_comm_open(c, &ctx->comm));
   RPI_TRY(rpi_memory_create(c->hugepages, &ctx->memory));
   RPI_TRY(rpi_store_pool_create(ctx, ctx->memory, &ctx->pool));
+  ctx->pool->cuts = &ctx->cuts;
+  ctx->pool->rank = rpi_comm_rank(ctx->comm);
   RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));
   RPI_TRY(rpi_jit_create(c, &ctx->jit));
   RPI_TRY(own_ops(ctx));

@@ -283,17 +283,19 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
+  if (all) b->place = rpi_distribute_host(ctx, b);
   if (!rpi_comm_dry(ctx->comm)) {
+    int64_t lo, hi;
     RPI_TRY(rpi_store_own(b, !all));
-    rpi_store_unpack(b->inst->data, g, rpi_dtype_size(s->view->dtype), data);
+    rpi_store_part(b, &lo, &hi);
+    rpi_store_unpack(b->inst->data, g, rpi_dtype_size(s->view->dtype), data, lo, hi);
   }
   char *poison = all ? NULL : b->poison;
   if (poison) b->poison = NULL;
   rpi_store_touch(b);
   b->poison = poison;
-  if (all && b->place >= RPI_PLACE_TILED) b->place = RPI_PLACE_WHOLE;
   /* Integers may be indices: their range is found here, not in the first pass of a loop. */
-  if (all) rpi_index_range(ctx->workers, b);
+  if (all) rpi_index_range(ctx->workers, b, data, rpi_geom_size(g));
   return RP_OK;
 }
 

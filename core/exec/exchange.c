@@ -1,21 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/exchange.c -- see exchange.h.
- * Invariant: what is sent and received was decided with the plan; nothing here depends on what arrives. */
+ * Invariant: who sends what to whom is decided before, on both sides; nothing here depends on what arrives. */
 #include "core/exec/exchange.h"
+
+#include <string.h>
 
 #include "core/comm/collect.h"
 
-rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_step *step, void *const *pointers) {
-  const rpi_plan_exchange *e = step->exchange;
+/* The bytes of a message between where they belong and where they travel. */
+static void move_packed(const rpi_plan_exchange *e, const rpi_plan_message *m, char *data,
+                        bool pack) {
+  char *stage = e->stage + m->stage;
+  for (int32_t i = 0; i < m->n_run; i++) {
+    const rpi_plan_run *r = &e->run[m->first_run + i];
+    for (int64_t k = 0; k < r->count; k++, stage += r->bytes) {
+      char *at = data + r->at + k * r->step;
+      memcpy(pack ? stage : at, pack ? at : stage, (size_t)r->bytes);
+    }
+  }
+}
+
+static bool is_known(const rpi_plan_message *m, const uint64_t *version) {
+  return version[m->symbol] != 0 && m->seen == version[m->symbol];
+}
+
+rp_status rpi_exchange_messages(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                                const uint64_t *version, rpi_exchange_count *sent) {
+  int32_t n = 0;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    e->post[i] = (rpi_message){.data = (char *)pointers[m->symbol] + m->at,
-                               .bytes = m->bytes,
-                               .peer = m->peer,
-                               .send = m->send};
+    if (is_known(m, version)) continue;
+    char *data = pointers[m->symbol];
+    if (m->send && m->stage >= 0) move_packed(e, m, data, true);
+    e->post[n++] =
+        (rpi_message){.data = m->stage >= 0 ? e->stage + m->stage : data + e->run[m->first_run].at,
+                      .bytes = m->bytes,
+                      .peer = m->peer,
+                      .send = m->send};
+    sent->messages += m->send;
+    sent->bytes += m->send ? m->bytes : 0;
   }
-  RPI_TRY(rpi_comm_start(comm, e->post, e->n));
-  return rpi_comm_finish(comm, e->post, e->n);
+  if (n == 0) return RP_OK;
+  RPI_TRY(rpi_comm_start(comm, e->post, n));
+  RPI_TRY(rpi_comm_finish(comm, e->post, n));
+  for (int32_t i = 0; i < e->n; i++) {
+    rpi_plan_message *m = &e->list[i];
+    if (is_known(m, version)) continue;
+    if (!m->send && m->stage >= 0) move_packed(e, m, pointers[m->symbol], false);
+    m->seen = version[m->symbol];
+  }
+  return RP_OK;
 }
 
 typedef struct parts {

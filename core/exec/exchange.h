@@ -7,8 +7,15 @@
 #include "core/comm/comm.h"
 #include "core/exec/plan.h"
 
-/* An EXCHANGE step: all its messages at once; returns when they are done. */
-rp_status rpi_exchange_messages(rpi_comm *comm, const rpi_step *step, void *const *pointers);
+/* What was sent, counted up. */
+typedef struct rpi_exchange_count {
+  int64_t messages, bytes;
+} rpi_exchange_count;
+
+/* All messages of an exchange at once; returns when they are done. Those that brought this version of a symbol's values
+ * before are left out; version[symbol] 0: it has none. */
+rp_status rpi_exchange_messages(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                                const uint64_t *version, rpi_exchange_count *sent);
 /* Every rank's part of an array of `elem`-byte elements comes to every rank. */
 rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_cuts *cuts, int32_t elem, void *data);
 /* The joint reductions of a launch, all in one message a round: from partials to destinations. */

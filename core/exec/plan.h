@@ -11,12 +11,14 @@
 
 #include "core/exec/kernel.h"
 #include "core/exec/opaque.h"
+#include "core/exec/messages.h"
 #include "core/model/cuts.h"
 
 typedef enum rpi_step_kind {
-  RPI_STEP_LAUNCH,   /* kernels, side by side */
-  RPI_STEP_OPAQUE,   /* one C function: on the caller's thread, or blocks of it on several */
-  RPI_STEP_PATCH,    /* copy an instance into another, where it is not written anyway, if needed */
+  RPI_STEP_LAUNCH, /* kernels, side by side */
+  RPI_STEP_OPAQUE, /* one C function: on the caller's thread, or blocks of it on several */
+  RPI_STEP_PATCH,  /* copy an instance into another, where it is not written anyway, if needed */
+  RPI_STEP_IMAGE, /* if index data have changed, the messages of the exchange that follows are found anew */
   RPI_STEP_EXCHANGE, /* messages between ranks: what kernels read beyond this rank's part */
   RPI_STEP_GATHER    /* every rank gets all parts of a symbol */
 } rpi_step_kind;
@@ -43,10 +45,11 @@ typedef struct rpi_step {
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
   int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
   int64_t clip_lo, clip_hi; /* PATCH: the bytes this rank holds; both 0: all */
-  const struct rpi_plan_exchange *exchange; /* EXCHANGE */
-  rpi_cuts cuts;                            /* GATHER of symbol dst */
-  int64_t list_room;                        /* LAUNCH: bytes of its joint reductions; 0: none */
-  int32_t call;                             /* OPAQUE: index into calls */
+  struct rpi_plan_exchange *exchange; /* EXCHANGE */
+  struct rpi_image *image;            /* IMAGE */
+  rpi_cuts cuts;                      /* GATHER of symbol dst */
+  int64_t list_room;                  /* LAUNCH: bytes of its joint reductions; 0: none */
+  int32_t call;                       /* OPAQUE: index into calls */
 } rpi_step;
 
 /* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
@@ -55,26 +58,13 @@ typedef struct rpi_plan_call {
   const rpi_opaque *opaque;
   const rpi_geom *geom;
   const int64_t *row_bytes;
-  int64_t rows;
+  int64_t rows;       /* of the stores that are cut; 0: none is */
+  int64_t block_rows; /* that a block should have at least */
+  bool part;          /* `rows` are this rank's: not all that the geometry says */
   int32_t threads;
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */
 } rpi_plan_call;
-
-/* Bytes at..at+bytes-1 of a symbol, for or from another rank. */
-typedef struct rpi_plan_message {
-  int32_t symbol, peer;
-  bool send;
-  int64_t at, bytes;
-} rpi_plan_message;
-
-/* Messages that are sent and received together. */
-typedef struct rpi_plan_exchange {
-  rpi_plan_message *list;
-  struct rpi_message *post; /* as many: where they are under way */
-  int32_t n, cap, cap_post;
-  struct rpi_plan_exchange *next; /* all of a plan */
-} rpi_plan_exchange;
 
 /* words[word] = pointer of the symbol + offset bytes. */
 typedef struct rpi_plan_pointer {

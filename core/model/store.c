@@ -351,6 +351,7 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   b->unread = NULL;
   b->klass = 0;
   b->place = RPI_PLACE_WHOLE;
+  b->whole = false;
   b->spare_tag = 0;
   b->range_version = 0;
   p->live_buffers--;
@@ -395,18 +396,30 @@ void rpi_store_instance_release(rpi_pool *p, rpi_instance *i) {
   }
 }
 
+void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi) {
+  *lo = 0;
+  *hi = b->base->bsize;
+  if (b->place < RPI_PLACE_TILED) return;
+  const rpi_cuts *c = &(*b->pool->cuts)[b->place - RPI_PLACE_TILED];
+  *lo = rpi_cuts_at(c, b->pool->rank);
+  *hi = rpi_cuts_at(c, b->pool->rank + 1);
+}
+
+/* Of an array that ranks share only this rank's part is copied; what came of others' parts is forgotten. */
 rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   rpi_instance *old = b->inst;
   if (old && old->refs == 1 + (old == b->home)) return RP_OK;
   int64_t bytes = rpi_store_bytes(b);
   rpi_instance *own = rpi_store_instance(b->pool, bytes, old);
   if (!own) return RP_ERR_MEMORY;
-  if (keep) {
-    if (old)
-      memcpy(own->data, old->data, (size_t)bytes);
-    else
-      memset(own->data, 0, (size_t)bytes);
-  }
+  int64_t lo, hi, elem = rpi_dtype_size(b->base->dtype);
+  rpi_store_part(b, &lo, &hi);
+  if (b->place >= RPI_PLACE_TILED) b->version = ++b->pool->versions;
+  if (keep && old && lo < hi)
+    memcpy((char *)own->data + lo * elem, (char *)old->data + lo * elem,
+           (size_t)((hi - lo) * elem));
+  else if (keep && !old)
+    memset(own->data, 0, (size_t)bytes);
   if (old) rpi_store_instance_release(b->pool, old);
   b->inst = own;
   return RP_OK;
@@ -449,33 +462,65 @@ void rpi_store_poison(rpi_buffer *b, const char *why) {
 
 /* ---- strided copies: the innermost run by memcpy where it is one ---- */
 
-static void copy_axis(char *strided, const rpi_geom *g, int32_t axis, int64_t at, int32_t elem,
-                      char **host, bool pack) {
-  int64_t n = axis < g->ndim ? g->shape[axis] : 1;
-  int64_t step = axis < g->ndim ? g->stride[axis] : 1;
-  if (axis >= g->ndim - 1) {
-    if (step == 1 || n == 1) {
-      size_t bytes = (size_t)(n * elem);
-      char *s = strided + at * elem;
-      memcpy(pack ? *host : s, pack ? s : *host, bytes);
-      *host += bytes;
-      return;
-    }
-    for (int64_t i = 0; i < n; i++, at += step, *host += elem) {
-      char *s = strided + at * elem;
-      memcpy(pack ? *host : s, pack ? s : *host, (size_t)elem);
-    }
-    return;
-  }
-  for (int64_t i = 0; i < n; i++) copy_axis(strided, g, axis + 1, at + i * step, elem, host, pack);
+typedef struct copy {
+  char *strided;
+  const rpi_geom *g;
+  int32_t elem;
+  char *host;
+  bool pack;
+  int64_t lo, hi; /* unpack: elements outside are left as they are */
+} copy;
+
+/* n elements from `at` on, `step` apart. */
+static void copy_run(copy *c, int64_t at, int64_t n, int64_t step) {
+  char *s = c->strided + at * c->elem;
+  const int64_t bytes = step * c->elem;
+  if (c->pack)
+    for (int64_t i = 0; i < n; i++) memcpy(c->host + i * c->elem, s + i * bytes, (size_t)c->elem);
+  else
+    for (int64_t i = 0; i < n; i++)
+      if (at + i * step >= c->lo && at + i * step < c->hi)
+        memcpy(s + i * bytes, c->host + i * c->elem, (size_t)c->elem);
+  c->host += n * c->elem;
+}
+
+static void copy_dense(copy *c, int64_t at, int64_t n) {
+  const int64_t from = c->pack || at > c->lo ? at : c->lo,
+                to = c->pack || at + n < c->hi ? at + n : c->hi;
+  char *s = c->strided + from * c->elem, *h = c->host + (from - at) * c->elem;
+  if (from < to) memcpy(c->pack ? h : s, c->pack ? s : h, (size_t)((to - from) * c->elem));
+  c->host += n * c->elem;
+}
+
+static void copy_axis(copy *c, int32_t axis, int64_t at) {
+  const rpi_geom *g = c->g;
+  const int64_t n = axis < g->ndim ? g->shape[axis] : 1,
+                step = axis < g->ndim ? g->stride[axis] : 1;
+  if (axis < g->ndim - 1)
+    for (int64_t i = 0; i < n; i++) copy_axis(c, axis + 1, at + i * step);
+  else if (step == 1 || n == 1)
+    copy_dense(c, at, n);
+  else
+    copy_run(c, at, n, step);
+}
+
+/* Of a whole dense array one run. */
+static void copy_all(copy *c) {
+  const int64_t n = rpi_geom_size(c->g);
+  if (n == 0) return;
+  if (rpi_geom_is_dense(c->g))
+    copy_dense(c, c->g->offset, n);
+  else
+    copy_axis(c, 0, c->g->offset);
 }
 
 void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host) {
-  char *h = host;
-  if (rpi_geom_size(geom) > 0) copy_axis((char *)data, geom, 0, geom->offset, elem, &h, true);
+  copy c = {.strided = (char *)data, .g = geom, .elem = elem, .host = host, .pack = true};
+  copy_all(&c);
 }
 
-void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host) {
-  char *h = (char *)host;
-  if (rpi_geom_size(geom) > 0) copy_axis(data, geom, 0, geom->offset, elem, &h, false);
+void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host, int64_t lo,
+                      int64_t hi) {
+  copy c = {.strided = data, .g = geom, .elem = elem, .host = (char *)host, .lo = lo, .hi = hi};
+  copy_all(&c);
 }

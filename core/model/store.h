@@ -20,6 +20,7 @@
 
 #include "core/base/map.h"
 #include "core/exec/memory.h"
+#include "core/model/cuts.h"
 #include "core/model/dtype.h"
 #include "core/model/geom.h"
 
@@ -70,6 +71,7 @@ typedef struct rpi_buffer {
   rpi_instance *spare;  /* the instance before the last renaming, kept for the next */
   uint64_t spare_tag;   /* names what the spare lacks against `inst`; 0: unknown */
   uint32_t spare_place; /* where else it is valid */
+  bool whole;           /* all ranks needed all of it before: a host write leaves it so */
   rpi_instance *home;   /* attached: the caller's memory */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
   uint64_t version;     /* a new one of the pool with every write: names the contents */
@@ -115,6 +117,8 @@ typedef struct rpi_pool {
   rpi_buffer *attached;
   int64_t live_stores, live_buffers;
   uint64_t versions; /* given out */
+  rpi_cuts *const *cuts; /* with several ranks: the context's tilings, */
+  int32_t rank;          /* and which of the ranks this is */
   int32_t n_poisoned;
   rpi_buffer **buffer_slab; /* RPI_POOL_SLAB records each */
   int32_t n_buffer_slabs, cap_buffer_slabs;
@@ -167,8 +171,12 @@ static inline int64_t rpi_store_bytes(const rpi_buffer *b) {
   return b->base->bsize * rpi_dtype_size(b->base->dtype);
 }
 
-/* Copies between a dense host array and the elements of `geom` in `data`. */
+/* The elements lo..hi-1 of the buffer that this rank holds. */
+void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi);
+
+/* Copies between a dense host array and the elements of `geom` in `data`; unpack: those of elements lo..hi-1. */
 void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host);
-void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host);
+void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host, int64_t lo,
+                      int64_t hi);
 
 #endif

@@ -6,11 +6,13 @@ A job that does not end within its bound is killed. Machines are shared: nothing
 only what no living process holds counts as left behind in /dev/shm.
 """
 import collections
+import glob
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import uuid
 
@@ -21,7 +23,7 @@ NO_MPI = 77  # ctest: skipped
 SHM = "/dev/shm"
 PATIENCE = 3  # seconds until those that were told to end have ended
 
-Outcome = collections.namedtuple("Outcome", "status out err left seconds")  # status None: did not end
+Outcome = collections.namedtuple("Outcome", "status out err each left seconds")  # status None: did not end
 
 
 def environment(mark, tls, knobs):
@@ -92,23 +94,33 @@ def left_behind(mark, before):
 def run(command, n, tls, seconds, **knobs):
     """The Outcome of one mpirun of the command's words; knobs as in THREADS=2."""
     mark, before, began = uuid.uuid4().hex, shared_files(), time.monotonic()
-    words = ["mpirun", "--oversubscribe", "-n", str(n)] + command
-    launcher = subprocess.Popen(words, env=environment(mark, tls, knobs), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
-    try:
-        out, err = launcher.communicate(timeout=seconds)
-        status = launcher.returncode
-    except subprocess.TimeoutExpired:
-        status = None
-        kill(of_job(mark))
-        out, err = launcher.communicate()
-    took = time.monotonic() - began
-    return Outcome(status, out, err, left_behind(mark, before), took)
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["mpirun", "--oversubscribe", "--output-filename", folder, "-n", str(n)] + command
+        launcher = subprocess.Popen(words, env=environment(mark, tls, knobs), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+        try:
+            said = launcher.communicate(timeout=seconds)
+            status = launcher.returncode
+        except subprocess.TimeoutExpired:
+            status = None
+            kill(of_job(mark))
+            said = launcher.communicate()
+        took = time.monotonic() - began
+        return Outcome(status, said[0], said[1], of_ranks(folder), left_behind(mark, before), took)
 
 
-def kernels_shared(err):
+def of_ranks(folder):
+    """What the ranks wrote on stderr, one after another: in the launcher's own stream one may interrupt another's lines."""
+    text = ""
+    for path in sorted(glob.glob(os.path.join(folder, "*", "rank.*", "stderr"))):
+        with open(path, encoding="utf-8", errors="replace") as f:
+            text += f.read()
+    return text
+
+
+def kernels_shared(each):
     """How many kernels each rank shared with others, from what the knob EXPLAIN wrote."""
-    return [int(count) for count in re.findall(r"(?m)^\s*kernels_shared\s+(\d+)", err)]
+    return [int(count) for count in re.findall(r"(?m)^\s*kernels_shared\s+(\d+)", each)]
 
 
 def missing(command):

@@ -56,7 +56,7 @@ def faults_of(outcome, want, n, must_share):
         faults.append("%d ranks print bits" % len(got))
     if set(got) - {want}:
         faults.append("%d ranks print other bits: %s" % (sum(g != want for g in got), sorted(set(got) - {want})))
-    shared = job.kernels_shared(outcome.err)
+    shared = job.kernels_shared(outcome.each)
     if must_share and not faults and (len(shared) != n or 0 in shared):
         faults.append("kernels shared out, by rank: %s" % shared)
     return faults + ["left: %s" % what for what in outcome.left]

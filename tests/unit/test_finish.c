@@ -215,16 +215,16 @@ static void test_nothing_kept(void **state) {
 static void test_combine(void **state) {
   (void)state;
   double a = 3, b = 4;
-  rpi_finish_combine(RPI_RED_SUM, RP_F64, &a, &b);
+  rpi_finish_combine(RPI_RED_SUM, RP_F64, &a, &b, 1);
   assert_true(a == 7 && b == 4);
-  rpi_finish_combine(RPI_RED_PROD, RP_F64, &a, &b);
+  rpi_finish_combine(RPI_RED_PROD, RP_F64, &a, &b, 1);
   assert_true(a == 28);
-  rpi_finish_combine(RPI_RED_MIN, RP_F64, &a, &b);
+  rpi_finish_combine(RPI_RED_MIN, RP_F64, &a, &b, 1);
   assert_true(a == 4);
   uint16_t x = 0x0ff0, y = 0x1234;
-  rpi_finish_combine(RPI_RED_XOR, RP_U16, &x, &y);
+  rpi_finish_combine(RPI_RED_XOR, RP_U16, &x, &y, 1);
   assert_int_equal(x, 0x0ff0 ^ 0x1234);
-  rpi_finish_combine(RPI_RED_AND, RP_U16, &x, &y);
+  rpi_finish_combine(RPI_RED_AND, RP_U16, &x, &y, 1);
   assert_int_equal(x, (0x0ff0 ^ 0x1234) & 0x1234);
 }
 

@@ -138,6 +138,13 @@ static const rpi_plan_message *between(const rpi_plan_exchange *e, int32_t peer,
   return found;
 }
 
+/* A range is one block. */
+static const rpi_plan_run *run_of(const rpi_plan_exchange *e, const rpi_plan_message *m) {
+  const rpi_plan_run *r = &e->run[m->first_run];
+  assert_true(m->n_run == 1 && r->count == 1 && r->bytes == m->bytes);
+  return r;
+}
+
 /* All ranks' messages for up to three needs of one array: they agree in pairs, and bring all that is needed. */
 static void agree(const rpi_needs *needs, const rpi_geom *view, const rpi_cuts *c) {
   static bool has[MOST];
@@ -151,16 +158,15 @@ static void agree(const rpi_needs *needs, const rpi_geom *view, const rpi_cuts *
       assert_int_equal(sends, receives);
       assert_true(sends <= (r != s));
       if (!out) continue;
-      assert_int_equal(out->at, in->at);
+      assert_int_equal(run_of(&e[r], out)->at, run_of(&e[s], in)->at);
       assert_int_equal(out->bytes, in->bytes);
       assert_int_equal(out->symbol, 5);
     }
     memset(has, 0, sizeof has);
     for (int64_t i = rpi_cuts_at(c, r); i < rpi_cuts_at(c, r + 1); i++) has[i] = true;
     for (int32_t i = 0; i < e[r].n; i++)
-      for (int64_t at = e[r].list[i].at;
-           at < e[r].list[i].at + e[r].list[i].bytes && !e[r].list[i].send; at += 8)
-        has[at / 8] = true;
+      for (int64_t at = 0; at < e[r].list[i].bytes && !e[r].list[i].send; at += 8)
+        has[(run_of(&e[r], &e[r].list[i])->at + at) / 8] = true;
     for (int32_t k = 0; k < needs->n; k++)
       for (int64_t i = rpi_rows_at(&needs->list[k].space, r);
            i < rpi_rows_at(&needs->list[k].space, r + 1); i++)
@@ -168,8 +174,7 @@ static void agree(const rpi_needs *needs, const rpi_geom *view, const rpi_cuts *
           assert_true(has[view[k].offset + i * view[k].stride[0] + j]);
   }
   for (int32_t r = 0; r < c->ranks; r++) {
-    rpi_alloc_free(e[r].list);
-    rpi_alloc_free(e[r].post);
+    rpi_messages_deinit(&e[r]);
   }
 }
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/image.h -- what a rank's part of a kernel reads of an array where that is no closed form: found out while the
+ * plan runs, and kept until the data that decide it change.
+ *
+ * Lives here: the subscripts of a table as a small expression over rows, loops and index data; the elements they reach;
+ *             the messages that follow.
+ * Not here:   recognising subscripts in a kernel (trace/subscript.h), who runs the kernel (trace/distribute.h).
+ * How:        a rank evaluates the expression for its own rows in interval arithmetic: the least and the largest value of
+ *             index data over what is reached of them. A table of one axis whose subscript is index data, as in x[col[k]],
+ *             is exact: every element reached that other ranks hold, small gaps filled. Otherwise it is the box
+ *             of the intervals (min-max). Owners follow from the cuts; they learn of it through
+ *             core/comm/route.h. Index data must be at hand: they are the rank's own, or came by an image before.
+ * Invariants: whether a rank looks again depends on the versions of index data, which all ranks know. Subscripts out of
+ *             range are clamped, as kernels do; what cannot be evaluated reaches everything.
+ * Cost:       when index data have changed: a look at the rank's share of them, log2(ranks) rounds of messages. Afterwards:
+ *             a comparison for each index array. */
+#ifndef RPI_IMAGE_H
+#define RPI_IMAGE_H
+
+#include "core/base/status.h"
+#include "core/comm/comm.h"
+#include "core/exec/messages.h"
+#include "core/model/cuts.h"
+#include "core/model/geom.h"
+
+typedef enum rpi_image_kind {
+  RPI_IMAGE_BOUNDS, /* lo .. hi */
+  RPI_IMAGE_ROW,    /* the rank's rows */
+  RPI_IMAGE_DATA,   /* index data at the points of the rank's rows */
+  RPI_IMAGE_TABLE,  /* index data at subscripts */
+  RPI_IMAGE_LOOP,   /* src[0] up to src[1], which is not in it */
+  RPI_IMAGE_ADD,    /* src[0], src[1] */
+  RPI_IMAGE_SUB,
+  RPI_IMAGE_MUL
+} rpi_image_kind;
+
+typedef struct rpi_image_node {
+  rpi_image_kind kind;
+  int32_t src[RP_MAX_DIM]; /* nodes before this one; TABLE: one for each axis */
+  int64_t lo, hi;          /* BOUNDS */
+  int32_t symbol;          /* DATA, TABLE */
+  rp_dtype dtype;          /* an integer's */
+  rpi_geom geom;           /* DATA: over the whole space; TABLE: its own axes */
+  uint64_t seen;           /* the version looked at; 0: none */
+} rpi_image_node;
+
+/* One place in a kernel that reads the table: a node for each of its axes. */
+typedef struct rpi_image_use {
+  int32_t axis[RP_MAX_DIM];
+} rpi_image_use;
+
+typedef struct rpi_image {
+  rpi_image_node *node;
+  int32_t n_node;
+  rpi_image_use *use;
+  int32_t n_use;
+  int32_t symbol; /* of the table */
+  int32_t elem;   /* bytes of its elements */
+  rpi_geom geom;
+  rpi_cuts cuts;
+  int64_t row_lo, row_hi; /* this rank's, row_hi is not in it */
+  bool looked;
+  rpi_plan_exchange *exchange; /* the plan's */
+} rpi_image;
+
+/* Makes the exchange's messages true for the index data as they are. version[symbol] names the values of a symbol, 0: they
+ * have no name. Collective. */
+rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
+                         const uint64_t *version);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/messages.h -- messages between ranks as a plan knows them: which bytes of which symbol, to or from whom.
+ *
+ * Lives here: the lists, and how they are made piece by piece.
+ * Not here:   which pieces (trace/needs.h, image.h), when they are sent (exchange.h), how they travel (core/comm/).
+ * How:        a message is a row of runs, each some blocks of equal length at equal distances: ranges, the columns of a
+ *             matrix, and any other set of elements alike. One block is sent from where it lies; more are packed.
+ * Invariant:  both sides name the same elements in the same order; how they are put into runs may differ. */
+#ifndef RPI_MESSAGES_H
+#define RPI_MESSAGES_H
+
+#include "core/base/attr.h"
+
+/* Bytes at + i*step .. + bytes-1 of a symbol, i < count. */
+typedef struct rpi_plan_run {
+  int64_t at, bytes, count, step;
+} rpi_plan_run;
+
+typedef struct rpi_plan_message {
+  int32_t symbol, peer;
+  bool send;
+  int64_t bytes; /* of all runs */
+  int32_t first_run, n_run;
+  int64_t stage; /* where it is packed; -1: it is one block */
+  uint64_t seen; /* the version of the symbol's values that it brought last; 0: none */
+} rpi_plan_message;
+
+/* Messages that are sent and received together. */
+typedef struct rpi_plan_exchange {
+  rpi_plan_message *list;
+  rpi_plan_run *run;
+  struct rpi_message *post; /* as many as list: where they are under way */
+  char *stage;
+  int32_t n, cap, cap_post, n_run, cap_run;
+  struct rpi_plan_exchange *next; /* all of a plan */
+} rpi_plan_exchange;
+
+/* One more run: of the last message if that has this symbol, peer and direction, else of a new one. False without
+ * memory. */
+bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
+                      const rpi_plan_run *run);
+/* All are there: room for them to be under way. False without memory. */
+bool rpi_messages_close(rpi_plan_exchange *e);
+/* None any more; memory is kept. */
+void rpi_messages_clear(rpi_plan_exchange *e);
+void rpi_messages_deinit(rpi_plan_exchange *e);
+
+#endif

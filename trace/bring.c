@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/bring.c -- what steps need of other ranks, brought before them.
+ *
+ * Lives here: for each operand, whether a closed form, an image or a gather brings it; the steps that do.
+ * How:        rows that lie beside each other are a closed need (needs.h), all those of a launch in one exchange. Tables,
+ *             and rows that are spread over the array or run backwards, are images: the images of index data come
+ *             before those that they decide. What every rank reads all of is gathered, and whole from then on. */
+#include "core/exec/opaque.h"
+#include "trace/distribute_impl.h"
+#include "trace/subscript.h"
+
+void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
+  if (!rpi_distribute_is_tiled(w, symbol)) return;
+  const rpi_step s = {.kind = RPI_STEP_GATHER,
+                      .dst = symbol,
+                      .cuts = rpi_distribute_cuts(w, symbol),
+                      .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
+  rpi_distribute_step(w, &s);
+  w->place[symbol] = RPI_PLACE_WHOLE;
+  w->b->plan.n_gather++;
+  rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
+}
+
+/* An exchange of the plan, without messages yet; NULL without memory. */
+static rpi_plan_exchange *add_exchange(rpi_walker *w) {
+  rpi_plan_exchange *e = rpi_alloc_zero(sizeof *e);
+  if (!e) {
+    w->status = rpi_status_nomem("messages");
+    return NULL;
+  }
+  e->next = w->b->plan.exchanges;
+  w->b->plan.exchanges = e;
+  return e;
+}
+
+/* ---- images ---- */
+
+static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t level) {
+  void *list = w->image;
+  if (!rpi_alloc_grow(&list, &w->cap_image, w->n_image + 1, sizeof *w->image)) {
+    w->status = rpi_status_nomem("images");
+    return;
+  }
+  m->cuts = rpi_distribute_cuts(w, m->symbol);
+  m->row_lo = rpi_rows_at(&s->space, w->rank);
+  m->row_hi = rpi_rows_at(&s->space, w->rank + 1);
+  w->image = list;
+  w->image[w->n_image++] = (rpi_bring_image){m, level};
+}
+
+/* An operand by the image of the rank's rows. False: each rank would read all of it. */
+static bool by_image(rpi_walker *w, const rpi_subscript_kernel *k, int32_t o, const rpi_share *s) {
+  const rpi_group_operand *operand = &k->group->operand[o];
+  rpi_image *m = rpi_arena_get(&w->b->arena, sizeof *m);
+  int32_t level = 0;
+  const bool ok = m && (operand->ir.kind == RPI_OPERAND_TABLE ? rpi_subscript_table(k, o, m, &level)
+                                                              : rpi_subscript_affine(k, o, m));
+  if (!ok) w->status = rpi_status_nomem("images");
+  if (!ok || rpi_subscript_is_everything(m, w->shape[operand->symbol]->bsize)) return !ok;
+  add_image(w, m, s, level);
+  return true;
+}
+
+/* Do a rank's rows lie beside each other, or overlap so much that they fill what they span? */
+static bool is_compact(const rpi_walker *w, const rpi_geom *g, int64_t rows) {
+  int64_t first, span, points = 1;
+  if (g->stride[0] <= 0) return false;
+  rpi_rows_hull(g, &first, &span);
+  if (span < g->stride[0]) return true;
+  for (int32_t d = 1; d < g->ndim; d++)
+    if (g->stride[d] != 0) points *= g->shape[d];
+  const int64_t mine = (rows + w->ranks - 1) / w->ranks;
+  return g->stride[0] * (mine - 1) + span < points * mine;
+}
+
+/* ---- kernels and calls ---- */
+
+/* An affine operand of which each rank reads its rows. */
+static void bring_rows(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
+  if (!rpi_needs_add(&w->needs, symbol, &s->space, g)) w->status = rpi_status_nomem("needs");
+}
+
+/* What joins the old value of a reduction's destination is read, too; rows of it are at hand. */
+static void bring_destinations(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
+                               const rpi_share *s) {
+  const rpi_ir *ir = rpi_jit_ir(g->kernel);
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const int32_t o = ir->red[r].operand;
+    if (ir->red[r].join && !(s->shared && rpi_shares_writes_rows(&g->operand[o], &geom[o])))
+      rpi_bring_whole(w, g->operand[o].symbol);
+  }
+}
+
+void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
+                      const int64_t *extent, const rpi_word *param, const rpi_share *s) {
+  const rpi_subscript_kernel k = {g, geom, extent, param, &w->b->arena};
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *operand = &g->operand[o];
+    if (!(operand->ir.access & RPI_ACCESS_READ) || !rpi_distribute_is_tiled(w, operand->symbol))
+      continue;
+    const bool affine = operand->ir.kind == RPI_OPERAND_AFFINE;
+    if (!s->shared)
+      rpi_bring_whole(w, operand->symbol);
+    else if (affine && is_compact(w, &geom[o], extent[0]))
+      bring_rows(w, operand->symbol, &geom[o], s);
+    else if ((affine && rpi_distribute_is_uniform(&geom[o])) || !by_image(w, &k, o, s))
+      rpi_bring_whole(w, operand->symbol);
+  }
+  bring_destinations(w, g, geom, s);
+}
+
+void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, const rpi_share *s) {
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const int32_t symbol = g->operand[o].symbol;
+    const bool reads = w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_READ;
+    if (!rpi_distribute_is_tiled(w, symbol) || (s->shared && !reads)) continue;
+    if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->geom[o].stride[0] > 0)
+      bring_rows(w, symbol, &c->geom[o], s);
+    else
+      rpi_bring_whole(w, symbol);
+  }
+}
+
+/* ---- steps ---- */
+
+/* The messages for all closed needs; symbols in order, on all ranks the same. */
+static void exchange_needs(rpi_walker *w) {
+  rpi_plan_exchange *e = w->needs.n > 0 ? add_exchange(w) : NULL;
+  for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
+    if (!rpi_distribute_is_tiled(w, symbol)) continue;
+    const rpi_cuts c = rpi_distribute_cuts(w, symbol);
+    const int32_t elem = rpi_dtype_size(w->shape[symbol]->dtype);
+    if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, elem, e))
+      w->status = rpi_status_nomem("messages");
+  }
+  if (e && !rpi_messages_close(e)) w->status = rpi_status_nomem("messages");
+  if (e && e->n > 0) rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
+  w->needs.n = 0;
+}
+
+void rpi_bring_steps(rpi_walker *w) {
+  exchange_needs(w);
+  for (int32_t level = 0, left = w->n_image; left > 0; level++) {
+    for (int32_t i = 0; i < w->n_image; i++) {
+      rpi_image *m = w->image[i].image;
+      if (w->image[i].level != level) continue;
+      left--;
+      m->exchange = add_exchange(w);
+      if (!m->exchange) return;
+      rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_IMAGE, .image = m});
+      rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = m->exchange});
+    }
+  }
+  w->n_image = 0;
+}

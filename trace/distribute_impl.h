@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/distribute_impl.h -- what the files of distribution share: the walk over a plan's steps.
+ * Lives here: the walker's record. distribute.c walks and cuts, shares.c decides who computes what, bring.c gets what
+ *             that needs. */
+#ifndef RPI_DISTRIBUTE_IMPL_H
+#define RPI_DISTRIBUTE_IMPL_H
+
+#include "core/exec/image.h"
+#include "trace/distribute.h"
+#include "trace/needs.h"
+
+/* How a kernel or a call is shared out. */
+typedef struct rpi_share {
+  bool shared;
+  bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
+  rpi_rows space;
+} rpi_share;
+
+/* An image that comes before the launch at hand. */
+typedef struct rpi_bring_image {
+  rpi_image *image;
+  int32_t level;
+} rpi_bring_image;
+
+typedef struct rpi_walker {
+  rp_context *ctx;
+  const rpi_tasks *ts;
+  rpi_bound *b;
+  int32_t rank, ranks;
+  rpi_share *share; /* of the kernels of the launch at hand */
+  rpi_geom *geom;   /* of the operands of the kernel at hand */
+  uint32_t *place;  /* per symbol */
+  uint32_t *adopt;  /* per symbol: the place it gets if the kernel at hand is shared out */
+  uint32_t
+      *result; /* per symbol: its place after the launch at hand, if a kernel writes its rows; 0 */
+  bool *begun; /* per symbol: its place is known */
+  const rpi_view **shape; /* per symbol: a view of its buffer; NULL: touched by nothing */
+  rpi_step *step;         /* the new list */
+  int32_t n_step, cap_step;
+  rpi_needs needs;
+  rpi_bring_image *image;
+  int32_t n_image, cap_image;
+  int64_t room_most;
+  int32_t *moved; /* per old number of steps: the new number */
+  rp_status status;
+} rpi_walker;
+
+/* ---- distribute.c ---- */
+
+/* A step of the new list; without memory the walk's status says so. */
+void rpi_distribute_step(rpi_walker *w, const rpi_step *s);
+/* The number of a tiling; 0 (whole) without memory for it. */
+uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c);
+/* How an array is cut that no other tells; false: too small, every rank holds all of it. */
+bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
+
+static inline bool rpi_distribute_is_tiled(const rpi_walker *w, int32_t symbol) {
+  return w->place[symbol] >= RPI_PLACE_TILED;
+}
+static inline rpi_cuts rpi_distribute_cuts(const rpi_walker *w, int32_t symbol) {
+  return w->ctx->cuts[w->place[symbol] - RPI_PLACE_TILED];
+}
+static inline bool rpi_distribute_is_pinned(const rpi_walker *w, int32_t symbol) {
+  return w->b->place[w->b->an->symbol[symbol].slot] == RPI_PLACE_PINNED;
+}
+static inline bool rpi_distribute_is_uniform(const rpi_geom *g) {
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (g->stride[d] != 0) return false;
+  return true;
+}
+
+/* ---- shares.c ---- */
+
+/* Does the operand get rows, one for each row of the space? */
+bool rpi_shares_writes_rows(const rpi_group_operand *k, const rpi_geom *g);
+/* How a kernel is shared out, if it is; its written rows' arrays are to get the places w->adopt. */
+rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
+                            const int64_t *extent);
+/* The same for a call of a C function. */
+rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c);
+
+/* ---- bring.c ---- */
+
+/* Every rank gets all of the symbol, now. */
+void rpi_bring_whole(rpi_walker *w, int32_t symbol);
+/* What a kernel reads, and the old values its reductions join, will be at hand. */
+void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
+                      const int64_t *extent, const rpi_word *param, const rpi_share *s);
+/* The same for a call. */
+void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, const rpi_share *s);
+/* The steps for all that was asked for since the last time. */
+void rpi_bring_steps(rpi_walker *w);
+
+#endif
