@@ -42,8 +42,8 @@ static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t l
     return;
   }
   m->cuts = rpi_distribute_cuts(w, m->symbol);
-  m->row_lo = rpi_rows_at(&s->space, w->rank);
-  m->row_hi = rpi_rows_at(&s->space, w->rank + 1);
+  rpi_rows_wide(&s->space, s->leaf, w->rank, &m->row_lo, &m->row_hi);
+  if (rpi_rows_at(&s->space, w->rank) == rpi_rows_at(&s->space, w->rank + 1)) m->row_hi = m->row_lo;
   w->image = list;
   w->image[w->n_image++] = (rpi_bring_image){m, level};
 }
@@ -77,7 +77,8 @@ static bool is_compact(const rpi_walker *w, const rpi_geom *g, int64_t rows) {
 
 /* An affine operand of which each rank reads its rows. */
 static void bring_rows(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
-  if (!rpi_needs_add(&w->needs, symbol, &s->space, g)) w->status = rpi_status_nomem("needs");
+  if (!rpi_needs_add(&w->needs, symbol, &s->space, s->leaf, g))
+    w->status = rpi_status_nomem("needs");
 }
 
 /* What joins the old value of a reduction's destination is read, too; rows of it are at hand. */

@@ -93,9 +93,15 @@ static void cut_sub(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, con
   int64_t mine[RP_MAX_DIM];
   memcpy(mine, extent, sizeof mine);
   if (p->by_units) {
-    sub->first = unit_at(ir, extent, lo);
-    sub->units = unit_at(ir, extent, hi) - sub->first;
+    int64_t from, to;
+    rpi_rows_wide(&p->space, p->leaf, w->rank, &from, &to);
+    if (lo == hi) to = from;
+    sub->first = unit_at(ir, extent, from);
+    sub->units = unit_at(ir, extent, to) - sub->first;
     sub->shared = ir->n_red > 0;
+    /* Of leaves that ranks share it is the one that has their first row. */
+    sub->own = unit_at(ir, extent, (lo + p->leaf - 1) / p->leaf * p->leaf);
+    sub->own_units = unit_at(ir, extent, (hi + p->leaf - 1) / p->leaf * p->leaf) - sub->own;
     if (sub->shared) step->list_room += rpi_subtree_room(ir, extent);
     return;
   }
@@ -187,6 +193,30 @@ static void cut_call(rpi_walker *w, rpi_plan_call *c, const rpi_share *s) {
   if (blocks < c->threads) c->threads = blocks < 1 ? 1 : (int32_t)blocks;
 }
 
+/* Does the call of group g write its o-th store? */
+static bool is_output(const rpi_walker *w, const rpi_group *g, int32_t o) {
+  return w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_WRITE;
+}
+
+/* What has an effect outside happens once: on rank 0, from where all get what it wrote. */
+static void call_once(rpi_walker *w, const rpi_step *s, const rpi_group *g) {
+  if (w->rank == 0) rpi_distribute_step(w, s);
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_view *v = w->shape[g->operand[o].symbol];
+    if (!is_output(w, g, o) || v->bsize == 0) continue;
+    const rpi_step all = {.kind = RPI_STEP_GATHER,
+                          .dst = g->operand[o].symbol,
+                          .elem = rpi_dtype_size(v->dtype),
+                          .cuts = {.n = v->bsize,
+                                   .grain = v->bsize,
+                                   .units = 1,
+                                   .offset = -v->bsize, /* rank 1 begins at the end */
+                                   .ranks = w->ranks}};
+    rpi_distribute_step(w, &all);
+    w->b->plan.n_gather++;
+  }
+}
+
 static void call(rpi_walker *w, const rpi_step *s) {
   const rpi_group *g = &w->b->an->group[w->b->call_group[s->call]];
   rpi_plan_call *c = &w->b->plan.call[s->call];
@@ -195,6 +225,10 @@ static void call(rpi_walker *w, const rpi_step *s) {
   rpi_bring_call(w, g, c, &p);
   rpi_bring_steps(w);
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_STATUS) w->b->joint_failure = true;
+  if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
+    call_once(w, s, g);
+    return;
+  }
   if (!p.shared) {
     rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
     rpi_distribute_step(w, s);
@@ -202,8 +236,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   }
   for (int32_t o = 0; o < g->n_operand; o++) {
     const int32_t symbol = g->operand[o].symbol;
-    if (w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_WRITE)
-      w->place[symbol] = w->adopt[symbol];
+    if (is_output(w, g, o)) w->place[symbol] = w->adopt[symbol];
   }
   cut_call(w, c, &p);
   w->b->plan.n_shared++;

@@ -13,6 +13,8 @@
 typedef struct rpi_share {
   bool shared;
   bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
+  int64_t
+      leaf; /* ranks compute whole leaves of rows: where they are not cut at leaves, two do the same rows */
   rpi_rows space;
 } rpi_share;
 

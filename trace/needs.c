@@ -4,12 +4,13 @@
 
 #include "core/base/alloc.h"
 
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view) {
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, int64_t leaf,
+                   const rpi_geom *view) {
   void *list = needs->list;
   if (!rpi_alloc_grow(&list, &needs->cap, needs->n + 1, sizeof *needs->list)) return false;
   needs->list = list;
   rpi_need *n = &needs->list[needs->n++];
-  *n = (rpi_need){.symbol = symbol, .space = *space, .step = view->stride[0]};
+  *n = (rpi_need){.symbol = symbol, .space = *space, .leaf = leaf, .step = view->stride[0]};
   rpi_rows_hull(view, &n->first, &n->span);
   return true;
 }
@@ -28,8 +29,9 @@ static void needed(const rpi_needs *needs, int32_t symbol, int32_t r, int64_t *l
   for (int32_t i = 0; i < needs->n; i++) {
     const rpi_need *n = &needs->list[i];
     if (n->symbol != symbol) continue;
-    const int64_t a = n->first + n->step * rpi_rows_at(&n->space, r),
-                  b = n->first + n->step * (rpi_rows_at(&n->space, r + 1) - 1) + n->span + 1;
+    int64_t from, to;
+    rpi_rows_wide(&n->space, n->leaf, r, &from, &to);
+    const int64_t a = n->first + n->step * from, b = n->first + n->step * (to - 1) + n->span + 1;
     if (a < *lo) *lo = a;
     if (b > *hi) *hi = b;
   }

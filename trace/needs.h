@@ -13,10 +13,11 @@
 #include "core/exec/plan.h"
 #include "trace/rows.h"
 
-/* Row i of `space` needs elements first + step*i .. + span of a symbol. */
+/* Row i of `space` needs elements first + step*i .. + span of a symbol; a rank has its rows in whole leaves. */
 typedef struct rpi_need {
   int32_t symbol;
   rpi_rows space;
+  int64_t leaf;
   int64_t first, step, span;
 } rpi_need;
 
@@ -25,8 +26,9 @@ typedef struct rpi_needs {
   int32_t n, cap;
 } rpi_needs;
 
-/* What rows of `space` read through a view (step > 0). False without memory. */
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, const rpi_geom *view);
+/* What whole leaves of rows of `space` read through a view (step > 0). False without memory. */
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, int64_t leaf,
+                   const rpi_geom *view);
 /* This rank's messages for all needs of a symbol whose array has these cuts and elements of `elem` bytes: what it
  * receives, then what it sends. False without memory. */
 bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,

@@ -26,6 +26,12 @@ int64_t rpi_rows_at(const rpi_rows *s, int32_t r) {
   return row < s->extent ? row : s->extent;
 }
 
+void rpi_rows_wide(const rpi_rows *s, int64_t leaf, int32_t r, int64_t *lo, int64_t *hi) {
+  *lo = rpi_rows_at(s, r) / leaf * leaf;
+  *hi = (rpi_rows_at(s, r + 1) + leaf - 1) / leaf * leaf;
+  if (*hi > s->extent) *hi = s->extent;
+}
+
 /* The first element of a row's hull and how far it reaches, over all axes but the first. */
 void rpi_rows_hull(const rpi_geom *g, int64_t *first, int64_t *span) {
   *first = g->offset;

@@ -21,9 +21,12 @@ typedef struct rpi_rows {
 int64_t rpi_rows_gcd(int64_t a, int64_t b);
 /* The first row of rank r (r 0..ranks). */
 int64_t rpi_rows_at(const rpi_rows *s, int32_t r);
+/* The rows lo..hi-1 that rank r computes if it computes whole leaves: those around its own rows, too. */
+void rpi_rows_wide(const rpi_rows *s, int64_t leaf, int32_t r, int64_t *lo, int64_t *hi);
 /* The first element of row 0's hull, and how far a row's hull reaches: over all axes but the first. */
 void rpi_rows_hull(const rpi_geom *g, int64_t *first, int64_t *span);
-/* The rows by an operand of an array with these cuts; false if some row lies in two ranks' ranges. */
+/* The rows by an operand of an array with these cuts, each for the rank that holds where it begins; false if some row lies
+ * in two ranks' ranges, or there are no such rows (step <= 0). */
 bool rpi_rows_by(const rpi_cuts *cuts, const rpi_geom *g, int64_t extent, rpi_rows *out);
 /* Cuts for the array (n elements) of another operand, at the same rows; false if there is no closed form. */
 bool rpi_rows_cuts(const rpi_rows *s, const rpi_geom *g, int64_t n, rpi_cuts *out);

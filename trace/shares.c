@@ -5,7 +5,8 @@
  * Not here:   what it reads (bring.c), its words (distribute.c).
  * How:        the largest written array that is tiled says where rows are cut, else the largest that may be, else what is
  *             read. All written arrays must be cut there already, or are from now on. Reductions over the first axis
- *             leave partials that ranks join; others are rows themselves.
+ *             leave partials that ranks join; others are rows themselves. A leaf of a reduction is one rank's: if
+ *             nothing is written rows are cut at leaves; else a rank does the rows around its own again.
  * Invariant:  functions of the plan, of the places and of the number of ranks. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"
@@ -96,24 +97,22 @@ static bool written_rows(const rpi_walker *w, const candidates *all, rpi_rows *o
   return any;
 }
 
-/* The same by what is read, of what fits. */
+/* The same by what is read; such rows may begin in one rank's range and end in another's. */
 static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out) {
   bool any = false, fixed = false;
   for (int32_t i = 0; i < all->n; i++) {
     const candidate *k = &all->list[i];
     const bool tiled = rpi_distribute_is_tiled(w, k->symbol);
     rpi_cuts c;
-    rpi_rows r;
-    if (!k->reads) continue;
+    if (!k->reads || k->geom->stride[0] <= 0) continue;
     if (tiled)
       c = rpi_distribute_cuts(w, k->symbol);
     else if (!rpi_distribute_default(w->ctx, w->shape[k->symbol], &c))
       continue;
-    if (!rpi_rows_by(&c, k->geom, all->extent, &r)) continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
     any = true;
     fixed = tiled;
-    *out = r;
+    rpi_rows_by(&c, k->geom, all->extent, out);
   }
   return any;
 }
@@ -177,7 +176,7 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
                             const int64_t *extent) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   const reduced kind = reduction_of(ir);
-  rpi_share s = {0};
+  rpi_share s = {.leaf = 1};
   candidates all = {.extent = extent[0]};
   bool writes;
   if (!has_work(ir, extent) || kind == REDUCED_BOTH || reads_back(g, geom) ||
@@ -200,8 +199,11 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
   s.by_units = kind == REDUCED_ROWS || asks_index(ir);
   const int64_t leaf = s.by_units ? leaf_of(ir, extent) : 1;
   if (leaf > 1 && !rpi_rows_at_leaves(&s.space, leaf)) {
-    if (writes || extent[0] <= leaf) return s;
-    s.space.leaf = leaf;
+    if (extent[0] <= leaf) return s;
+    if (writes)
+      s.leaf = leaf;
+    else
+      s.space.leaf = leaf;
   }
   s.shared = true;
   return s;
@@ -211,10 +213,11 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
 
 rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c) {
   const rpi_task *t = &w->ts->task[g->task[0]];
-  rpi_share s = {0};
+  rpi_share s = {.leaf = 1};
   candidates all = {.extent = c->rows};
   bool writes;
-  if (!c->row_bytes || c->rows < 2) return s;
+  if (!c->row_bytes || c->rows < 2 || (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT))
+    return s;
   all.list = rpi_arena_get(&w->b->arena, sizeof *all.list * (size_t)(g->n_operand + 1));
   if (!all.list) return s;
   for (int32_t o = 0; o < g->n_operand; o++) {

@@ -27,11 +27,12 @@ typedef enum rpi_step_kind {
 typedef struct rpi_sub {
   const rpi_kernel *kernel;
   const rpi_kernel_code
-      *code;     /* of the launch in progress: two codes may cut the space differently */
-  int32_t word;  /* where its words begin */
-  int64_t units; /* of its body; 0: prologue and epilogue only */
-  int64_t first; /* its first unit: other ranks run those before */
-  bool shared;   /* its reductions are: ranks join their lists */
+      *code;              /* of the launch in progress: two codes may cut the space differently */
+  int32_t word;           /* where its words begin */
+  int64_t units;          /* of its body; 0: prologue and epilogue only */
+  int64_t first;          /* its first unit: other ranks run those before */
+  bool shared;            /* its reductions are: ranks join their lists */
+  int64_t own, own_units; /* whose partials this rank puts into its list */
 } rpi_sub;
 
 typedef struct rpi_step {

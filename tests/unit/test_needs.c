@@ -167,11 +167,16 @@ static void agree(const rpi_needs *needs, const rpi_geom *view, const rpi_cuts *
     for (int32_t i = 0; i < e[r].n; i++)
       for (int64_t at = 0; at < e[r].list[i].bytes && !e[r].list[i].send; at += 8)
         has[(run_of(&e[r], &e[r].list[i])->at + at) / 8] = true;
-    for (int32_t k = 0; k < needs->n; k++)
-      for (int64_t i = rpi_rows_at(&needs->list[k].space, r);
-           i < rpi_rows_at(&needs->list[k].space, r + 1); i++)
+    for (int32_t k = 0; k < needs->n; k++) {
+      const rpi_need *need = &needs->list[k];
+      int64_t from = rpi_rows_at(&need->space, r), to = rpi_rows_at(&need->space, r + 1);
+      const bool none = from == to;
+      while (from % need->leaf != 0) from--;
+      while (to % need->leaf != 0 && to < need->space.extent) to++;
+      for (int64_t i = from; i < to && !none; i++)
         for (int64_t j = 0; j <= reach_of(&view[k]); j++)
           assert_true(has[view[k].offset + i * view[k].stride[0] + j]);
+    }
   }
   for (int32_t r = 0; r < c->ranks; r++) {
     rpi_messages_deinit(&e[r]);
@@ -187,13 +192,14 @@ static void test_messages(void **unused) {
     const rpi_cuts c = any_cuts(n, ranks), own = any_cuts(m, ranks);
     const rpi_geom written = any_view(m);
     rpi_geom view[3];
+    const int64_t leaf = below(3) ? 1 : 1 + below(9);
     rpi_needs needs = {0};
     rpi_rows space;
     if (written.shape[0] < 1 || !rpi_rows_by(&own, &written, written.shape[0], &space)) continue;
     for (int32_t i = 0, most = 1 + (int32_t)below(3); i < most; i++) {
       view[needs.n] = any_view(n);
       if (view[needs.n].shape[0] < space.extent) continue;
-      assert_true(rpi_needs_add(&needs, 5, &space, &view[needs.n]));
+      assert_true(rpi_needs_add(&needs, 5, &space, leaf, &view[needs.n]));
     }
     if (needs.n > 0) {
       agree(&needs, view, &c);
