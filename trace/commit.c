@@ -430,12 +430,13 @@ static void unbind(rpi_segment *s) {
 
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
-  rpi_exchange_count sent = {0};
-  const rpi_run_host host = {ctx->workers, ctx->comm, ctx->values, &sent};
+  rpi_exchange_count count = {0};
+  const rpi_run_host host = {ctx->workers, ctx->comm, ctx->values, &count};
   rpi_distribute_failed(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                                           ctx->patch_bytes, s->scalar));
-  ctx->stats.messages += sent.messages;
-  ctx->stats.bytes_sent += sent.bytes;
+  ctx->stats.messages += count.messages;
+  ctx->stats.bytes_sent += count.bytes;
+  ctx->stats.images += count.images;
 }
 
 /* After the last step. */

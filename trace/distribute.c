@@ -40,7 +40,36 @@ uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c) {
     return RPI_PLACE_WHOLE;
   ctx->cuts = list;
   ctx->cuts[ctx->n_cuts] = *c;
+  ctx->stats.tilings = ctx->n_cuts + 1;
   return RPI_PLACE_TILED + (uint32_t)ctx->n_cuts++;
+}
+
+static uint32_t renumbered(const int32_t *now, uint32_t place) {
+  return place < RPI_PLACE_TILED ? place : RPI_PLACE_TILED + (uint32_t)now[place - RPI_PLACE_TILED];
+}
+
+void rpi_distribute_forget(rp_context *ctx) {
+  rpi_pool *p = ctx->pool;
+  int32_t n = 0, *now = ctx->n_cuts > 0 ? rpi_alloc_zero(sizeof *now * (size_t)ctx->n_cuts) : NULL;
+  if (!now) return; /* nothing to do, or no memory to do it with: they stay */
+  for (int32_t pass = 0; pass < 2; pass++) {
+    for (int32_t i = 0; i < p->n_buffer_slabs * RPI_POOL_SLAB; i++) {
+      rpi_buffer *b = &p->buffer_slab[i / RPI_POOL_SLAB][i % RPI_POOL_SLAB];
+      if (pass == 0) {
+        if (b->place >= RPI_PLACE_TILED) now[b->place - RPI_PLACE_TILED] = 1;
+        if (b->spare_place >= RPI_PLACE_TILED) now[b->spare_place - RPI_PLACE_TILED] = 1;
+      } else {
+        b->place = renumbered(now, b->place);
+        b->spare_place = renumbered(now, b->spare_place);
+      }
+    }
+    for (int32_t i = 0; pass == 0 && i < ctx->n_cuts; i++) {
+      if (now[i]) ctx->cuts[n] = ctx->cuts[i];
+      now[i] = now[i] ? n++ : 0;
+    }
+  }
+  ctx->stats.tilings = ctx->n_cuts = n;
+  rpi_alloc_free(now);
 }
 
 /* A symbol's place when a step first touches it: of the instance at entry; of what its patch completes it from. */

@@ -35,6 +35,8 @@ rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b);
 /* After the last step: what raised flags on one rank, or a function's failure there, is known to all. */
 rp_status rpi_distribute_failures(rp_context *ctx, rpi_bound *b);
 
+/* Tilings that no array has are given up. Only while there are no plans. */
+void rpi_distribute_forget(rp_context *ctx);
 /* Where the buffer is to be valid when the host has written all of it. */
 uint32_t rpi_distribute_host(rp_context *ctx, const rpi_buffer *b);
 

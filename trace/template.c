@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "trace/distribute.h"
 
 /* ---- templates by content ---- */
 
@@ -243,6 +244,7 @@ void rpi_template_limit(rp_context *ctx) {
   ctx->seg.pred = NULL;
   ctx->seg.at = ctx->seg.end = NULL;
   rpi_store_views_trim(ctx->pool);
+  rpi_distribute_forget(ctx);
 }
 
 void rpi_template_free_all(rp_context *ctx) {

@@ -7,9 +7,9 @@
 #include "core/comm/comm.h"
 #include "core/exec/plan.h"
 
-/* What was sent, counted up. */
+/* What was sent and looked up, counted up. */
 typedef struct rpi_exchange_count {
-  int64_t messages, bytes;
+  int64_t messages, bytes, images;
 } rpi_exchange_count;
 
 /* All messages of an exchange at once; returns when they are done. Those that brought this version of a symbol's values

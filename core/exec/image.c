@@ -345,8 +345,9 @@ static bool is_old(rpi_image *m, const uint64_t *version) {
 }
 
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,
-                         const uint64_t *version) {
+                         const uint64_t *version, int64_t *looked) {
   if (RPI_LIKELY(!is_old(m, version))) return RP_OK;
+  ++*looked;
   look l = {.m = m, .pointers = pointers, .rank = rpi_comm_rank(comm)};
   l.own = (range){rpi_cuts_at(&m->cuts, l.rank), rpi_cuts_at(&m->cuts, l.rank + 1) - 1};
   if (!find_receives(&l)) return rpi_status_nomem("an image");

@@ -64,8 +64,8 @@ typedef struct rpi_image {
 } rpi_image;
 
 /* Makes the exchange's messages true for the index data as they are. version[symbol] names the values of a symbol, 0: they
- * have no name. Collective. */
+ * have no name. *looked is counted up if it had to look. Collective. */
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
-                         const uint64_t *version);
+                         const uint64_t *version, int64_t *looked);
 
 #endif

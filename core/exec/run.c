@@ -127,7 +127,8 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
   }
   void *ptr[RPI_OP_MAX_STORES];
   for (int32_t i = 0; i < c->n; i++) ptr[i] = words[i].p;
-  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, c->part ? c->rows : -1);
+  c->failed =
+      !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, c->part ? c->rows : -1);
 }
 
 /* The same box of two arrays, as far as it lies in bytes clip_lo..clip_hi-1; runs of the last axis are
@@ -180,10 +181,10 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
       case RPI_STEP_IMAGE:
-        st = rpi_image_look(host->comm, s->image, pointers, host->version);
+        st = rpi_image_look(host->comm, s->image, pointers, host->version, &host->count->images);
         break;
       case RPI_STEP_EXCHANGE:
-        st = rpi_exchange_messages(host->comm, s->exchange, pointers, host->version, host->sent);
+        st = rpi_exchange_messages(host->comm, s->exchange, pointers, host->version, host->count);
         break;
       case RPI_STEP_GATHER:
         st = rpi_exchange_gather(host->comm, &s->cuts, s->elem, pointers[s->dst]);

@@ -13,9 +13,9 @@ void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars
 /* What a plan runs on. */
 typedef struct rpi_run_host {
   rpi_workers *workers;
-  rpi_comm *comm;           /* NULL: alone */
-  const uint64_t *version;  /* per symbol: names its values; 0: they have no name */
-  rpi_exchange_count *sent; /* what goes to other ranks is counted here */
+  rpi_comm *comm;            /* NULL: alone */
+  const uint64_t *version;   /* per symbol: names its values; 0: they have no name */
+  rpi_exchange_count *count; /* what goes to other ranks is counted here */
 } rpi_run_host;
 
 /* Runs the steps first..end-1; fails only where a message between ranks does. needs_patch[symbol] says

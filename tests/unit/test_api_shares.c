@@ -151,7 +151,7 @@ static rp_status sparse(member *m) {
   double *val = malloc(N * (2 * BAND + 1) * sizeof *val);
   rp_csr *a;
   rp_store *x, *y;
-  int64_t nnz = 0;
+  int64_t nnz = 0, images = 0;
   for (int64_t i = 0; i < N; i++) {
     for (int64_t j = i - BAND; j <= i + BAND; j++)
       if (j >= 0 && j < N && (i + j) % 5 != 1)
@@ -166,7 +166,10 @@ static rp_status sparse(member *m) {
   TRY(vector(m, RP_F64, N, NULL, &y));
   TRY(EVAL(m->ctx, "x", "x[i] = 1 + 0.001*f64(i)", x));
   for (int32_t pass = 0; pass < SOME; pass++) {
-    if (pass == SOME - 1) TRY(count(m));
+    if (pass == SOME - 1) {
+      TRY(count(m));
+      TRY(rp_stat(m->ctx, "images", &images));
+    }
     TRY(rp_csr_multiply_to(a, x, y));
     TRY(EVAL(m->ctx, "x, y", "x = 0.5*y", x, y));
     TRY(rp_wait(m->ctx));
@@ -175,6 +178,9 @@ static rp_status sparse(member *m) {
   TRY(count(m));
   m->stat[1] -= messages;
   m->stat[2] -= bytes;
+  int64_t now;
+  TRY(rp_stat(m->ctx, "images", &now));
+  m->stat[5] = now - images;
   TRY(rp_store_read(x, m->out, N * 8));
   TRY(rp_csr_release(a));
   return drop_all((rp_store *[]){x, y}, 2);
@@ -197,6 +203,7 @@ static void test_matrices(void **state) {
   for (int32_t r = 0; r < 4; r++) {
     const int64_t neighbours = (r > 0) + (r < 3);
     assert_int_equal(all[r].stat[3], 0);
+    assert_int_equal(all[r].stat[5], 0); /* known from before */
     assert_int_equal(all[r].stat[1], neighbours);
     assert_in_range(all[r].stat[2], neighbours * 8, neighbours * BAND * 8);
   }
@@ -416,10 +423,40 @@ static void test_from_host(void **state) {
   same_bits(from_host, 50 * 11 + 33 * 7);
 }
 
+/* Shapes that never repeat: tilings are forgotten with templates, those of arrays that live are kept. */
+static rp_status many_shapes(member *m) {
+  rp_store *kept;
+  TRY(matrix(m, SIZE, NARROW, &kept));
+  TRY(EVAL(m->ctx, "a", "a = a*3", kept));
+  for (int64_t n = 100; n < 160; n++) {
+    rp_store *x;
+    TRY(vector(m, RP_F64, n, NULL, &x));
+    TRY(EVAL(m->ctx, "x", "x = x + 1", x));
+    TRY(rp_wait(m->ctx));
+    TRY(rp_store_release(x));
+  }
+  TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
+  TRY(rp_stat(m->ctx, "tilings", &m->stat[1]));
+  TRY(EVAL(m->ctx, "a", "a = a + 1", kept));
+  TRY(rp_store_read(kept, m->out, SIZE * NARROW * 8));
+  return rp_store_release(kept);
+}
+
+static void test_many_shapes(void **state) {
+  (void)state;
+  member all[MOST];
+  same_bits(many_shapes, SIZE * NARROW);
+  run(all, 3, "--threads 1 --tile 0 --templates 8", many_shapes, SIZE * NARROW);
+  all_fine(all, 3);
+  for (int32_t r = 0; r < 3; r++) assert_in_range(all[r].stat[1], 1, 10);
+  forget(all, 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_over_rows), cmocka_unit_test(test_spread),
-      cmocka_unit_test(test_matrices),  cmocka_unit_test(test_gathers),
-      cmocka_unit_test(test_calls),     cmocka_unit_test(test_from_host)};
+      cmocka_unit_test(test_over_rows),  cmocka_unit_test(test_spread),
+      cmocka_unit_test(test_matrices),   cmocka_unit_test(test_gathers),
+      cmocka_unit_test(test_calls),      cmocka_unit_test(test_from_host),
+      cmocka_unit_test(test_many_shapes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,7 +165,8 @@ static void infinite(rp_context *c) { /* --nonfinite on */
  * array. */
 static void among_ranks(rp_context *c) {
   enum { MANY = 5 * 1024 };
-  rp_store *x = zeros(c, MANY), *y = zeros(c, MANY), *v, *w, *s = zeros(c, 1);
+  rp_store *x = zeros(c, MANY), *y = zeros(c, MANY), *v, *w, *s = zeros(c, 1), *u,
+           *z = zeros(c, MANY);
   OK(EVAL(c, "x", "x = x + 1", x));
   OK(rp_wait(c));
   OK(rp_store_slice(x, 0, 1, MANY, 1, &v));
@@ -173,10 +174,12 @@ static void among_ranks(rp_context *c) {
   OK(EVAL(c, "w, v", "w = 2*v", w, v));
   OK(rp_wait(c));
   OK(EVAL(c, "s, w", "s += w", s, w));
+  OK(rp_store_slice(x, 0, MANY - 1, -MANY - 1, -1, &u));
+  OK(EVAL(c, "z, u", "z = u", z, u)); /* rows of the other rank */
   double back[MANY];
   OK(rp_store_read(y, back, sizeof back));
   assert_true(back[0] == 2 && back[MANY - 2] == 2 && back[MANY - 1] == 0);
-  rp_store *all[] = {x, y, v, w, s};
+  rp_store *all[] = {x, y, v, w, s, u, z};
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
@@ -229,10 +232,12 @@ static const row table[] = {
     {"late_commits", "", kept_name, 5},
     {"poisoned", "", poison, 2},
     {"nonfinite", "--nonfinite on", infinite, 2},
-    {"kernels_shared", TWO, among_ranks, 3},
-    {"messages", TWO, among_ranks, 0}, /* rank 0 receives one, rank 1 sends it */
-    {"bytes_sent", TWO, among_ranks, 0},
+    {"kernels_shared", TWO, among_ranks, 4},
+    {"messages", TWO, among_ranks, 1}, /* rank 0 receives one for w and sends one for z */
+    {"bytes_sent", TWO, among_ranks, 2 * 1024 * 8},
     {"gathers", TWO, among_ranks, 1},
+    {"images", TWO, among_ranks, 1},
+    {"tilings", TWO, among_ranks, 1},
     {"joint_reductions", TWO, among_ranks, 1},
     {"kernels", "", loop, 1},
     {"kernel_hits", "", moving_view, 1},
@@ -290,7 +295,7 @@ static void test_row(void **state) {
   kept = NULL;
   OK(rp_context_destroy(c));
   if (two) pthread_join(other, NULL);
-  if (two) assert_int_equal(sent_by_other, 1);
+  if (two) assert_int_equal(sent_by_other, 2);
 }
 
 /* Each line of explain's statistics has its row, in the same order; a new context has zeros. */
