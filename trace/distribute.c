@@ -394,6 +394,33 @@ rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
       ctx, rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data));
 }
 
+/* A box that is read on the host. */
+typedef struct reading {
+  const rpi_geom *box;
+  const rpi_cuts *cuts;
+  int64_t elem;
+} reading;
+
+static int64_t read_before(const void *arg, int32_t rank) {
+  const reading *r = arg;
+  return rpi_geom_before(r->box, rpi_cuts_at(r->cuts, rank)) * r->elem;
+}
+
+/* In the order of memory each rank's elements are a range of the box: they come together where they are wanted. */
+rp_status rpi_distribute_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
+  const int32_t elem = rpi_dtype_size(b->base->dtype);
+  int64_t lo, hi;
+  const bool parts = b->place >= RPI_PLACE_TILED && rpi_geom_ascends(box);
+  if (!parts) RPI_TRY(rpi_distribute_gather(ctx, b));
+  rpi_store_part(b, &lo, &hi);
+  rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
+  if (!parts) return RP_OK;
+  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
+  const reading r = {box, &c, elem};
+  ctx->stats.gathers++;
+  return rpi_distribute_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
+}
+
 /* ---- what the host writes, and what all ranks must know ---- */
 
 uint32_t rpi_distribute_host(rp_context *ctx, const rpi_buffer *b) {

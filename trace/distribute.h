@@ -30,6 +30,8 @@ rp_status rpi_distribute_failed(rp_context *ctx, rp_status st);
 
 /* Every rank gets all of the buffer's values. */
 rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b);
+/* The elements of a box of the buffer, which has an instance, in C order, on every rank; the buffer may stay in parts. */
+rp_status rpi_distribute_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data);
 /* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
 rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b);
 /* After the last step: what raised flags on one rank, or a function's failure there, is known to all. */

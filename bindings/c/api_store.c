@@ -263,10 +263,9 @@ static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const 
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
   b->unread = NULL;
   if (b->poison) return poisoned(call, b);
-  RPI_TRY(rpi_distribute_gather(ctx, b));
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
-    rpi_store_pack(b->inst->data, g, elem, data);
+    RPI_TRY(rpi_distribute_read(ctx, b, g, data));
   else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
   if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */

@@ -87,6 +87,31 @@ bool rpi_geom_span(const rpi_geom *g, int64_t *lo, int64_t *hi) {
   return true;
 }
 
+bool rpi_geom_ascends(const rpi_geom *g) {
+  int64_t span = 0;
+  for (int32_t d = g->ndim - 1; d >= 0; d--) {
+    if (g->shape[d] < 2) continue;
+    if (g->stride[d] <= span) return false;
+    span += g->stride[d] * (g->shape[d] - 1);
+  }
+  return true;
+}
+
+int64_t rpi_geom_before(const rpi_geom *g, int64_t end) {
+  int64_t rest = end - g->offset, each = rpi_geom_size(g), n = 0;
+  if (rest <= 0 || each == 0) return 0;
+  for (int32_t d = 0; d < g->ndim; d++) {
+    each /= g->shape[d];
+    if (g->shape[d] == 1) continue;
+    int64_t last =
+        (rest - 1) / g->stride[d]; /* that begins before the end: all before it are whole */
+    if (last > g->shape[d] - 1) last = g->shape[d] - 1;
+    n += last * each;
+    rest -= last * g->stride[d];
+  }
+  return n + 1;
+}
+
 bool rpi_geom_is_dense(const rpi_geom *g) {
   int64_t expected = 1;
   bool dense = true;

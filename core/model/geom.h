@@ -33,6 +33,10 @@ int64_t rpi_geom_size(const rpi_geom *g); /* number of elements (1 for rank 0) *
 bool rpi_geom_span(const rpi_geom *g, int64_t *lo, int64_t *hi);
 /* Elements are consecutive in C order: axes of extent 1 are free, an empty box is dense. */
 bool rpi_geom_is_dense(const rpi_geom *g);
+/* C order is the order in memory, of different elements: each axis steps over all that those after it span. */
+bool rpi_geom_ascends(const rpi_geom *g);
+/* How many elements of a box that ascends lie before linear index `end`. */
+int64_t rpi_geom_before(const rpi_geom *g, int64_t end);
 /* No element is touched twice; exact where the box decomposes, else conservatively false (also for
  * a box that leaves its buffer). */
 bool rpi_geom_injective(const rpi_geom *g, int32_t bdim, const int64_t *bshape);

@@ -469,25 +469,23 @@ typedef struct copy {
   int32_t elem;
   char *host;
   bool pack;
-  int64_t lo, hi; /* unpack: elements outside are left as they are */
+  int64_t lo, hi; /* elements outside are left as they are */
 } copy;
 
 /* n elements from `at` on, `step` apart. */
 static void copy_run(copy *c, int64_t at, int64_t n, int64_t step) {
   char *s = c->strided + at * c->elem;
   const int64_t bytes = step * c->elem;
-  if (c->pack)
-    for (int64_t i = 0; i < n; i++) memcpy(c->host + i * c->elem, s + i * bytes, (size_t)c->elem);
-  else
-    for (int64_t i = 0; i < n; i++)
-      if (at + i * step >= c->lo && at + i * step < c->hi)
-        memcpy(s + i * bytes, c->host + i * c->elem, (size_t)c->elem);
+  for (int64_t i = 0; i < n; i++) {
+    char *strided = s + i * bytes, *host = c->host + i * c->elem;
+    if (at + i * step >= c->lo && at + i * step < c->hi)
+      memcpy(c->pack ? host : strided, c->pack ? strided : host, (size_t)c->elem);
+  }
   c->host += n * c->elem;
 }
 
 static void copy_dense(copy *c, int64_t at, int64_t n) {
-  const int64_t from = c->pack || at > c->lo ? at : c->lo,
-                to = c->pack || at + n < c->hi ? at + n : c->hi;
+  const int64_t from = at > c->lo ? at : c->lo, to = at + n < c->hi ? at + n : c->hi;
   char *s = c->strided + from * c->elem, *h = c->host + (from - at) * c->elem;
   if (from < to) memcpy(c->pack ? h : s, c->pack ? s : h, (size_t)((to - from) * c->elem));
   c->host += n * c->elem;
@@ -515,8 +513,15 @@ static void copy_all(copy *c) {
     copy_axis(c, 0, c->g->offset);
 }
 
-void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host) {
-  copy c = {.strided = (char *)data, .g = geom, .elem = elem, .host = host, .pack = true};
+void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host, int64_t lo,
+                    int64_t hi) {
+  copy c = {.strided = (char *)data,
+            .g = geom,
+            .elem = elem,
+            .host = host,
+            .pack = true,
+            .lo = lo,
+            .hi = hi};
   copy_all(&c);
 }
 

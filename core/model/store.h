@@ -116,7 +116,7 @@ typedef struct rpi_pool {
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
   int64_t live_stores, live_buffers;
-  uint64_t versions; /* given out */
+  uint64_t versions;     /* given out */
   rpi_cuts *const *cuts; /* with several ranks: the context's tilings, */
   int32_t rank;          /* and which of the ranks this is */
   int32_t n_poisoned;
@@ -174,8 +174,10 @@ static inline int64_t rpi_store_bytes(const rpi_buffer *b) {
 /* The elements lo..hi-1 of the buffer that this rank holds. */
 void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi);
 
-/* Copies between a dense host array and the elements of `geom` in `data`; unpack: those of elements lo..hi-1. */
-void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host);
+/* Copies between a dense host array and the elements of `geom` in `data`, as far as they are elements lo..hi-1 of the
+ * buffer. */
+void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *host, int64_t lo,
+                    int64_t hi);
 void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host, int64_t lo,
                       int64_t hi);
 

@@ -225,12 +225,12 @@ static rp_status gathers(member *m) {
   TRY(vector(m, RP_F64, POINTS, NULL, &y));
   TRY(vector(m, RP_F64, POINTS, NULL, &z));
   TRY(EVAL(m->ctx, "x", "x[i] = f64(i)", x));
-  for (int32_t pass = 0; pass < 3; pass++) {
+  for (int32_t pass = 0; pass < 4; pass++) {
     TRY(EVAL(m->ctx, "j, i", "j = (3*i + 1) % 2999", j, i));
-    TRY(EVAL(m->ctx, "y, x, j", "y[k] = x[j[k]] + 1", y, x, j));
+    TRY(EVAL(m->ctx, "y, x, j", "y[k] = x[j[2999 - k]] + 1", y, x, j)); /* not point by point */
     TRY(EVAL(m->ctx, "z, x, i, j", "z[k] = x[i[j[k]]]*0.5", z, x, i, j));
     TRY(EVAL(m->ctx, "x, y, z", "x = 0.5*y + z", x, y, z));
-    if (pass == 1) TRY(EVAL(m->ctx, "i", "i = 2999 - i", i));
+    TRY(EVAL(m->ctx, "i", "i = (i + 1 + i//7) % 3000", i));
     TRY(rp_wait(m->ctx));
   }
   TRY(count(m));

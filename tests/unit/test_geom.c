@@ -378,11 +378,48 @@ static void test_equal_and_print(void **state) {
   assert_string_equal(small, "(4,6)");
 }
 
+/* In a box that ascends elements lie in C order; before counts them. */
+static void test_ascends(void **state) {
+  (void)state;
+  int32_t ascend = 0;
+  uint64_t seed = 5;
+  for (int32_t k = 0; k < 20000; k++) {
+    rpi_geom g = {.ndim = (int32_t)(seed >> 60 & 3)};
+    int64_t at[64], n = 0, last = -1;
+    bool up = true;
+    for (int32_t d = 0; d < g.ndim; d++) {
+      seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+      g.shape[d] = (int64_t)(seed >> 40 & 3) + (seed >> 50 & 7 ? 1 : 0);
+      g.stride[d] = (int64_t)(seed >> 33 & 15) - 2;
+    }
+    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+    g.offset = (int64_t)(seed >> 33 & 15);
+    for (int64_t i = 0; i < rpi_geom_size(&g); i++) {
+      int64_t rest = i;
+      at[n] = g.offset;
+      for (int32_t d = g.ndim - 1; d >= 0; d--) {
+        at[n] += rest % g.shape[d] * g.stride[d];
+        rest /= g.shape[d];
+      }
+      up = up && (n == 0 || at[n] > last);
+      last = at[n++];
+    }
+    if (!rpi_geom_ascends(&g)) continue;
+    ascend++;
+    assert_true(up);
+    for (int64_t end = 0; end < 200; end++) {
+      int64_t before = 0;
+      while (before < n && at[before] < end) before++;
+      assert_int_equal(rpi_geom_before(&g, end), before);
+    }
+  }
+  assert_true(ascend > 3000);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_chains),
-      cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_collapse),
+      cmocka_unit_test(test_ascends),         cmocka_unit_test(test_chains),
+      cmocka_unit_test(test_errors),          cmocka_unit_test(test_collapse),
       cmocka_unit_test(test_equal_and_print),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
