@@ -4,19 +4,23 @@
  * Lives here: for each operand, whether a closed form, an image or a gather brings it; the steps that do.
  * How:        rows that lie beside each other are a closed need (needs.h), all those of a launch in one exchange. Tables,
  *             and rows that are spread over the array or run backwards, are images: the images of index data come
- *             before those that they decide. What every rank reads all of is gathered, and whole from then on. */
+ *             before those that they decide. An array that is to be cut elsewhere moves in the same way. What every rank reads all of is gathered, and whole from then on. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"
 #include "trace/subscript.h"
 
+static bool is_tiled(const rpi_walker *w, int32_t symbol) {
+  return w->held[symbol] >= RPI_PLACE_TILED;
+}
+
 void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
-  if (!rpi_distribute_is_tiled(w, symbol)) return;
+  if (!is_tiled(w, symbol)) return;
   const rpi_step s = {.kind = RPI_STEP_GATHER,
                       .dst = symbol,
-                      .cuts = rpi_distribute_cuts(w, symbol),
+                      .cuts = rpi_distribute_cuts(w, w->held[symbol]),
                       .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
   rpi_distribute_step(w, &s);
-  w->place[symbol] = RPI_PLACE_WHOLE;
+  w->held[symbol] = w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
 }
@@ -41,7 +45,7 @@ static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t l
     w->status = rpi_status_nomem("images");
     return;
   }
-  m->cuts = rpi_distribute_cuts(w, m->symbol);
+  m->cuts = rpi_distribute_cuts(w, w->held[m->symbol]);
   rpi_rows_wide(&s->space, s->leaf, w->rank, &m->row_lo, &m->row_hi);
   if (rpi_rows_at(&s->space, w->rank) == rpi_rows_at(&s->space, w->rank + 1)) m->row_hi = m->row_lo;
   w->image = list;
@@ -92,13 +96,27 @@ static void bring_destinations(rpi_walker *w, const rpi_group *g, const rpi_geom
   }
 }
 
+void rpi_bring_range(rpi_walker *w, int32_t symbol, uint32_t place) {
+  const rpi_geom all = {.ndim = 1, .shape = {w->shape[symbol]->bsize}, .stride = {1}};
+  if (!is_tiled(w, symbol) || place < RPI_PLACE_TILED || place == w->held[symbol]) return;
+  const rpi_cuts c = rpi_distribute_cuts(w, place);
+  rpi_share s = {.leaf = 1};
+  rpi_rows_by(&c, &all, all.shape[0], &s.space);
+  bring_rows(w, symbol, &all, &s);
+  rpi_context_reason(w->ctx, RPI_REASON_RANKS_MOVE);
+}
+
+/* A written array that will be cut elsewhere moves, if it holds anything yet. */
+static void bring_written(rpi_walker *w, int32_t symbol) {
+  if (w->filled[symbol]) rpi_bring_range(w, symbol, w->adopt[symbol]);
+}
+
 void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                       const int64_t *extent, const rpi_word *param, const rpi_share *s) {
   const rpi_subscript_kernel k = {g, geom, extent, param, &w->b->arena};
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_group_operand *operand = &g->operand[o];
-    if (!(operand->ir.access & RPI_ACCESS_READ) || !rpi_distribute_is_tiled(w, operand->symbol))
-      continue;
+    if (!(operand->ir.access & RPI_ACCESS_READ) || !is_tiled(w, operand->symbol)) continue;
     const bool affine = operand->ir.kind == RPI_OPERAND_AFFINE;
     if (!s->shared)
       rpi_bring_whole(w, operand->symbol);
@@ -107,14 +125,17 @@ void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
     else if ((affine && rpi_distribute_is_uniform(&geom[o])) || !by_image(w, &k, o, s))
       rpi_bring_whole(w, operand->symbol);
   }
+  for (int32_t o = 0; s->shared && o < g->n_operand; o++)
+    if (rpi_shares_writes_rows(&g->operand[o], &geom[o])) bring_written(w, g->operand[o].symbol);
   bring_destinations(w, g, geom, s);
 }
 
 void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, const rpi_share *s) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     const int32_t symbol = g->operand[o].symbol;
-    const bool reads = w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_READ;
-    if (!rpi_distribute_is_tiled(w, symbol) || (s->shared && !reads)) continue;
+    const int32_t rights = w->ts->task[g->task[0]].op->privilege[o];
+    if (s->shared && (rights & RP_PRIV_WRITE)) bring_written(w, symbol);
+    if (!is_tiled(w, symbol) || (s->shared && !(rights & RP_PRIV_READ))) continue;
     if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->geom[o].stride[0] > 0)
       bring_rows(w, symbol, &c->geom[o], s);
     else
@@ -128,8 +149,8 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
 static void exchange_needs(rpi_walker *w) {
   rpi_plan_exchange *e = w->needs.n > 0 ? add_exchange(w) : NULL;
   for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
-    if (!rpi_distribute_is_tiled(w, symbol)) continue;
-    const rpi_cuts c = rpi_distribute_cuts(w, symbol);
+    if (!is_tiled(w, symbol)) continue;
+    const rpi_cuts c = rpi_distribute_cuts(w, w->held[symbol]);
     const int32_t elem = rpi_dtype_size(w->shape[symbol]->dtype);
     if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, elem, e))
       w->status = rpi_status_nomem("messages");

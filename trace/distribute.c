@@ -80,10 +80,12 @@ static void begin(rpi_walker *w, int32_t symbol) {
   if (k->kind == RPI_SYMBOL_IN) {
     const uint32_t at = w->b->place[k->slot];
     w->place[symbol] = at >= RPI_PLACE_TILED ? at : RPI_PLACE_WHOLE;
+    w->filled[symbol] = true;
   } else if (k->old >= 0 && !rpi_distribute_is_pinned(w, symbol)) {
     begin(w, k->old);
     w->place[symbol] = w->place[k->old];
   }
+  w->held[symbol] = w->place[symbol];
 }
 
 void rpi_distribute_step(rpi_walker *w, const rpi_step *s) {
@@ -178,8 +180,12 @@ static void share_kernel(rpi_walker *w, const rpi_sub *sub, int32_t i, const rpi
 /* One that was gathered for a kernel beside it, too. */
 static void settle_results(rpi_walker *w) {
   for (int32_t k = 0; k < w->b->an->n_symbol; k++) {
-    if (w->result[k] != RPI_PLACE_WHOLE) w->place[k] = w->result[k];
+    if (w->result[k] != RPI_PLACE_WHOLE) {
+      w->place[k] = w->result[k];
+      w->filled[k] = true;
+    }
     w->result[k] = RPI_PLACE_WHOLE;
+    w->held[k] = w->place[k];
   }
 }
 
@@ -265,8 +271,9 @@ static void call(rpi_walker *w, const rpi_step *s) {
   }
   for (int32_t o = 0; o < g->n_operand; o++) {
     const int32_t symbol = g->operand[o].symbol;
-    if (is_output(w, g, o)) w->place[symbol] = w->adopt[symbol];
+    if (is_output(w, g, o)) w->result[symbol] = w->adopt[symbol];
   }
+  settle_results(w);
   cut_call(w, c, &p);
   w->b->plan.n_shared++;
   if (c->rows > 0) rpi_distribute_step(w, s);
@@ -279,13 +286,18 @@ static void patch(rpi_walker *w, const rpi_step *old) {
   begin(w, s.dst);
   if (rpi_distribute_is_pinned(w, s.dst)) rpi_bring_whole(w, s.src);
   if (rpi_distribute_is_tiled(w, s.src) && !rpi_distribute_is_tiled(w, s.dst))
-    w->place[s.dst] = w->place[s.src];
+    w->held[s.dst] = w->place[s.dst] = w->place[s.src];
   if (rpi_distribute_is_tiled(w, s.dst)) {
     const int64_t size = rpi_dtype_size(w->shape[s.dst]->dtype);
-    const rpi_cuts c = rpi_distribute_cuts(w, s.dst);
+    const rpi_cuts c = rpi_distribute_cuts(w, w->place[s.dst]);
     s.clip_lo = rpi_cuts_at(&c, w->rank) * size;
     s.clip_hi = rpi_cuts_at(&c, w->rank + 1) * size;
   }
+  if (rpi_distribute_is_tiled(w, s.src)) { /* the kernel may have been cut elsewhere */
+    rpi_bring_range(w, s.src, w->place[s.dst]);
+    rpi_bring_steps(w);
+  }
+  w->filled[s.dst] = true;
   w->b->patched[s.dst] = w->place[s.dst];
   if (!rpi_distribute_is_tiled(w, s.dst) || s.clip_lo < s.clip_hi) rpi_distribute_step(w, &s);
 }
@@ -295,10 +307,12 @@ static void patch(rpi_walker *w, const rpi_step *old) {
 static bool prepare(rpi_walker *w) {
   const rpi_analysis *an = w->b->an;
   rpi_arena *a = &w->b->arena;
+  w->held = rpi_arena_get(a, sizeof *w->held * (size_t)(an->n_symbol + 1));
   w->place = rpi_arena_get(a, sizeof *w->place * (size_t)(an->n_symbol + 1));
   w->adopt = rpi_arena_get(a, sizeof *w->adopt * (size_t)(an->n_symbol + 1));
   w->result = rpi_arena_get(a, sizeof *w->result * (size_t)(an->n_symbol + 1));
   w->begun = rpi_arena_get(a, (size_t)an->n_symbol + 1);
+  w->filled = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->shape = rpi_arena_get(a, sizeof *w->shape * (size_t)(an->n_symbol + 1));
   int32_t operands = 0;
   for (int32_t g = 0; g < an->n_group; g++)
@@ -315,8 +329,8 @@ static bool prepare(rpi_walker *w) {
     w->shape[i] = NULL;
     for (int32_t x = 0; x < w->ts->n_access && !w->shape[i]; x++)
       if (w->ts->access[x].slot == k->slot) w->shape[i] = w->ts->access[x].view;
-    w->place[i] = w->result[i] = RPI_PLACE_WHOLE;
-    w->begun[i] = false;
+    w->held[i] = w->place[i] = w->result[i] = RPI_PLACE_WHOLE;
+    w->begun[i] = w->filled[i] = false;
   }
   return true;
 }

@@ -31,11 +31,13 @@ typedef struct rpi_walker {
   int32_t rank, ranks;
   rpi_share *share; /* of the kernels of the launch at hand */
   rpi_geom *geom;   /* of the operands of the kernel at hand */
-  uint32_t *place;  /* per symbol */
+  uint32_t *held;   /* per symbol: its place before the step at hand, */
+  uint32_t *place;  /* and after it */
   uint32_t *adopt;  /* per symbol: the place it gets if the kernel at hand is shared out */
   uint32_t
-      *result; /* per symbol: its place after the launch at hand, if a kernel writes its rows; 0 */
-  bool *begun; /* per symbol: its place is known */
+      *result;  /* per symbol: its place after the launch at hand, if a kernel writes its rows; 0 */
+  bool *begun;  /* per symbol: its place is known */
+  bool *filled; /* per symbol: it holds values */
   const rpi_view **shape; /* per symbol: a view of its buffer; NULL: touched by nothing */
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
@@ -59,8 +61,8 @@ bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *
 static inline bool rpi_distribute_is_tiled(const rpi_walker *w, int32_t symbol) {
   return w->place[symbol] >= RPI_PLACE_TILED;
 }
-static inline rpi_cuts rpi_distribute_cuts(const rpi_walker *w, int32_t symbol) {
-  return w->ctx->cuts[w->place[symbol] - RPI_PLACE_TILED];
+static inline rpi_cuts rpi_distribute_cuts(const rpi_walker *w, uint32_t place) {
+  return w->ctx->cuts[place - RPI_PLACE_TILED];
 }
 static inline bool rpi_distribute_is_pinned(const rpi_walker *w, int32_t symbol) {
   return w->b->place[w->b->an->symbol[symbol].slot] == RPI_PLACE_PINNED;
@@ -85,6 +87,8 @@ rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call
 
 /* Every rank gets all of the symbol, now. */
 void rpi_bring_whole(rpi_walker *w, int32_t symbol);
+/* Each rank gets what a tiling would give it of a symbol that is tiled in another way. */
+void rpi_bring_range(rpi_walker *w, int32_t symbol, uint32_t place);
 /* What a kernel reads, and the old values its reductions join, will be at hand. */
 void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                       const int64_t *extent, const rpi_word *param, const rpi_share *s);

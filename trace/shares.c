@@ -4,7 +4,7 @@
  * Lives here: whether all that a kernel writes can be cut at the same rows, and which rows these are.
  * Not here:   what it reads (bring.c), its words (distribute.c).
  * How:        the largest written array that is tiled says where rows are cut, else the largest that may be, else what is
- *             read. All written arrays must be cut there already, or are from now on. Reductions over the first axis
+ *             read. All written arrays are cut there from now on: what one was cut at before moves, once. Reductions over the first axis
  *             leave partials that ranks join; others are rows themselves. A leaf of a reduction is one rank's: if
  *             nothing is written rows are cut at leaves; else a rank does the rows around its own again.
  * Invariant:  functions of the plan, of the places and of the number of ranks. */
@@ -86,7 +86,7 @@ static bool written_rows(const rpi_walker *w, const candidates *all, rpi_rows *o
     rpi_cuts c;
     if (!k->writes || rpi_distribute_is_pinned(w, k->symbol)) continue;
     if (tiled)
-      c = rpi_distribute_cuts(w, k->symbol);
+      c = rpi_distribute_cuts(w, w->place[k->symbol]);
     else if (!rpi_distribute_default(w->ctx, w->shape[k->symbol], &c))
       continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
@@ -106,7 +106,7 @@ static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out)
     rpi_cuts c;
     if (!k->reads || k->geom->stride[0] <= 0) continue;
     if (tiled)
-      c = rpi_distribute_cuts(w, k->symbol);
+      c = rpi_distribute_cuts(w, w->place[k->symbol]);
     else if (!rpi_distribute_default(w->ctx, w->shape[k->symbol], &c))
       continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
@@ -117,25 +117,25 @@ static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out)
   return any;
 }
 
-/* The array is cut where the rows are; if it is whole, it will be (w->adopt). */
+/* The array is cut where the rows are, or will be: w->adopt. */
 static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
   const int32_t symbol = k->symbol;
   rpi_rows mine;
   rpi_cuts c;
   if (rpi_distribute_is_pinned(w, symbol)) return false;
-  if (rpi_distribute_is_tiled(w, symbol)) {
-    c = rpi_distribute_cuts(w, symbol);
-    w->adopt[symbol] = w->place[symbol];
-    return rpi_rows_by(&c, k->geom, by->extent, &mine) && rpi_rows_same(by, &mine);
+  uint32_t place = w->place[symbol];
+  if (place >= RPI_PLACE_TILED) c = rpi_distribute_cuts(w, place);
+  if (place < RPI_PLACE_TILED || !rpi_rows_by(&c, k->geom, by->extent, &mine) ||
+      !rpi_rows_same(by, &mine)) {
+    if (!rpi_rows_cuts(by, k->geom, w->shape[symbol]->bsize, &c)) {
+      c = by->cuts; /* the anchor's own array, cut in the middle of its rows */
+      if (!rpi_rows_by(&c, k->geom, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
+          !rpi_rows_same(by, &mine))
+        return false;
+    }
+    place = rpi_distribute_number(w->ctx, &c);
+    if (place == RPI_PLACE_WHOLE) w->status = rpi_status_nomem("tilings");
   }
-  if (!rpi_rows_cuts(by, k->geom, w->shape[symbol]->bsize, &c)) {
-    c = by->cuts; /* the anchor's own array, cut in the middle of its rows */
-    if (!rpi_rows_by(&c, k->geom, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
-        !rpi_rows_same(by, &mine))
-      return false;
-  }
-  const uint32_t place = rpi_distribute_number(w->ctx, &c);
-  if (place == RPI_PLACE_WHOLE) w->status = rpi_status_nomem("tilings");
   if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
   if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;
   w->adopt[symbol] = place;

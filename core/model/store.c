@@ -406,7 +406,8 @@ void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi) {
   *hi = rpi_cuts_at(c, b->pool->rank + 1);
 }
 
-/* Of an array that ranks share only this rank's part is copied; what came of others' parts is forgotten. */
+/* Of an array that ranks share only this rank's part is copied: whoever asks for this writes then, and what came of
+ * others' parts is old. */
 rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   rpi_instance *old = b->inst;
   if (old && old->refs == 1 + (old == b->home)) return RP_OK;
@@ -415,7 +416,6 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   if (!own) return RP_ERR_MEMORY;
   int64_t lo, hi, elem = rpi_dtype_size(b->base->dtype);
   rpi_store_part(b, &lo, &hi);
-  if (b->place >= RPI_PLACE_TILED) b->version = ++b->pool->versions;
   if (keep && old && lo < hi)
     memcpy((char *)own->data + lo * elem, (char *)old->data + lo * elem,
            (size_t)((hi - lo) * elem));

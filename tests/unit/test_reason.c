@@ -403,6 +403,25 @@ static void ranks_alike(rp_context *c) { /* an array of less than --tile bytes *
   drop(x);
 }
 
+/* Two arrays that are cut alike, until elements of both at different places are written in one kernel. */
+static void ranks_move(rp_context *c) {
+  rp_store *x = zeros(c, 5000), *y = zeros(c, 5000), *head, *tail;
+  increment(c, x);
+  increment(c, y);
+  OK(rp_wait(c));
+  OK(rp_store_slice(x, 0, 0, 4000, 1, &head));
+  OK(rp_store_slice(y, 0, 1000, 5000, 1, &tail));
+  OK(EVAL(c, "a, b", "a = a + 1; b = b + 2", head, tail));
+  OK(rp_wait(c));
+  double back[5000];
+  OK(rp_store_read(y, back, sizeof back));
+  for (int i = 0; i < 5000; i++) assert_true(back[i] == (i < 1000 ? 1 : 3));
+  drop(x);
+  drop(y);
+  drop(head);
+  drop(tail);
+}
+
 static void ranks_gather(rp_context *c) {
   rp_store *x = zeros(c, 5000), *y = zeros(c, 5000), *one;
   increment(c, x);
@@ -462,6 +481,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"GATHER_CHECKED", "", gather_checked, 1},
                             {"POISONED", "", bad_index, 1},
                             {"RANKS_ALIKE", TWO "--tile 1000000", ranks_alike, 1},
+                            {"RANKS_MOVE", TWO "--tile 0", ranks_move, 1},
                             {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
