@@ -49,7 +49,7 @@ static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t l
   rpi_rows_wide(&s->space, s->leaf, w->rank, &m->row_lo, &m->row_hi);
   if (rpi_rows_at(&s->space, w->rank) == rpi_rows_at(&s->space, w->rank + 1)) m->row_hi = m->row_lo;
   w->image = list;
-  w->image[w->n_image++] = (rpi_bring_image){m, level};
+  w->image[w->n_image++] = (rpi_bring_image){m, level, w->user};
 }
 
 /* An operand by the image of the rank's rows. False: each rank would read all of it. */
@@ -81,7 +81,7 @@ static bool is_compact(const rpi_walker *w, const rpi_geom *g, int64_t rows) {
 
 /* An affine operand of which each rank reads its rows. */
 static void bring_rows(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
-  if (!rpi_needs_add(&w->needs, symbol, &s->space, s->leaf, g))
+  if (!rpi_needs_add(&w->needs, symbol, w->user, &s->space, s->leaf, g))
     w->status = rpi_status_nomem("needs");
 }
 
@@ -102,7 +102,10 @@ void rpi_bring_range(rpi_walker *w, int32_t symbol, uint32_t place) {
   const rpi_cuts c = rpi_distribute_cuts(w, place);
   rpi_share s = {.leaf = 1};
   rpi_rows_by(&c, &all, all.shape[0], &s.space);
+  const int32_t user = w->user;
+  w->user = -1;
   bring_rows(w, symbol, &all, &s);
+  w->user = user;
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_MOVE);
 }
 
@@ -146,7 +149,7 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
 /* ---- steps ---- */
 
 /* The messages for all closed needs; symbols in order, on all ranks the same. */
-static void exchange_needs(rpi_walker *w) {
+static int32_t exchange_needs(rpi_walker *w) {
   rpi_plan_exchange *e = w->needs.n > 0 ? add_exchange(w) : NULL;
   for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
     if (!is_tiled(w, symbol)) continue;
@@ -156,22 +159,48 @@ static void exchange_needs(rpi_walker *w) {
       w->status = rpi_status_nomem("messages");
   }
   if (e && !rpi_messages_close(e)) w->status = rpi_status_nomem("messages");
-  if (e && e->n > 0) rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
-  w->needs.n = 0;
+  if (!e || e->n == 0) return -1;
+  rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
+  return w->n_step - 1;
 }
 
-void rpi_bring_steps(rpi_walker *w) {
-  exchange_needs(w);
+int32_t rpi_bring_steps(rpi_walker *w) {
+  int32_t last = exchange_needs(w);
   for (int32_t level = 0, left = w->n_image; left > 0; level++) {
     for (int32_t i = 0; i < w->n_image; i++) {
       rpi_image *m = w->image[i].image;
       if (w->image[i].level != level) continue;
       left--;
+      m->sub = -1;
       m->exchange = add_exchange(w);
-      if (!m->exchange) return;
+      if (!m->exchange) return -1;
       rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_IMAGE, .image = m});
       rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = m->exchange});
+      last = w->n_step - 1;
     }
   }
-  w->n_image = 0;
+  return last;
+}
+
+void rpi_bring_done(rpi_walker *w) { w->needs.n = w->n_image = 0; }
+
+bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *lo, int64_t *hi) {
+  *lo = 0;
+  *hi = INT64_MAX;
+  for (int32_t i = 0; i < w->n_image; i++) {
+    if (w->image[i].image->exchange != w->step[step].exchange) continue;
+    if (w->image[i].user == user) *hi = 0; /* known when it has been looked at */
+    return true;
+  }
+  for (int32_t i = 0; i < w->needs.n; i++) {
+    const rpi_need *n = &w->needs.list[i];
+    if (n->user < 0) return false;
+    if (n->user != user || !is_tiled(w, n->symbol)) continue;
+    const rpi_cuts c = rpi_distribute_cuts(w, w->held[n->symbol]);
+    int64_t from, to;
+    rpi_needs_within(n, rpi_cuts_at(&c, w->rank), rpi_cuts_at(&c, w->rank + 1), &from, &to);
+    if (from > *lo) *lo = from;
+    if (to < *hi) *hi = to;
+  }
+  return true;
 }

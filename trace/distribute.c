@@ -133,11 +133,19 @@ static void cut_sub(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, con
     /* Of leaves that ranks share it is the one that has their first row. */
     sub->own = unit_at(ir, extent, (lo + p->leaf - 1) / p->leaf * p->leaf);
     sub->own_units = unit_at(ir, extent, (hi + p->leaf - 1) / p->leaf * p->leaf) - sub->own;
+    sub->row = from;
+    sub->rows = to - from;
+    sub->rows_each = p->each;
+    sub->units_each = unit_at(ir, extent, p->each);
     if (sub->shared) step->list_room += rpi_subtree_room(ir, extent);
     return;
   }
   mine[0] = hi - lo;
   sub->units = hi > lo ? rpi_ir_units(ir, mine) : 0;
+  sub->row = lo;
+  sub->rows = hi - lo;
+  sub->rows_each = p->each;
+  sub->units_each = hi > lo && ir->rank > 1 ? sub->units / (hi - lo) : 1;
   plan->words[sub->word + lay.extent].i = hi - lo;
   for (int32_t i = 0; i < plan->n_pointer; i++) {
     const int32_t o = plan->pointer[i].word - sub->word - lay.ptr;
@@ -164,6 +172,7 @@ static void share_kernel(rpi_walker *w, const rpi_sub *sub, int32_t i, const rpi
   rpi_ir_layout lay;
   rpi_ir_layout_get(rpi_jit_ir(g->kernel), &lay);
   rpi_analyse_geometry(g, w->ts, geom, extent);
+  w->user = i;
   for (int32_t o = 0; o < g->n_operand; o++) begin(w, g->operand[o].symbol);
   const rpi_share p = w->share[i] = rpi_shares_kernel(w, g, geom, extent);
   rpi_bring_kernel(w, g, geom, extent, &w->b->plan.words[sub->word + lay.param], &p);
@@ -189,14 +198,58 @@ static void settle_results(rpi_walker *w) {
   }
 }
 
+/* Does a kernel of the launch write what the exchange sends or receives? */
+static bool writes_messages(const rpi_walker *w, const rpi_step *s, int32_t exchange) {
+  const rpi_plan_exchange *e = w->step[exchange].exchange;
+  for (int32_t i = 0; i < s->n_sub; i++) {
+    const rpi_group *g = group_of(w, s->first_sub + i);
+    for (int32_t o = 0; o < g->n_operand; o++) {
+      if (!(g->operand[o].ir.access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))) continue;
+      const int32_t symbol = g->operand[o].symbol;
+      for (int32_t k = 0; k < w->n_image; k++)
+        if (w->image[k].image->exchange == e && w->image[k].image->symbol == symbol) return true;
+      for (int32_t k = 0; k < e->n; k++)
+        if (e->list[k].symbol == symbol) return true;
+    }
+  }
+  return false;
+}
+
+/* The last exchange before a launch, step `exchange`, ends in its middle if what the launch does until then needs
+ * nothing of it. */
+static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
+  rpi_plan *plan = &w->b->plan;
+  int64_t lo, hi;
+  if (s->bytes / w->ranks < w->ctx->config.overlap || writes_messages(w, s, exchange)) return;
+  for (int32_t i = 0; i < s->n_sub; i++)
+    if (!rpi_bring_inner(w, exchange, i, &lo, &hi)) return;
+  for (int32_t i = 0; i < s->n_sub; i++) {
+    rpi_sub *sub = &plan->sub[s->first_sub + i];
+    rpi_bring_inner(w, exchange, i, &lo, &hi);
+    if (sub->rows_each == 0) { /* not shared out: it needs nothing of others */
+      sub->inner = sub->first;
+      sub->inner_units = sub->units;
+    } else {
+      rpi_sub_inner(sub, lo, hi);
+    }
+  }
+  for (int32_t k = 0; k < w->n_image; k++) {
+    rpi_image *m = w->image[k].image;
+    if (m->exchange != w->step[exchange].exchange) continue;
+    m->sub = s->first_sub + w->image[k].user;
+    m->block = plan->sub[m->sub].rows_each;
+  }
+  w->step[exchange].deferred = true;
+  s->exchange = w->step[exchange].exchange;
+}
+
 static void launch(rpi_walker *w, const rpi_step *old) {
   rpi_plan *plan = &w->b->plan;
   rpi_step s = *old;
   int64_t extent[RP_MAX_DIM];
   for (int32_t i = 0; i < s.n_sub; i++)
     share_kernel(w, &plan->sub[s.first_sub + i], i, group_of(w, s.first_sub + i));
-  rpi_bring_steps(w);
-  settle_results(w);
+  const int32_t last = rpi_bring_steps(w);
   s.units = 0;
   for (int32_t i = 0; i < s.n_sub; i++) {
     const rpi_group *g = group_of(w, s.first_sub + i);
@@ -207,6 +260,9 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     if (p.shared) cut_sub(w, g, w->geom, &p, extent, &s, sub);
     s.units += sub->units;
   }
+  if (last >= 0) run_beside(w, &s, last);
+  rpi_bring_done(w);
+  settle_results(w);
   plan->n_joint += s.list_room > 0;
   if (s.list_room > w->room_most) w->room_most = s.list_room;
   rpi_distribute_step(w, &s);
@@ -259,6 +315,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   const rpi_share p = rpi_shares_call(w, g, c);
   rpi_bring_call(w, g, c, &p);
   rpi_bring_steps(w);
+  rpi_bring_done(w);
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_STATUS) w->b->joint_failure = true;
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
     call_once(w, s, g);
@@ -296,6 +353,7 @@ static void patch(rpi_walker *w, const rpi_step *old) {
   if (rpi_distribute_is_tiled(w, s.src)) { /* the kernel may have been cut elsewhere */
     rpi_bring_range(w, s.src, w->place[s.dst]);
     rpi_bring_steps(w);
+    rpi_bring_done(w);
   }
   w->filled[s.dst] = true;
   w->b->patched[s.dst] = w->place[s.dst];

@@ -13,15 +13,15 @@
 typedef struct rpi_share {
   bool shared;
   bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
-  int64_t
-      leaf; /* ranks compute whole leaves of rows: where they are not cut at leaves, two do the same rows */
+  int64_t each; /* rows of the space that are one or more whole units */
+  int64_t leaf; /* ranks compute whole leaves of so many rows: what two ranks share of one, both do */
   rpi_rows space;
 } rpi_share;
 
 /* An image that comes before the launch at hand. */
 typedef struct rpi_bring_image {
   rpi_image *image;
-  int32_t level;
+  int32_t level, user;
 } rpi_bring_image;
 
 typedef struct rpi_walker {
@@ -42,6 +42,8 @@ typedef struct rpi_walker {
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
   rpi_needs needs;
+  int32_t
+      user; /* number of the kernel at hand in its launch; -1: something else needs what is brought */
   rpi_bring_image *image;
   int32_t n_image, cap_image;
   int64_t room_most;
@@ -94,7 +96,13 @@ void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                       const int64_t *extent, const rpi_word *param, const rpi_share *s);
 /* The same for a call. */
 void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, const rpi_share *s);
-/* The steps for all that was asked for since the last time. */
-void rpi_bring_steps(rpi_walker *w);
+/* The steps for all that was asked for since the last time; the number of the last exchange, -1: there is none. What was
+ * asked for is kept for rpi_bring_inner. */
+int32_t rpi_bring_steps(rpi_walker *w);
+/* While exchange `step` is under way kernel `user` of the launch may run rows *lo..*hi-1; false if the exchange must
+ * end before the launch. */
+bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *lo, int64_t *hi);
+/* What was asked for is forgotten. */
+void rpi_bring_done(rpi_walker *w);
 
 #endif

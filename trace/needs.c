@@ -4,15 +4,22 @@
 
 #include "core/base/alloc.h"
 
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, int64_t leaf,
-                   const rpi_geom *view) {
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, int32_t user, const rpi_rows *space,
+                   int64_t leaf, const rpi_geom *view) {
   void *list = needs->list;
   if (!rpi_alloc_grow(&list, &needs->cap, needs->n + 1, sizeof *needs->list)) return false;
   needs->list = list;
   rpi_need *n = &needs->list[needs->n++];
-  *n = (rpi_need){.symbol = symbol, .space = *space, .leaf = leaf, .step = view->stride[0]};
+  *n = (rpi_need){
+      .symbol = symbol, .user = user, .space = *space, .leaf = leaf, .step = view->stride[0]};
   rpi_rows_hull(view, &n->first, &n->span);
   return true;
+}
+
+void rpi_needs_within(const rpi_need *need, int64_t from, int64_t to, int64_t *lo, int64_t *hi) {
+  const int64_t first = from - need->first, last = to - 1 - need->span - need->first;
+  *lo = first <= 0 ? 0 : (first + need->step - 1) / need->step;
+  *hi = last < 0 ? 0 : last / need->step + 1;
 }
 
 static bool add(rpi_plan_exchange *m, int32_t symbol, int32_t peer, bool send, int64_t lo,

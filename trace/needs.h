@@ -15,7 +15,7 @@
 
 /* Row i of `space` needs elements first + step*i .. + span of a symbol; a rank has its rows in whole leaves. */
 typedef struct rpi_need {
-  int32_t symbol;
+  int32_t symbol, user; /* user: the caller's */
   rpi_rows space;
   int64_t leaf;
   int64_t first, step, span;
@@ -27,8 +27,10 @@ typedef struct rpi_needs {
 } rpi_needs;
 
 /* What whole leaves of rows of `space` read through a view (step > 0). False without memory. */
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, const rpi_rows *space, int64_t leaf,
-                   const rpi_geom *view);
+bool rpi_needs_add(rpi_needs *needs, int32_t symbol, int32_t user, const rpi_rows *space,
+                   int64_t leaf, const rpi_geom *view);
+/* The rows lo..hi-1 whose need lies in elements from..to-1. */
+void rpi_needs_within(const rpi_need *need, int64_t from, int64_t to, int64_t *lo, int64_t *hi);
 /* This rank's messages for all needs of a symbol whose array has these cuts and elements of `elem` bytes: what it
  * receives, then what it sends. False without memory. */
 bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *cuts, int32_t rank,

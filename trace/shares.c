@@ -198,6 +198,7 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
   if (!rows_of(w, &all, &s.space, &writes) || (!writes && kind != REDUCED_ROWS)) return s;
   s.by_units = kind == REDUCED_ROWS || asks_index(ir);
   const int64_t leaf = s.by_units ? leaf_of(ir, extent) : 1;
+  s.each = s.by_units || ir->rank > 1 ? leaf : RPI_LEAF;
   if (leaf > 1 && !rpi_rows_at_leaves(&s.space, leaf)) {
     if (extent[0] <= leaf) return s;
     if (writes)

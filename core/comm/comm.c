@@ -203,6 +203,10 @@ rp_status rpi_comm_start(rpi_comm *c, rpi_message *m, int32_t n) {
   return RP_OK;
 }
 
+void rpi_comm_poll(rpi_comm *c) {
+  if (!c->failure && c->t->progress(c->self) == RPI_PROGRESS_FAILED) fails(c, RP_ERR_RANKS);
+}
+
 /* The first message that is not done; NULL: all are. */
 static const rpi_message *open_one(const rpi_message *m, int32_t n) {
   for (int32_t i = 0; i < n; i++)

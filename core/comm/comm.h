@@ -50,6 +50,8 @@ void rpi_comm_stamp(rpi_comm *c, uint64_t stamp);
 
 /* Begins n messages, in this order; a rank may send to itself. Returns at once. */
 rp_status rpi_comm_start(rpi_comm *c, rpi_message *m, int32_t n);
+/* Moves what can be moved now; never waits. A failure is left for who finishes. */
+void rpi_comm_poll(rpi_comm *c);
 /* Waits until all n are done: a sent one's data may change, a received one's data are there. */
 rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n);
 

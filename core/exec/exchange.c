@@ -24,8 +24,8 @@ static bool is_known(const rpi_plan_message *m, const uint64_t *version) {
   return version[m->symbol] != 0 && m->seen == version[m->symbol];
 }
 
-rp_status rpi_exchange_messages(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
-                                const uint64_t *version, rpi_exchange_count *sent) {
+rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                             const uint64_t *version, rpi_exchange_count *count) {
   int32_t n = 0;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
@@ -37,12 +37,18 @@ rp_status rpi_exchange_messages(rpi_comm *comm, rpi_plan_exchange *e, void *cons
                       .bytes = m->bytes,
                       .peer = m->peer,
                       .send = m->send};
-    sent->messages += m->send;
-    sent->bytes += m->send ? m->bytes : 0;
+    count->messages += m->send;
+    count->bytes += m->send ? m->bytes : 0;
   }
-  if (n == 0) return RP_OK;
-  RPI_TRY(rpi_comm_start(comm, e->post, n));
-  RPI_TRY(rpi_comm_finish(comm, e->post, n));
+  e->n_post = n;
+  return n > 0 ? rpi_comm_start(comm, e->post, n) : RP_OK;
+}
+
+rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                              const uint64_t *version) {
+  if (e->n_post == 0) return RP_OK;
+  RPI_TRY(rpi_comm_finish(comm, e->post, e->n_post));
+  e->n_post = 0;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;

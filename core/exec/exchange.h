@@ -7,15 +7,18 @@
 #include "core/comm/comm.h"
 #include "core/exec/plan.h"
 
-/* What was sent and looked up, counted up. */
+/* What was sent, looked up, and done beside work, counted up. */
 typedef struct rpi_exchange_count {
-  int64_t messages, bytes, images;
+  int64_t messages, bytes, images, overlapped;
 } rpi_exchange_count;
 
-/* All messages of an exchange at once; returns when they are done. Those that brought this version of a symbol's values
- * before are left out; version[symbol] 0: it has none. */
-rp_status rpi_exchange_messages(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
-                                const uint64_t *version, rpi_exchange_count *sent);
+/* Begins all messages of an exchange. Those that brought this version of a symbol's values before are left out;
+ * version[symbol] 0: it has none. What is sent must not be written before the end. */
+rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                             const uint64_t *version, rpi_exchange_count *count);
+/* Returns when they are done and what came is where it belongs; versions as at the start. */
+rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+                              const uint64_t *version);
 /* Every rank's part of an array of `elem`-byte elements comes to every rank. */
 rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_cuts *cuts, int32_t elem, void *data);
 /* The joint reductions of a launch, all in one message a round: from partials to destinations. */

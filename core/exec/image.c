@@ -28,6 +28,8 @@ typedef struct look {
       *reached; /* elements that other ranks hold, first sorted and each once, then as they came */
   int64_t n_reached, sorted, cap;
   bool failed; /* no memory */
+  bool asks;   /* only whether anything of other ranks is reached: */
+  bool reaches;
 } look;
 
 /* ---- boxes ---- */
@@ -205,6 +207,8 @@ static void sort_reached(look *l) {
 
 /* One more; when memory is full it is put in order first, and doubled if that does not make room for as much. */
 static void reach(look *l, int64_t element) {
+  l->reaches = true;
+  if (l->asks) return;
   if (l->n_reached > l->sorted && l->reached[l->n_reached - 1] == element) return;
   if (l->n_reached == l->cap) {
     sort_reached(l);
@@ -231,6 +235,8 @@ static void take_exactly(look *l, const int64_t *values, int64_t n) {
 /* n blocks of `block` elements, `step` from one to the next, as runs from their owners. */
 static void need(look *l, int64_t at, int64_t block, int64_t n, int64_t step) {
   const rpi_image *m = l->m;
+  if (at < l->own.lo || at + (n - 1) * step + block - 1 > l->own.hi) l->reaches = true;
+  if (l->asks) return;
   while (n > 0) {
     const int32_t owner = rpi_cuts_owner(&m->cuts, at);
     const int64_t end = rpi_cuts_at(&m->cuts, owner + 1);
@@ -290,16 +296,46 @@ static void need_use(look *l, const rpi_image_use *u) {
   runs_of(&box, 0, box.offset, need_run, l);
 }
 
+static void need_rows(look *l) {
+  const rpi_image *m = l->m;
+  for (int32_t i = 0; i < m->n_node; i++) l->value[i] = value_of(l, &m->node[i]);
+  for (int32_t i = 0; i < m->n_use; i++) need_use(l, &m->use[i]);
+}
+
+/* The longest row of blocks that reach nothing of other ranks. */
+static void find_inner(look *l) {
+  rpi_image *m = l->m;
+  const int64_t lo = m->row_lo, hi = m->row_hi;
+  int64_t from = lo;
+  m->inner_lo = m->inner_hi = lo;
+  l->asks = true;
+  for (int64_t at = lo; at < hi; at = m->row_hi) {
+    m->row_lo = at;
+    m->row_hi = hi - at < m->block ? hi : at + m->block;
+    l->reaches = false;
+    need_rows(l);
+    if (l->reaches) {
+      from = m->row_hi;
+    } else if (m->row_hi - from > m->inner_hi - m->inner_lo) {
+      m->inner_lo = from;
+      m->inner_hi = m->row_hi;
+    }
+  }
+  m->row_lo = lo;
+  m->row_hi = hi;
+}
+
 /* What this rank receives. */
 static bool find_receives(look *l) {
   rpi_image *m = l->m;
   rpi_messages_clear(m->exchange);
+  m->inner_lo = m->inner_hi = m->row_lo;
   if (m->row_lo >= m->row_hi) return true;
   l->value = rpi_alloc_zero(((size_t)m->n_node + 1) * sizeof *l->value);
   if (!l->value) return false;
-  for (int32_t i = 0; i < m->n_node; i++) l->value[i] = value_of(l, &m->node[i]);
-  for (int32_t i = 0; i < m->n_use; i++) need_use(l, &m->use[i]);
+  need_rows(l);
   need_reached(l);
+  if (m->sub >= 0) find_inner(l);
   rpi_alloc_free(l->value);
   rpi_alloc_free(l->reached);
   return !l->failed;

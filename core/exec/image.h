@@ -60,6 +60,10 @@ typedef struct rpi_image {
   rpi_cuts cuts;
   int64_t row_lo, row_hi; /* this rank's, row_hi is not in it */
   bool looked;
+  /* If the kernel, the plan's sub-th (else -1), runs while the exchange is under way: */
+  int32_t sub;
+  int64_t block;               /* it is asked for that many rows at a time */
+  int64_t inner_lo, inner_hi;  /* rows that reach nothing of other ranks */
   rpi_plan_exchange *exchange; /* the plan's */
 } rpi_image;
 

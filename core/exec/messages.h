@@ -32,6 +32,7 @@ typedef struct rpi_plan_exchange {
   struct rpi_message *post; /* as many as list: where they are under way */
   char *stage;
   int32_t n, cap, cap_post, n_run, cap_run;
+  int32_t n_post;                 /* under way */
   struct rpi_plan_exchange *next; /* all of a plan */
 } rpi_plan_exchange;
 

@@ -33,7 +33,21 @@ typedef struct rpi_sub {
   int64_t first;          /* its first unit: other ranks run those before */
   bool shared;            /* its reductions are: ranks join their lists */
   int64_t own, own_units; /* whose partials this rank puts into its list */
+  /* A launch that begins while an exchange is under way: */
+  int64_t inner, inner_units;    /* need nothing of it, */
+  int64_t row, rows;             /* the units are these rows of the space, */
+  int64_t rows_each, units_each; /* so many as so many units; 0: this rank has no part of its own */
 } rpi_sub;
+
+/* Of its rows lo..hi-1 need nothing: the whole units among them are the inner ones. */
+static inline void rpi_sub_inner(rpi_sub *s, int64_t lo, int64_t hi) {
+  lo = lo <= s->row ? 0 : (lo - s->row + s->rows_each - 1) / s->rows_each * s->units_each;
+  hi = hi >= s->row + s->rows ? s->units
+       : hi <= s->row         ? 0
+                              : (hi - s->row) / s->rows_each * s->units_each;
+  s->inner = s->first + lo;
+  s->inner_units = lo < hi ? hi - lo : 0;
+}
 
 typedef struct rpi_step {
   rpi_step_kind kind;
@@ -46,7 +60,8 @@ typedef struct rpi_step {
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
   int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
   int64_t clip_lo, clip_hi; /* PATCH: the bytes this rank holds; both 0: all */
-  struct rpi_plan_exchange *exchange; /* EXCHANGE */
+  struct rpi_plan_exchange *exchange; /* EXCHANGE; LAUNCH: that may be under way when it begins */
+  bool deferred;                      /* EXCHANGE: the launch that follows ends it */
   struct rpi_image *image;            /* IMAGE */
   rpi_cuts cuts;                      /* GATHER of symbol dst */
   int64_t list_room;                  /* LAUNCH: bytes of its joint reductions; 0: none */

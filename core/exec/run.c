@@ -3,6 +3,7 @@
  * How: a launch runs the prologues of its kernels on the caller, then the bodies, their units laid
  *      end to end and cut into one contiguous range per thread, then reductions and epilogues on the
  *      caller. A code that is swapped in meanwhile is picked up by the next launch.
+ *      Messages that a launch needs at its borders only are under way while it runs inside.
  *      Large launches: a thread takes its range piece by piece, then pieces that others have not come
  *      to ("static stealing"), so that another program on one core does not hold up all of them. */
 #include "core/exec/run.h"
@@ -26,60 +27,113 @@ void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars
     w[plan->scalar[i].word].u = scalars[plan->scalar[i].scalar];
 }
 
+/* Which units of a launch are run: all, or those beside an exchange, and then the others. */
+typedef enum units { UNITS_ALL, UNITS_INNER, UNITS_OUTER } units;
+
 typedef struct launch {
   const rpi_plan *plan;
   const rpi_step *step;
   rpi_workers *workers;
+  units which;
+  int64_t lo, hi; /* of those units, laid end to end */
 } launch;
 
-/* Units lo..hi of the launch. */
+/* The i-th of two ranges of a kernel's units; returns where it ends. */
+static int64_t range_of(const rpi_sub *s, units which, int32_t i, int64_t *first) {
+  const int64_t end = s->first + s->units, inner_end = s->inner + s->inner_units;
+  const bool all = which == UNITS_ALL || (which == UNITS_OUTER && s->inner_units == 0);
+  *first = all ? s->first : which == UNITS_INNER ? s->inner : i == 0 ? s->first : inner_end;
+  if (all || which == UNITS_INNER) return i > 0 ? *first : all ? end : inner_end;
+  return i == 0 ? s->inner : end;
+}
+
+static int64_t count_units(const launch *l) {
+  int64_t n = 0, first;
+  if (l->which == UNITS_ALL) return l->step->units;
+  for (int32_t k = 0; k < 2 * l->step->n_sub; k++) {
+    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k / 2];
+    n += range_of(s, l->which, k % 2, &first);
+    n -= first;
+  }
+  return n;
+}
+
+/* Units lo..hi of those that are run. */
 static void part(const launch *l, int64_t lo, int64_t hi, void *scratch) {
   int64_t base = 0;
-  for (int32_t i = 0; i < l->step->n_sub && base < hi; i++) {
-    const rpi_sub *s = &l->plan->sub[l->step->first_sub + i];
+  for (int32_t k = 0; k < 2 * l->step->n_sub && base < hi; k++) {
+    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k / 2];
+    int64_t first;
+    const int64_t n = range_of(s, l->which, k % 2, &first) - first;
     int64_t u0 = lo > base ? lo - base : 0;
-    int64_t u1 = hi - base < s->units ? hi - base : s->units;
+    int64_t u1 = hi - base < n ? hi - base : n;
     if (u0 < u1) {
-      s->code->body(s->code->self, &l->plan->words[s->word], s->first + u0, s->first + u1, scratch);
+      s->code->body(s->code->self, &l->plan->words[s->word], first + u0, first + u1, scratch);
     }
-    base += s->units;
+    base += n;
   }
 }
 
 /* The part of one thread. */
 static void bodies(void *arg, int32_t worker, int32_t n, void *scratch) {
   const launch *l = arg;
-  const int64_t units = l->step->units, piece = l->step->piece;
+  const int64_t all = l->hi - l->lo, piece = l->step->piece;
   if (piece == 0 || n == 1) {
-    part(l, units * worker / n, units * (worker + 1) / n, scratch);
+    part(l, l->lo + all * worker / n, l->lo + all * (worker + 1) / n, scratch);
     return;
   }
   for (int32_t k = 0; k < n; k++) {
     const int32_t whose = (worker + k) % n;
-    const int64_t hi = units * (whose + 1) / n;
+    const int64_t hi = l->lo + all * (whose + 1) / n;
     _Atomic int64_t *taken = rpi_workers_taken(l->workers, whose);
     for (;;) {
       const int64_t lo =
-          units * whose / n + atomic_fetch_add_explicit(taken, piece, memory_order_relaxed);
+          l->lo + all * whose / n + atomic_fetch_add_explicit(taken, piece, memory_order_relaxed);
       if (lo >= hi) break;
       part(l, lo, lo + piece < hi ? lo + piece : hi, scratch);
     }
   }
 }
 
-static rp_status run_launch(rpi_plan *plan, const rpi_step *step, const rpi_run_host *host) {
+static void run_units(launch *l, int64_t lo, int64_t hi) {
+  l->lo = lo;
+  l->hi = hi;
+  if (lo >= hi) return;
+  if (l->step->threads > 1)
+    rpi_workers_run(l->workers, l->step->threads, bodies, l);
+  else
+    bodies(l, 0, 1, rpi_workers_scratch(l->workers));
+}
+
+/* What needs nothing of the messages under way runs first; messages are moved on from time to time. */
+static rp_status run_beside(launch *l, const rpi_run_host *host, void *const *pointers) {
+  enum { TURNS = 4, BYTES = 1 << 20 };
+  const int64_t turns = l->step->bytes / BYTES < TURNS ? 1 : TURNS;
+  l->which = UNITS_INNER;
+  const int64_t inner = count_units(l);
+  for (int64_t i = 0; i < turns && inner > 0; i++) {
+    run_units(l, inner * i / turns, inner * (i + 1) / turns);
+    rpi_comm_poll(host->comm);
+  }
+  host->count->overlapped += inner > 0;
+  RPI_TRY(rpi_exchange_finish(host->comm, l->step->exchange, pointers, host->version));
+  l->which = UNITS_OUTER;
+  run_units(l, 0, count_units(l));
+  return RP_OK;
+}
+
+static rp_status run_launch(rpi_plan *plan, const rpi_step *step, const rpi_run_host *host,
+                            void *const *pointers) {
   launch l = {.plan = plan, .step = step, .workers = host->workers};
   for (int32_t i = 0; i < step->n_sub; i++) {
     rpi_sub *s = &plan->sub[step->first_sub + i];
     s->code = atomic_load_explicit(&s->kernel->code, memory_order_acquire);
     if (s->code->pro) s->code->pro(s->code->self, &plan->words[s->word]);
   }
-  if (step->units > 0) {
-    if (step->threads > 1)
-      rpi_workers_run(host->workers, step->threads, bodies, &l);
-    else
-      bodies(&l, 0, 1, rpi_workers_scratch(host->workers));
-  }
+  if (step->exchange && step->exchange->n_post > 0)
+    RPI_TRY(run_beside(&l, host, pointers));
+  else
+    run_units(&l, 0, step->units);
   if (step->list_room > 0) RPI_TRY(rpi_exchange_reductions(host->comm, plan, step));
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = &plan->sub[step->first_sub + i];
@@ -162,6 +216,13 @@ static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *poin
   }
 }
 
+static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *host,
+                           void *const *pointers) {
+  RPI_TRY(rpi_image_look(host->comm, m, pointers, host->version, &host->count->images));
+  if (m->sub >= 0) rpi_sub_inner(&plan->sub[m->sub], m->inner_lo, m->inner_hi);
+  return RP_OK;
+}
+
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                        const uint64_t *scalars) {
@@ -171,7 +232,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
   for (int32_t i = first; i < end && st == RP_OK; i++) {
     const rpi_step *s = &plan->step[i];
     switch (s->kind) {
-      case RPI_STEP_LAUNCH: st = run_launch(plan, s, host); break;
+      case RPI_STEP_LAUNCH: st = run_launch(plan, s, host, pointers); break;
       case RPI_STEP_OPAQUE:
         _mm_setcsr(mode);
         run_call(plan, &plan->call[s->call], scalars, host->workers);
@@ -180,11 +241,11 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
       case RPI_STEP_PATCH:
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
-      case RPI_STEP_IMAGE:
-        st = rpi_image_look(host->comm, s->image, pointers, host->version, &host->count->images);
-        break;
+      case RPI_STEP_IMAGE: st = run_image(plan, s->image, host, pointers); break;
       case RPI_STEP_EXCHANGE:
-        st = rpi_exchange_messages(host->comm, s->exchange, pointers, host->version, host->count);
+        st = rpi_exchange_start(host->comm, s->exchange, pointers, host->version, host->count);
+        if (st == RP_OK && !s->deferred)
+          st = rpi_exchange_finish(host->comm, s->exchange, pointers, host->version);
         break;
       case RPI_STEP_GATHER:
         st = rpi_exchange_gather(host->comm, &s->cuts, s->elem, pointers[s->dst]);

@@ -59,7 +59,7 @@ void way_ranks(uint64_t seed, int32_t i, way *w) {
     snprintf(w->config, sizeof w->config, "%s", oracle);
   else
     snprintf(w->config, sizeof w->config,
-             TIER_0 " --threads %d%s --transport threads --tile 0 --watchdog 20 --ranks %d %s",
+             TIER_0 " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d %s",
              i + 1, grain(i + 1), w->ranks, more);
 }
 

@@ -77,7 +77,7 @@ static inline void forget(member *all, int32_t ranks) {
 /* One process alone gives the bits that every rank must have. */
 static inline void same_bits(rp_status (*program)(member *), int64_t n) {
   static const int32_t ranks[] = {2, 3, 4, 7};
-  static const char *const configs[] = {"--threads 1 --tile 0", "--threads 2 --grain 0 --tile 0",
+  static const char *const configs[] = {"--threads 1 --tile 0", "--threads 2 --grain 0 --tile 0 --overlap 0",
                                         "--threads 1"};
   member alone, all[MOST];
   run(&alone, 1, "--threads 1", program, n);

@@ -183,7 +183,7 @@ static void among_ranks(rp_context *c) {
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
-#define TWO "--transport threads --ranks 2 --tile 0 --watchdog 20"
+#define TWO "--transport threads --ranks 2 --tile 0 --overlap 0 --watchdog 20"
 
 static void nothing(rp_context *c) { (void)c; }
 
@@ -237,6 +237,7 @@ static const row table[] = {
     {"bytes_sent", TWO, among_ranks, 2 * 1024 * 8},
     {"gathers", TWO, among_ranks, 1},
     {"images", TWO, among_ranks, 1},
+    {"overlapped", TWO, among_ranks, 1},
     {"tilings", TWO, among_ranks, 1},
     {"joint_reductions", TWO, among_ranks, 1},
     {"kernels", "", loop, 1},
