@@ -36,8 +36,10 @@ uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c) {
   for (int32_t i = ctx->n_cuts - 1; i >= 0; i--)
     if (memcmp(&ctx->cuts[i], c, sizeof *c) == 0) return RPI_PLACE_TILED + (uint32_t)i;
   void *list = ctx->cuts;
-  if (!rpi_alloc_grow(&list, &ctx->cap_cuts, ctx->n_cuts + 1, sizeof *ctx->cuts))
+  if (!rpi_alloc_grow(&list, &ctx->cap_cuts, ctx->n_cuts + 1, sizeof *ctx->cuts)) {
+    rpi_status_nomem("tilings");
     return RPI_PLACE_WHOLE;
+  }
   ctx->cuts = list;
   ctx->cuts[ctx->n_cuts] = *c;
   ctx->stats.tilings = ctx->n_cuts + 1;
@@ -495,11 +497,14 @@ rp_status rpi_distribute_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *bo
 
 /* ---- what the host writes, and what all ranks must know ---- */
 
-uint32_t rpi_distribute_host(rp_context *ctx, const rpi_buffer *b) {
+rp_status rpi_distribute_host(rp_context *ctx, const rpi_buffer *b, uint32_t *place) {
   rpi_cuts c;
-  if (!ctx->comm || b->place != RPI_PLACE_WHOLE) return b->place;
-  if (b->whole || !rpi_distribute_default(ctx, b->base, &c)) return RPI_PLACE_WHOLE;
-  return rpi_distribute_number(ctx, &c);
+  *place = b->place;
+  if (!ctx->comm || b->place != RPI_PLACE_WHOLE || b->whole ||
+      !rpi_distribute_default(ctx, b->base, &c))
+    return RP_OK;
+  *place = rpi_distribute_number(ctx, &c);
+  return *place == RPI_PLACE_WHOLE ? RP_ERR_MEMORY : RP_OK;
 }
 
 static void join_bounds(void *arg, void *into, int64_t *n, const void *from, int64_t m) {

@@ -37,9 +37,13 @@ rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b);
 /* After the last step: what raised flags on one rank, or a function's failure there, is known to all. */
 rp_status rpi_distribute_failures(rp_context *ctx, rpi_bound *b);
 
+/* How an array is cut that no other tells; false: too small, every rank holds all of it. v NULL: unknown. */
+bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
+/* The place that a tiling is; RPI_PLACE_WHOLE and a status message without memory for it. */
+uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c);
 /* Tilings that no array has are given up. Only while there are no plans. */
 void rpi_distribute_forget(rp_context *ctx);
 /* Where the buffer is to be valid when the host has written all of it. */
-uint32_t rpi_distribute_host(rp_context *ctx, const rpi_buffer *b);
+rp_status rpi_distribute_host(rp_context *ctx, const rpi_buffer *b, uint32_t *place);
 
 #endif

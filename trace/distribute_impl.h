@@ -55,10 +55,6 @@ typedef struct rpi_walker {
 
 /* A step of the new list; without memory the walk's status says so. */
 void rpi_distribute_step(rpi_walker *w, const rpi_step *s);
-/* The number of a tiling; 0 (whole) without memory for it. */
-uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c);
-/* How an array is cut that no other tells; false: too small, every rank holds all of it. */
-bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
 
 static inline bool rpi_distribute_is_tiled(const rpi_walker *w, int32_t symbol) {
   return w->place[symbol] >= RPI_PLACE_TILED;

@@ -134,7 +134,7 @@ static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
         return false;
     }
     place = rpi_distribute_number(w->ctx, &c);
-    if (place == RPI_PLACE_WHOLE) w->status = rpi_status_nomem("tilings");
+    if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
   }
   if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
   if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;

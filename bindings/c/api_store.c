@@ -282,7 +282,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
-  if (all) b->place = rpi_distribute_host(ctx, b);
+  if (all) RPI_TRY(rpi_distribute_host(ctx, b, &b->place));
   if (!rpi_comm_dry(ctx->comm)) {
     int64_t lo, hi;
     RPI_TRY(rpi_store_own(b, !all));

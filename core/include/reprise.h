@@ -357,6 +357,31 @@ RP_API rp_status rp_store_wait(rp_store *store);
 /* Waits until the compiles in the background are done (for measurements and tests). */
 RP_API rp_status rp_wait_compiled(rp_context *ctx);
 
+/* ---- checkpoints --------------------------------------------------------------------------------- */
+
+/* Writes n stores (n in 1..65536) into the folder `path`, which is made if only itself is missing, each under its name
+ * (1 to 255 bytes, all names different). Everything launched so far is in it. Of a view its elements are saved, in its
+ * shape; poisoned data are RP_ERR_DATA. With several ranks all make the call, each writes its part of the arrays, and
+ * `path` lies on a file system that they share.
+ *
+ * A checkpoint that is there already is replaced at one moment, when all of the new one is on the disk: whenever the
+ * program or the machine stops, or a call fails, the folder holds the old one or the new one, whole. So there must be
+ * room for both. What an interrupted attempt left is removed by the next. A path
+ * whose parent is missing is RP_ERR_ARGUMENT; another checkpoint being written into the same folder, a manifest
+ * there that cannot be read, and whatever the disk refuses, are RP_ERR_IO. If that says that the folder cannot be
+ * synced, the new one is in place, but may yet be the old one after a crash of the machine. */
+RP_API rp_status rp_checkpoint(rp_context *ctx, const char *path, int32_t n,
+                               const char *const *names, rp_store *const *stores);
+
+/* Reads stores from a checkpoint that any number of ranks wrote: stores[i] gets the elements of names[i], whose dtype
+ * and shape must be its own (else RP_ERR_DTYPE, RP_ERR_SHAPE). Names may be left out; one that is not there, and a
+ * path where there is no checkpoint, are RP_ERR_ARGUMENT. All data are read and compared with their checksums, into memory beside
+ * what the stores hold, before the first store changes: after an error no store has changed on any rank, unless it is
+ * RP_ERR_RANKS. RP_ERR_IO: a damaged checkpoint, or one
+ * that was replaced meanwhile. Restoring all of a poisoned array clears the poison. */
+RP_API rp_status rp_restore(rp_context *ctx, const char *path, int32_t n, const char *const *names,
+                            rp_store *const *stores);
+
 /* ---- seeing ------------------------------------------------------------------------------------ */
 
 /* One number of the context's statistics by name ("launches", "kernels_run", ...), all of which

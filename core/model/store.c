@@ -530,3 +530,50 @@ void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void
   copy c = {.strided = data, .g = geom, .elem = elem, .host = (char *)host, .lo = lo, .hi = hi};
   copy_all(&c);
 }
+
+/* n elements, `step` elements apart in s, to or from host; host NULL: zeros to s. */
+static void copy_some(char *s, int64_t step, int64_t n, int32_t elem, char *host, bool pack) {
+  if (step == 1 || n == 1) {
+    const size_t bytes = (size_t)(n * elem);
+    if (!host)
+      memset(s, 0, bytes);
+    else
+      memcpy(pack ? host : s, pack ? s : host, bytes);
+    return;
+  }
+  for (int64_t i = 0; i < n; i++, s += step * elem) {
+    if (!host)
+      memset(s, 0, (size_t)elem);
+    else
+      memcpy(pack ? host + i * elem : s, pack ? s : host + i * elem, (size_t)elem);
+  }
+}
+
+/* n > 0 elements from the from-th in C order on, run by run of the innermost axis. */
+static void copy_part(char *strided, const rpi_geom *geom, int32_t elem, int64_t from, int64_t n,
+                      char *host, bool pack) {
+  rpi_geom g = *geom;
+  rpi_geom_collapse(&g, 1);
+  const int32_t last = g.ndim - 1;
+  for (int64_t run; n > 0; n -= run, from += run) {
+    int64_t at = g.offset, rest = from;
+    for (int32_t d = last; d >= 0; d--) {
+      at += rest % g.shape[d] * g.stride[d];
+      rest /= g.shape[d];
+    }
+    run = g.shape[last] - from % g.shape[last];
+    if (run > n) run = n;
+    copy_some(strided + at * elem, g.stride[last], run, elem, host, pack);
+    if (host) host += run * elem;
+  }
+}
+
+void rpi_store_pack_part(const void *data, const rpi_geom *geom, int32_t elem, int64_t from,
+                         int64_t n, void *host) {
+  copy_part((char *)data, geom, elem, from, n, host, true);
+}
+
+void rpi_store_unpack_part(void *data, const rpi_geom *geom, int32_t elem, int64_t from, int64_t n,
+                           const void *host) {
+  copy_part(data, geom, elem, from, n, (char *)host, false);
+}

@@ -180,5 +180,10 @@ void rpi_store_pack(const void *data, const rpi_geom *geom, int32_t elem, void *
                     int64_t hi);
 void rpi_store_unpack(void *data, const rpi_geom *geom, int32_t elem, const void *host, int64_t lo,
                       int64_t hi);
+/* The same for n of its elements, from the from-th in C order on; unpack from NULL writes zeros. */
+void rpi_store_pack_part(const void *data, const rpi_geom *geom, int32_t elem, int64_t from,
+                         int64_t n, void *host);
+void rpi_store_unpack_part(void *data, const rpi_geom *geom, int32_t elem, int64_t from, int64_t n,
+                           const void *host);
 
 #endif

@@ -16,6 +16,7 @@ static void usage(const char *program, const char *accepted, const char *wrong) 
   if (strstr(accepted, "iters")) fprintf(stderr, " [--iters N]");
   if (strstr(accepted, "dtype")) fprintf(stderr, " [--dtype f32|f64]");
   if (strstr(accepted, "matrix")) fprintf(stderr, " [--matrix FILE]");
+  if (strstr(accepted, "folder")) fprintf(stderr, " [--folder DIR]");
   fprintf(stderr, "\n");
   exit(2);
 }
@@ -50,6 +51,8 @@ void example_parse(int argc, char **argv, const char *accepted, example_options 
       known = parse_dtype(value, &o->dtype);
     } else if (strcmp(name, "--matrix") == 0) {
       o->matrix = value;
+    } else if (strcmp(name, "--folder") == 0) {
+      o->folder = value;
     } else {
       usage(argv[0], accepted, name);
     }

@@ -17,10 +17,11 @@ typedef struct example_options {
   int64_t size, iters;
   rp_dtype dtype;
   const char *matrix; /* NULL: none */
+  const char *folder; /* NULL: none */
 } example_options;
 
-/* Fills in what the command line says: --size N, --iters N, --dtype f32|f64, --matrix FILE, of which
- * `accepted` names the ones this example takes ("size iters"). Anything else prints the usage and
+/* Fills in what the command line says: --size N, --iters N, --dtype f32|f64, --matrix FILE,
+ * --folder DIR, of which `accepted` names the ones this example takes ("size iters"). Anything else prints the usage and
  * ends the program. */
 void example_parse(int argc, char **argv, const char *accepted, example_options *o);
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -91,13 +92,23 @@ def left_behind(mark, before):
     return ["process %d" % pid for pid in pids] + ["%s/%s" % (SHM, name) for name in sorted(files or ())]
 
 
-def run(command, n, tls, seconds, **knobs):
-    """The Outcome of one mpirun of the command's words; knobs as in THREADS=2."""
+def interrupter(mark, when):
+    """Kills all that belongs to the job, the launcher too, as soon as when() is true."""
+    while not when():
+        time.sleep(0.002)
+    kill(of_job(mark))
+
+
+def run(command, n, tls, seconds, interrupt=None, **knobs):
+    """The Outcome of one mpirun of the command's words; knobs as in THREADS=2. All of the job is killed as soon as
+    interrupt(), if given, is true; it must be, sooner or later."""
     mark, before, began = uuid.uuid4().hex, shared_files(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         words = ["mpirun", "--oversubscribe", "--output-filename", folder, "-n", str(n)] + command
         launcher = subprocess.Popen(words, env=environment(mark, tls, knobs), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+        if interrupt:
+            threading.Thread(target=interrupter, args=(mark, interrupt)).start()
         try:
             said = launcher.communicate(timeout=seconds)
             status = launcher.returncode

@@ -104,6 +104,15 @@ static void cut_tasks(rp_context *c) { /* --window 2 */
   drop(x);
 }
 
+static void cut_checkpoint(rp_context *c) {
+  char folder[64];
+  snprintf(folder, sizeof folder, "/tmp/reprise-reason-%d/none/such", (int)getpid());
+  rp_store *x = zeros(c, N);
+  increment(c, x);
+  FAILS(RP_ERR_ARGUMENT, "such", rp_checkpoint(c, folder, 1, (const char *[]){"x"}, STORES(x)));
+  drop(x);
+}
+
 static void cut_destroy(rp_context *c) {
   rp_store *x = zeros(c, N);
   increment(c, x);
@@ -452,6 +461,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"CUT_WAIT", "", cut_wait, 1},
                             {"CUT_SIDE_EFFECT", "", cut_side_effect, 1},
                             {"CUT_TASKS", "--window 2", cut_tasks, 2},
+                            {"CUT_CHECKPOINT", "", cut_checkpoint, 1},
                             {"CUT_DESTROY", "--explain on", cut_destroy, 1},
                             {"MISS_NEW", "", cut_wait, 1},
                             {"MISS_TASK", "", miss_task, 1},
