@@ -9,6 +9,7 @@
 #include "core/exec/run.h"
 #include "trace/distribute.h"
 #include "trace/index_range.h"
+#include "trace/outcome.h"
 
 /* ---- who is alive ---- */
 
@@ -276,16 +277,20 @@ static void report(rp_context *ctx, const char *why) {
   ctx->data_message = rpi_alloc_string(why);
 }
 
+/* The call of this group that reported failure; -1: none. */
+static int32_t failed_call(const rpi_bound *b, int32_t group) {
+  if (b->an->group[group].opaque)
+    for (int32_t c = 0; c < b->plan.n_call; c++)
+      if (b->plan.call[c].failed && b->call_group[c] == group) return c;
+  return -1;
+}
+
 /* Who failed itself in this run: every slot a group writes whose kernel raised its flag, or whose
  * function reported failure. */
 static bool group_failed(const rp_context *ctx, const rpi_bound *b, int32_t group) {
   for (int32_t f = 0; f < b->n_flag; f++)
     if (b->flag_group[f] == group && ctx->flags[f]) return true;
-  const rpi_group *g = &b->an->group[group];
-  if (g->opaque)
-    for (int32_t c = 0; c < b->plan.n_call; c++)
-      if (b->plan.call[c].failed && b->call_group[c] == group) return true;
-  return false;
+  return failed_call(b, group) >= 0;
 }
 
 enum { POISON_TEXT = 512 };
@@ -318,9 +323,9 @@ static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
   }
 }
 
-/* Who failed, where it was launched, and what at. */
+/* Who failed, where it was launched, and what at; `where`: on which rank. */
 static void describe_failure(const rpi_segment *s, const rpi_task *task, const rpi_access *a,
-                             char why[POISON_TEXT]) {
+                             const char *where, char why[POISON_TEXT]) {
   char name[RPI_OP_PARAM], shape[RPI_GEOM_SHAPE];
   const rp_op *op = task->op;
   int32_t n = snprintf(why, POISON_TEXT, "%s.%s, launch %lld of the context", op->lib->name,
@@ -338,7 +343,7 @@ static void describe_failure(const rpi_segment *s, const rpi_task *task, const r
     joint = " or ";
   }
   if (task->kind == RPI_TASK_OPAQUE && n < POISON_TEXT)
-    snprintf(why + n, (size_t)(POISON_TEXT - n), ", reported failure");
+    snprintf(why + n, (size_t)(POISON_TEXT - n), ", reported failure%s", where);
 }
 
 /* Such a task touches nothing but what it reduces into. */
@@ -360,7 +365,10 @@ static void spread_poison(rp_context *ctx, rpi_template *t, const rpi_segment *s
     const bool may_fail = b->an->checked[k] || task->kind == RPI_TASK_OPAQUE;
     bool bad = group >= 0 && may_fail && group_failed(ctx, b, group);
     if (bad) {
-      describe_failure(s, task, a, w.why);
+      char where[32] = "";
+      if (task->kind == RPI_TASK_OPAQUE)
+        rpi_outcome_print(ctx, b, failed_call(b, group), where, sizeof where);
+      describe_failure(s, task, a, where, w.why);
       report(ctx, w.why);
     }
     const uint8_t touched = is_over_nothing(task) ? RPI_ACCESS_REDUCE : UINT8_MAX;
@@ -428,12 +436,25 @@ static void unbind(rpi_segment *s) {
   s->done = NULL;
 }
 
+/* What this rank was doing when it parted from the others. */
+static rp_status name_place(const rpi_segment *s, rp_status st) {
+  rpi_strbuf text;
+  rpi_strbuf_init(&text);
+  rpi_task_print_op(&s->done->tasks, 0, &text);
+  rpi_status_context(st, "in launches %lld to %lld, from %s on", (long long)s->first_launch,
+                     (long long)s->first_launch + s->n_task - 1, rpi_strbuf_str(&text));
+  rpi_strbuf_deinit(&text);
+  return st;
+}
+
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
   rpi_exchange_count count = {0};
   const rpi_run_host host = {ctx->workers, ctx->comm, ctx->values, &count};
-  rpi_distribute_failed(ctx, rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
-                                          ctx->patch_bytes, s->scalar));
+  rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
+                              ctx->patch_bytes, s->scalar);
+  if (RPI_UNLIKELY(st != RP_OK)) st = name_place(s, st);
+  rpi_distribute_failed(ctx, st);
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   ctx->stats.images += count.images;
@@ -444,7 +465,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
 static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
   rpi_template *t = s->done;
   release_held(ctx);
-  rpi_distribute_failures(ctx, b);
+  rpi_outcome_join(ctx, b);
   if (!rpi_comm_dry(ctx->comm)) look_after_poison(ctx, t, s, b);
   if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
   unbind(s);
@@ -518,10 +539,11 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
+    rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
     if (ctx->comm && st == RP_ERR_MEMORY) rpi_distribute_failed(ctx, st);
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
-    return rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
+    return st;
   }
   const int32_t end = dry ? b->plan.n_step : run_first(ctx, b, s, want);
   settle(ctx, t, s, b);

@@ -529,20 +529,3 @@ rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b) {
   b->range_hi = bounds[1];
   return rpi_distribute_failed(ctx, st);
 }
-
-static void join_marks(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
-  (void)arg, (void)n;
-  for (int64_t i = 0; i < m; i++) ((uint8_t *)into)[i] |= ((const uint8_t *)from)[i];
-}
-
-rp_status rpi_distribute_failures(rp_context *ctx, rpi_bound *b) {
-  if (RPI_LIKELY(!b->joint_failure) || rpi_comm_dry(ctx->comm)) return RP_OK;
-  uint8_t *mark = b->marks;
-  int64_t n = b->n_flag + b->plan.n_call;
-  for (int32_t f = 0; f < b->n_flag; f++) mark[f] = ctx->flags[f] != 0;
-  for (int32_t c = 0; c < b->plan.n_call; c++) mark[b->n_flag + c] = b->plan.call[c].failed;
-  RPI_TRY(rpi_distribute_failed(ctx, rpi_collect_merge(ctx->comm, mark, &n, n, join_marks, NULL)));
-  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = mark[f];
-  for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = mark[b->n_flag + c];
-  return RP_OK;
-}

@@ -34,8 +34,6 @@ rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b);
 rp_status rpi_distribute_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data);
 /* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
 rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b);
-/* After the last step: what raised flags on one rank, or a function's failure there, is known to all. */
-rp_status rpi_distribute_failures(rp_context *ctx, rpi_bound *b);
 
 /* How an array is cut that no other tells; false: too small, every rank holds all of it. v NULL: unknown. */
 bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);

@@ -408,7 +408,7 @@ static bool note_places(rpi_bound *b, const uint32_t *place, uint32_t n_place) {
   memset(b->place, 0, sizeof *place * (2 * n + symbols)); /* RPI_PLACE_WHOLE */
   memcpy(b->place, place, sizeof *place * n_place);
   memcpy(b->place_out, b->place, sizeof *place * n);
-  b->marks = rpi_arena_get(&b->arena, (size_t)(b->n_flag + b->plan.n_call) + 1);
+  b->marks = rpi_arena_get(&b->arena, sizeof *b->marks * (size_t)(b->n_flag + b->plan.n_call + 1));
   return b->marks != NULL;
 }
 

@@ -26,7 +26,7 @@ typedef struct rpi_bound {
   uint32_t *place_out; /* and at the end; else NULL */
   uint32_t *patched;   /* the same per symbol, of what its patch makes */
   bool joint_failure;  /* what raises a flag or fails on one rank, all must know: */
-  uint8_t *marks;      /* one per flag, one per call */
+  int32_t *marks;      /* one per flag, one per call (outcome.h) */
   bool moves;          /* some buffer changes its instance */
   uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   int64_t runs;

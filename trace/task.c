@@ -348,12 +348,18 @@ static void print_view(const rpi_view *v, rpi_strbuf *out) {
   rpi_strbuf_add(out, "]");
 }
 
+void rpi_task_print_op(const rpi_tasks *ts, int32_t t, rpi_strbuf *out) {
+  const rp_op *op = ts->task[t].op;
+  if (strchr(op->name, ' ')) /* an ad hoc op is named after its body */
+    rpi_strbuf_addf(out, "\"%.100s\"", op->name);
+  else
+    rpi_strbuf_addf(out, "%s.%s", op->lib->name, op->name);
+}
+
 void rpi_task_print(const rpi_tasks *ts, int32_t t, rpi_strbuf *out) {
   const rpi_task *task = &ts->task[t];
-  if (strchr(task->op->name, ' ')) /* an ad hoc op is named after its body */
-    rpi_strbuf_addf(out, "\"%.100s\" (", task->op->name);
-  else
-    rpi_strbuf_addf(out, "%s.%s (", task->op->lib->name, task->op->name);
+  rpi_task_print_op(ts, t, out);
+  rpi_strbuf_add(out, " (");
   for (int32_t i = 0; i < task->n_store; i++) {
     rpi_strbuf_addf(out, "%ss%u %s", i ? ", " : "", task->slot[i],
                     rpi_dtype_name(task->view[i]->dtype));

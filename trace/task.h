@@ -91,6 +91,8 @@ static inline bool rpi_task_overwrites(const rpi_access *a) {
   if (a->mode & RPI_ACCESS_REDUCE) return !(a->mode & RPI_ACCESS_READ);
   return (a->mode & RPI_ACCESS_WRITE) && rpi_geom_size(&a->geom) == a->view->bsize;
 }
+/* The op's name; and with its stores. */
+void rpi_task_print_op(const rpi_tasks *ts, int32_t t, rpi_strbuf *out);
 void rpi_task_print(const rpi_tasks *ts, int32_t t, rpi_strbuf *out);
 
 #endif

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/comm/comm.c -- see comm.h.
- * Lives here: choosing a transport, waiting, the watchdog, the first failure.
- * How:        a wait polls for a bounded number of turns and then sleeps in the transport. The watchdog's clock
- *             runs only while nothing moves at all. After a failure nothing is tried again. */
+ * Lives here: choosing a transport, waiting, the first failure. Not here: the watchdog (watch.c).
+ * How:        a wait polls for a bounded number of turns and then sleeps in the transport. The watchdog looks only
+ *             while nothing moves at all. After a failure nothing is tried again. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "core/comm/comm.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/alloc.h"
-#include "core/base/clock.h"
 #include "core/comm/collect.h"
 #include "core/comm/transport.h"
+#include "core/comm/watch.h"
 
 enum { SLEEP_MS = 100 };
 
@@ -21,8 +25,8 @@ struct rpi_comm {
   int32_t rank, size;
   uint64_t stamp;
   int64_t spin;
-  double patience; /* seconds without any progress */
-  char *failure;   /* the first one's sentence */
+  char *failure; /* the first one's sentence */
+  rpi_watch watch;
   void *scratch;
   int32_t cap_scratch; /* in units of 16 bytes */
 };
@@ -108,13 +112,22 @@ static rp_status choose(const rpi_config *config, const rpi_transport **out) {
   return rpi_status_fail(RP_ERR_RANKS, "transport ucx: this build of the library has none");
 }
 
+/* A launcher that speaks to its processes (PMI-1, PMI-2, PMIx) gives them variables of that name; and mpirun tells its
+ * size in one of its own. Where none is there an MPI is better not asked: Open MPI ends a process that it finds to be
+ * started by Slurm alone, with words that help nobody. */
+static bool speaks(const char *who) {
+  for (char *const *v = environ; *v; v++)
+    if (strncmp(*v, "PMI", 3) == 0) return true;
+  return strncmp(who, "OMPI", 4) == 0;
+}
+
 /* Opens the transport. A launcher that does not speak PMIx may speak what MPI understands. */
 static rp_status find_others(const rpi_config *config, rpi_comm *c) {
   const char *who = NULL;
   const bool is_auto = config->transport == AUTO;
   const long n = c->t == &rpi_transport_threads ? 1 : launched(&who);
   rp_status st = c->t->open(config, &c->self, &c->rank, &c->size);
-  if (is_auto && st == RP_OK && c->size == 1 && c->t != &rpi_transport_mpi) {
+  if (is_auto && st == RP_OK && c->size == 1 && c->t != &rpi_transport_mpi && speaks(who)) {
     c->t = &rpi_transport_mpi;
     st = c->t->open(config, &c->self, &c->rank, &c->size);
   }
@@ -141,7 +154,6 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   c->t = t;
   c->size = 1;
   c->spin = config->spin;
-  c->patience = (double)config->watchdog;
   const rp_status st = find_others(config, c);
   t = c->t;
   if (st != RP_OK || c->size == 1) {
@@ -149,6 +161,7 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
     rpi_alloc_free(c);
     return st;
   }
+  rpi_watch_init(&c->watch, t, c->self, c->rank, c->size, (double)config->watchdog);
   if (t->spin && t->spin(c->self) < c->spin) c->spin = t->spin(c->self);
   *out = c;
   return RP_OK;
@@ -160,6 +173,7 @@ rp_status rpi_comm_close(rpi_comm *c, bool orderly) {
   if (c->failure) orderly = false;
   if (orderly) st = rpi_collect_barrier(c);
   c->t->close(c->self, orderly && st == RP_OK);
+  rpi_watch_deinit(&c->watch);
   rpi_alloc_free(c->failure);
   rpi_alloc_free(c->scratch);
   rpi_alloc_free(c);
@@ -207,39 +221,31 @@ void rpi_comm_poll(rpi_comm *c) {
   if (!c->failure && c->t->progress(c->self) == RPI_PROGRESS_FAILED) fails(c, RP_ERR_RANKS);
 }
 
-/* The first message that is not done; NULL: all are. */
-static const rpi_message *open_one(const rpi_message *m, int32_t n) {
+static bool are_done(const rpi_message *m, int32_t n) {
   for (int32_t i = 0; i < n; i++)
-    if (!m[i].done) return &m[i];
-  return NULL;
-}
-
-static rp_status silence(rpi_comm *c, const rpi_message *m) {
-  return fails(
-      c, rpi_status_fail(
-             RP_ERR_RANKS, "rank %d of %d: nothing moved for %.0f s while %s rank %d (%lld bytes)",
-             c->rank, c->size, c->patience, m->send ? "sending to" : "waiting for a message of",
-             m->peer, (long long)m->bytes));
+    if (!m[i].done) return false;
+  return true;
 }
 
 rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n) {
   if (c->failure) return failed_before(c);
-  double since = 0; /* of the last progress; 0: the clock does not run yet */
-  const rpi_message *left;
-  for (int64_t turn = 0; (left = open_one(m, n)) != NULL; turn++) {
+  if (c->t == &dry) return RP_OK;
+  rpi_watch_moved(&c->watch);
+  for (int64_t turn = 0; !are_done(m, n); turn++) {
     const rpi_progress p = c->t->progress(c->self);
     if (p == RPI_PROGRESS_FAILED) return fails(c, RP_ERR_RANKS);
     if (p == RPI_PROGRESS_SOME) {
       turn = 0;
-      since = 0;
+      rpi_watch_moved(&c->watch);
       continue;
     }
     if (turn < c->spin) continue;
-    const double now = 1e-9 * (double)rpi_clock_ns();
-    if (since == 0) since = now;
-    if (now - since > c->patience) return silence(c, left);
+    const rp_status st = rpi_watch_look(&c->watch, m, n);
+    if (st != RP_OK) return fails(c, st);
     c->t->sleep(c->self, SLEEP_MS);
   }
+  rpi_watch_moved(&c->watch);
+  rpi_watch_answer(&c->watch); /* who never waits for long is alive, too */
   return RP_OK;
 }
 

@@ -2,12 +2,11 @@
  * core/comm/comm_mpi.c -- the transport for sites where the launcher, or the program, speaks MPI and not PMIx.
  *
  * Lives here: finding the plug-in, what a message must match, sentences about ranks.
- * Not here:   MPI (mpi_plugin.c), waiting and the watchdog (comm.c).
+ * Not here:   MPI (mpi_plugin.c), waiting (comm.c), the watchdog (watch.c).
  * How:        MPI delivers the messages of an ordered pair of ranks in the order in which they were
  *             sent, so the k-th send meets the k-th receive without a number. A message's tag is a hash of the
  *             sender's stamp; receives take any tag, and what arrives is compared by tag and length. MPI
- *             cannot sleep: a rank that waits looks again after ever longer pauses. Of a message under way nothing
- *             is known until it has ended: the watchdog must allow for the largest.
+ *             cannot sleep: a rank that waits looks again after ever longer pauses.
  * Failures:   a rank that dies is the launcher's affair; one that gives up ends all through MPI_Abort. One that
  *             leaves and lives on, or stops, is found by the others' watchdogs.
  * Invariants: every message under way has a flight, which is its token in the plug-in. */
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/strbuf.h"
 #include "core/comm/depart.h"
 #include "core/comm/flight.h"
@@ -30,7 +30,7 @@
 
 #define MODULE "libreprise-mpi.so"
 
-enum { SHORTEST_NS = 1000, LONGEST_NS = 100000 };
+enum { SHORTEST_NS = 1000, LONGEST_NS = 100000, LISTEN_NS = 10000000 };
 
 typedef struct mpi_comm {
   const rpi_mpi_plugin *mpi;
@@ -39,6 +39,7 @@ typedef struct mpi_comm {
   rpi_flight *flights, *idle;
   int32_t flying;
   int32_t pause_ns; /* of the next sleep */
+  int64_t listened; /* when notes were looked for last: that costs as much as a message */
   char why[RPI_MPI_PLUGIN_WHY];
 } mpi_comm;
 
@@ -173,6 +174,27 @@ static int64_t spin(const void *self) {
   return c->here.local > sysconf(_SC_NPROCESSORS_ONLN) ? 20 : INT64_MAX;
 }
 
+/* ---- notes ---- */
+
+static bool tell(void *self, int32_t peer, const rpi_note *note) {
+  const mpi_comm *c = self;
+  return c->mpi->tell(c->world, peer, note, sizeof *note);
+}
+
+static bool hear(void *self, rpi_note *note) {
+  mpi_comm *c = self;
+  const int64_t now = rpi_clock_ns();
+  if (RPI_LIKELY(now - c->listened < LISTEN_NS)) return false;
+  c->listened = now;
+  return c->mpi->hear(c->world, note, sizeof *note);
+}
+
+static void where(void *self, int32_t rank, char *text, size_t size) {
+  const mpi_comm *c = self;
+  const char *name = c->mpi->where(c->world, rank);
+  snprintf(text, size, "%s", name ? name : "");
+}
+
 /* ---- opening and leaving ---- */
 
 static void close_comm(void *self, bool orderly) {
@@ -223,6 +245,9 @@ const rpi_transport rpi_transport_mpi = {
     .progress = progress,
     .sleep = doze,
     .spin = spin,
+    .tell = tell,
+    .hear = hear,
+    .where = where,
     .abort = give_up,
     .close = close_comm,
 };

@@ -2,7 +2,7 @@
  * core/comm/comm_threads.c -- the transport whose ranks are threads of one process.
  *
  * Lives here: worlds, that is how ranks find each other by name, and their mailboxes.
- * Not here:   waiting, the watchdog of messages, keeping the first failure (comm.c).
+ * Not here:   waiting, keeping the first failure (comm.c), the watchdog (watch.c).
  * How:        a world is in the registry from its first open until all of its ranks have come, or one of them
  *             has waited in vain. A sender copies its message into a letter and puts that into the receiver's
  *             box; the receiver takes all letters out at once, sorts them into one channel per peer, and there
@@ -12,7 +12,7 @@
  *             has failed may free it at once. A rank's record stays until the last rank of the world has closed,
  *             so a letter always finds its box. Locks: the registry's before a box's.
  * Threads:    `registry.lock` guards the list, and of each world `state`, `here`, `member` until complete, and the
- *             writing of `why`; a box's lock guards its letters; channels belong to their rank's thread. */
+ *             writing of `why`; a box's lock guards its letters and notes; channels belong to their rank's thread. */
 #include "core/comm/transport.h"
 
 #include <errno.h>
@@ -45,6 +45,11 @@ typedef struct letter {
   RPI_ALIGNED(16) char data[];
 } letter;
 
+typedef struct noted {
+  link link;
+  rpi_note note;
+} noted;
+
 /* A receive without its letter. */
 typedef struct receive {
   link link;
@@ -63,9 +68,9 @@ typedef struct member {
   int32_t rank;
   pthread_mutex_t lock;
   pthread_cond_t arrived;
-  queue box;
-  atomic_bool filled; /* the box is not empty: polled without the lock */
-  rpi_map channels;   /* by peer */
+  queue box, notes;
+  atomic_bool filled, has_notes; /* box and notes are not empty: polled without the lock */
+  rpi_map channels;              /* by peer */
 } member;
 
 typedef struct world {
@@ -149,6 +154,7 @@ static void member_free(member *me) {
   }
   rpi_map_deinit(&me->channels);
   drop(&me->box);
+  drop(&me->notes);
   pthread_cond_destroy(&me->arrived);
   pthread_mutex_destroy(&me->lock);
   rpi_alloc_free(me);
@@ -402,11 +408,43 @@ static rpi_progress threads_progress(void *self) {
   return RPI_PROGRESS_SOME;
 }
 
+static bool threads_tell(void *self, int32_t peer, const rpi_note *note) {
+  const member *me = self;
+  member *to = me->world->member[peer];
+  noted *n = rpi_alloc(sizeof *n);
+  if (!n) return false;
+  n->note = *note;
+  pthread_mutex_lock(&to->lock);
+  put(&to->notes, &n->link);
+  atomic_store_explicit(&to->has_notes, true, memory_order_release);
+  pthread_cond_signal(&to->arrived);
+  pthread_mutex_unlock(&to->lock);
+  return true;
+}
+
+static bool threads_hear(void *self, rpi_note *note) {
+  member *me = self;
+  if (!atomic_load_explicit(&me->has_notes, memory_order_acquire)) return false;
+  pthread_mutex_lock(&me->lock);
+  noted *n = take(&me->notes);
+  atomic_store_explicit(&me->has_notes, me->notes.first != NULL, memory_order_relaxed);
+  pthread_mutex_unlock(&me->lock);
+  if (!n) return false;
+  *note = n->note;
+  rpi_alloc_free(n);
+  return true;
+}
+
+static void threads_where(void *self, int32_t rank, char *text, size_t size) {
+  (void)self, (void)rank;
+  snprintf(text, size, "a thread of this process");
+}
+
 static void threads_sleep(void *self, int32_t ms) {
   member *me = self;
   const struct timespec end = after_ms(ms);
   pthread_mutex_lock(&me->lock);
-  if (!me->box.first && !atomic_load(&me->world->broken))
+  if (!me->box.first && !me->notes.first && !atomic_load(&me->world->broken))
     pthread_cond_timedwait(&me->arrived, &me->lock, &end);
   pthread_mutex_unlock(&me->lock);
 }
@@ -416,5 +454,8 @@ const rpi_transport rpi_transport_threads = {.name = "threads",
                                              .start = threads_start,
                                              .progress = threads_progress,
                                              .sleep = threads_sleep,
+                                             .tell = threads_tell,
+                                             .hear = threads_hear,
+                                             .where = threads_where,
                                              .abort = threads_abort,
                                              .close = threads_close};

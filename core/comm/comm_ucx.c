@@ -3,14 +3,14 @@
  * knows.
  *
  * Lives here: messages, what goes wrong with them, the first cause of a failure, leaving.
- * Not here:   UCX's objects (ucx_worker.c), the launcher (boot_pmix.c), waiting and the watchdog (comm.c).
+ * Not here:   UCX's objects (ucx_worker.c), notes (ucx_note.c), the launcher (boot_pmix.c), waiting (comm.c).
  * How:        a message's tag is the sender's rank (20 bits), its number among the messages of this ordered pair
  *             (20), and a hash of the sender's stamp (24). A receive asks for rank and number only; what
  *             arrives is compared by stamp and length, so that a rank which has run something else is
  *             told from one that is late. What is known of a peer, its endpoint too, is made when the first
  *             message to or from it begins: a rank knows its neighbours, not all. Messages to oneself are a
  *             queue.
- * Failures:   a rank that gives up tells those it has endpoints to, with a message whose tag has the rank that
+ * Failures:   a rank that gives up tells those it has endpoints to, with a message whose tag has a rank that
  *             nobody has. A lost peer is reported only after a grace: it may have left because of a third
  *             one, and its message, which names the cause, be under way. PEER mode of UCX promises an end
  *             of sends only: receives are cancelled here.
@@ -32,6 +32,7 @@
 #include "core/comm/depart.h"
 #include "core/comm/flight.h"
 #include "core/comm/transport.h"
+#include "core/comm/ucx_note.h"
 #include "core/comm/ucx_worker.h"
 
 enum {
@@ -39,14 +40,21 @@ enum {
   GRACE_MS = 200,   /* how long a lost peer may have had a reason that is still under way */
   NOTICE_MS = 200,  /* how long a rank that gives up tries to say so */
   MOVING = 100,     /* turns in a second in which something moved: more than probes of idle peers */
-  NOBODY = 0xFFFFF, /* the rank of notices */
+  NOBODY = 0xFFFFF, /* the rank of notices; that before it is the one of notes (ucx_note.h) */
 };
+
+/* What others must know of a rank: its worker's address follows. */
+typedef struct card {
+  int32_t pid;
+  char host[60];
+} card;
 
 typedef struct rpi_peer {
   struct ucx_comm *comm;
   ucp_ep_h ep; /* NULL: this rank itself */
   uint64_t sent, received;
   int32_t rank;
+  card card;
 } peer;
 
 typedef struct ucx_comm {
@@ -66,6 +74,7 @@ typedef struct ucx_comm {
   int64_t report_at; /* when it is to be reported, in nanoseconds; 0: none */
   char heard[TEXT];  /* another rank's reason to give up */
   void *notice;      /* the request that waits for it */
+  rpi_ucx_ear ear;
 } ucx_comm;
 
 /* ---- failures ---- */
@@ -101,19 +110,9 @@ static void heard(void *request, ucs_status_t st, const ucp_tag_recv_info_t *inf
   blame(c, 0, "%s", c->heard);
 }
 
-/* Of a request with a callback. Told what memory it is, UCX does not search for that. */
-static ucp_request_param_t host_memory(uint32_t flags, void *arg) {
-  return (ucp_request_param_t){
-      .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
-                      UCP_OP_ATTR_FIELD_MEMORY_TYPE | flags,
-      .user_data = arg,
-      .memory_type = UCS_MEMORY_TYPE_HOST,
-  };
-}
-
 /* Waits for another rank's reason to give up. */
 static rp_status await_notice(ucx_comm *c) {
-  ucp_request_param_t param = host_memory(UCP_OP_ATTR_FLAG_NO_IMM_CMPL, c);
+  ucp_request_param_t param = rpi_ucx_param(UCP_OP_ATTR_FLAG_NO_IMM_CMPL, c);
   param.cb.recv = heard;
   ucs_status_ptr_t r = c->u.ucp_tag_recv_nbx(
       c->u.worker, c->heard, TEXT - 1, (uint64_t)NOBODY << 44, (uint64_t)NOBODY << 44, &param);
@@ -126,12 +125,23 @@ static rp_status await_notice(ucx_comm *c) {
 
 /* ---- peers ---- */
 
-static rp_status connect_to(ucx_comm *c, peer *p) {
-  void *address;
+/* The card and the worker's address that a rank has published; to be freed. */
+static rp_status get_card(ucx_comm *c, int32_t rank, card **out) {
+  void *data;
   size_t bytes;
-  RPI_TRY(rpi_boot_get(c->boot, p->rank, c->key, &address, &bytes));
-  const rp_status st = rpi_ucx_connect(&c->u, address, ended, p, &p->ep);
-  rpi_alloc_free(address);
+  RPI_TRY(rpi_boot_get(c->boot, rank, c->key, &data, &bytes));
+  *out = data;
+  if (bytes > sizeof **out) return RP_OK;
+  rpi_alloc_free(data);
+  return rpi_status_fail(RP_ERR_RANKS, "rank %d runs another version of the library", rank);
+}
+
+static rp_status connect_to(ucx_comm *c, peer *p) {
+  card *theirs;
+  RPI_TRY(get_card(c, p->rank, &theirs));
+  p->card = *theirs;
+  const rp_status st = rpi_ucx_connect(&c->u, theirs + 1, ended, p, &p->ep);
+  rpi_alloc_free(theirs);
   return st == RP_OK ? RP_OK : rpi_status_context(st, "from rank %d to rank %d", c->rank, p->rank);
 }
 
@@ -244,7 +254,7 @@ static void started(ucx_comm *c, rpi_flight *f, ucs_status_ptr_t r) {
 }
 
 static void begin_send(ucx_comm *c, rpi_flight *f) {
-  ucp_request_param_t param = host_memory(0, f);
+  ucp_request_param_t param = rpi_ucx_param(0, f);
   param.cb.send = sent;
   rpi_flight_put(&c->flights, f);
   started(c, f,
@@ -252,7 +262,7 @@ static void begin_send(ucx_comm *c, rpi_flight *f) {
 }
 
 static void begin_receive(ucx_comm *c, rpi_flight *f) {
-  ucp_request_param_t param = host_memory(UCP_OP_ATTR_FLAG_NO_IMM_CMPL, f);
+  ucp_request_param_t param = rpi_ucx_param(UCP_OP_ATTR_FLAG_NO_IMM_CMPL, f);
   param.cb.recv = received;
   rpi_flight_put(&c->flights, f);
   started(c, f,
@@ -290,6 +300,26 @@ static rp_status start(void *self, rpi_message *m, uint64_t stamp) {
   else
     begin_receive(c, f);
   return RP_OK;
+}
+
+/* ---- notes ---- */
+
+static bool tell(void *self, int32_t rank, const rpi_note *note) {
+  ucx_comm *c = self;
+  peer *p;
+  return find_peer(c, rank, &p) == RP_OK && p->ep && rpi_ucx_tell(&c->u, p->ep, note);
+}
+
+static bool hear(void *self, rpi_note *note) {
+  ucx_comm *c = self;
+  return rpi_ucx_hear(&c->ear, note);
+}
+
+static void where(void *self, int32_t rank, char *text, size_t size) {
+  ucx_comm *c = self;
+  peer *p;
+  if (find_peer(c, rank, &p) == RP_OK && p->ep)
+    snprintf(text, size, "%s, process %d", p->card.host, p->card.pid);
 }
 
 /* ---- progress ---- */
@@ -350,9 +380,18 @@ static rp_status meet(ucx_comm *c) {
 static rp_status publish(ucx_comm *c) {
   static _Atomic int32_t opened; /* ranks open their comms in the same order */
   snprintf(c->key, sizeof c->key, "reprise.ucx.%d", (int)opened++);
-  RPI_TRY(rpi_boot_put(c->boot, c->key, c->u.address, c->u.address_bytes));
+  const size_t bytes = sizeof(card) + c->u.address_bytes;
+  card *mine = rpi_alloc_zero(bytes);
+  if (!mine) return rpi_status_nomem("this rank's address");
+  mine->pid = (int32_t)getpid();
+  gethostname(mine->host, sizeof mine->host - 1);
+  memcpy(mine + 1, c->u.address, c->u.address_bytes);
+  const rp_status st = rpi_boot_put(c->boot, c->key, mine, bytes);
+  rpi_alloc_free(mine);
+  RPI_TRY(st);
   RPI_TRY(meet(c));
-  return await_notice(c);
+  RPI_TRY(await_notice(c));
+  return rpi_ucx_listen(&c->ear, &c->u);
 }
 
 static void close_comm(void *self, bool orderly);
@@ -364,9 +403,9 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
   *size = 1;
   RPI_TRY(rpi_boot_open(&boot));
   if (!boot) return RP_OK;
-  if (rpi_boot_size(boot) > NOBODY)
+  if (rpi_boot_size(boot) > RPI_UCX_ASIDE)
     return rpi_status_fail(RP_ERR_RANKS, "%d ranks: at most %d can be told apart",
-                           rpi_boot_size(boot), NOBODY);
+                           rpi_boot_size(boot), RPI_UCX_ASIDE);
   ucx_comm *c = rpi_alloc_zero(sizeof *c);
   if (!c) return rpi_status_nomem("the comm");
   c->boot = boot;
@@ -453,6 +492,7 @@ static void close_comm(void *self, bool orderly) {
   if (orderly) orderly = rpi_ucx_flush(&c->u, c->patience * 1000) && meet(c) == RP_OK;
   if (!orderly) notify(c, c->why[0] ? c->why : "it left before the others");
   if (c->notice) c->u.ucp_request_cancel(c->u.worker, c->notice);
+  rpi_ucx_deaf(&c->ear);
   abandon(c);
   close_endpoints(c);
   /* A failed rank stays a client of PMIx, so that the launcher sees its end as one of the job. Its UCX
@@ -475,6 +515,9 @@ const rpi_transport rpi_transport_ucx = {
     .progress = progress,
     .sleep = doze,
     .spin = spin,
+    .tell = tell,
+    .hear = hear,
+    .where = where,
     .abort = give_up,
     .close = close_comm,
 };

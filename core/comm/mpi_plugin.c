@@ -5,7 +5,9 @@
  * Not here:   what a message must match, sentences about ranks (comm_mpi.c).
  * How:        a world is a duplicate of MPI_COMM_WORLD, so its messages meet no others. MPI cannot be initialised
  *             twice: the process that this module initialised stays in MPI until it exits. A message
- *             longer than MPI can count is one element of a type that long.
+ *             longer than MPI can count is one element of a type that long. Notes have a duplicate of their own.
+ *             Of a job that is not large all ranks know where the others are: a rank that says nothing cannot be
+ *             asked for it when that is of interest.
  * Invariants: slots of a world are its requests, none of them inactive; `tokens` and `sends` lie beside them. */
 #include "core/comm/mpi_plugin.h"
 
@@ -17,10 +19,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 30, CANCEL_MS = 200 };
+enum { CHUNK = 1 << 30, CANCEL_MS = 200, NAMED = 1024 /* ranks of a job that is not large */ };
+
+/* A note on its way. */
+typedef struct outgoing {
+  struct outgoing *next;
+  MPI_Request request;
+  char data[RPI_MPI_PLUGIN_NOTE];
+} outgoing;
 
 struct rpi_mpi_world {
-  MPI_Comm comm;
+  MPI_Comm comm, aside; /* aside: of notes */
+  outgoing *out;
+  char (*names)[RPI_MPI_PLUGIN_NAME]; /* of all ranks, or NULL */
   int32_t n, cap;
   int32_t next; /* the slot that the next poll begins at */
   int32_t receives;
@@ -114,6 +125,24 @@ static bool duplicate(rpi_mpi_world *w, double seconds, char *why) {
   return fails(why, "makes no communicator", rc);
 }
 
+static void learn_names(rpi_mpi_world *w, int size) {
+  char mine[RPI_MPI_PLUGIN_NAME] = "", host[MPI_MAX_PROCESSOR_NAME] = "";
+  int n = 0;
+  if (size > NAMED) return;
+  w->names = calloc((size_t)size, sizeof *w->names);
+  MPI_Get_processor_name(host, &n);
+  snprintf(mine, sizeof mine, "%.40s, process %d", host, (int)getpid());
+  char *all = w->names ? w->names[0] : NULL;
+  int rc = MPI_SUCCESS, got = w->names != NULL, every = 0;
+  /* One that has no memory for it must not leave the others waiting. */
+  rc = MPI_Allreduce(&got, &every, 1, MPI_INT, MPI_MIN, w->comm);
+  if (rc == MPI_SUCCESS && every)
+    rc = MPI_Allgather(mine, sizeof mine, MPI_CHAR, all, sizeof mine, MPI_CHAR, w->comm);
+  if (rc == MPI_SUCCESS && every) return;
+  free(w->names);
+  w->names = NULL;
+}
+
 static bool look_around(rpi_mpi_world *w, rpi_mpi_place *place, char *why) {
   MPI_Comm node;
   int rank, size, local, found = 0;
@@ -125,6 +154,9 @@ static bool look_around(rpi_mpi_world *w, rpi_mpi_place *place, char *why) {
   if (rc != MPI_SUCCESS) return fails(why, "does not tell machines apart", rc);
   MPI_Comm_size(node, &local);
   MPI_Comm_free(&node);
+  if (MPI_Comm_dup(w->comm, &w->aside) != MPI_SUCCESS)
+    return fails(why, "makes no second communicator", MPI_ERR_COMM);
+  learn_names(w, size);
   MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, (void *)&tag_max, &found);
   *place = (rpi_mpi_place){rank, size, local, found ? *tag_max : 32767};
   return true;
@@ -263,6 +295,60 @@ static int32_t poll_batch(rpi_mpi_world *w, rpi_mpi_end end[RPI_MPI_PLUGIN_BATCH
   return ended;
 }
 
+/* ---- notes ---- */
+
+/* Forgets those that have left. */
+static void clear_out(rpi_mpi_world *w) {
+  for (outgoing **at = &w->out, *o; (o = *at) != NULL;) {
+    int done = 0;
+    if (MPI_Test(&o->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done) {
+      at = &o->next;
+      continue;
+    }
+    *at = o->next;
+    free(o);
+  }
+}
+
+static bool tell(rpi_mpi_world *w, int32_t peer, const void *note, int32_t bytes) {
+  clear_out(w);
+  outgoing *o = bytes <= RPI_MPI_PLUGIN_NOTE ? malloc(sizeof *o) : NULL;
+  if (!o) return false;
+  memcpy(o->data, note, (size_t)bytes);
+  if (MPI_Isend(o->data, bytes, MPI_BYTE, peer, 0, w->aside, &o->request) != MPI_SUCCESS) {
+    free(o);
+    return false;
+  }
+  o->next = w->out;
+  w->out = o;
+  return true;
+}
+
+static bool hear(rpi_mpi_world *w, void *note, int32_t bytes) {
+  MPI_Status st;
+  int here = 0, n = 0;
+  if (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->aside, &here, &st) != MPI_SUCCESS || !here) return false;
+  MPI_Get_count(&st, MPI_BYTE, &n);
+  if (n != bytes) return false;
+  return MPI_Recv(note, bytes, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE) ==
+         MPI_SUCCESS;
+}
+
+static const char *where(const rpi_mpi_world *w, int32_t rank) {
+  return w->names ? w->names[rank] : NULL;
+}
+
+/* After a barrier: what is still under way nobody asks for any more. */
+static void close_aside(rpi_mpi_world *w) {
+  char note[RPI_MPI_PLUGIN_NOTE];
+  MPI_Status st;
+  int here = 1;
+  while (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->aside, &here, &st) == MPI_SUCCESS && here)
+    MPI_Recv(note, sizeof note, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE);
+  clear_out(w);
+  if (!w->out) MPI_Comm_free(&w->aside);
+}
+
 /* ---- leaving ---- */
 
 static void cancel(rpi_mpi_world *w) {
@@ -287,8 +373,10 @@ static void close_world(rpi_mpi_world *w, bool orderly) {
   int ended = 0;
   MPI_Finalized(&ended);
   if (!ended && !orderly) cancel(w);
+  if (!ended && orderly) close_aside(w);
   if (!ended && orderly) MPI_Comm_free(&w->comm);
   ours.worlds -= orderly;
+  free(w->names);
   free(w->requests);
   free(w->tokens);
   free(w->sends);
@@ -301,6 +389,9 @@ const rpi_mpi_plugin *rpi_mpi_plugin_table(void) {
       .open = open_world,
       .start = start,
       .poll = poll_batch,
+      .tell = tell,
+      .hear = hear,
+      .where = where,
       .cancel = cancel,
       .abort = abort_all,
       .close = close_world,

@@ -107,6 +107,15 @@ rp_status rpi_ucx_connect(rpi_ucx *u, const void *address, ucp_err_handler_cb_t 
   return st == UCS_OK ? RP_OK : fails(u, "finds no way", st);
 }
 
+ucp_request_param_t rpi_ucx_param(uint32_t flags, void *arg) {
+  return (ucp_request_param_t){
+      .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
+                      UCP_OP_ATTR_FIELD_MEMORY_TYPE | flags,
+      .user_data = arg,
+      .memory_type = UCS_MEMORY_TYPE_HOST,
+  };
+}
+
 void rpi_ucx_sleep(rpi_ucx *u, int32_t ms) {
   /* Busy: something has arrived that was not looked at yet. */
   if (u->ucp_worker_arm(u->worker) != UCS_OK) return;

@@ -28,6 +28,8 @@ void rpi_ucx_close(rpi_ucx *u);
 /* An endpoint whose failure calls `lost` with `arg`, from within ucp_worker_progress. */
 rp_status rpi_ucx_connect(rpi_ucx *u, const void *address, ucp_err_handler_cb_t lost, void *arg,
                           ucp_ep_h *out);
+/* Of a request with a callback, which gets `arg`. Told what memory it is, UCX does not search for that. */
+ucp_request_param_t rpi_ucx_param(uint32_t flags, void *arg);
 /* Sleeps until something has arrived, at most `ms` milliseconds. */
 void rpi_ucx_sleep(rpi_ucx *u, int32_t ms);
 /* Moves what is on its way until all that was sent has left, at most `ms` milliseconds; false: not all has. */

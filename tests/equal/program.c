@@ -272,19 +272,15 @@ static void make_loop(maker *m) {
 static void clean_up(maker *m) {
   for (int32_t v = 0; v < PROGRAM_VARS; v++) rp_store_release(m->var[v]);
   rp_context_destroy(m->ctx);
-  while (m->memory) {
-    memory_piece *piece = m->memory;
-    m->memory = piece->next;
-    free(piece->data);
-    free(piece);
-  }
+  program_memory_free(&m->memory);
 }
 
 void program_make(program *p, uint64_t seed, const uint8_t *bytes, size_t n_bytes,
                   uint32_t features) {
   maker m = {.p = p, .state = seed, .bytes = bytes, .n_bytes = n_bytes, .features = features};
   p->n_step = 0;
-  if (rp_context_create("--tier 0 --threads 1 --pin off --cache_dir none", &m.ctx) != RP_OK)
+  if (rp_context_create("--transport none --tier 0 --threads 1 --pin off --cache_dir none",
+                        &m.ctx) != RP_OK)
     abort();
   m.bad_index = maker_chance(&m, 15);
   const bool large = maker_has(&m, PROGRAM_LARGE);

@@ -166,11 +166,20 @@ typedef struct transcript {
   char *explain;   /* if it was asked for */
 } transcript;
 
+/* Memory that a program has lent to stores. */
+typedef struct memory_piece {
+  void *data;
+  struct memory_piece *next;
+} memory_piece;
+
 typedef struct run_options {
   const char *config; /* of the context that is made */
   rp_context *ctx;    /* or one that is there; other programs may have run in it */
-  bool stepwise;      /* wait after every launch, and check launches with the direct evaluator */
-  bool twice;         /* write down only the second of two runs in one context */
+  memory_piece **
+      lent; /* with ctx: gets the memory, which must outlive it: among ranks a store that is let go by
+                        * rp_store_release_any stays until the end of the context */
+  bool stepwise; /* wait after every launch, and check launches with the direct evaluator */
+  bool twice;    /* write down only the second of two runs in one context */
   bool explain;
 } run_options;
 
@@ -187,10 +196,7 @@ bool transcript_equal(const program *p, const transcript *a, const transcript *b
 
 /* ---- shared by program.c and program_run.c: the steps that make or change handles, done on `var` */
 
-typedef struct memory_piece {
-  void *data;
-  struct memory_piece *next;
-} memory_piece;
+void program_memory_free(memory_piece **first);
 rp_status program_step_handles(rp_context *ctx, const program_step *s, rp_store **var,
                                memory_piece **memory, bool *skipped);
 rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store **var,

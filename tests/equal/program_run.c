@@ -450,7 +450,16 @@ static void run_step(runner *r, int32_t i) {
   if (r->o->stepwise) settle(r, i);
 }
 
-static void run_steps(const program *p, const run_options *o, rp_context *ctx, transcript *t) {
+void program_memory_free(memory_piece **first) {
+  for (memory_piece *m; (m = *first) != NULL;) {
+    *first = m->next;
+    free(m->data);
+    free(m);
+  }
+}
+
+static void run_steps(const program *p, const run_options *o, rp_context *ctx, memory_piece **lent,
+                      transcript *t) {
   runner r = {.ctx = ctx, .p = p, .o = o, .t = t, .open = -1};
   transcript_stats(t, ctx, -1);
   for (int32_t i = 0; i < p->n_step; i++) run_step(&r, i);
@@ -463,16 +472,15 @@ static void run_steps(const program *p, const run_options *o, rp_context *ctx, t
     settle(&r, p->n_step);
   }
   transcript_stats(t, ctx, 1);
-  while (r.memory) {
-    memory_piece *m = r.memory;
-    r.memory = m->next;
-    free(m->data);
-    free(m);
-  }
+  memory_piece **end = &r.memory;
+  while (*end) end = &(*end)->next;
+  *end = *lent;
+  *lent = r.memory;
 }
 
 void program_run(const program *p, const run_options *o, transcript *t) {
   rp_context *ctx = o->ctx;
+  memory_piece *own = NULL, **lent = o->ctx ? o->lent : &own;
   *t = (transcript){0};
   rp_status st = ctx ? RP_OK : rp_context_create(o->config, &ctx);
   if (st != RP_OK) {
@@ -480,11 +488,12 @@ void program_run(const program *p, const run_options *o, transcript *t) {
     return;
   }
   if (o->twice) {
-    run_steps(p, o, ctx, t);
+    run_steps(p, o, ctx, lent, t);
     transcript_free(t);
   }
-  run_steps(p, o, ctx, t);
+  run_steps(p, o, ctx, lent, t);
   if (o->ctx) return;
   st = rp_context_destroy(ctx);
+  program_memory_free(&own);
   if (st != RP_OK && st != RP_ERR_DATA) complain(t, "rp_context_destroy", p->n_step, st);
 }

@@ -63,9 +63,21 @@ void way_ranks(uint64_t seed, int32_t i, way *w) {
              i + 1, grain(i + 1), w->ranks, more);
 }
 
+void way_processes(uint64_t seed, int32_t i, way *w) {
+  const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
+  *w = (way){0};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s --transport none", oracle);
+  else
+    snprintf(w->config, sizeof w->config, TIER_0 " --threads %d%s --tile 0 --watchdog 20 %s", i + 1,
+             grain(i + 1), more);
+}
+
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
   if (c->cache)
     way_compiled(seed, i, c->cache, w);
+  else if (c->processes)
+    way_processes(seed, i, w);
   else if (c->ranks)
     way_ranks(seed, i, w);
   else
@@ -130,6 +142,7 @@ void way_contexts_free(way_contexts *c) {
     free(c->kept[i].config);
   }
   c->n = 0;
+  program_memory_free(&c->lent);
 }
 
 /* ---- one program */
@@ -138,6 +151,7 @@ static void run(const program *p, const way *w, bool stepwise, way_contexts *con
                 transcript *t) {
   const run_options o = {.config = w->config,
                          .ctx = contexts ? context_for(contexts, w->config) : NULL,
+                         .lent = contexts ? &contexts->lent : NULL,
                          .stepwise = stepwise,
                          .twice = w->twice};
   program_run(p, &o, t);
@@ -152,7 +166,7 @@ static int64_t count_refused(const transcript *t) {
 
 void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
                  way_finding *f) {
-  const int32_t n = c->cache ? N_WAY_COMPILED : c->ranks ? N_WAY_RANKS : N_WAY;
+  const int32_t n = c->cache ? N_WAY_COMPILED : c->ranks || c->processes ? N_WAY_RANKS : N_WAY;
   transcript a, b;
   way w;
   f->seed = seed;

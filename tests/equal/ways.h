@@ -44,9 +44,14 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
  * the turns above. */
 void way_ranks(uint64_t seed, int32_t i, way *w);
 
+/* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
+ * process alone, whatever the launcher says. */
+void way_processes(uint64_t seed, int32_t i, way *w);
+
 /* Contexts by their configuration, which serve one program after the other. */
 typedef struct way_contexts {
   int32_t n;
+  memory_piece *lent; /* to any of them */
   struct {
     char *config;
     rp_context *ctx;
@@ -60,6 +65,7 @@ typedef struct way_choice {
   const char *only;  /* configurations that contain this; NULL: all */
   int32_t one;       /* this way alone; -1: all */
   bool ranks;        /* the ways among ranks */
+  bool processes;    /* this process is one of them */
 } way_choice;
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w);
 

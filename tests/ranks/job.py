@@ -22,6 +22,8 @@ TRANSPORTS = {"tcp": "tcp,self", "memory": "sm,self,tcp"}
 LAUNCHER = r"rank 1 |Process name: \[\[\d+,1\],1\]"
 NO_MPI = 77  # ctest: skipped
 SHM = "/dev/shm"
+# What UCX, PMIx and the MPIs call what they share; the library makes no such files itself.
+SHARED = re.compile(r"ucx_|vader_|sm_segment|pmix|ompi|openmpi|mpich|psm")
 PATIENCE = 3  # seconds until those that were told to end have ended
 
 Outcome = collections.namedtuple("Outcome", "status out err each left seconds")  # status None: did not end
@@ -61,7 +63,7 @@ def kill(pids):
 
 
 def shared_files():
-    return set(os.listdir(SHM)) if os.path.isdir(SHM) else set()
+    return {name for name in os.listdir(SHM) if SHARED.match(name)} if os.path.isdir(SHM) else set()
 
 
 def held_files():
@@ -99,9 +101,10 @@ def interrupter(mark, when):
     kill(of_job(mark))
 
 
-def run(command, n, tls, seconds, interrupt=None, **knobs):
+def run(command, n, tls, seconds, interrupt=None, meanwhile=None, **knobs):
     """The Outcome of one mpirun of the command's words; knobs as in THREADS=2. All of the job is killed as soon as
-    interrupt(), if given, is true; it must be, sooner or later."""
+    interrupt(), if given, is true; it must be, sooner or later. meanwhile(mark) is called once the job has written the
+    line "on the way"."""
     mark, before, began = uuid.uuid4().hex, shared_files(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         words = ["mpirun", "--oversubscribe", "--output-filename", folder, "-n", str(n)] + command
@@ -110,6 +113,8 @@ def run(command, n, tls, seconds, interrupt=None, **knobs):
         if interrupt:
             threading.Thread(target=interrupter, args=(mark, interrupt)).start()
         try:
+            if meanwhile and launcher.stdout.readline() == "on the way\n":
+                meanwhile(mark)
             said = launcher.communicate(timeout=seconds)
             status = launcher.returncode
         except subprocess.TimeoutExpired:

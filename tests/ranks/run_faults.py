@@ -1,49 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run_faults.py PROGRAM_FAULTS -- what becomes of a program when one of its ranks does something wrong.
+"""run_faults.py PROGRAM_FAULTS [--only MODE [TIMES]] -- what becomes of a program when one rank does something wrong.
 
 Every job must end by itself within a bound and leave neither a process nor a file behind. If rank 1 went wrong, the
-status is not 0 and stderr names that rank (or, of a silent one, a rank that waits for it); if it was only slow, less
-than the watchdog's time at once, all ranks end with the right value.
+status is the one expected and stderr names that rank and what it was about; if it was only slow, less than the
+watchdog's time at once, all ranks end with the right value.
 """
+import collections
+import os
 import re
+import signal
 import sys
+import time
 
 import job
 
 RANKS = 3
 WATCHDOG = 3
 SECONDS = 12  # the bound: the watchdog's time, and what ending takes on a busy machine
+GAVE_UP = 13  # the status of a process whose library gave up
+PLACE = r"in launches \d+ to \d+, from \"x = 0.99\*x \+ y\" on: "
 PARTED = (r"rank 1 has run another program than rank [02]|rank [02] has run another program than rank 1|"
           r"rank 1 sends \d+ bytes where rank [02] expects|rank [02] sends \d+ bytes where rank 1 expects")
-# What stderr must match; None: nothing is wrong. Where rank 1 ends without a word, the launcher speaks. Of a silent
-# rank the first to speak may be one that waits for another that waits for it: then it is that one's name.
+SILENT = PLACE + r"rank 1 \([^()]+, process \d+\) has been silent for %d s: rank [02] of 3 " % WATCHDOG
+NO_MEMORY = r"rank 1 of 3: launches \d+ to \d+ of the context did not run: out of memory"
+CALL_FAILED = r"RP_ERR_DATA: .*faults\.check, launch \d+ of the context, reported failure on rank 1$"
+
+# statuses: of mpirun; None: any but 0, since who is seen to end first is chance. says: what stderr must match; None:
+# nothing is wrong. never: what it must not. least, most: seconds; a rank that is silent is waited for.
+Fault = collections.namedtuple("Fault", "statuses says never least most", defaults=(None, 0, SECONDS))
+# Where rank 1 ends without a word, the launcher speaks.
+ENDS_SOON = 8
 FAULTS = {
-    "kill": job.LAUNCHER,
-    "exit0": job.LAUNCHER,
-    "exit1": job.LAUNCHER,
-    "stop": r"nothing moved for %d s while (waiting for a message of|sending to) rank [01] " % WATCHDOG,
-    "extra": PARTED,
-    "shape": PARTED,
-    "slow": None,
+    "kill": Fault((137,), job.LAUNCHER, None, 0, ENDS_SOON),
+    "exit0": Fault(None, job.LAUNCHER, None, 0, ENDS_SOON),
+    "exit1": Fault((1,), job.LAUNCHER, None, 0, ENDS_SOON),
+    "stop": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
+    "asleep": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
+    "extra": Fault((GAVE_UP,), PARTED, None, 0, ENDS_SOON),
+    "shape": Fault((GAVE_UP,), PARTED, None, 0, ENDS_SOON),
+    "memory": Fault((GAVE_UP,), NO_MEMORY, None, 0, ENDS_SOON),
+    "task": Fault((1,), CALL_FAILED, r"reported failure on rank [02]", 0, ENDS_SOON),
+    "slow": Fault((0,), None),
+    "suspend": Fault((0,), None, None, 1.5 * WATCHDOG),
 }
 
 
-def check(program, mode, tls, want):
-    """(faults, the outcome)"""
-    outcome = job.run([program, mode], RANKS, tls, SECONDS, WATCHDOG=WATCHDOG, THREADS=1, PIN="off")
-    faults, says = ["left: %s" % what for what in outcome.left], FAULTS[mode]
+def judge(fault, outcome, want):
+    """What is wrong with the outcome of a job."""
     if outcome.status is None:
-        faults.append("not ended within %d s" % SECONDS)
-    elif says is None and (outcome.status != 0 or outcome.out.split("\n")[:-1] != [want] * RANKS):
-        faults.append("status %d, and on stdout '%s'" % (outcome.status, outcome.out))
-    elif says is not None and outcome.status == 0:
-        faults.append("status 0")
-    if says is not None and not re.search(says, outcome.err):
-        faults.append("stderr does not match '%s'" % says)
-    return faults, outcome
+        return ["not ended within %d s" % SECONDS]
+    wrong = []
+    if outcome.status not in fault.statuses if fault.statuses else outcome.status == 0:
+        wrong.append("status %d" % outcome.status)
+    if fault.says is None and outcome.out.split("\n")[:-1] != [want] * RANKS:
+        wrong.append("on stdout '%s'" % outcome.out)
+    if fault.says and not re.search(fault.says, outcome.err, re.M):
+        wrong.append("stderr does not match '%s'" % fault.says)
+    if fault.never and re.search(fault.never, outcome.err):
+        wrong.append("stderr matches '%s'" % fault.never)
+    if not fault.least <= outcome.seconds <= fault.most:
+        wrong.append("not between %d and %d s" % (fault.least, fault.most))
+    return wrong
 
 
-def main(program):
+def suspend(mark, program):
+    """All ranks stop for longer than the watchdog's time, as where a queue makes room for another job."""
+    ranks = [pid for pid in job.of_job(mark) if os.path.samefile("/proc/%d/exe" % pid, program)]
+    for how, seconds in ((signal.SIGSTOP, 1.5 * WATCHDOG), (signal.SIGCONT, 0)):
+        for pid in ranks:
+            os.kill(pid, how)
+        time.sleep(seconds)
+
+
+def check(program, mode, name, want):
+    """True if something is wrong; says so."""
+    meanwhile = (lambda mark: suspend(mark, program)) if mode == "suspend" else None
+    outcome = job.run([program, mode], RANKS, job.TRANSPORTS[name], SECONDS, meanwhile, WATCHDOG=WATCHDOG, THREADS=1,
+                      PIN="off")
+    wrong = judge(FAULTS[mode], outcome, want) + ["left: %s" % what for what in outcome.left]
+    print("%-6s %-6s status %s after %.1f s: %s" %
+          (name, mode, outcome.status, outcome.seconds, "; ".join(wrong) or "as it should"), flush=True)
+    if wrong:
+        print(outcome.err, flush=True)
+    return bool(wrong)
+
+
+def main(program, modes, times):
     why = job.missing([program])
     if why:
         print("skipped: " + why)
@@ -52,17 +94,11 @@ def main(program):
     if one.status != 0:
         print("alone: status %s\n%s" % (one.status, one.err))
         return 1
-    bad = 0
-    for name, tls in job.TRANSPORTS.items():
-        for mode in FAULTS:
-            faults, outcome = check(program, mode, tls, one.out.strip())
-            bad += bool(faults)
-            print("%-6s %-6s status %s after %.1f s: %s" %
-                  (name, mode, outcome.status, outcome.seconds, "; ".join(faults) or "as it should"), flush=True)
-            if faults:
-                print(outcome.err, flush=True)
+    bad = sum(check(program, mode, name, one.out.strip())
+              for name in job.TRANSPORTS for mode in modes for _ in range(times))
     return 1 if bad else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    asked = sys.argv[3:] if "--only" in sys.argv else []
+    sys.exit(main(sys.argv[1], asked[:1] or list(FAULTS), int(asked[1]) if len(asked) > 1 else 1))

@@ -27,7 +27,7 @@ FAULTS = {
     "kill": LAUNCHER,
     "exit0": LAUNCHER,
     "exit1": LAUNCHER,
-    "stop": r"nothing moved for 2 s while (waiting for a message of|sending to) rank 1 ",
+    "stop": r"rank 1 \([^)]+, process \d+\) has been silent for 2 s: rank [02] of 3 ",
     "leave": r"rank 1 of 3 gave up: it left before the others",
     "abort": r"rank 1 of 3: the matrix is singular",
     "diverge": r"rank (1 has run another program than rank [02]|[02] has run another program than rank 1)",

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/include/reprise_array.h"
+#include "core/include/reprise_do.h"
 #include "core/include/reprise_solve.h"
 #include "core/include/reprise_sparse.h"
 #include "tests/support/stencil_pass.h"
@@ -293,11 +294,73 @@ static void test_leaving(void **state) {
   forget(all, 3);
 }
 
+/* ---- a C function that fails on some ranks only ---- */
+
+static _Thread_local bool is_failing;
+
+static int weigh(double *y, int64_t n) {
+  for (int64_t i = 0; i < n; i++) y[i] = (double)i;
+  return is_failing;
+}
+
+static rp_status make_weigh(rp_context *ctx, rp_op **out) {
+  static const int32_t writes[] = {RP_PRIV_WRITE};
+  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "weigh",
+                            .params = "y",
+                            .privileges = writes,
+                            .function = (void (*)(void))weigh,
+                            .args = args,
+                            .n_args = 2,
+                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_STATUS};
+  rp_library *lib;
+  TRY(rp_library_create(ctx, "scales", &lib));
+  return rp_op_create_opaque(lib, &d, out);
+}
+
+/* Every third pass ranks 1 and 3 fail: all see that, and see sound data in the next pass. */
+static rp_status fails_sometimes(member *m) {
+  const int64_t n = 1000;
+  double y[1000];
+  rp_op *op;
+  rp_store *s;
+  TRY(make_weigh(m->ctx, &op));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &s));
+  for (int32_t k = 0; k < 12; k++) {
+    is_failing = k % 3 == 2 && m->rank % 2 == 1;
+    TRY(rp_trace_begin(m->ctx, 1));
+    TRY(rp_launch(op, (rp_store *[]){s}, 1, NULL, 0));
+    TRY(RP_DO(m->ctx, "s = 2*s", s));
+    TRY(rp_trace_end(m->ctx, 1));
+    const rp_status st = rp_store_read(s, y, sizeof y);
+    m->stat[1] += st == RP_ERR_DATA && strstr(rp_last_error(), "scales.weigh, launch ") &&
+                  strstr(rp_last_error(), "reported failure on rank 1");
+    m->stat[2] += st == RP_OK && y[10] == 20;
+    if (st != RP_OK && st != RP_ERR_DATA) return st;
+  }
+  return rp_store_release(s);
+}
+
+static void test_failing_function(void **state) {
+  (void)state;
+  member all[MOST];
+  for (int32_t ranks = 2; ranks <= 4; ranks++) {
+    run(all, ranks, "--threads 1", fails_sometimes, 0);
+    all_fine(all, ranks);
+    for (int32_t r = 0; r < ranks; r++) {
+      assert_int_equal(all[r].stat[1], 4);
+      assert_int_equal(all[r].stat[2], 8);
+    }
+    forget(all, ranks);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_solvers),    cmocka_unit_test(test_stencil),
       cmocka_unit_test(test_cut_anew),   cmocka_unit_test(test_medley),
       cmocka_unit_test(test_same_plans), cmocka_unit_test(test_diverging),
-      cmocka_unit_test(test_leaving)};
+      cmocka_unit_test(test_leaving),    cmocka_unit_test(test_failing_function)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

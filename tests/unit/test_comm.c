@@ -386,7 +386,86 @@ static void test_watchdog(void **state) {
   pthread_barrier_destroy(&s.over);
   for (int32_t i = 0; i < N; i++)
     if (i != s.culprit)
-      rank_failed(&all[i], "nothing moved for 1 s while waiting for a message of rank 3");
+      rank_failed(&all[i], "rank 3 (a thread of this process) has been silent for 1 s: rank ");
+}
+
+/* Rank r waits for rank r + 1, the last for `last`; who is not waited for waits a little, so that all begin at
+ * other times: the first to begin is not the one to speak. */
+typedef struct chain {
+  int32_t last; /* -1: the last one says nothing */
+  pthread_barrier_t over;
+} chain;
+
+static rp_status waits_in_chain(one_rank *r) {
+  chain *s = r->shared;
+  const int32_t next = r->rank + 1 < r->ranks ? r->rank + 1 : s->last;
+  char byte = 0;
+  rp_status st = RP_OK;
+  nap(40 * r->rank);
+  if (next >= 0) st = rank_message(r->comm, &byte, 1, next, false);
+  if (st != RP_OK) {
+    char why[RANKS_TEXT];
+    snprintf(why, sizeof why, "%s", rpi_status_message());
+    rpi_comm_abort(r->comm, why);
+    rpi_status_fail(st, "%s", why);
+  }
+  if (s->last < 0) pthread_barrier_wait(&s->over);
+  return st;
+}
+
+/* All blame the end of the chain, found by the one that waits for it. */
+static void test_chain(void **state) {
+  (void)state;
+  enum { N = 6 };
+  one_rank all[N];
+  chain s = {.last = -1};
+  pthread_barrier_init(&s.over, NULL, N);
+  ranks_run(all, N, waits_in_chain, &s, 1);
+  pthread_barrier_destroy(&s.over);
+  for (int32_t i = 0; i < N - 1; i++)
+    rank_failed(&all[i], "rank 5 (a thread of this process) has been silent for 1 s: rank 4 of 6 "
+                         "waits for a message of it (1 bytes)");
+}
+
+/* A circle with a tail, and a rank that waits for itself. */
+static void test_circle(void **state) {
+  (void)state;
+  one_rank all[RANKS_MOST];
+  chain s = {.last = 2};
+  ranks_run(all, 5, waits_in_chain, &s, 1);
+  for (int32_t i = 0; i < 5; i++)
+    rank_failed(&all[i], "the ranks wait for each other, and nothing moved for 1 s: rank 2 of 5 "
+                         "waits for rank 3, which waits for rank 4, which waits for rank 2");
+  s.last = 11;
+  ranks_run(all, 12, waits_in_chain, &s, 1);
+  for (int32_t i = 0; i < 12; i++)
+    rank_failed(&all[i], "nothing moved for 1 s: rank 11 of 12 waits for rank 11");
+  s.last = 0;
+  ranks_run(all, 12, waits_in_chain, &s, 1);
+  for (int32_t i = 0; i < 12; i++)
+    rank_failed(&all[i], "which waits for rank 8, which waits for 3 more, the last of which waits "
+                         "for rank 0");
+}
+
+/* Two ranks are busy with each other for longer than the third's watchdog: it waits. */
+static rp_status keeps_busy(one_rank *r) {
+  char byte = 0;
+  for (int32_t i = 0; i < 25 && r->rank < 2; i++) {
+    nap(100);
+    RPI_TRY(rank_message(r->comm, &byte, 1, 1 - r->rank, r->rank == 0));
+    RPI_TRY(rank_message(r->comm, &byte, 1, 1 - r->rank, r->rank == 1));
+  }
+  if (r->rank == 1) return RP_OK;
+  return rank_message(r->comm, &byte, 1, 2 - r->rank, r->rank == 0);
+}
+
+static void test_patience(void **state) {
+  (void)state;
+  one_rank all[3];
+  const int64_t begin = rpi_clock_ns();
+  ranks_run(all, 3, keeps_busy, NULL, 1);
+  assert_true(rpi_clock_ns() - begin > INT64_C(2000000000));
+  ranks_fine(all, 3);
 }
 
 /* What nobody received, and receives nothing came for, go with the world: an address sanitizer looks. */
@@ -419,7 +498,8 @@ int main(void) {
       cmocka_unit_test(test_messages),   cmocka_unit_test(test_ping),
       cmocka_unit_test(test_two_worlds), cmocka_unit_test(test_disagreement),
       cmocka_unit_test(test_accidents),  cmocka_unit_test(test_watchdog),
-      cmocka_unit_test(test_left_over),
+      cmocka_unit_test(test_chain),      cmocka_unit_test(test_circle),
+      cmocka_unit_test(test_patience),   cmocka_unit_test(test_left_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
