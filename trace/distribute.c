@@ -20,13 +20,14 @@ bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *
   if (v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile) return false;
   const int64_t row = v->bsize / v->bshape[0];
   /* Whole rows; and whole leaves of reductions along rows and across them, if that leaves enough pieces to share them
-   * evenly. */
+   * evenly. Of a line, pieces below a leaf are worth no rank's while. */
+  enum { FEW = 8 };
   const int64_t along = row / rpi_rows_gcd(row, RPI_LEAF) * RPI_LEAF, across = row * RPI_ROW_LEAF;
   const int64_t both = along > across ? along : across; /* row times powers of two */
-  const int64_t pieces = (v->bdim == 1 ? 1 : 8) * ranks;
   int64_t grain = row;
-  if (v->bsize / along >= pieces) grain = along;
-  if (v->bdim > 1 && v->bsize / both >= pieces) grain = both;
+  if (v->bdim == 1 && v->bsize / along >= (ranks < FEW ? ranks : FEW)) grain = along;
+  if (v->bdim > 1 && v->bsize / along >= FEW * ranks) grain = along;
+  if (v->bdim > 1 && v->bsize / both >= FEW * ranks) grain = both;
   *out = (rpi_cuts){
       .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = ranks};
   return true;

@@ -53,6 +53,29 @@ static bool has_rows(const rpi_needs *needs, int32_t symbol, int32_t r) {
   return false;
 }
 
+/* The first rank from r on that has rows. Of more ranks than rows most have none, and lie in long stretches between
+ * those that do, which are not walked through. */
+static int32_t next_with_rows(const rpi_needs *needs, int32_t symbol, int32_t ranks, int32_t r) {
+  int64_t end = ranks;
+  for (int32_t i = 0; i < needs->n; i++) {
+    const rpi_need *n = &needs->list[i];
+    if (n->symbol != symbol) continue;
+    const int64_t row = rpi_rows_at(&n->space, r);
+    int64_t lo = (int64_t)r - 1, step = 1; /* the ranks from r to lo have none */
+    for (; lo + step < end && rpi_rows_at(&n->space, (int32_t)(lo + step + 1)) == row; step *= 2)
+      lo += step;
+    if (lo + step < end) end = lo + step;
+    while (end - lo > 1) {
+      const int64_t mid = lo + (end - lo) / 2;
+      if (rpi_rows_at(&n->space, (int32_t)(mid + 1)) == row)
+        lo = mid;
+      else
+        end = mid;
+    }
+  }
+  return (int32_t)end;
+}
+
 /* Rank r's need ends beyond `at` or, with `begins`, begins at it or beyond. Once true it stays so as r grows. */
 static bool is_past(const rpi_needs *needs, int32_t symbol, int32_t r, int64_t at, bool begins) {
   int64_t lo, hi;
@@ -116,8 +139,8 @@ bool rpi_needs_messages(const rpi_needs *needs, int32_t symbol, const rpi_cuts *
   }
   if (own_lo == own_hi) return true;
   const int32_t end = first_rank(needs, symbol, ranks, rank, own_hi, true);
-  for (int32_t r = first_rank(needs, symbol, ranks, rank, own_lo, false); r < end; r++) {
-    if (!has_rows(needs, symbol, r)) continue;
+  for (int32_t r = first_rank(needs, symbol, ranks, rank, own_lo, false);
+       (r = next_with_rows(needs, symbol, ranks, r)) < end; r++) {
     needed(needs, symbol, r, &lo, &hi);
     if (!send_to(lo, hi, r, symbol, cuts, rank, elem, out)) return false;
   }

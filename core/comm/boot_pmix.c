@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/comm/boot_pmix.c -- see boot_pmix.h.
  * How: libpmix is loaded at run time and no macro of its header that calls a function is used, so nothing of it
- *      is linked. The fence collects what was put: afterwards a get asks this machine's server only. */
+ *      is linked. After a fence that collects what was put, this machine's server answers every question. After another
+ *      one it asks the owner's server, once for all ranks of the machine (direct modex). Open MPI 4.1.4 does so over its
+ *      daemons; they do not keep PMIX_TIMEOUT: with a cut link a question with a limit of 6 s had no end after 37 s.
+ *      So nobody waits within PMIx for what another machine must say. */
 #include "core/comm/boot_pmix.h"
 
 #include <pmix.h>
@@ -27,8 +30,16 @@ struct rpi_boot {
   pmix_proc_t me, all;
   pmix_info_t collect; /* stays in place while a fence is under way */
   int32_t size, local;
-  _Atomic bool ended; /* set by a thread of PMIx */
+  /* Set by a thread of PMIx: */
+  _Atomic bool ended; /* the fence, with `result` */
   pmix_status_t result;
+  _Atomic bool
+      answered; /* the question about rank `asked`, with `answer` and, if all is well, the bytes */
+  int32_t asked;
+  pmix_status_t answer;
+  bool other; /* not bytes */
+  void *data;
+  size_t bytes;
 };
 
 static rp_status load(functions *f) {
@@ -146,25 +157,41 @@ rp_status rpi_boot_put(rpi_boot *b, const char *key, const void *data, size_t by
   return st == PMIX_SUCCESS ? RP_OK : fails(b, "does not take what others must know of us", st);
 }
 
-rp_status rpi_boot_get(rpi_boot *b, int32_t rank, const char *key, void **data, size_t *bytes) {
+/* In a thread of PMIx, to which the value belongs. */
+static void answered(pmix_status_t st, pmix_value_t *v, void *arg) {
+  rpi_boot *b = arg;
+  b->answer = st;
+  b->data = NULL;
+  b->other = st == PMIX_SUCCESS && (!v || v->type != PMIX_BYTE_OBJECT);
+  if (st == PMIX_SUCCESS && !b->other) {
+    b->bytes = v->data.bo.size;
+    b->data = rpi_alloc(b->bytes);
+    if (b->data) memcpy(b->data, v->data.bo.bytes, b->bytes);
+  }
+  b->answered = true;
+}
+
+rp_status rpi_boot_ask(rpi_boot *b, int32_t rank, const char *key) {
   const pmix_proc_t p = process(b, (pmix_rank_t)rank);
-  pmix_value_t *v = NULL;
-  const pmix_status_t st = b->f.PMIx_Get(&p, key, NULL, 0, &v);
-  *data = NULL;
-  if (st != PMIX_SUCCESS) {
-    (void)fails(b, "knows no address", st);
-    return rpi_status_context(RP_ERR_RANKS, "rank %d", (int)rank);
+  b->answered = false;
+  b->asked = rank;
+  const pmix_status_t st = b->f.PMIx_Get_nb(&p, key, NULL, 0, answered, b);
+  return st == PMIX_SUCCESS ? RP_OK : fails(b, "takes no question", st);
+}
+
+bool rpi_boot_answered(const rpi_boot *b) { return b->answered; }
+
+rp_status rpi_boot_answer(rpi_boot *b, void **data, size_t *bytes) {
+  *data = b->data;
+  *bytes = b->bytes;
+  if (b->answer != PMIX_SUCCESS) {
+    (void)fails(b, "knows no address", b->answer);
+    return rpi_status_context(RP_ERR_RANKS, "rank %d", (int)b->asked);
   }
-  if (v->type != PMIX_BYTE_OBJECT) {
-    free(v);
-    return rpi_status_fail(RP_ERR_RANKS, "rank %d runs another version of the library", (int)rank);
-  }
-  *bytes = v->data.bo.size;
-  *data = rpi_alloc(*bytes);
-  if (*data) memcpy(*data, v->data.bo.bytes, *bytes);
-  free(v->data.bo.bytes);
-  free(v);
-  return *data ? RP_OK : rpi_status_nomem("a rank's address");
+  if (b->other)
+    return rpi_status_fail(RP_ERR_RANKS, "rank %d runs another version of the library",
+                           (int)b->asked);
+  return b->data ? RP_OK : rpi_status_nomem("a rank's address");
 }
 
 /* ---- fence and end ---- */
@@ -175,9 +202,10 @@ static void fence_ended(pmix_status_t st, void *arg) {
   b->ended = true;
 }
 
-rp_status rpi_boot_fence_begin(rpi_boot *b) {
+rp_status rpi_boot_fence_begin(rpi_boot *b, bool collect) {
   b->ended = false;
-  const pmix_status_t st = b->f.PMIx_Fence_nb(&b->all, 1, &b->collect, 1, fence_ended, b);
+  const pmix_status_t st =
+      b->f.PMIx_Fence_nb(&b->all, 1, collect ? &b->collect : NULL, collect ? 1 : 0, fence_ended, b);
   return st == PMIX_SUCCESS ? RP_OK : fails(b, "begins no fence", st);
 }
 

@@ -125,11 +125,27 @@ static rp_status await_notice(ucx_comm *c) {
 
 /* ---- peers ---- */
 
+/* Moves messages until the launcher has done what it was asked for; false: not within the watchdog's time. */
+static bool launcher_did(ucx_comm *c, bool (*did)(const rpi_boot *)) {
+  const int64_t until = rpi_clock_ns() + c->patience * INT64_C(1000000000);
+  const struct timespec pause = {.tv_nsec = 100000};
+  while (!did(c->boot)) {
+    if (rpi_clock_ns() > until) return false;
+    if (c->u.ucp_worker_progress(c->u.worker) == 0) nanosleep(&pause, NULL);
+  }
+  return true;
+}
+
 /* The card and the worker's address that a rank has published; to be freed. */
 static rp_status get_card(ucx_comm *c, int32_t rank, card **out) {
   void *data;
   size_t bytes;
-  RPI_TRY(rpi_boot_get(c->boot, rank, c->key, &data, &bytes));
+  RPI_TRY(rpi_boot_ask(c->boot, rank, c->key));
+  if (!launcher_did(c, rpi_boot_answered))
+    return rpi_status_fail(RP_ERR_RANKS,
+                           "rank %d of %d: the launcher has not found rank %d within %d s", c->rank,
+                           c->size, rank, c->patience);
+  RPI_TRY(rpi_boot_answer(c->boot, &data, &bytes));
   *out = data;
   if (bytes > sizeof **out) return RP_OK;
   rpi_alloc_free(data);
@@ -137,7 +153,7 @@ static rp_status get_card(ucx_comm *c, int32_t rank, card **out) {
 }
 
 static rp_status connect_to(ucx_comm *c, peer *p) {
-  card *theirs;
+  card *theirs = NULL;
   RPI_TRY(get_card(c, p->rank, &theirs));
   p->card = *theirs;
   const rp_status st = rpi_ucx_connect(&c->u, theirs + 1, ended, p, &p->ep);
@@ -363,21 +379,16 @@ static void doze(void *self, int32_t ms) {
 
 /* ---- opening ---- */
 
-/* Returns when all ranks have come here; messages move meanwhile. */
-static rp_status meet(ucx_comm *c) {
-  const int64_t until = rpi_clock_ns() + c->patience * INT64_C(1000000000);
-  const struct timespec pause = {.tv_nsec = 100000};
-  RPI_TRY(rpi_boot_fence_begin(c->boot));
-  while (!rpi_boot_fence_ended(c->boot)) {
-    if (rpi_clock_ns() > until)
-      return rpi_status_fail(RP_ERR_RANKS, "rank %d of %d: not all ranks have come within %d s",
-                             c->rank, c->size, c->patience);
-    if (c->u.ucp_worker_progress(c->u.worker) == 0) nanosleep(&pause, NULL);
-  }
+/* Returns when all ranks have come here; messages move meanwhile. `collect`: with all addresses on every machine. */
+static rp_status meet(ucx_comm *c, bool collect) {
+  RPI_TRY(rpi_boot_fence_begin(c->boot, collect));
+  if (!launcher_did(c, rpi_boot_fence_ended))
+    return rpi_status_fail(RP_ERR_RANKS, "rank %d of %d: not all ranks have come within %d s",
+                           c->rank, c->size, c->patience);
   return rpi_boot_fence_result(c->boot);
 }
 
-static rp_status publish(ucx_comm *c) {
+static rp_status publish(ucx_comm *c, int64_t collect) {
   static _Atomic int32_t opened; /* ranks open their comms in the same order */
   snprintf(c->key, sizeof c->key, "reprise.ucx.%d", (int)opened++);
   const size_t bytes = sizeof(card) + c->u.address_bytes;
@@ -389,7 +400,7 @@ static rp_status publish(ucx_comm *c) {
   const rp_status st = rpi_boot_put(c->boot, c->key, mine, bytes);
   rpi_alloc_free(mine);
   RPI_TRY(st);
-  RPI_TRY(meet(c));
+  RPI_TRY(meet(c, c->size <= collect));
   RPI_TRY(await_notice(c));
   return rpi_ucx_listen(&c->ear, &c->u);
 }
@@ -419,7 +430,7 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
         c); /* the launcher's connection stays: it ends the others when this process ends */
     return st;
   }
-  st = publish(c);
+  st = publish(c, config->collect);
   if (st != RP_OK) {
     close_comm(c, false);
     return st;
@@ -489,7 +500,7 @@ static void close_ucx(void *arg) {
 static void close_comm(void *self, bool orderly) {
   ucx_comm *c = self;
   c->leaving = true; /* others may leave from the fence on */
-  if (orderly) orderly = rpi_ucx_flush(&c->u, c->patience * 1000) && meet(c) == RP_OK;
+  if (orderly) orderly = rpi_ucx_flush(&c->u, c->patience * 1000) && meet(c, false) == RP_OK;
   if (!orderly) notify(c, c->why[0] ? c->why : "it left before the others");
   if (c->notice) c->u.ucp_request_cancel(c->u.worker, c->notice);
   rpi_ucx_deaf(&c->ear);

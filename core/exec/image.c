@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/comm/collect.h"
 #include "core/comm/route.h"
+#include "core/exec/exchange.h"
 #include "core/model/dtype.h"
 
 enum { CHUNK = 512, GAP = 8 /* elements between two that are sent with them */ };
@@ -380,6 +382,32 @@ static bool is_old(rpi_image *m, const uint64_t *version) {
   return old;
 }
 
+static void larger(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
+  (void)arg, (void)n, (void)m;
+  if (*(const int64_t *)from > *(int64_t *)into) *(int64_t *)into = *(const int64_t *)from;
+}
+
+/* Do ranks reach so much that all is better? */
+static rp_status choose_all(rpi_comm *comm, rpi_image *m) {
+  int64_t most = 0, bytes = sizeof most;
+  for (int32_t i = 0; i < m->exchange->n; i++) most += m->exchange->list[i].bytes;
+  RPI_TRY(rpi_collect_merge(comm, &most, &bytes, bytes, larger, NULL));
+  m->all = most >= m->cuts.n / 2 * m->elem;
+  m->seen = 0;
+  if (!m->all) return RP_OK;
+  rpi_messages_clear(m->exchange);
+  m->inner_lo = m->inner_hi = m->row_lo;
+  return RP_OK;
+}
+
+rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, void *const *pointers,
+                           const uint64_t *version) {
+  const uint64_t v = version[m->symbol];
+  if (v != 0 && v == m->seen) return RP_OK;
+  m->seen = v;
+  return rpi_exchange_gather(comm, &m->cuts, m->elem, pointers[m->symbol]);
+}
+
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,
                          const uint64_t *version, int64_t *looked) {
   if (RPI_LIKELY(!is_old(m, version))) return RP_OK;
@@ -387,6 +415,7 @@ rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,
   look l = {.m = m, .pointers = pointers, .rank = rpi_comm_rank(comm)};
   l.own = (range){rpi_cuts_at(&m->cuts, l.rank), rpi_cuts_at(&m->cuts, l.rank + 1) - 1};
   if (!find_receives(&l)) return rpi_status_nomem("an image");
-  RPI_TRY(tell_owners(comm, m));
+  RPI_TRY(choose_all(comm, m));
+  if (!m->all) RPI_TRY(tell_owners(comm, m));
   return rpi_messages_close(m->exchange) ? RP_OK : rpi_status_nomem("an image");
 }

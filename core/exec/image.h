@@ -10,6 +10,8 @@
  *             is exact: every element reached that other ranks hold, small gaps filled. Otherwise it is the box
  *             of the intervals (min-max). Owners follow from the cuts; they learn of it through
  *             core/comm/route.h. Index data must be at hand: they are the rank's own, or came by an image before.
+ *             If the rank that reaches most reaches half of the table, it is gathered instead: log2(ranks) messages, not
+ *             one for each other rank.
  * Invariants: whether a rank looks again depends on the versions of index data, which all ranks know. Subscripts out of
  *             range are clamped, as kernels do; what cannot be evaluated reaches everything.
  * Cost:       when index data have changed: a look at the rank's share of them, log2(ranks) rounds of messages. Afterwards:
@@ -60,6 +62,8 @@ typedef struct rpi_image {
   rpi_cuts cuts;
   int64_t row_lo, row_hi; /* this rank's, row_hi is not in it */
   bool looked;
+  bool all;      /* so much is reached that every rank gets all of the table: */
+  uint64_t seen; /* its version that it got last */
   /* If the kernel, the plan's sub-th (else -1), runs while the exchange is under way: */
   int32_t sub;
   int64_t block;               /* it is asked for that many rows at a time */
@@ -71,5 +75,8 @@ typedef struct rpi_image {
  * have no name. *looked is counted up if it had to look. Collective. */
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
                          const uint64_t *version, int64_t *looked);
+/* Where `all`: every rank gets all of the table, unless it has this version. Collective. */
+rp_status rpi_image_gather(rpi_comm *comm, rpi_image *image, void *const *pointers,
+                           const uint64_t *version);
 
 #endif

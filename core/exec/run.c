@@ -220,7 +220,7 @@ static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *hos
                            void *const *pointers) {
   RPI_TRY(rpi_image_look(host->comm, m, pointers, host->version, &host->count->images));
   if (m->sub >= 0) rpi_sub_inner(&plan->sub[m->sub], m->inner_lo, m->inner_hi);
-  return RP_OK;
+  return m->all ? rpi_image_gather(host->comm, m, pointers, host->version) : RP_OK;
 }
 
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,

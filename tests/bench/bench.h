@@ -63,7 +63,8 @@ bench_prog bench_base_chain(int64_t n);
 bench_prog bench_base_axpy(int64_t n);
 
 /* PETSc's own solver on the same matrix, one process; only where the build found PETSc. `name` is the
- * case's; false where PETSc has no such row. */
+ * case's, or with ranks_ before it for the processes that mpirun started; false where PETSc has no such row. */
+bool bench_petsc_built(void);
 bool bench_petsc(const char *name, int64_t size, bench_prog *out);
 /* The same in the module that links with PETSc, which the former opens. */
 __attribute__((visibility("default"))) bool bench_petsc_open(const char *name, int64_t size,

@@ -10,18 +10,20 @@
 #define BENCH_PETSC ""
 #endif
 
+bool bench_petsc_built(void) { return BENCH_PETSC[0] != '\0'; }
+
 bool bench_petsc(const char *name, int64_t size, bench_prog *out) {
   static __typeof__(bench_petsc_open) *open;
   static bool tried;
   *out = (bench_prog){.self = NULL};
   if (!tried) {
     tried = true;
-    void *module = BENCH_PETSC[0] ? dlopen(BENCH_PETSC, RTLD_NOW | RTLD_LOCAL) : NULL;
+    void *module = bench_petsc_built() ? dlopen(BENCH_PETSC, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (module)
       *(void **)&open = dlsym(module, "bench_petsc_open");
     else
       fprintf(stderr, "reprise-bench: %s: PETSc's rows are skipped\n",
-              BENCH_PETSC[0] ? dlerror() : "built without PETSc");
+              bench_petsc_built() ? dlerror() : "built without PETSc");
   }
   return open && open(name, size, out);
 }

@@ -55,36 +55,54 @@ static bench_prog small_make(int64_t n, bool dot) {
   return (bench_prog){.self = b, .run = small_run, .free = small_free, .ctx = b->ctx};
 }
 
+/* With "petsc_" before it, what PETSc has for it. */
 static bench_prog make(const char *name, int64_t size) {
+  bench_prog p;
+  char theirs[64];
+  if (strncmp(name, "petsc_", 6) == 0) {
+    snprintf(theirs, sizeof theirs, "ranks_%s", name + 6);
+    if (bench_petsc(theirs, size, &p)) return p;
+    fprintf(stderr, "reprise-bench: PETSc has no %s\n", name + 6);
+    exit(EXIT_FAILURE);
+  }
   if (strcmp(name, "tiny") == 0 || strcmp(name, "dot") == 0)
     return small_make(size, name[0] == 'd');
   if (strcmp(name, "stencil") == 0) return bench_ours_stencil_dropping(NULL, size);
   return bench_ours_cg(NULL, size);
 }
 
+enum { STATS = 3 };
+
+static void look(const bench_prog *p, int64_t stat[STATS]) {
+  static const char *const names[] = {"messages", "bytes_sent", "joint_reductions"};
+  for (int k = 0; k < STATS; k++) stat[k] = p->ctx ? bench_stat(p->ctx, names[k]) : 0;
+}
+
+static void passes_of(const bench_prog *p, int64_t passes) {
+  p->run(p->self, passes);
+  if (p->ctx) RP_CHECK(rp_wait(p->ctx));
+}
+
 /* One line for each rank: seconds of a pass; messages, bytes and joint reductions of a pass. */
 int bench_ranks_child(const char *name, int64_t size, int64_t passes) {
-  static const char *const stats[] = {"messages", "bytes_sent", "joint_reductions"};
   const char *rank = getenv("OMPI_COMM_WORLD_RANK");
   bench_prog p = make(name, size);
   double seconds[SAMPLES];
-  int64_t before[3], after[3];
-  p.run(p.self, 5);
-  RP_CHECK(rp_wait(p.ctx));
-  RP_CHECK(rp_wait_compiled(p.ctx));
-  p.run(p.self, passes);
-  RP_CHECK(rp_wait(p.ctx));
-  for (int k = 0; k < 3; k++) before[k] = bench_stat(p.ctx, stats[k]);
+  int64_t before[STATS], after[STATS];
+  passes_of(&p, 5);
+  if (p.ctx) RP_CHECK(rp_wait_compiled(p.ctx));
+  passes_of(&p, passes);
+  look(&p, before);
   for (int i = 0; i < SAMPLES; i++) {
     const double start = bench_now();
-    p.run(p.self, passes);
-    RP_CHECK(rp_wait(p.ctx));
+    passes_of(&p, passes);
     seconds[i] = (bench_now() - start) / (double)passes;
   }
-  for (int k = 0; k < 3; k++) after[k] = bench_stat(p.ctx, stats[k]) - before[k];
+  look(&p, after);
   const double all = (double)(SAMPLES * passes);
-  printf("rank %s %.9g %.4f %.2f %.4f\n", rank ? rank : "0", bench_median(seconds, SAMPLES),
-         (double)after[0] / all, (double)after[1] / all, (double)after[2] / all);
+  printf("rank %s %.9g", rank ? rank : "0", bench_median(seconds, SAMPLES));
+  for (int k = 0; k < STATS; k++) printf(" %.4f", (double)(after[k] - before[k]) / all);
+  printf("\n");
   fflush(stdout);
   bench_prog_free(&p);
   return 0;
@@ -97,17 +115,27 @@ typedef struct seen {
   double messages, bytes, reductions; /* of rank 1, or of the only one */
 } seen;
 
-/* Starts the loop on `ranks` ranks of `threads` threads; false if it did not run. */
-static bool ask(int ranks, int threads, const char *options, const char *name, int64_t size,
-                int64_t passes, seen *out) {
+/* A loop and its size; who runs it. */
+typedef struct loop {
+  const char *name;
+  int64_t size, passes;
+} loop;
+
+typedef struct side {
+  int ranks, threads;
+  const char *options;
+} side;
+
+/* Starts the loop; false if it did not run. */
+static bool ask(const loop *l, side by, seen *out) {
   char command[1200], line[256];
   int r, lines = 0;
   snprintf(command, sizeof command,
-           "env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 REPRISE_THREADS=%d %s "
-           "%s%.0d %s --ranks %s %lld "
-           "%lld 2>&1",
-           threads, options, ranks > 1 ? "mpirun --oversubscribe -n " : "", ranks > 1 ? ranks : 0,
-           bench_self, name, (long long)size, (long long)passes);
+           "env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 REPRISE_THREADS=%d "
+           "OMP_NUM_THREADS=%d OPENBLAS_NUM_THREADS=%d %s %s%.0d %s --ranks %s %lld %lld 2>&1",
+           by.threads, by.threads, by.threads, by.options,
+           by.ranks > 1 ? "mpirun --oversubscribe -n " : "", by.ranks > 1 ? by.ranks : 0,
+           bench_self, l->name, (long long)l->size, (long long)l->passes);
   FILE *f = popen(command, "r");
   if (!f) return false;
   *out = (seen){0};
@@ -118,39 +146,34 @@ static bool ask(int ranks, int threads, const char *options, const char *name, i
       continue;
     lines++;
     if (s.seconds > out->seconds) out->seconds = s.seconds;
-    if (r == 1 || ranks == 1) {
+    if (r == 1 || by.ranks == 1) {
       out->messages = s.messages;
       out->bytes = s.bytes;
       out->reductions = s.reductions;
     }
   }
-  return pclose(f) == 0 && lines == ranks;
+  return pclose(f) == 0 && lines == by.ranks;
 }
 
-/* Medians of a loop on two ranks of one thread, and on one of two (or one). */
-static void add_pair(const char *row, const char *what, const char *name, int64_t size,
-                     int64_t passes, int threads, const char *options, bench_bar kind, double bar) {
-  double ours[TURNS], base[TURNS];
+/* The row with the medians of both sides, which take turns. */
+static void add_pair(bench_row row, loop ours, side by, loop base, side against) {
+  double mine[TURNS], theirs[TURNS];
   bool ok = true;
   seen s;
-  if (!bench_wanted(row)) return;
+  if (!bench_wanted(row.name)) return;
   const int turns = bench_quick ? 1 : TURNS;
   for (int i = 0; i < turns && ok; i++) {
-    ok = ask(2, 1, options, name, size, passes, &s);
-    ours[i] = s.seconds;
-    ok = ok && ask(1, threads, options, name, size, passes, &s);
-    base[i] = s.seconds;
+    ok = ask(&ours, by, &s);
+    mine[i] = s.seconds;
+    ok = ok && ask(&base, against, &s);
+    theirs[i] = s.seconds;
   }
-  if (!ok) fprintf(stderr, "reprise-bench: %s: could not run under mpirun\n", row);
-  bench_add(&(bench_row){.name = row,
-                         .what = what,
-                         .unit = "us",
-                         .baseline = threads == 2 ? "1 rank, 2 threads" : "1 rank",
-                         .value = ok ? 1e6 * bench_median(ours, turns) : 0,
-                         .baseline_value = ok ? 1e6 * bench_median(base, turns) : 0,
-                         .kind = kind,
-                         .bar = bar,
-                         .wrong = !ok});
+  if (!ok) fprintf(stderr, "reprise-bench: %s: could not run under mpirun\n", row.name);
+  row.unit = "us";
+  row.value = ok ? 1e6 * bench_median(mine, turns) : 0;
+  row.baseline_value = ok ? 1e6 * bench_median(theirs, turns) : 0;
+  row.wrong = !ok;
+  bench_add(&row);
 }
 
 static void add_count(const char *row, const char *what, double value, double bar, bool ok) {
@@ -165,16 +188,17 @@ static void add_count(const char *row, const char *what, double value, double ba
 
 static void add_messages(void) {
   seen s;
-  const int64_t side = bench_quick ? 128 : 1024;
+  const int64_t rows = bench_quick ? 128 : 1024;
   if (!bench_wanted("ranks_messages") && !bench_wanted("ranks_stencil")) return;
-  bool ok = ask(4, 1, "REPRISE_TILE=0", "cg", side, bench_quick ? 5 : 50, &s);
+  const side four = {4, 1, "REPRISE_TILE=0"};
+  bool ok = ask(&(loop){"cg", rows, bench_quick ? 5 : 50}, four, &s);
   add_count("ranks_messages", "CG, 4 ranks in a row: messages an iteration, of rank 1", s.messages,
             2, ok);
   add_count("ranks_messages_bytes", "bytes of a message: a grid row",
-            s.messages > 0 ? s.bytes / s.messages : 0, (double)side * 8, ok);
+            s.messages > 0 ? s.bytes / s.messages : 0, (double)rows * 8, ok);
   add_count("ranks_messages_dots", "joint reductions an iteration: dot groups", s.reductions, 2,
             ok);
-  ok = ask(4, 1, "REPRISE_TILE=0", "stencil", side, bench_quick ? 5 : 50, &s);
+  ok = ask(&(loop){"stencil", rows, bench_quick ? 5 : 50}, four, &s);
   add_count("ranks_stencil", "stencil, 4 ranks in a row: messages an iteration, of rank 1",
             s.messages, 2, ok);
 }
@@ -230,18 +254,54 @@ static void add_flat(void) {
                          .bar = 1.1});
 }
 
+/* ---- times ------------------------------------------------------------------------------------------- */
+
+/* Ours is shared out however small it is where PETSc's is. */
+static void add_times(void) {
+  const int64_t many = bench_quick ? 100 : 100000;
+  const loop cg = {"cg", bench_quick ? 64 : 1024, bench_quick ? 5 : 60},
+             tiny = {"tiny", 1000, many}, dot = {"dot", 1000, many};
+  const side two = {2, 1, ""}, one = {1, 1, ""}, threads = {1, 2, ""},
+             all_the_same = {2, 1, "REPRISE_TILE=0"};
+  add_pair((bench_row){.name = "ranks_cg_1024",
+                       .what = "CG 1024^2, 2 ranks of 1 thread",
+                       .baseline = "1 rank, 2 threads",
+                       .kind = BENCH_RATIO,
+                       .bar = 1.15},
+           cg, two, cg, threads);
+  add_pair((bench_row){.name = "ranks_tiny",
+                       .what = "pass of 10 tasks on 1000 elements, 2 ranks",
+                       .baseline = "1 rank",
+                       .kind = BENCH_RATIO,
+                       .bar = 1.2},
+           tiny, two, tiny, one);
+  add_pair((bench_row){.name = "ranks_dot",
+                       .what = "dot of 1000 elements, 2 ranks, shared out all the same",
+                       .baseline = "1 rank",
+                       .kind = BENCH_VALUE,
+                       .bar = 0.6 /* 1.5 times what PETSc needs, 0.40 us at least */},
+           dot, all_the_same, dot, (side){1, 1, "REPRISE_TILE=0"});
+  if (!bench_petsc_built()) return;
+  add_pair((bench_row){.name = "ranks_petsc_cg_1024",
+                       .what = "CG 1024^2, 2 ranks of 1 thread",
+                       .baseline = "PETSc, 2 ranks",
+                       .kind = BENCH_RATIO,
+                       .bar = 1.0},
+           cg, two, (loop){"petsc_cg", cg.size, cg.passes}, two);
+  add_pair((bench_row){.name = "ranks_petsc_dot",
+                       .what = "dot of 1000 elements, 2 ranks, shared out all the same",
+                       .baseline = "PETSc, 2 ranks",
+                       .kind = BENCH_RATIO,
+                       .bar = 1.5},
+           dot, all_the_same, (loop){"petsc_dot", dot.size, dot.passes}, two);
+}
+
 void bench_rows_ranks(void) {
   add_flat();
   if (system("command -v mpirun >/dev/null 2>&1") != 0) {
     fprintf(stderr, "reprise-bench: there is no mpirun: the rows of ranks are skipped\n");
     return;
   }
-  add_pair("ranks_cg_1024", "CG 1024^2, 2 ranks of 1 thread", "cg", bench_quick ? 64 : 1024,
-           bench_quick ? 5 : 60, 2, "", BENCH_RATIO, 1.15);
-  add_pair("ranks_tiny", "pass of 10 tasks on 1000 elements, 2 ranks", "tiny", 1000,
-           bench_quick ? 100 : 100000, 1, "", BENCH_RATIO, 1.2);
-  add_pair("ranks_dot", "dot of 1000 elements, 2 ranks, shared out all the same", "dot", 1000,
-           bench_quick ? 100 : 100000, 1, "REPRISE_TILE=0", BENCH_VALUE,
-           0.6 /* 1.5 times what PETSc needs, 0.40 us at least */);
+  add_times();
   add_messages();
 }

@@ -54,7 +54,8 @@ class Way:
 
 def ways(transport, plugin):
     if transport == "ucx":
-        return [Way("tcp", MPIRUN, FAULTS, UCX_TLS="tcp,self"), Way("memory", MPIRUN, FAULTS, UCX_TLS="sm,self,tcp")]
+        return [Way("tcp", MPIRUN, FAULTS, UCX_TLS="tcp,self"), Way("memory", MPIRUN, FAULTS, UCX_TLS="sm,self,tcp"),
+                Way("asked", MPIRUN, [], UCX_TLS="tcp,self", REPRISE_COLLECT="0")]
     if transport == "mpi":
         return [Way("mpi", MPIRUN, WITHOUT_NOTICE, REPRISE_TRANSPORT="mpi", REPRISE_MPI_PLUGIN=plugin)]
     return [Way("mpich", HYDRA, SAID, REPRISE_MPI_PLUGIN=plugin)]
