@@ -3,6 +3,7 @@
  * Not here: counting (whoever decides counts). */
 #include <string.h>
 
+#include "core/exec/image.h"
 #include "trace/runtime.h"
 #include "trace/template.h"
 
@@ -184,8 +185,16 @@ static void explain_refusals(const rpi_template *t, const rpi_analysis *an, rpi_
   }
 }
 
-/* What this rank receives and sends before its kernels run. */
+/* What this rank receives and sends before its kernels run, and what it looks up to know that. */
 static void explain_messages(const rp_context *ctx, const rpi_bound *b, rpi_strbuf *out) {
+  for (int32_t i = 0; i < b->plan.n_step; i++) {
+    const rpi_step *s = &b->plan.step[i];
+    if (s->kind != RPI_STEP_IMAGE) continue;
+    rpi_strbuf_addf(out, "    rank %d of %d looks up what it reaches of s%u%s\n",
+                    rpi_comm_rank(ctx->comm), rpi_comm_size(ctx->comm),
+                    b->an->symbol[s->image->symbol].slot,
+                    s->image->all ? ": all ranks get all of it" : "");
+  }
   for (const rpi_plan_exchange *e = b->plan.exchanges; e; e = e->next) {
     for (int32_t i = 0; i < e->n; i++) {
       const rpi_plan_message *m = &e->list[i];

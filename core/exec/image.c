@@ -200,7 +200,7 @@ static int by_value(const void *a, const void *b) {
 }
 
 static void sort_reached(look *l) {
-  qsort(l->reached, (size_t)l->n_reached, sizeof *l->reached, by_value);
+  if (l->n_reached > 1) qsort(l->reached, (size_t)l->n_reached, sizeof *l->reached, by_value);
   int64_t n = 0;
   for (int64_t i = 0; i < l->n_reached; i++)
     if (n == 0 || l->reached[n - 1] != l->reached[i]) l->reached[n++] = l->reached[i];

@@ -5,6 +5,8 @@
  * in a kernel's name). REPRISE_GOLDEN=update rewrites tests/golden/explain_*.txt. */
 #include "tests/support/api_check.h"
 
+#include "core/include/reprise_sparse.h"
+
 #include <stdio.h>
 
 #include "core/include/reprise_array.h"
@@ -354,11 +356,30 @@ static void test_ranks(void **state) {
   stencil_end(&pass);
 }
 
+/* The same with a sparse matrix: what its columns reach is looked up when there is something to look at. */
+static void test_ranks_sparse(void **state) {
+  (void)state;
+  static const int64_t shape[] = {40, 40}, offsets[] = {0, 0, -1, 0, 1, 0, 0, -1, 0, 1};
+  rp_csr *a;
+  OK(rp_context_destroy(ctx));
+  ctx = check_context("--threads 1 --vector avx2 --tile 0 --dryrun 1/4");
+  OK(rp_csr_from_stencil(ctx, RP_F64, 2, shape, 5, offsets, (double[]){4, -1, -1, -1, -1}, &a));
+  rp_store *x = check_vector(ctx, 1600, NULL), *y = check_vector(ctx, 1600, NULL);
+  OK(EVAL(ctx, "x", "x = x + 1", x));
+  OK(rp_wait(ctx));
+  OK(rp_csr_multiply_to(a, x, y));
+  OK(rp_wait(ctx));
+  check_golden("ranks_sparse");
+  drop(x);
+  drop(y);
+  OK(rp_csr_release(a));
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_stencil),  TEST(test_cg),     TEST(test_chain),
-                                     TEST(test_patch),    TEST(test_copy),   TEST(test_late),
-                                     TEST(test_opaque),   TEST(test_beside), TEST(test_moving),
-                                     TEST(test_refusals), TEST(test_ranks)};
+  const struct CMUnitTest tests[] = {
+      TEST(test_stencil), TEST(test_cg),       TEST(test_chain),  TEST(test_patch),
+      TEST(test_copy),    TEST(test_late),     TEST(test_opaque), TEST(test_beside),
+      TEST(test_moving),  TEST(test_refusals), TEST(test_ranks),  TEST(test_ranks_sparse)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
