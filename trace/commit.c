@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/hash.h"
 #include "core/exec/run.h"
+#include "trace/calls.h"
 #include "trace/distribute.h"
 #include "trace/index_range.h"
 #include "trace/outcome.h"
@@ -530,11 +530,9 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rpi_template *t = s->done;
   rpi_bound *b = NULL;
   rpi_commit_finish(ctx);
-  if (ctx->comm) {
-    ctx->stamp = rpi_hash_bytes64(&(uint64_t[]){ctx->stamp, t->hash}, 2 * sizeof(uint64_t));
-    rpi_comm_stamp(ctx->comm, ctx->stamp);
-  }
+  if (ctx->comm) rpi_calls_commit(ctx, s);
   rp_status st = choose_plan(ctx, s, next, &b);
+  if (ctx->comm && st == RP_OK) rpi_calls_decided(ctx, b->decided);
   const bool dry = rpi_comm_dry(ctx->comm);
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {

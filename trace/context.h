@@ -48,6 +48,7 @@ struct rp_context {
   uint32_t magic;
   int32_t forks;               /* of the process when it was made */
   _Atomic(const void *) owner; /* names the thread inside a call; NULL: none */
+  const void *caller;          /* the return address of that call, or of the last one */
   rpi_config config;
   rpi_memory *memory;
   rpi_pool *pool;
@@ -56,8 +57,10 @@ struct rp_context {
   rpi_comm *comm; /* NULL: a process alone */
   rpi_cuts *cuts; /* all tilings in use: RPI_PLACE_TILED + number */
   int32_t n_cuts, cap_cuts;
-  uint64_t stamp;         /* a hash of all segments committed so far: the same on all ranks */
-  rp_status ranks_status; /* of the first message between ranks that failed */
+  struct rpi_calls *calls; /* what the program called last; NULL: a process alone */
+  uint64_t stamp;          /* a hash of what it did so far: the same on all ranks (calls.h) */
+  struct rpi_consensus *consensus; /* on releases in any order; NULL: a process alone */
+  rp_status ranks_status;          /* of the first message between ranks that failed */
   rp_library *libraries;
   rp_library *runtime_lib; /* "rp": fill and copy */
   rp_op *copy_op, *fill_op[RPI_N_DTYPE];

@@ -25,6 +25,7 @@ typedef struct rpi_bound {
   uint32_t *place;     /* per slot, with several ranks: RPI_PLACE_ at entry, */
   uint32_t *place_out; /* and at the end; else NULL */
   uint32_t *patched;   /* the same per symbol, of what its patch makes */
+  uint64_t decided;    /* what all ranks must have decided alike; 0 for a process alone */
   bool joint_failure;  /* what raises a flag or fails on one rank, all must know: */
   int32_t *marks;      /* one per flag, one per call (outcome.h) */
   bool moves;          /* some buffer changes its instance */

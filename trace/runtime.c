@@ -9,6 +9,8 @@
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "jit/body.h"
+#include "trace/calls.h"
+#include "trace/consensus.h"
 #include "trace/template.h"
 
 /* ---- libraries and ops ---- */
@@ -229,6 +231,11 @@ static rp_status destroy(rp_context *ctx) {
     if (d->free_data) d->free_data(d->data);
     rpi_alloc_free(d);
   }
+  /* First, since ranks that part only here tell each other by ops and templates where. */
+  rpi_consensus_end(ctx);
+  const rp_status st = rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
+  ctx->comm = NULL;
+  rpi_consensus_free(ctx);
   rpi_segment_deinit(&ctx->seg);
   rpi_segment_deinit(&ctx->pending);
   rpi_segment_deinit(&ctx->running);
@@ -236,7 +243,7 @@ static rp_status destroy(rp_context *ctx) {
   free_records(ctx);
   if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
   if (ctx->pool) rpi_store_pool_close(ctx->pool);
-  const rp_status st = rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
+  rpi_alloc_free(ctx->calls);
   if (ctx->jit) rpi_jit_destroy(ctx->jit);
   if (ctx->workers) rpi_workers_destroy(ctx->workers);
   if (ctx->memory) rpi_memory_destroy(ctx->memory);
@@ -249,10 +256,12 @@ static rp_status destroy(rp_context *ctx) {
 static rp_status make_parts(rp_context *ctx) {
   const rpi_config *c = &ctx->config;
   RPI_TRY(rpi_comm_open(c, &ctx->comm));
+  RPI_TRY(rpi_calls_create(ctx));
   RPI_TRY(rpi_memory_create(c->hugepages, &ctx->memory));
   RPI_TRY(rpi_store_pool_create(ctx, ctx->memory, &ctx->pool));
   ctx->pool->cuts = &ctx->cuts;
   ctx->pool->rank = rpi_comm_rank(ctx->comm);
+  RPI_TRY(rpi_consensus_create(ctx));
   RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));
   RPI_TRY(rpi_jit_create(c, &ctx->jit));
   RPI_TRY(own_ops(ctx));
@@ -290,6 +299,7 @@ rp_status rpi_runtime_create(const char *config, rp_context **out) {
 
 rp_status rpi_runtime_destroy(rp_context *ctx) {
   rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_DESTROY, true);
+  rpi_calls_note(ctx, RPI_CALLS_DESTROY, NULL);
   if (ctx->config.explain) {
     rpi_strbuf text;
     rpi_strbuf_init(&text);

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "trace/calls.h"
 #include "trace/commit.h"
+#include "trace/consensus.h"
 #include "trace/context.h"
 #include "trace/template.h"
 
@@ -104,6 +106,7 @@ static inline rp_status follow(rp_context *ctx, const rp_op *op, const void *con
   s->at += 1 + op->n_stores;
   s->n_task++;
   ctx->stats.launches++;
+  rpi_calls_launch(ctx, op);
   return RPI_UNLIKELY(s->at == s->end) && ends_segment(s, op) ? cut_after(ctx, op) : RP_OK;
 }
 
@@ -222,6 +225,7 @@ static rp_status record(rp_context *ctx, rp_op *op, rp_store *const *stores,
   gather_scalars(s, op, scalars);
   s->n_task++;
   ctx->stats.launches++;
+  rpi_calls_launch(ctx, op);
   return ends_segment(s, op) ? cut_after(ctx, op) : RP_OK;
 }
 
@@ -347,6 +351,7 @@ static rp_status cut_for(rp_context *ctx, int32_t reason, bool all, const rpi_bu
     if (st == RP_OK) st = ran;
   }
   rp_status st2 = rpi_segment_predict(ctx, ctx->last ? ctx->last->next : NULL);
+  if (st == RP_OK && st2 == RP_OK) st2 = rpi_consensus_cut(ctx);
   return st != RP_OK ? st : st2;
 }
 
@@ -366,6 +371,11 @@ rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason) {
   }
   if (rpi_commit_unfinished(ctx, b, writes)) rpi_commit_finish(ctx);
   return RP_OK;
+}
+
+rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b) {
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
+  return rpi_store_unshare(b->pool, b->home, 1 + (b->inst == b->home) + (b->spare == b->home));
 }
 
 /* ---- traces ---- */

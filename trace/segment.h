@@ -46,6 +46,9 @@ rp_status rpi_segment_predict(rp_context *ctx, struct rpi_template *pred);
 rp_status rpi_segment_cut(rp_context *ctx, int32_t reason, bool all);
 /* Before the host reads the buffer (reason CUT_WRITE: writes it): what it needs has run. */
 rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
+/* The caller may free lent memory once its last handle is gone: by then all tasks on it have run,
+ * and copies that share it have values of their own. */
+rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b);
 void rpi_segment_deinit(rpi_segment *s);
 
 /* Traces. */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "trace/calls.h"
+#include "trace/decision.h"
 #include "trace/distribute.h"
 
 /* ---- templates by content ---- */
@@ -62,6 +64,9 @@ static rp_status fill(rp_context *ctx, rpi_template *t, const uint64_t *words,
   if (!provable || a->failed) return rpi_status_nomem("template");
   t->n_range = rpi_ranges(&t->tasks, t->range, RPI_RANGES, provable);
   describe_slots(t);
+  for (int32_t k = 0; k < t->tasks.n_task; k++)
+    t->has_opaque = t->has_opaque || t->tasks.task[k].kind == RPI_TASK_OPAQUE;
+  if (ctx->comm) t->meaning = rpi_calls_meaning(ctx, t->words, t->n_words);
   return RP_OK;
 }
 
@@ -212,6 +217,11 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
                                                          : RPI_REASON_VARIANT_RANGE);
   *out = NULL;
   RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
+  if (ctx->comm) {
+    (*out)->decided = rpi_decision_of(*out, t->tasks.n_task, t->n_slot);
+    const uint64_t both[] = {(uint64_t)ctx->stats.decisions, (*out)->decided};
+    ctx->stats.decisions = (int64_t)(rpi_hash_bytes64(both, sizeof both) >> 2);
+  }
   (*out)->next = t->bound;
   t->bound = *out;
   return RP_OK;
@@ -220,7 +230,7 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
 /* ---- the end ---- */
 
 void rpi_template_free(rp_context *ctx, rpi_template *t) {
-  (void)ctx;
+  if (!ctx->config.tracing) rpi_calls_forget(ctx, t);
   while (t->bound) {
     rpi_bound *b = t->bound;
     t->bound = b->next;
@@ -248,6 +258,7 @@ void rpi_template_limit(rp_context *ctx) {
 }
 
 void rpi_template_free_all(rp_context *ctx) {
+  rpi_calls_forget(ctx, NULL);
   while (ctx->all_templates) {
     rpi_template *t = ctx->all_templates;
     ctx->all_templates = t->all;

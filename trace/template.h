@@ -20,6 +20,8 @@ typedef struct rpi_template {
   uint32_t *klass; /* class bits of each slot's buffer at its first binding */
   uint32_t n_slot;
   uint64_t hash;
+  uint64_t meaning; /* the same on all ranks; 0 for a process alone */
+  bool has_opaque;  /* calls a C function */
   int32_t number;
   rpi_arena arena;
   rpi_tasks tasks;

@@ -16,12 +16,14 @@ extern int32_t rpi_api_forks; /* how often this process is a child of a fork */
 rp_status rpi_api_refuse(rp_context *ctx, const char *call);
 void rpi_api_drain(rpi_pool *pool);
 
-/* Takes the context for this thread, or says why not. */
-static inline rp_status rpi_api_enter(rp_context *ctx, const char *call) {
+/* Takes the context for this thread, or says why not. Always part of the entry point itself, whose caller it notes. */
+__attribute__((always_inline)) static inline rp_status rpi_api_enter(rp_context *ctx,
+                                                                     const char *call) {
   if (RPI_UNLIKELY(!ctx || ctx->magic != RPI_MAGIC_CONTEXT || ctx->forks != rpi_api_forks ||
                    atomic_load_explicit(&ctx->owner, memory_order_relaxed) != NULL))
     return rpi_api_refuse(ctx, call);
   atomic_store_explicit(&ctx->owner, &rpi_api_thread, memory_order_relaxed);
+  ctx->caller = __builtin_return_address(0);
   if (RPI_UNLIKELY(atomic_load_explicit(&ctx->pool->released, memory_order_relaxed)))
     rpi_api_drain(ctx->pool);
   return RP_OK;
@@ -36,7 +38,15 @@ static inline bool rpi_api_store_good(const rp_store *s) {
   return s && s->magic == RPI_MAGIC_STORE;
 }
 
-/* A live store of a live context, entered. */
-rp_status rpi_api_enter_store(const rp_store *s, const char *call, rp_context **ctx);
+/* The live context of a live store. */
+rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **ctx);
+/* The same, entered. */
+__attribute__((always_inline)) static inline rp_status
+rpi_api_enter_store(const rp_store *s, const char *call, rp_context **ctx) {
+  RPI_TRY(rpi_api_context_of(s, call, ctx));
+  const rp_status st = rpi_api_enter(*ctx, call);
+  if (RPI_UNLIKELY(st != RP_OK)) *ctx = NULL;
+  return st;
+}
 
 #endif

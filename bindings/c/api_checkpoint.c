@@ -5,6 +5,7 @@
 
 #include "bindings/c/api.h"
 #include "core/exec/checkpoint_file.h"
+#include "trace/calls.h"
 #include "trace/checkpoint.h"
 #include "trace/restore.h"
 
@@ -51,11 +52,14 @@ static rp_status check(const char *call, const rp_context *ctx, const char *path
 typedef rp_status move(rp_context *ctx, const char *path, int32_t n, const char *const *names,
                        rp_store *const *stores);
 
-static rp_status run(const char *call, move *how, rp_context *ctx, const char *path, int32_t n,
-                     const char *const *names, rp_store *const *stores) {
-  RPI_TRY(rpi_api_enter(ctx, call));
+/* The context is entered, by the entry point itself: its caller is noted. */
+static rp_status run(rpi_calls_kind kind, const char *call, move *how, rp_context *ctx,
+                     const char *path, int32_t n, const char *const *names,
+                     rp_store *const *stores) {
   rp_status st = check(call, ctx, path, n, names, stores);
   if (st == RP_OK) {
+    rpi_calls_note(ctx, kind, stores[0]);
+    for (int32_t i = 1; ctx->calls && i < n; i++) rpi_calls_stamp(ctx, kind, stores[i]);
     st = how(ctx, path, n, names, stores);
     if (st != RP_OK) rpi_status_context(st, "%s", call);
   }
@@ -64,10 +68,13 @@ static rp_status run(const char *call, move *how, rp_context *ctx, const char *p
 
 rp_status rp_checkpoint(rp_context *ctx, const char *path, int32_t n, const char *const *names,
                         rp_store *const *stores) {
-  return run("rp_checkpoint", rpi_checkpoint_save, ctx, path, n, names, stores);
+  RPI_TRY(rpi_api_enter(ctx, "rp_checkpoint"));
+  return run(RPI_CALLS_CHECKPOINT, "rp_checkpoint", rpi_checkpoint_save, ctx, path, n, names,
+             stores);
 }
 
 rp_status rp_restore(rp_context *ctx, const char *path, int32_t n, const char *const *names,
                      rp_store *const *stores) {
-  return run("rp_restore", rpi_restore_stores, ctx, path, n, names, stores);
+  RPI_TRY(rpi_api_enter(ctx, "rp_restore"));
+  return run(RPI_CALLS_RESTORE, "rp_restore", rpi_restore_stores, ctx, path, n, names, stores);
 }

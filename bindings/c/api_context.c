@@ -32,14 +32,13 @@ rp_status rpi_api_refuse(rp_context *ctx, const char *call) {
                          call);
 }
 
-rp_status rpi_api_enter_store(const rp_store *s, const char *call, rp_context **ctx) {
+rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **ctx) {
   *ctx = NULL;
   if (!s) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: the store is NULL", call);
   if (s->magic != RPI_MAGIC_STORE)
     return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no store (or it was released)", call);
   rp_context *c = s->buf->pool->ctx;
   if (!c) return rpi_status_fail(RP_ERR_STATE, "%s: the store's context is destroyed", call);
-  RPI_TRY(rpi_api_enter(c, call));
   *ctx = c;
   return RP_OK;
 }

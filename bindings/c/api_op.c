@@ -8,6 +8,7 @@
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
 #include "jit/body.h"
+#include "trace/calls.h"
 #include "trace/runtime.h"
 
 /* ---- libraries and ops ---- */
@@ -319,16 +320,19 @@ rp_status rp_store_copy(rp_store *dst, rp_store *src) {
 
 rp_status rp_trace_begin(rp_context *ctx, int64_t id) {
   RPI_TRY(rpi_api_enter(ctx, "rp_trace_begin"));
+  rpi_calls_note(ctx, RPI_CALLS_TRACE_BEGIN, NULL);
   return rpi_api_leave(ctx, rpi_segment_trace_begin(ctx, id));
 }
 
 rp_status rp_trace_end(rp_context *ctx, int64_t id) {
   RPI_TRY(rpi_api_enter(ctx, "rp_trace_end"));
+  rpi_calls_note(ctx, RPI_CALLS_TRACE_END, NULL);
   return rpi_api_leave(ctx, rpi_segment_trace_end(ctx, id));
 }
 
 rp_status rp_wait(rp_context *ctx) {
   RPI_TRY(rpi_api_enter(ctx, "rp_wait"));
+  rpi_calls_note(ctx, RPI_CALLS_WAIT, NULL);
   rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
   if (st == RP_OK && ctx->data_error) {
     ctx->data_error = false;

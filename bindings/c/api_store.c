@@ -7,6 +7,7 @@
 
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
+#include "trace/calls.h"
 #include "trace/distribute.h"
 #include "trace/index_range.h"
 #include "trace/runtime.h"
@@ -30,27 +31,38 @@ static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, con
     *(out) = NULL; \
   } while (0)
 
+static rp_status create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
+                        rp_store **out) {
+  const rp_status st = rpi_store_new(ctx->pool, dtype, ndim, shape, out);
+  if (RPI_LIKELY(st == RP_OK)) rpi_calls_note(ctx, RPI_CALLS_CREATE, *out);
+  return st;
+}
+
 rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                           rp_store **out) {
   NEED_OUT("rp_store_create", out);
   RPI_TRY(check_shape("rp_store_create", dtype, ndim, shape));
   RPI_TRY(rpi_api_enter(ctx, "rp_store_create"));
-  return rpi_api_leave(ctx, rpi_store_new(ctx->pool, dtype, ndim, shape, out));
+  return rpi_api_leave(ctx, create(ctx, dtype, ndim, shape, out));
 }
+
+static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
+                           const void *data);
 
 rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp_store **out) {
   NEED_OUT("rp_store_scalar", out);
   RPI_TRY(check_shape("rp_store_scalar", dtype, 0, NULL));
   if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_scalar: value is NULL");
   rp_store *s;
-  RPI_TRY(rp_store_create(ctx, dtype, 0, NULL, &s));
-  rp_status st = rp_store_write(s, value, rp_dtype_size(dtype));
-  if (st != RP_OK) {
-    rp_store_release(s);
-    return st;
-  }
-  *out = s;
-  return RP_OK;
+  RPI_TRY(rpi_api_enter(ctx, "rp_store_scalar"));
+  rp_status st = create(ctx, dtype, 0, NULL, &s);
+  if (st != RP_OK) return rpi_api_leave(ctx, st);
+  st = write_box("rp_store_scalar", ctx, s, &s->view->geom, value);
+  if (st == RP_OK)
+    *out = s;
+  else
+    rpi_store_release(s);
+  return rpi_api_leave(ctx, st);
 }
 
 static rp_status poisoned(const char *call, const rpi_buffer *b) {
@@ -90,6 +102,7 @@ static rp_status attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int
   b->klass = access == RP_READ_ONLY ? RPI_CLASS_READ_ONLY : 0;
   b->next = ctx->pool->attached;
   ctx->pool->attached = b;
+  rpi_calls_note(ctx, RPI_CALLS_ATTACH, s);
   *out = s;
   return RP_OK;
 }
@@ -136,6 +149,7 @@ static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
 rp_status rp_store_home(rp_store *s) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_home", &ctx));
+  rpi_calls_note(ctx, RPI_CALLS_HOME, s);
   return rpi_api_leave(ctx, bring_home(ctx, s, "rp_store_home"));
 }
 
@@ -165,6 +179,7 @@ static rp_status detach(rp_context *ctx, rp_store *s) {
 rp_status rp_store_detach(rp_store *s) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_detach", &ctx));
+  rpi_calls_note(ctx, RPI_CALLS_DETACH, s);
   return rpi_api_leave(ctx, detach(ctx, s));
 }
 
@@ -177,13 +192,6 @@ rp_status rp_store_retain(rp_store *s) {
   return rpi_api_leave(ctx, RP_OK);
 }
 
-/* The caller may free lent memory once its last handle is gone: by then all tasks on it have run,
- * and copies that share it have values of their own. */
-static rp_status let_go(rp_context *ctx, rpi_buffer *b) {
-  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
-  return rpi_store_unshare(b->pool, b->home, 1 + (b->inst == b->home) + (b->spare == b->home));
-}
-
 rp_status rp_store_release(rp_store *s) {
   if (!s) return RP_OK;
   if (s->magic != RPI_MAGIC_STORE)
@@ -193,7 +201,7 @@ rp_status rp_store_release(rp_store *s) {
   if (RPI_UNLIKELY(!ctx || ctx->forks != rpi_api_forks)) return rp_store_release_any(s);
   RPI_TRY(rpi_api_enter(ctx, "rp_store_release"));
   bool last = s->refs == 1 && s->buf->app_refs == 1;
-  rp_status st = last && s->buf->home ? let_go(ctx, s->buf) : RP_OK;
+  rp_status st = last && s->buf->home ? rpi_segment_let_go(ctx, s->buf) : RP_OK;
   if (st == RP_OK) rpi_store_release(s);
   return rpi_api_leave(ctx, st);
 }
@@ -209,13 +217,18 @@ rp_status rp_store_release_any(rp_store *s) {
   return RP_OK;
 }
 
-/* If lent memory cannot be let go of, for lack of memory, the queue waits for the next call; with several ranks it
- * waits for the end of the context, since finalizers come in another order on each and plans must not. */
+/* If lent memory cannot be let go of, for lack of memory, the queue waits for the next call. With several ranks
+ * releases wait until all have them (trace/consensus.h). */
 void rpi_api_drain(rpi_pool *pool) {
   rp_context *ctx = atomic_load(&pool->ctx);
-  if (ctx->comm) return;
+  if (ctx->comm) {
+    rpi_store_unqueue(pool);
+    return;
+  }
   for (rp_store *s = atomic_load(&pool->released); s; s = s->next)
-    if (s->buf->home && s->refs <= atomic_load(&s->queued) && let_go(ctx, s->buf) != RP_OK) return;
+    if (s->buf->home && s->refs <= atomic_load(&s->queued) &&
+        rpi_segment_let_go(ctx, s->buf) != RP_OK)
+      return;
   rpi_store_release_queued(pool);
 }
 
@@ -260,6 +273,7 @@ static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom
 static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
                           void *data) {
   rpi_buffer *b = s->buf;
+  rpi_calls_note(ctx, RPI_CALLS_READ, s);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
   b->unread = NULL;
   if (b->poison) return poisoned(call, b);
@@ -280,6 +294,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the store is attached read-only", call);
   if (s->readonly_view)
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
+  rpi_calls_note(ctx, RPI_CALLS_WRITE, s);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
   if (all) RPI_TRY(rpi_distribute_host(ctx, b, &b->place));
@@ -337,6 +352,7 @@ rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi,
 rp_status rp_store_wait(rp_store *s) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_wait", &ctx));
+  rpi_calls_note(ctx, RPI_CALLS_WAIT_STORE, s);
   rp_status st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
   if (st == RP_OK && s->buf->poison) st = poisoned("rp_store_wait", s->buf);
   return rpi_api_leave(ctx, st);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/comm/comm.c -- see comm.h.
- * Lives here: choosing a transport, waiting, the first failure. Not here: the watchdog (watch.c).
+ * Lives here: choosing a transport, waiting, the first failure. Not here: the watchdog (watch.c), where ranks part
+ *             (dispute.c).
  * How:        a wait polls for a bounded number of turns and then sleeps in the transport. The watchdog looks only
  *             while nothing moves at all. After a failure nothing is tried again. */
 #ifndef _GNU_SOURCE
@@ -14,6 +15,7 @@
 
 #include "core/base/alloc.h"
 #include "core/comm/collect.h"
+#include "core/comm/dispute.h"
 #include "core/comm/transport.h"
 #include "core/comm/watch.h"
 
@@ -26,7 +28,9 @@ struct rpi_comm {
   uint64_t stamp;
   int64_t spin;
   char *failure; /* the first one's sentence */
+  rpi_notes notes;
   rpi_watch watch;
+  rpi_dispute dispute;
   void *scratch;
   int32_t cap_scratch; /* in units of 16 bytes */
 };
@@ -161,7 +165,9 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
     rpi_alloc_free(c);
     return st;
   }
-  rpi_watch_init(&c->watch, t, c->self, c->rank, c->size, (double)config->watchdog);
+  rpi_notes_init(&c->notes, t, c->self, c->rank, c->size);
+  rpi_watch_init(&c->watch, &c->notes, (double)config->watchdog);
+  rpi_dispute_init(&c->dispute, &c->notes);
   if (t->spin && t->spin(c->self) < c->spin) c->spin = t->spin(c->self);
   *out = c;
   return RP_OK;
@@ -171,7 +177,7 @@ rp_status rpi_comm_close(rpi_comm *c, bool orderly) {
   rp_status st = RP_OK;
   if (!c) return RP_OK;
   if (c->failure) orderly = false;
-  if (orderly) st = rpi_collect_barrier(c);
+  if (orderly && (st = rpi_collect_barrier(c)) != RP_OK) rpi_comm_abort(c, rpi_status_message());
   c->t->close(c->self, orderly && st == RP_OK);
   rpi_watch_deinit(&c->watch);
   rpi_alloc_free(c->failure);
@@ -185,6 +191,8 @@ int32_t rpi_comm_rank(const rpi_comm *c) { return c ? c->rank : 0; }
 int32_t rpi_comm_size(const rpi_comm *c) { return c ? c->size : 1; }
 const char *rpi_comm_transport(const rpi_comm *c) { return c->t->name; }
 void rpi_comm_stamp(rpi_comm *c, uint64_t stamp) { c->stamp = stamp; }
+
+void rpi_comm_witness(rpi_comm *c, const rpi_witness *w) { c->dispute.witness = *w; }
 
 void *rpi_comm_scratch(rpi_comm *c, int64_t bytes) {
   if (bytes / 16 >= INT32_MAX - 1 ||
@@ -203,7 +211,9 @@ static rp_status failed_before(const rpi_comm *c) {
 
 /* Keeps the sentence of the first failure. */
 static rp_status fails(rpi_comm *c, rp_status st) {
-  if (!c->failure) c->failure = rpi_alloc_string(rpi_status_message());
+  if (c->failure) return st;
+  if (st == RP_ERR_RANKS) rpi_dispute_settle(&c->dispute);
+  c->failure = rpi_alloc_string(rpi_status_message());
   return st;
 }
 
@@ -221,17 +231,24 @@ void rpi_comm_poll(rpi_comm *c) {
   if (!c->failure && c->t->progress(c->self) == RPI_PROGRESS_FAILED) fails(c, RP_ERR_RANKS);
 }
 
-static bool are_done(const rpi_message *m, int32_t n) {
+/* The first that is not done; NULL: all are. */
+static const rpi_message *first_left(const rpi_message *m, int32_t n) {
   for (int32_t i = 0; i < n; i++)
-    if (!m[i].done) return false;
-  return true;
+    if (!m[i].done) return &m[i];
+  return NULL;
+}
+
+/* One look at a wait in which nothing moves: is somebody gone, or have two parted? */
+static rp_status look(rpi_comm *c, const rpi_message *m, int32_t n) {
+  RPI_TRY(rpi_watch_look(&c->watch, m, n));
+  return rpi_dispute_look(&c->dispute, first_left(m, n)->peer, rpi_watch_silence(&c->watch));
 }
 
 rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n) {
   if (c->failure) return failed_before(c);
   if (c->t == &dry) return RP_OK;
   rpi_watch_moved(&c->watch);
-  for (int64_t turn = 0; !are_done(m, n); turn++) {
+  for (int64_t turn = 0; first_left(m, n); turn++) {
     const rpi_progress p = c->t->progress(c->self);
     if (p == RPI_PROGRESS_FAILED) return fails(c, RP_ERR_RANKS);
     if (p == RPI_PROGRESS_SOME) {
@@ -240,12 +257,12 @@ rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n) {
       continue;
     }
     if (turn < c->spin) continue;
-    const rp_status st = rpi_watch_look(&c->watch, m, n);
+    const rp_status st = look(c, m, n);
     if (st != RP_OK) return fails(c, st);
     c->t->sleep(c->self, SLEEP_MS);
   }
   rpi_watch_moved(&c->watch);
-  rpi_watch_answer(&c->watch); /* who never waits for long is alive, too */
+  (void)rpi_notes_take(&c->notes); /* who never waits for long is alive, too */
   return RP_OK;
 }
 

@@ -16,6 +16,7 @@
 #define RPI_COMM_H
 
 #include "core/base/config.h"
+#include "core/base/strbuf.h"
 
 typedef struct rpi_comm rpi_comm;
 
@@ -34,7 +35,7 @@ typedef struct rpi_message {
  * the remedy. Collective. */
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out);
 /* Collective if `orderly`: returns when all ranks have come to it, or after the watchdog's time; the last chance to
- * learn that they parted. NULL is allowed. */
+ * learn that they parted: then the others are told (rpi_comm_abort). NULL is allowed. */
 rp_status rpi_comm_close(rpi_comm *c, bool orderly);
 
 /* The knob dryrun: nobody is there, and nothing may be run. NULL: false. */
@@ -47,6 +48,22 @@ const char *rpi_comm_transport(const rpi_comm *c);
 void *rpi_comm_scratch(rpi_comm *c, int64_t bytes);
 /* What messages started from now on carry. */
 void rpi_comm_stamp(rpi_comm *c, uint64_t stamp);
+
+/* Who knows what this rank has done, for when messages show that two ranks have run different programs: each is
+ * asked for that, and the sentence of the error says where they part. Texts and records are copied. */
+typedef struct rpi_witness {
+  void *arg;
+  /* Writes what this rank has called; returns the bytes, at most `room`. */
+  int32_t (*tell)(void *arg, void *out, int32_t room);
+  /* The same, of another rank, is compared with what this one has called: writes where they part. */
+  int32_t (*compare)(void *arg, const void *told, int32_t bytes, void *out, int32_t room);
+  /* Does that answer say that they part? */
+  bool (*differ)(void *arg, const void *answer, int32_t bytes);
+  /* Adds to the sentence where this rank and `peer` part: what `compare` answered there; bytes 0: it has not answered. */
+  void (*conclude)(void *arg, int32_t peer, const void *answer, int32_t bytes, rpi_strbuf *out);
+} rpi_witness;
+/* Copied; its functions are called within start, finish and close. */
+void rpi_comm_witness(rpi_comm *c, const rpi_witness *w);
 
 /* Begins n messages, in this order; a rank may send to itself. Returns at once. */
 rp_status rpi_comm_start(rpi_comm *c, rpi_message *m, int32_t n);

@@ -40,6 +40,7 @@ typedef struct mpi_comm {
   int32_t flying;
   int32_t pause_ns; /* of the next sleep */
   int64_t listened; /* when notes were looked for last: that costs as much as a message */
+  int32_t odd;      /* see transport.h */
   char why[RPI_MPI_PLUGIN_WHY];
 } mpi_comm;
 
@@ -108,7 +109,7 @@ static rp_status start(void *self, rpi_message *m, uint64_t stamp) {
   return RP_OK;
 }
 
-static rp_status compare(const mpi_comm *c, const rpi_flight *f, const rpi_mpi_end *e) {
+static rp_status compare(mpi_comm *c, const rpi_flight *f, const rpi_mpi_end *e) {
   const rpi_message *m = f->m;
   /* Not every MPI tells how much more came than there was room for. */
   const bool more = e->how == RPI_MPI_END_SHORT && e->bytes <= m->bytes;
@@ -116,16 +117,16 @@ static rp_status compare(const mpi_comm *c, const rpi_flight *f, const rpi_mpi_e
     return rpi_status_fail(RP_ERR_RANKS, "rank %d is gone (rank %d of %d found: %s)", m->peer,
                            c->here.rank, c->here.size, c->why);
   if (m->send) return RP_OK;
+  if (!more && e->bytes == m->bytes && (uint64_t)e->tag == f->tag) return RP_OK;
+  c->odd = m->peer;
   if (more || e->bytes != m->bytes)
     return rpi_status_fail(
         RP_ERR_RANKS,
         "rank %d sends %s%lld bytes where rank %d expects %lld: the ranks run different programs",
         m->peer, more ? "more than " : "", (long long)(more ? m->bytes : e->bytes), c->here.rank,
         (long long)m->bytes);
-  if ((uint64_t)e->tag != f->tag)
-    return rpi_status_fail(RP_ERR_RANKS, "rank %d has run another program than rank %d", m->peer,
-                           c->here.rank);
-  return RP_OK;
+  return rpi_status_fail(RP_ERR_RANKS, "rank %d has run another program than rank %d", m->peer,
+                         c->here.rank);
 }
 
 /* The first failure stays. */
@@ -178,16 +179,20 @@ static int64_t spin(const void *self) {
 
 static bool tell(void *self, int32_t peer, const rpi_note *note) {
   const mpi_comm *c = self;
-  return c->mpi->tell(c->world, peer, note, sizeof *note);
+  _Static_assert(sizeof *note <= RPI_MPI_PLUGIN_NOTE, "a note's room");
+  return c->mpi->tell(c->world, peer, note, (int32_t)rpi_note_size(note));
 }
 
-static bool hear(void *self, rpi_note *note) {
+static rpi_progress hear(void *self, rpi_note *note) {
   mpi_comm *c = self;
   const int64_t now = rpi_clock_ns();
-  if (RPI_LIKELY(now - c->listened < LISTEN_NS)) return false;
-  c->listened = now;
-  return c->mpi->hear(c->world, note, sizeof *note);
+  if (RPI_LIKELY(now - c->listened < LISTEN_NS)) return RPI_PROGRESS_NONE;
+  const int32_t bytes = c->mpi->hear(c->world, note, sizeof *note);
+  if (bytes == 0) c->listened = now;
+  return bytes > 0 ? RPI_PROGRESS_SOME : RPI_PROGRESS_NONE;
 }
+
+static int32_t odd(const void *self) { return ((const mpi_comm *)self)->odd; }
 
 static void where(void *self, int32_t rank, char *text, size_t size) {
   const mpi_comm *c = self;
@@ -214,6 +219,7 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
   mpi_comm *c = rpi_alloc_zero(sizeof *c);
   if (!c) return rpi_status_nomem("the comm");
   c->mpi = mpi;
+  c->odd = -1;
   c->pause_ns = SHORTEST_NS;
   c->world = mpi->open((double)config->watchdog, &c->here, c->why);
   if (!c->world) {
@@ -247,6 +253,7 @@ const rpi_transport rpi_transport_mpi = {
     .spin = spin,
     .tell = tell,
     .hear = hear,
+    .odd = odd,
     .where = where,
     .abort = give_up,
     .close = close_comm,

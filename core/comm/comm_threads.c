@@ -26,7 +26,7 @@
 #include "core/base/map.h"
 #include "core/base/strbuf.h"
 
-enum { WHY = 512, NAMED = 8 /* missing ranks that a sentence lists */ };
+enum { WHY = 1000, NAMED = 8 /* missing ranks that a sentence lists */ };
 
 typedef struct link {
   struct link *next;
@@ -70,6 +70,7 @@ typedef struct member {
   pthread_cond_t arrived;
   queue box, notes;
   atomic_bool filled, has_notes; /* box and notes are not empty: polled without the lock */
+  int32_t odd;                   /* see transport.h */
   rpi_map channels;              /* by peer */
 } member;
 
@@ -137,6 +138,7 @@ static member *member_create(int32_t rank) {
   member *me = rpi_alloc_zero(sizeof *me);
   if (!me) return NULL;
   me->rank = rank;
+  me->odd = -1;
   pthread_mutex_init(&me->lock, NULL);
   condition_init(&me->arrived);
   rpi_map_init(&me->channels);
@@ -324,21 +326,21 @@ static channel *channel_of(member *me, int32_t peer) {
   return ch;
 }
 
-static rp_status compare(const member *me, const letter *l, const receive *r) {
+static rp_status compare(member *me, const letter *l, const receive *r) {
+  if (l->bytes == r->m->bytes && l->stamp == r->stamp) return RP_OK;
+  me->odd = l->from;
   if (l->bytes != r->m->bytes)
     return rpi_status_fail(RP_ERR_RANKS,
                            "rank %d sends %lld bytes where rank %d expects %lld: the ranks run "
                            "different programs",
                            l->from, (long long)l->bytes, me->rank, (long long)r->m->bytes);
-  if (l->stamp != r->stamp)
-    return rpi_status_fail(
-        RP_ERR_RANKS, "rank %d has run another program than rank %d (stamps 0x%llx and 0x%llx)",
-        l->from, me->rank, (unsigned long long)l->stamp, (unsigned long long)r->stamp);
-  return RP_OK;
+  return rpi_status_fail(
+      RP_ERR_RANKS, "rank %d has run another program than rank %d (stamps 0x%llx and 0x%llx)",
+      l->from, me->rank, (unsigned long long)l->stamp, (unsigned long long)r->stamp);
 }
 
 /* Ends every receive whose letter is there. */
-static rp_status match(const member *me, channel *ch) {
+static rp_status match(member *me, channel *ch) {
   while (ch->letters.first && ch->receives.first) {
     letter *l = (letter *)ch->letters.first;
     receive *r = (receive *)ch->receives.first;
@@ -411,9 +413,9 @@ static rpi_progress threads_progress(void *self) {
 static bool threads_tell(void *self, int32_t peer, const rpi_note *note) {
   const member *me = self;
   member *to = me->world->member[peer];
-  noted *n = rpi_alloc(sizeof *n);
+  noted *n = rpi_alloc(offsetof(noted, note) + rpi_note_size(note));
   if (!n) return false;
-  n->note = *note;
+  memcpy(&n->note, note, rpi_note_size(note));
   pthread_mutex_lock(&to->lock);
   put(&to->notes, &n->link);
   atomic_store_explicit(&to->has_notes, true, memory_order_release);
@@ -422,18 +424,20 @@ static bool threads_tell(void *self, int32_t peer, const rpi_note *note) {
   return true;
 }
 
-static bool threads_hear(void *self, rpi_note *note) {
+static rpi_progress threads_hear(void *self, rpi_note *note) {
   member *me = self;
-  if (!atomic_load_explicit(&me->has_notes, memory_order_acquire)) return false;
+  if (is_whole(me->world) != RP_OK) return RPI_PROGRESS_FAILED;
+  if (!atomic_load_explicit(&me->has_notes, memory_order_acquire)) return RPI_PROGRESS_NONE;
   pthread_mutex_lock(&me->lock);
   noted *n = take(&me->notes);
   atomic_store_explicit(&me->has_notes, me->notes.first != NULL, memory_order_relaxed);
   pthread_mutex_unlock(&me->lock);
-  if (!n) return false;
-  *note = n->note;
+  memcpy(note, &n->note, rpi_note_size(&n->note));
   rpi_alloc_free(n);
-  return true;
+  return RPI_PROGRESS_SOME;
 }
+
+static int32_t threads_odd(const void *self) { return ((const member *)self)->odd; }
 
 static void threads_where(void *self, int32_t rank, char *text, size_t size) {
   (void)self, (void)rank;
@@ -456,6 +460,7 @@ const rpi_transport rpi_transport_threads = {.name = "threads",
                                              .sleep = threads_sleep,
                                              .tell = threads_tell,
                                              .hear = threads_hear,
+                                             .odd = threads_odd,
                                              .where = threads_where,
                                              .abort = threads_abort,
                                              .close = threads_close};

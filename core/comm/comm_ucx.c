@@ -3,7 +3,8 @@
  * knows.
  *
  * Lives here: messages, what goes wrong with them, the first cause of a failure, leaving.
- * Not here:   UCX's objects (ucx_worker.c), notes (ucx_note.c), the launcher (boot_pmix.c), waiting (comm.c).
+ * Not here:   UCX's objects (ucx_worker.c), notes and last words (ucx_note.c), addresses (ucx_book.c), the launcher
+ *             (boot_pmix.c), waiting (comm.c).
  * How:        a message's tag is the sender's rank (20 bits), its number among the messages of this ordered pair
  *             (20), and a hash of the sender's stamp (24). A receive asks for rank and number only; what
  *             arrives is compared by stamp and length, so that a rank which has run something else is
@@ -22,58 +23,47 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/map.h"
-#include "core/comm/boot_pmix.h"
 #include "core/comm/depart.h"
 #include "core/comm/flight.h"
 #include "core/comm/transport.h"
+#include "core/comm/ucx_book.h"
 #include "core/comm/ucx_note.h"
 #include "core/comm/ucx_worker.h"
 
 enum {
-  TEXT = 400,       /* bytes of a sentence that travels */
-  GRACE_MS = 200,   /* how long a lost peer may have had a reason that is still under way */
-  NOTICE_MS = 200,  /* how long a rank that gives up tries to say so */
-  MOVING = 100,     /* turns in a second in which something moved: more than probes of idle peers */
-  NOBODY = 0xFFFFF, /* the rank of notices; that before it is the one of notes (ucx_note.h) */
+  GRACE_MS = 200,  /* how long a lost peer may have had a reason that is still under way */
+  NOTICE_MS = 200, /* how long a rank that gives up tries to say so */
+  MOVING = 100,    /* turns in a second in which something moved: more than probes of idle peers */
 };
-
-/* What others must know of a rank: its worker's address follows. */
-typedef struct card {
-  int32_t pid;
-  char host[60];
-} card;
 
 typedef struct rpi_peer {
   struct ucx_comm *comm;
   ucp_ep_h ep; /* NULL: this rank itself */
   uint64_t sent, received;
   int32_t rank;
-  card card;
+  rpi_ucx_card card;
 } peer;
 
 typedef struct ucx_comm {
   rpi_boot *boot;
   rpi_ucx u;
+  rpi_ucx_book book;
   int32_t rank, size;
-  char key[32];     /* what addresses are put under */
-  int32_t patience; /* seconds */
-  bool crowded;     /* fewer cores than ranks on this machine */
-  bool leaving;     /* lost peers are expected */
-  bool landed;      /* a message was finished since the last look */
-  rpi_map peers;    /* by rank */
+  bool crowded;  /* fewer cores than ranks on this machine */
+  bool leaving;  /* lost peers are expected */
+  bool landed;   /* a message was finished since the last look */
+  int32_t odd;   /* see transport.h */
+  rpi_map peers; /* by rank */
   rpi_flight *flights, *idle;
   rpi_flight *own; /* to and from oneself, without counterpart: the oldest first */
   int64_t window, moves;
-  char why[TEXT];    /* the failure; empty: none */
-  int64_t report_at; /* when it is to be reported, in nanoseconds; 0: none */
-  char heard[TEXT];  /* another rank's reason to give up */
-  void *notice;      /* the request that waits for it */
+  char why[RPI_UCX_WORDS]; /* the failure; empty: none */
+  int64_t report_at;       /* when it is to be reported, in nanoseconds; 0: none */
   rpi_ucx_ear ear;
 } ucx_comm;
 
@@ -100,61 +90,19 @@ static void ended(void *arg, ucp_ep_h ep, ucs_status_t st) {
   blame_lost(p->comm, p, st);
 }
 
-static void heard(void *request, ucs_status_t st, const ucp_tag_recv_info_t *info, void *arg) {
+/* Another rank has. */
+static void gave_up(void *arg) {
   ucx_comm *c = arg;
-  (void)info;
-  c->notice = NULL;
-  c->u.ucp_request_free(request);
-  if (st != UCS_OK || c->leaving) return;
+  if (c->leaving) return;
   c->report_at = 0; /* it knows better than we */
-  blame(c, 0, "%s", c->heard);
-}
-
-/* Waits for another rank's reason to give up. */
-static rp_status await_notice(ucx_comm *c) {
-  ucp_request_param_t param = rpi_ucx_param(UCP_OP_ATTR_FLAG_NO_IMM_CMPL, c);
-  param.cb.recv = heard;
-  ucs_status_ptr_t r = c->u.ucp_tag_recv_nbx(
-      c->u.worker, c->heard, TEXT - 1, (uint64_t)NOBODY << 44, (uint64_t)NOBODY << 44, &param);
-  if (UCS_PTR_IS_ERR(r))
-    return rpi_status_fail(RP_ERR_RANKS, "UCX receives nothing: %s",
-                           c->u.ucs_status_string(UCS_PTR_STATUS(r)));
-  c->notice = r;
-  return RP_OK;
+  blame(c, 0, "%s", rpi_ucx_last_words(&c->ear));
 }
 
 /* ---- peers ---- */
 
-/* Moves messages until the launcher has done what it was asked for; false: not within the watchdog's time. */
-static bool launcher_did(ucx_comm *c, bool (*did)(const rpi_boot *)) {
-  const int64_t until = rpi_clock_ns() + c->patience * INT64_C(1000000000);
-  const struct timespec pause = {.tv_nsec = 100000};
-  while (!did(c->boot)) {
-    if (rpi_clock_ns() > until) return false;
-    if (c->u.ucp_worker_progress(c->u.worker) == 0) nanosleep(&pause, NULL);
-  }
-  return true;
-}
-
-/* The card and the worker's address that a rank has published; to be freed. */
-static rp_status get_card(ucx_comm *c, int32_t rank, card **out) {
-  void *data;
-  size_t bytes;
-  RPI_TRY(rpi_boot_ask(c->boot, rank, c->key));
-  if (!launcher_did(c, rpi_boot_answered))
-    return rpi_status_fail(RP_ERR_RANKS,
-                           "rank %d of %d: the launcher has not found rank %d within %d s", c->rank,
-                           c->size, rank, c->patience);
-  RPI_TRY(rpi_boot_answer(c->boot, &data, &bytes));
-  *out = data;
-  if (bytes > sizeof **out) return RP_OK;
-  rpi_alloc_free(data);
-  return rpi_status_fail(RP_ERR_RANKS, "rank %d runs another version of the library", rank);
-}
-
 static rp_status connect_to(ucx_comm *c, peer *p) {
-  card *theirs = NULL;
-  RPI_TRY(get_card(c, p->rank, &theirs));
+  rpi_ucx_card *theirs = NULL;
+  RPI_TRY(rpi_ucx_book_get(&c->book, p->rank, &theirs));
   p->card = *theirs;
   const rp_status st = rpi_ucx_connect(&c->u, theirs + 1, ended, p, &p->ep);
   rpi_alloc_free(theirs);
@@ -226,14 +174,14 @@ static uint64_t make_tag(int32_t from, uint64_t number, uint64_t stamp) {
 
 /* What was sent is what is expected; else the blame is laid. */
 static bool is_right(ucx_comm *c, const rpi_flight *f, uint64_t tag, uint64_t bytes) {
+  if (bytes == (uint64_t)f->m->bytes && tag == f->tag) return true;
+  if (!c->report_at && !c->leaving) c->odd = f->peer->rank;
   if (bytes != (uint64_t)f->m->bytes)
     blame(c, 0,
           "rank %d sends %llu bytes where rank %d expects %lld: the ranks run different programs",
           f->peer->rank, (unsigned long long)bytes, c->rank, (long long)f->m->bytes);
-  else if (tag != f->tag)
-    blame(c, 0, "rank %d has run another program than rank %d", f->peer->rank, c->rank);
   else
-    return true;
+    blame(c, 0, "rank %d has run another program than rank %d", f->peer->rank, c->rank);
   return false;
 }
 
@@ -326,10 +274,18 @@ static bool tell(void *self, int32_t rank, const rpi_note *note) {
   return find_peer(c, rank, &p) == RP_OK && p->ep && rpi_ucx_tell(&c->u, p->ep, note);
 }
 
-static bool hear(void *self, rpi_note *note) {
+static rpi_progress hear(void *self, rpi_note *note) {
   ucx_comm *c = self;
-  return rpi_ucx_hear(&c->ear, note);
+  if (RPI_UNLIKELY(c->report_at != 0)) c->u.ucp_worker_progress(c->u.worker);
+  const char *words = rpi_ucx_last_words(&c->ear);
+  if (RPI_UNLIKELY(words[0])) {
+    rpi_status_fail(RP_ERR_RANKS, "%s", words);
+    return RPI_PROGRESS_FAILED;
+  }
+  return rpi_ucx_hear(&c->ear, note) ? RPI_PROGRESS_SOME : RPI_PROGRESS_NONE;
 }
+
+static int32_t odd(const void *self) { return ((const ucx_comm *)self)->odd; }
 
 static void where(void *self, int32_t rank, char *text, size_t size) {
   ucx_comm *c = self;
@@ -379,32 +335,6 @@ static void doze(void *self, int32_t ms) {
 
 /* ---- opening ---- */
 
-/* Returns when all ranks have come here; messages move meanwhile. `collect`: with all addresses on every machine. */
-static rp_status meet(ucx_comm *c, bool collect) {
-  RPI_TRY(rpi_boot_fence_begin(c->boot, collect));
-  if (!launcher_did(c, rpi_boot_fence_ended))
-    return rpi_status_fail(RP_ERR_RANKS, "rank %d of %d: not all ranks have come within %d s",
-                           c->rank, c->size, c->patience);
-  return rpi_boot_fence_result(c->boot);
-}
-
-static rp_status publish(ucx_comm *c, int64_t collect) {
-  static _Atomic int32_t opened; /* ranks open their comms in the same order */
-  snprintf(c->key, sizeof c->key, "reprise.ucx.%d", (int)opened++);
-  const size_t bytes = sizeof(card) + c->u.address_bytes;
-  card *mine = rpi_alloc_zero(bytes);
-  if (!mine) return rpi_status_nomem("this rank's address");
-  mine->pid = (int32_t)getpid();
-  gethostname(mine->host, sizeof mine->host - 1);
-  memcpy(mine + 1, c->u.address, c->u.address_bytes);
-  const rp_status st = rpi_boot_put(c->boot, c->key, mine, bytes);
-  rpi_alloc_free(mine);
-  RPI_TRY(st);
-  RPI_TRY(meet(c, c->size <= collect));
-  RPI_TRY(await_notice(c));
-  return rpi_ucx_listen(&c->ear, &c->u);
-}
-
 static void close_comm(void *self, bool orderly);
 
 static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank, int32_t *size) {
@@ -414,15 +344,16 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
   *size = 1;
   RPI_TRY(rpi_boot_open(&boot));
   if (!boot) return RP_OK;
-  if (rpi_boot_size(boot) > RPI_UCX_ASIDE)
+  if (rpi_boot_size(boot) > RPI_UCX_RANKS)
     return rpi_status_fail(RP_ERR_RANKS, "%d ranks: at most %d can be told apart",
-                           rpi_boot_size(boot), RPI_UCX_ASIDE);
+                           rpi_boot_size(boot), RPI_UCX_RANKS);
   ucx_comm *c = rpi_alloc_zero(sizeof *c);
   if (!c) return rpi_status_nomem("the comm");
   c->boot = boot;
+  c->odd = -1;
   c->rank = rpi_boot_rank(boot);
   c->size = rpi_boot_size(boot);
-  c->patience = (int32_t)config->watchdog;
+  c->book = (rpi_ucx_book){boot, &c->u, c->rank, c->size, (int32_t)config->watchdog, ""};
   c->crowded = rpi_boot_local(boot) > sysconf(_SC_NPROCESSORS_ONLN);
   rp_status st = rpi_ucx_open(&c->u, c->size, rpi_boot_local(boot));
   if (st != RP_OK) {
@@ -430,7 +361,8 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
         c); /* the launcher's connection stays: it ends the others when this process ends */
     return st;
   }
-  st = publish(c, config->collect);
+  st = rpi_ucx_book_publish(&c->book, config->collect);
+  if (st == RP_OK) st = rpi_ucx_listen(&c->ear, &c->u, gave_up, c);
   if (st != RP_OK) {
     close_comm(c, false);
     return st;
@@ -445,18 +377,16 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
 
 /* Tells those who may wait for us; who gives up because of another passes on that one's reason. */
 static void notify(ucx_comm *c, const char *why) {
-  static char text[TEXT]; /* stays in place while it travels */
-  const ucp_request_param_t param = {.op_attr_mask = UCP_OP_ATTR_FIELD_MEMORY_TYPE,
-                                     .memory_type = UCS_MEMORY_TYPE_HOST};
-  if (c->heard[0])
-    memcpy(text, c->heard, TEXT);
+  static char text[RPI_UCX_WORDS]; /* stays in place while it travels */
+  const char *words = rpi_ucx_last_words(&c->ear);
+  if (words[0])
+    snprintf(text, sizeof text, "%s", words);
   else
     snprintf(text, sizeof text, "rank %d of %d gave up: %s", c->rank, c->size,
              rpi_depart_words(c->rank, c->size, why));
   for (int32_t i = 0; i < c->peers.cap; i++) {
     const peer *p = c->peers.slots[i].value;
-    if (p && p->ep)
-      (void)c->u.ucp_tag_send_nbx(p->ep, text, strlen(text) + 1, (uint64_t)NOBODY << 44, &param);
+    if (p && p->ep) rpi_ucx_give_up(&c->u, p->ep, text);
   }
   rpi_ucx_flush(&c->u, NOTICE_MS);
 }
@@ -500,9 +430,10 @@ static void close_ucx(void *arg) {
 static void close_comm(void *self, bool orderly) {
   ucx_comm *c = self;
   c->leaving = true; /* others may leave from the fence on */
-  if (orderly) orderly = rpi_ucx_flush(&c->u, c->patience * 1000) && meet(c, false) == RP_OK;
+  if (orderly)
+    orderly = rpi_ucx_flush(&c->u, c->book.patience * 1000) &&
+              rpi_ucx_book_meet(&c->book, false) == RP_OK;
   if (!orderly) notify(c, c->why[0] ? c->why : "it left before the others");
-  if (c->notice) c->u.ucp_request_cancel(c->u.worker, c->notice);
   rpi_ucx_deaf(&c->ear);
   abandon(c);
   close_endpoints(c);
@@ -528,6 +459,7 @@ const rpi_transport rpi_transport_ucx = {
     .spin = spin,
     .tell = tell,
     .hear = hear,
+    .odd = odd,
     .where = where,
     .abort = give_up,
     .close = close_comm,

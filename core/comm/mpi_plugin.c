@@ -25,7 +25,7 @@ enum { CHUNK = 1 << 30, CANCEL_MS = 200, NAMED = 1024 /* ranks of a job that is 
 typedef struct outgoing {
   struct outgoing *next;
   MPI_Request request;
-  char data[RPI_MPI_PLUGIN_NOTE];
+  char data[];
 } outgoing;
 
 struct rpi_mpi_world {
@@ -312,7 +312,7 @@ static void clear_out(rpi_mpi_world *w) {
 
 static bool tell(rpi_mpi_world *w, int32_t peer, const void *note, int32_t bytes) {
   clear_out(w);
-  outgoing *o = bytes <= RPI_MPI_PLUGIN_NOTE ? malloc(sizeof *o) : NULL;
+  outgoing *o = malloc(sizeof *o + (size_t)bytes);
   if (!o) return false;
   memcpy(o->data, note, (size_t)bytes);
   if (MPI_Isend(o->data, bytes, MPI_BYTE, peer, 0, w->aside, &o->request) != MPI_SUCCESS) {
@@ -324,14 +324,14 @@ static bool tell(rpi_mpi_world *w, int32_t peer, const void *note, int32_t bytes
   return true;
 }
 
-static bool hear(rpi_mpi_world *w, void *note, int32_t bytes) {
+static int32_t hear(rpi_mpi_world *w, void *note, int32_t room) {
   MPI_Status st;
   int here = 0, n = 0;
-  if (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->aside, &here, &st) != MPI_SUCCESS || !here) return false;
+  if (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->aside, &here, &st) != MPI_SUCCESS || !here) return 0;
   MPI_Get_count(&st, MPI_BYTE, &n);
-  if (n != bytes) return false;
-  return MPI_Recv(note, bytes, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE) ==
-         MPI_SUCCESS;
+  if (n > room) return 0;
+  const int rc = MPI_Recv(note, n, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE);
+  return rc == MPI_SUCCESS ? n : 0;
 }
 
 static const char *where(const rpi_mpi_world *w, int32_t rank) {
@@ -340,11 +340,11 @@ static const char *where(const rpi_mpi_world *w, int32_t rank) {
 
 /* After a barrier: what is still under way nobody asks for any more. */
 static void close_aside(rpi_mpi_world *w) {
-  char note[RPI_MPI_PLUGIN_NOTE];
+  char lost[RPI_MPI_PLUGIN_NOTE];
   MPI_Status st;
   int here = 1;
   while (MPI_Iprobe(MPI_ANY_SOURCE, 0, w->aside, &here, &st) == MPI_SUCCESS && here)
-    MPI_Recv(note, sizeof note, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE);
+    MPI_Recv(lost, sizeof lost, MPI_BYTE, st.MPI_SOURCE, 0, w->aside, MPI_STATUS_IGNORE);
   clear_out(w);
   if (!w->out) MPI_Comm_free(&w->aside);
 }

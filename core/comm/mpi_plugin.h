@@ -15,11 +15,11 @@
 #include <stdint.h>
 
 enum {
-  RPI_MPI_PLUGIN_VERSION = 2, /* of what is below */
+  RPI_MPI_PLUGIN_VERSION = 3, /* of what is below */
   RPI_MPI_PLUGIN_WHY = 512,
   RPI_MPI_PLUGIN_BATCH = 64, /* messages that one poll looks at */
   RPI_MPI_PLUGIN_NAME = 64,  /* bytes of a rank's name */
-  RPI_MPI_PLUGIN_NOTE = 256, /* bytes that a note may have */
+  RPI_MPI_PLUGIN_NOTE = 5000 /* bytes that a note may have */
 };
 
 /* A communicator of our own, with the messages under way in it. */
@@ -53,9 +53,10 @@ typedef struct rpi_mpi_plugin {
                 void *token, char *why);
   /* Moves all messages, and looks at the next batch for those that ended: their number, or -1: failed. */
   int32_t (*poll)(rpi_mpi_world *w, rpi_mpi_end end[RPI_MPI_PLUGIN_BATCH], char *why);
-  /* Sends a note, or takes the next that came, if its length is `bytes`: aside from all messages. Do not wait. */
+  /* Sends a note, which may change afterwards, or takes the next that came, at most `room` bytes: aside from all
+   * messages. The second returns its length, 0: there is none. Do not wait. */
   bool (*tell)(rpi_mpi_world *w, int32_t peer, const void *note, int32_t bytes);
-  bool (*hear)(rpi_mpi_world *w, void *note, int32_t bytes);
+  int32_t (*hear)(rpi_mpi_world *w, void *note, int32_t room);
   /* Machine and process of a rank; NULL: not known. */
   const char *(*where)(const rpi_mpi_world *w, int32_t rank);
   /* Gives receives up, so that their memory can be used again. */

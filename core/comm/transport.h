@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/comm/transport.h -- what a transport is: a table of functions over its own state.
- * Lives here: the table, notes, and the list of transports. Not here: counting, errors (comm.c), the watchdog
- *             (watch.c). */
+ * Lives here: the table, and the list of transports. Not here: counting, errors (comm.c), what notes say (notes.h). */
 #ifndef RPI_TRANSPORT_H
 #define RPI_TRANSPORT_H
 
 #include "core/comm/comm.h"
+#include "core/comm/notes.h"
 
 typedef enum rpi_progress {
   RPI_PROGRESS_NONE, /* nothing moved */
   RPI_PROGRESS_SOME,
   RPI_PROGRESS_FAILED /* the status message says why, naming the peer */
 } rpi_progress;
-
-/* A few words aside from all messages, between ranks that wait. */
-enum { RPI_NOTE_PATH = 8 };
-typedef struct rpi_note {
-  enum { RPI_NOTE_ASK = 1, RPI_NOTE_ANSWER } kind;
-  int32_t from;                /* the sender */
-  int32_t origin;              /* who asked first */
-  int32_t hops;                /* how many have passed it on; -1: nobody may */
-  int64_t wait;                /* which of the origin's waits it is about */
-  int32_t path[RPI_NOTE_PATH]; /* the first of those who passed it on */
-} rpi_note;
 
 /* All functions are called by the one thread that uses the comm. `self` is what `open` made. */
 typedef struct rpi_transport {
@@ -38,10 +27,13 @@ typedef struct rpi_transport {
   /* How many turns of progress without any are worth more than a sleep, if fewer than the knob `spin` says; NULL:
    * the transport has no opinion. */
   int64_t (*spin)(const void *self);
-  /* Sends a note; false: it did not leave. Never waits. */
+  /* Sends a note, which may change afterwards; false: it did not leave. Never waits. */
   bool (*tell)(void *self, int32_t peer, const rpi_note *note);
-  /* The next note that came; false: none. It wakes a sleep. */
-  bool (*hear)(void *self, rpi_note *note);
+  /* SOME: the next note that came is in *note; it wakes a sleep. FAILED: another rank gave up, the status message says
+   * why. Never waits. After a failure of this rank's own it is what moves notes. */
+  rpi_progress (*hear)(void *self, rpi_note *note);
+  /* The rank whose message was not the one that this rank expected there; -1: none. */
+  int32_t (*odd)(const void *self);
   /* For people: the machine and the process of a rank; "" where they are not known. */
   void (*where)(void *self, int32_t rank, char *text, size_t size);
   /* As rpi_comm_abort. */

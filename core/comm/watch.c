@@ -10,66 +10,65 @@
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/strbuf.h"
+#include "core/comm/transport.h"
 
 /* Parts of the patience: when asks begin, and when who has answered is asked again. */
 #define BEGIN 0.5
 #define AGAIN 0.125
 enum { TICK_NS = 1000000000 }; /* more between two looks: this rank did not run */
 
-void rpi_watch_init(rpi_watch *w, const rpi_transport *t, void *self, int32_t rank, int32_t size,
-                    double patience) {
-  *w = (rpi_watch){.t = t, .self = self, .rank = rank, .size = size, .patience = patience};
-}
-
-void rpi_watch_deinit(rpi_watch *w) { rpi_alloc_free(w->list); }
-
 /* ---- notes ---- */
 
+static bool tell(const rpi_watch *w, int32_t peer, rpi_note_kind kind, const rpi_watch_ask *ask) {
+  memcpy(rpi_notes_write(w->notes), ask, sizeof *ask);
+  return rpi_notes_send(w->notes, peer, kind, sizeof *ask);
+}
+
 /* Passes an ask on, if this rank is stuck behind a living one. */
-static void pass_on(rpi_watch *w, const rpi_note *ask) {
+static void pass_on(const rpi_watch *w, const rpi_watch_ask *ask) {
   if (!w->still || w->n == 0 || !w->list[0].answered || ask->hops < 0) return;
   if (w->rank < ask->origin || ask->hops >= w->size) return;
-  rpi_note next = *ask;
-  next.from = w->rank;
-  if (next.hops < RPI_NOTE_PATH) next.path[next.hops] = w->rank;
+  rpi_watch_ask next = *ask;
+  if (next.hops < RPI_WATCH_PATH) next.path[next.hops] = w->rank;
   next.hops++;
-  (void)w->t->tell(w->self, w->list[0].peer, &next);
+  (void)tell(w, w->list[0].peer, RPI_NOTE_ALIVE, &next);
 }
 
-static void take_ask(rpi_watch *w, const rpi_note *ask) {
-  if (ask->origin == w->rank) {
-    if (!w->still || ask->wait != w->wait) return; /* of a wait that is over */
+static void take_ask(void *arg, const rpi_note *note) {
+  rpi_watch *w = arg;
+  rpi_watch_ask ask;
+  memcpy(&ask, note->data, sizeof ask);
+  if (ask.origin == w->rank) {
+    if (!w->still || ask.wait != w->wait) return; /* of a wait that is over */
     w->circle = true;
-    w->found = *ask;
+    w->found = ask;
     return;
   }
-  if (ask->from == ask->origin) {
-    rpi_note answer = *ask;
-    answer.kind = RPI_NOTE_ANSWER;
-    answer.from = w->rank;
-    (void)w->t->tell(w->self, ask->origin, &answer);
-  }
-  pass_on(w, ask);
+  if (note->from == ask.origin) (void)tell(w, ask.origin, RPI_NOTE_YES, &ask);
+  pass_on(w, &ask);
 }
 
-static void take_answer(rpi_watch *w, const rpi_note *answer) {
-  if (!w->still || answer->wait != w->wait) return; /* of a wait that is over */
+static void take_answer(void *arg, const rpi_note *note) {
+  rpi_watch *w = arg;
+  rpi_watch_ask ask;
+  memcpy(&ask, note->data, sizeof ask);
+  if (!w->still || ask.wait != w->wait) return; /* of a wait that is over */
   for (int32_t i = 0; i < w->n; i++) {
     rpi_watched *p = &w->list[i];
-    if (p->peer != answer->from) continue;
+    if (p->peer != note->from) continue;
     p->asked = false;
     p->answered = true;
     p->heard = w->clock;
   }
 }
 
-void rpi_watch_answer(rpi_watch *w) {
-  rpi_note note;
-  while (w->t->hear(w->self, &note)) {
-    if (note.kind == RPI_NOTE_ASK) take_ask(w, &note);
-    if (note.kind == RPI_NOTE_ANSWER) take_answer(w, &note);
-  }
+void rpi_watch_init(rpi_watch *w, rpi_notes *notes, double patience) {
+  *w = (rpi_watch){.notes = notes, .rank = notes->rank, .size = notes->size, .patience = patience};
+  rpi_notes_receive(notes, RPI_NOTE_ALIVE, take_ask, w);
+  rpi_notes_receive(notes, RPI_NOTE_YES, take_answer, w);
 }
+
+void rpi_watch_deinit(rpi_watch *w) { rpi_alloc_free(w->list); }
 
 /* ---- those who are waited for ---- */
 
@@ -92,20 +91,16 @@ static rp_status list_peers(rpi_watch *w, const rpi_message *m, int32_t n) {
 }
 
 static void ask(rpi_watch *w, rpi_watched *p) {
-  const rpi_note note = {.kind = RPI_NOTE_ASK,
-                         .from = w->rank,
-                         .origin = w->rank,
-                         .hops = p == w->list ? 0 : -1,
-                         .wait = w->wait};
+  const rpi_watch_ask about = {.origin = w->rank, .hops = p == w->list ? 0 : -1, .wait = w->wait};
   if (p->asked || (p->answered && w->clock - p->heard < AGAIN * w->patience)) return;
-  p->asked = w->t->tell(w->self, p->peer, &note);
+  p->asked = tell(w, p->peer, RPI_NOTE_ALIVE, &about);
 }
 
 /* ---- verdicts ---- */
 
 static rp_status is_silent(const rpi_watch *w, const rpi_watched *p) {
   char where[160] = "";
-  w->t->where(w->self, p->peer, where, sizeof where);
+  w->notes->t->where(w->notes->self, p->peer, where, sizeof where);
   return rpi_status_fail(
       RP_ERR_RANKS, "rank %d%s%s%s has been silent for %.0f s: rank %d of %d %s it (%lld bytes)",
       p->peer, where[0] ? " (" : "", where, where[0] ? ")" : "", w->patience, w->rank, w->size,
@@ -113,8 +108,8 @@ static rp_status is_silent(const rpi_watch *w, const rpi_watched *p) {
 }
 
 static rp_status is_circle(const rpi_watch *w) {
-  const rpi_note *f = &w->found;
-  const int32_t n = f->hops < RPI_NOTE_PATH ? f->hops : RPI_NOTE_PATH;
+  const rpi_watch_ask *f = &w->found;
+  const int32_t n = f->hops < RPI_WATCH_PATH ? f->hops : RPI_WATCH_PATH;
   rpi_strbuf text;
   rpi_strbuf_init(&text);
   for (int32_t i = 0; i < n; i++) rpi_strbuf_addf(&text, "rank %d, which waits for ", f->path[i]);
@@ -146,14 +141,14 @@ static void tick(rpi_watch *w) {
 
 rp_status rpi_watch_look(rpi_watch *w, const rpi_message *m, int32_t n) {
   tick(w);
-  rpi_watch_answer(w);
+  RPI_TRY(rpi_notes_take(w->notes));
   if (w->clock - w->since < BEGIN * w->patience) return RP_OK;
   if (w->n == 0) RPI_TRY(list_peers(w, m, n));
   for (int32_t i = 0; i < w->n; i++) {
     rpi_watched *p = &w->list[i];
     if (p->peer == w->rank) { /* nobody but this rank could send what it waits for */
       w->circle = true;
-      w->found = (rpi_note){.hops = 0};
+      w->found = (rpi_watch_ask){.hops = 0};
       continue;
     }
     ask(w, p);

@@ -165,9 +165,9 @@ RP_API rp_status rp_store_home(rp_store *store);
 RP_API rp_status rp_store_detach(rp_store *store);
 
 /* One more reference / one less. Releasing NULL is allowed. rp_store_release_any may be called from
- * any thread and from finalizers; it takes effect at the context's next call, with several ranks when the
- * context is destroyed. A handle used after its last
- * release is RP_ERR_HANDLE until its record serves another store. */
+ * any thread and from finalizers; it takes effect at the context's next call, with several ranks some time after all
+ * of them have called it for that store (knob consensus). A handle used after its last release is RP_ERR_HANDLE until
+ * its record serves another store. */
 RP_API rp_status rp_store_retain(rp_store *store);
 RP_API rp_status rp_store_release(rp_store *store);
 RP_API rp_status rp_store_release_any(rp_store *store);

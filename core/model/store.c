@@ -44,11 +44,18 @@ static void drop_instances(rpi_pool *p, rpi_buffer *b) {
   b->home = b->spare = b->inst = NULL;
 }
 
+static void release_waiting(rp_store *s) {
+  for (int32_t n = atomic_exchange_explicit(&s->queued, 0, memory_order_acq_rel); n > 0; n--)
+    rpi_store_release(s);
+}
+
 void rpi_store_pool_close(rpi_pool *p) {
   /* The counters that `unread` points to went with the context. */
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) p->buffer_slab[s][i].unread = NULL;
   rpi_store_release_queued(p);
+  for (int32_t s = 0; p->weighs && s < p->n_store_slabs; s++)
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) release_waiting(&p->store_slab[s][i]);
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) drop_instances(p, &p->buffer_slab[s][i]);
   p->attached = NULL;
@@ -271,6 +278,8 @@ rp_status rpi_store_make(rpi_pool *p, const rpi_view *v, rp_store **out) {
   }
   b->base = v; /* everything else of a free buffer is as it should be */
   p->live_buffers++;
+  if (p->weighs) p->live_bytes += rpi_store_bytes(b);
+  b->number = ++p->numbers;
   b->version = ++p->versions;
   store_init(s, b, v);
   *out = s;
@@ -304,9 +313,21 @@ void rpi_store_release_queued(rpi_pool *p) {
   rp_store *s = atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
   while (s) {
     rp_store *next = s->next;
-    for (int32_t n = atomic_exchange_explicit(&s->queued, 0, memory_order_acq_rel); n > 0; n--)
-      rpi_store_release(s);
+    release_waiting(s);
     s = next;
+  }
+}
+
+void rpi_store_unqueue(rpi_pool *p) {
+  (void)atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
+}
+
+void rpi_store_waiting(rpi_pool *p, uint64_t *word) {
+  for (int32_t s = 0; s < p->n_store_slabs; s++) {
+    word[s] = 0;
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++)
+      if (atomic_load_explicit(&p->store_slab[s][i].queued, memory_order_acquire) > 0)
+        word[s] |= UINT64_C(1) << i;
   }
 }
 
@@ -356,6 +377,7 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   b->spare_tag = 0;
   b->range_version = 0;
   p->live_buffers--;
+  if (p->weighs) p->live_bytes -= rpi_store_bytes(b);
   b->next = p->free_buffers;
   p->free_buffers = b;
 }

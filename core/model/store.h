@@ -74,6 +74,7 @@ typedef struct rpi_buffer {
   bool whole;           /* all ranks needed all of it before: a host write leaves it so */
   rpi_instance *home;   /* attached: the caller's memory */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
+  uint64_t number;      /* of all that its pool made, from 1 on: the same on all ranks */
   uint64_t version;     /* a new one of the pool with every write: names the contents */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
@@ -116,7 +117,10 @@ typedef struct rpi_pool {
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
   int64_t live_stores, live_buffers;
+  int64_t live_bytes; /* if weighs */
+  bool weighs;
   uint64_t versions;     /* given out */
+  uint64_t numbers;      /* the same, of buffers */
   rpi_cuts *const *cuts; /* with several ranks: the context's tilings, */
   int32_t rank;          /* and which of the ranks this is */
   int32_t n_poisoned;
@@ -148,6 +152,11 @@ void rpi_store_release(rp_store *s);
 void rpi_store_release_later(rp_store *s);
 /* The context's thread: does the queued releases. May free a closed pool. */
 void rpi_store_release_queued(rpi_pool *p);
+/* The same thread, where releases are not done as they come: empties the queue, whose handles are then known by
+ * `queued` alone. */
+void rpi_store_unqueue(rpi_pool *p);
+/* After that: one word for each slab of handles, with a bit for each whose releases wait. */
+void rpi_store_waiting(rpi_pool *p, uint64_t *word);
 /* Drops a segment's reference / the buffer when nobody holds it. */
 void rpi_store_buffer_drop(rpi_buffer *b);
 static inline void rpi_store_buffer_unbind(rpi_buffer *b) {

@@ -142,6 +142,8 @@ enum {
   STAT_MESSAGES,
   STAT_GATHERS,
   STAT_JOINT,
+  STAT_AGREED,
+  STAT_DECISIONS,
   N_STAT
 };
 extern const char *const program_stats[N_STAT];
@@ -181,6 +183,7 @@ typedef struct run_options {
   bool stepwise; /* wait after every launch, and check launches with the direct evaluator */
   bool twice;    /* write down only the second of two runs in one context */
   bool explain;
+  uint64_t finalizer; /* see finalizer.h; 0: none */
 } run_options;
 
 void program_run(const program *p, const run_options *o, transcript *t);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/equal/direct.h"
+#include "tests/equal/finalizer.h"
 #include "tests/equal/program.h"
 
 /* ---- data */
@@ -124,9 +125,7 @@ rp_status program_step_handles(rp_context *ctx, const program_step *s, rp_store 
       }
       st = make_view(s, second, &made);
       break;
-    case STEP_RELEASE:
-      var[s->v[0]] = NULL;
-      return s->flag ? rp_store_release_any(first) : rp_store_release(first);
+    case STEP_RELEASE: var[s->v[0]] = NULL; return finalizer_take(first, s->flag);
     case STEP_SWAP:
       var[s->v[0]] = second;
       var[s->v[1]] = first;
@@ -135,7 +134,7 @@ rp_status program_step_handles(rp_context *ctx, const program_step *s, rp_store 
   }
   if (st != RP_OK) return st;
   var[s->v[0]] = made;
-  return rp_store_release(first);
+  return finalizer_take(first, false);
 }
 
 static rp_status get_op(rp_context *ctx, const program_step *s, rp_op **out) {
@@ -171,7 +170,7 @@ rp_status program_step_launch(rp_context *ctx, const program_step *s, rp_store *
   if (st != RP_OK) return st;
   rp_store *old = var[s->v[0]];
   var[s->v[0]] = stores[0];
-  return rp_store_release(old);
+  return finalizer_take(old, false);
 }
 
 /* ---- C functions */
@@ -448,6 +447,7 @@ static void run_step(runner *r, int32_t i) {
   if (s->kind == STEP_END && st == RP_OK) r->open = -1;
   if (st == RP_ERR_INTERNAL || st == RP_ERR_MEMORY) complain(r->t, "broken", i, st);
   if (r->o->stepwise) settle(r, i);
+  finalizer_step();
 }
 
 void program_memory_free(memory_piece **first) {
@@ -466,7 +466,7 @@ static void run_steps(const program *p, const run_options *o, rp_context *ctx, m
   for (int32_t v = 0; v < PROGRAM_VARS; v++)
     if (r.var[v]) read_all(&r, p->n_step, v);
   if (o->explain) t->explain = explain(ctx);
-  for (int32_t v = 0; v < PROGRAM_VARS; v++) rp_store_release(r.var[v]);
+  for (int32_t v = 0; v < PROGRAM_VARS; v++) finalizer_take(r.var[v], false);
   if (o->ctx || o->twice) { /* another program follows */
     if (r.open >= 0) rp_trace_end(ctx, r.open);
     settle(&r, p->n_step);
@@ -491,7 +491,9 @@ void program_run(const program *p, const run_options *o, transcript *t) {
     run_steps(p, o, ctx, lent, t);
     transcript_free(t);
   }
+  finalizer_begin(o->finalizer);
   run_steps(p, o, ctx, lent, t);
+  finalizer_end();
   if (o->ctx) return;
   st = rp_context_destroy(ctx);
   program_memory_free(&own);

@@ -6,14 +6,15 @@
 
 /* From rp_stat of the fused run (way 0), but for: joined, how many kernels fewer it ran than the oracle
  * beside those that were dropped or became shared copies; refused, steps that returned an error; checked,
- * launches held against the evaluator. */
+ * launches held against the evaluator; agreed, of the last way among ranks. */
 enum {
-  ROW_JOINED = N_STAT - 5,
+  ROW_JOINED = STAT_POISONED,
   ROW_POISONED,
   ROW_SHARED,
   ROW_MESSAGES,
   ROW_GATHERS,
   ROW_JOINT,
+  ROW_AGREED,
   ROW_REFUSED,
   ROW_CHECKED,
   N_ROW
@@ -33,7 +34,7 @@ static const struct {
     {"patches", {22, 3, 22}},      {"shared copies", {28, 7, 28}}, {"late commits", {38, 14, 38}},
     {"joined", {85, 75, 85}},      {"poisoned", {8, 3, 8}},        {"shared", {0, 0, 60}},
     {"messages", {0, 0, 20}},      {"gathers", {0, 0, 50}},        {"joint", {0, 0, 10}},
-    {"refused", {30, 20, 30}},     {"checked", {80, 65, 80}}};
+    {"agreed", {0, 0, 35}},        {"refused", {30, 20, 30}},      {"checked", {80, 65, 80}}};
 
 static int64_t value(const way_finding *f, int32_t row) {
   const int64_t *s = f->fused;
@@ -45,7 +46,8 @@ static int64_t value(const way_finding *f, int32_t row) {
     case ROW_SHARED:
     case ROW_MESSAGES:
     case ROW_GATHERS:
-    case ROW_JOINT: return s[STAT_POISONED + row - ROW_POISONED];
+    case ROW_JOINT:
+    case ROW_AGREED: return s[STAT_POISONED + row - ROW_POISONED];
     case ROW_REFUSED: return f->refused;
     case ROW_CHECKED: return f->checks;
     default: return s[row];

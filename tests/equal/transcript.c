@@ -12,7 +12,8 @@ const char *const program_stats[N_STAT] = {
     "launches",   "segments",       "trace_hits",  "trace_misses",  "templates",
     "analyses",   "skeleton_hits",  "kernels_run", "steps_run",     "temporaries",
     "dead_tasks", "renamed",        "patched",     "copies_shared", "late_commits",
-    "poisoned",   "kernels_shared", "messages",    "gathers",       "joint_reductions"};
+    "poisoned",   "kernels_shared", "messages",    "gathers",       "joint_reductions",
+    "agreed",     "decisions"};
 
 record *transcript_note(transcript *t, int32_t step, int32_t var, rp_status st) {
   if (t->n_rec == t->cap_rec) {

@@ -51,15 +51,21 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w) {
              i == 0 ? "1" : "auto", cache, n, grain(n));
 }
 
-void way_ranks(uint64_t seed, int32_t i, way *w) {
+void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
   static const int32_t ranks[] = {2, 3, 4, 7};
   const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
-  *w = (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 4]};
+  *w =
+      (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 4], .uneven = i == 2};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s", oracle);
+  else if (i == 2)
+    snprintf(w->config, sizeof w->config,
+             "%s --transport threads --tile 0 --watchdog 60 --consensus 3 --ranks %d",
+             cache ? COMMON : TIER_0, w->ranks);
   else
     snprintf(w->config, sizeof w->config,
-             TIER_0 " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d %s",
+             TIER_0
+             " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d %s",
              i + 1, grain(i + 1), w->ranks, more);
 }
 
@@ -74,12 +80,12 @@ void way_processes(uint64_t seed, int32_t i, way *w) {
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
-  if (c->cache)
+  if (c->ranks)
+    way_ranks(seed, i, c->cache, w);
+  else if (c->cache)
     way_compiled(seed, i, c->cache, w);
   else if (c->processes)
     way_processes(seed, i, w);
-  else if (c->ranks)
-    way_ranks(seed, i, w);
   else
     way_interpreted(seed, i, w);
 }
@@ -88,19 +94,37 @@ void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
 
 typedef struct rank_run {
   const program *p;
-  char config[WAY_TEXT + 100];
+  char config[2 * WAY_TEXT];
+  uint64_t finalizer;
   transcript t;
 } rank_run;
 
 static void *run_rank(void *arg) {
   rank_run *r = arg;
-  program_run(r->p, &(run_options){.config = r->config}, &r->t);
+  program_run(r->p, &(run_options){.config = r->config, .finalizer = r->finalizer}, &r->t);
   return NULL;
 }
 
+/* The options that are a rank's own: tiers and kernels too, if there are any. */
+static void add_own(rank_run *r, int32_t rank, uint64_t seed, const char *cache) {
+  const size_t n = strlen(r->config);
+  const int32_t k = (rank + (int32_t)(seed % 3)) % 3, t = threads[(seed + (uint64_t)rank) % 3];
+  char *at = r->config + n;
+  const size_t room = sizeof r->config - n;
+  r->finalizer = seed * 64 + (uint64_t)rank + 1;
+  const char *overlap = (seed + (uint64_t)rank) % 2 ? " --overlap 0" : "";
+  if (!cache)
+    snprintf(at, room, " --threads %d%s%s", t, grain(t), overlap);
+  else if (k == 0)
+    snprintf(at, room, " --threads %d%s%s --cc none --cache_dir none", t, grain(t), overlap);
+  else
+    snprintf(at, room, " --threads %d%s%s --tier %s --cache_dir %s/%d", t, grain(t), overlap,
+             k == 1 ? "1" : "auto", cache, rank);
+}
+
 /* What each rank saw must be what `want` is. */
-static void compare_ranks(const program *p, const way *w, const transcript *want, int64_t *stat,
-                          char *why, size_t size) {
+static void compare_ranks(const program *p, uint64_t seed, const way *w, const char *cache,
+                          const transcript *want, int64_t *stat, char *why, size_t size) {
   static _Atomic int32_t worlds;
   const int32_t world = worlds++;
   rank_run *runs = calloc((size_t)w->ranks, sizeof *runs);
@@ -110,12 +134,17 @@ static void compare_ranks(const program *p, const way *w, const transcript *want
     runs[r].p = p;
     snprintf(runs[r].config, sizeof runs[r].config, "%s --rank %d --world w%d", w->config, r,
              world);
+    if (w->uneven) add_own(&runs[r], r, seed, cache);
     if (pthread_create(&all[r], NULL, run_rank, &runs[r]) != 0) abort();
   }
   for (int32_t r = 0; r < w->ranks; r++) pthread_join(all[r], NULL);
   memcpy(stat, runs[0].t.stat, sizeof runs[0].t.stat);
   for (int32_t r = 0; r < w->ranks; r++) {
+    const int64_t own = runs[r].t.stat[STAT_DECISIONS], first = stat[STAT_DECISIONS];
     if (!why[0]) transcript_equal(p, want, &runs[r].t, why, size);
+    if (!why[0] && own != first)
+      snprintf(why, size, "rank %d has decided otherwise than rank 0 (%llx, %llx)", r,
+               (unsigned long long)own, (unsigned long long)first);
     transcript_free(&runs[r].t);
   }
   free(runs);
@@ -166,7 +195,7 @@ static int64_t count_refused(const transcript *t) {
 
 void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
                  way_finding *f) {
-  const int32_t n = c->cache ? N_WAY_COMPILED : c->ranks || c->processes ? N_WAY_RANKS : N_WAY;
+  const int32_t n = c->ranks || c->processes ? N_WAY_RANKS : c->cache ? N_WAY_COMPILED : N_WAY;
   transcript a, b;
   way w;
   f->seed = seed;
@@ -183,7 +212,10 @@ void way_examine(const program *p, uint64_t seed, const way_choice *c, way_conte
     if (c->only && !strstr(w.config, c->only)) continue;
     f->way = i;
     if (w.ranks > 0) {
-      compare_ranks(p, &w, &a, i == 0 ? f->fused : b.stat, f->why, sizeof f->why);
+      int64_t stat[N_STAT];
+      compare_ranks(p, seed, &w, c->cache, &a, stat, f->why, sizeof f->why);
+      if (i == 0) memcpy(f->fused, stat, sizeof stat);
+      f->fused[STAT_AGREED] = stat[STAT_AGREED];
       continue;
     }
     run(p, &w, false, contexts, &b);

@@ -22,7 +22,7 @@
 enum {
   N_WAY = 3,
   N_WAY_COMPILED = 2,
-  N_WAY_RANKS = 2,
+  N_WAY_RANKS = 3,
   WAY_ORACLE = -1,
   N_CONTEXT = 64,
   WAY_TEXT = 4400
@@ -32,6 +32,7 @@ typedef struct way {
   char config[WAY_TEXT];
   bool twice;
   int32_t ranks; /* 0: a process alone */
+  bool uneven;   /* each rank has more options: way_of_rank */
 } way;
 
 /* Way i of the seed, WAY_ORACLE among them. */
@@ -41,8 +42,10 @@ void way_interpreted(uint64_t seed, int32_t i, way *w);
 void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
 
 /* On 2, 3, 4 and 7 ranks in turns, whose every array is shared out: 0 on one thread each, 1 on two and with one of
- * the turns above. */
-void way_ranks(uint64_t seed, int32_t i, way *w);
+ * the turns above, 2 on ranks that differ in all that may be their own: threads, times, when and in which order finalizers
+ * release stores; with `cache`, a folder that has one for each rank, also in tiers and in what they find compiled. In all
+ * ways all ranks must have decided alike. */
+void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
 
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
  * process alone, whatever the launcher says. */

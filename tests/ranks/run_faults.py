@@ -19,11 +19,21 @@ WATCHDOG = 3
 SECONDS = 12  # the bound: the watchdog's time, and what ending takes on a busy machine
 GAVE_UP = 13  # the status of a process whose library gave up
 PLACE = r"in launches \d+ to \d+, from \"x = 0.99\*x \+ y\" on: "
-PARTED = (r"rank 1 has run another program than rank [02]|rank [02] has run another program than rank 1|"
-          r"rank 1 sends \d+ bytes where rank [02] expects|rank [02] sends \d+ bytes where rank 1 expects")
 SILENT = PLACE + r"rank 1 \([^()]+, process \d+\) has been silent for %d s: rank [02] of 3 " % WATCHDOG
 NO_MEMORY = r"rank 1 of 3: launches \d+ to \d+ of the context did not run: out of memory"
 CALL_FAILED = r"RP_ERR_DATA: .*faults\.check, launch \d+ of the context, reported failure on rank 1$"
+
+# Of ranks that part: both ranks' calls, in the order that the rank who found it says them; lines where the build has them.
+DOT, EXTRA = r'"dot = [^"]*" on .*', r'"y = y \+ [^"]*" on .*'
+PARTED = r"rank 1 has run another program than rank [02]|rank [02] has run another program than rank 1"
+SITE = r" at (program_faults\.c:\d+ \(pass\)|program_faults\+0x[0-9a-f]+|program_faults \(.*)"
+
+
+def calls(usual, unusual):
+    """Sentences that name the calls of rank 1 and of another one."""
+    return r"(%s): after \d+ launches, (rank [02] calls %s%s, rank 1 calls %s%s|rank 1 calls %s%s, rank [02] calls %s%s)" % (
+        PARTED, usual, SITE, unusual, SITE, unusual, SITE, usual, SITE)
+
 
 # statuses: of mpirun; None: any but 0, since who is seen to end first is chance. says: what stderr must match; None:
 # nothing is wrong. never: what it must not. least, most: seconds; a rank that is silent is waited for.
@@ -36,8 +46,8 @@ FAULTS = {
     "exit1": Fault((1,), job.LAUNCHER, None, 0, ENDS_SOON),
     "stop": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
     "asleep": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
-    "extra": Fault((GAVE_UP,), PARTED, None, 0, ENDS_SOON),
-    "shape": Fault((GAVE_UP,), PARTED, None, 0, ENDS_SOON),
+    "extra": Fault((GAVE_UP,), calls(DOT, EXTRA), None, 0, ENDS_SOON),
+    "shape": Fault((GAVE_UP,), calls(r'"x = [^"]*" on f64 \(100000,\).*', r'"x = [^"]*" on f64 \(99999,\).*'), None, 0, ENDS_SOON),
     "memory": Fault((GAVE_UP,), NO_MEMORY, None, 0, ENDS_SOON),
     "task": Fault((1,), CALL_FAILED, r"reported failure on rank [02]", 0, ENDS_SOON),
     "slow": Fault((0,), None),
@@ -75,8 +85,8 @@ def suspend(mark, program):
 def check(program, mode, name, want):
     """True if something is wrong; says so."""
     meanwhile = (lambda mark: suspend(mark, program)) if mode == "suspend" else None
-    outcome = job.run([program, mode], RANKS, job.TRANSPORTS[name], SECONDS, meanwhile, WATCHDOG=WATCHDOG, THREADS=1,
-                      PIN="off")
+    outcome = job.run([program, mode], RANKS, job.TRANSPORTS[name], SECONDS, meanwhile=meanwhile, WATCHDOG=WATCHDOG,
+                      THREADS=1, PIN="off")
     wrong = judge(FAULTS[mode], outcome, want) + ["left: %s" % what for what in outcome.left]
     print("%-6s %-6s status %s after %.1f s: %s" %
           (name, mode, outcome.status, outcome.seconds, "; ".join(wrong) or "as it should"), flush=True)

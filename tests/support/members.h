@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-enum { MOST = 7, TEXT = 1000 };
+enum { MOST = 7, TEXT = 1100 };
 
 typedef struct member {
   int32_t rank, ranks;
@@ -18,6 +18,7 @@ typedef struct member {
   double *out; /* what the program computed */
   int64_t n_out;
   int64_t stat[8]; /* what it counted */
+  int line;        /* of a call that is of interest */
   rp_context *ctx;
   rp_status status;
   char said[TEXT];
@@ -32,7 +33,7 @@ typedef struct member {
 
 static inline void *live(void *arg) {
   member *m = arg;
-  char config[400];
+  char config[600];
   int n = snprintf(config, sizeof config, "--tier 0 --cache-dir none --pin off --spin 100 %s",
                    m->config);
   if (m->ranks > 1)
@@ -77,8 +78,8 @@ static inline void forget(member *all, int32_t ranks) {
 /* One process alone gives the bits that every rank must have. */
 static inline void same_bits(rp_status (*program)(member *), int64_t n) {
   static const int32_t ranks[] = {2, 3, 4, 7};
-  static const char *const configs[] = {"--threads 1 --tile 0", "--threads 2 --grain 0 --tile 0 --overlap 0",
-                                        "--threads 1"};
+  static const char *const configs[] = {
+      "--threads 1 --tile 0", "--threads 2 --grain 0 --tile 0 --overlap 0", "--threads 1"};
   member alone, all[MOST];
   run(&alone, 1, "--threads 1", program, n);
   all_fine(&alone, 1);

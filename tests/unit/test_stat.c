@@ -183,6 +183,17 @@ static void among_ranks(rp_context *c) {
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
+/* Four stores that finalizers release, and enough cuts for two ranks to find that both have. */
+static void handed_over(rp_context *c) {
+  rp_store *x = zeros(c, 4);
+  for (int i = 0; i < 4; i++) OK(rp_store_release_any(zeros(c, 4)));
+  for (int i = 0; i < 6; i++) {
+    OK(EVAL(c, "x", "x = x + 1", x));
+    OK(rp_wait(c));
+  }
+  drop(x);
+}
+
 #define TWO "--transport threads --ranks 2 --tile 0 --overlap 0 --watchdog 20"
 
 static void nothing(rp_context *c) { (void)c; }
@@ -221,6 +232,7 @@ static const row table[] = {
     {"analyses", "", looked_up, 1}, /* the second is of the first one's skeleton */
     {"skeleton_hits", "", moving_view, PASSES - 1},
     {"plans", "", two_plans, 2},
+    {"decisions", TWO, among_ranks, SOME},
     {"kernels_run", "", beside, 3},
     {"steps_run", "", beside, 1},
     {"bytes_moved", "", loop, PASSES * 2 * N * 8},
@@ -239,6 +251,8 @@ static const row table[] = {
     {"images", TWO, among_ranks, 1},
     {"overlapped", TWO, among_ranks, 1},
     {"tilings", TWO, among_ranks, 1},
+    {"agreements", TWO " --consensus 3", handed_over, 1},
+    {"agreed", TWO " --consensus 3", handed_over, 4},
     {"joint_reductions", TWO, among_ranks, 1},
     {"kernels", "", loop, 1},
     {"kernel_hits", "", moving_view, 1},
@@ -296,7 +310,7 @@ static void test_row(void **state) {
   kept = NULL;
   OK(rp_context_destroy(c));
   if (two) pthread_join(other, NULL);
-  if (two) assert_int_equal(sent_by_other, 2);
+  if (two) assert_int_equal(sent_by_other, r->program == among_ranks ? 2 : 0);
 }
 
 /* Each line of explain's statistics has its row, in the same order; a new context has zeros. */
