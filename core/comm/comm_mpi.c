@@ -240,6 +240,7 @@ static rp_status open_comm(const rpi_config *config, void **self, int32_t *rank,
 static void give_up(void *self, const char *why) {
   const mpi_comm *c = self;
   rpi_depart_say(c->here.rank, c->here.size, why);
+  rpi_depart_linger();
   c->mpi->abort(c->world, RPI_DEPART_STATUS);
   _exit(RPI_DEPART_STATUS);
 }

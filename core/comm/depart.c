@@ -13,7 +13,7 @@
 
 #include "core/base/alloc.h"
 
-enum { PATIENCE_S = 5, LAST_S = 2 };
+enum { PATIENCE_S = 5, LAST_S = 2, LINGER_MS = 100 };
 
 typedef struct call {
   void (*last)(void *arg);
@@ -60,4 +60,9 @@ void rpi_depart_say(int32_t rank, int32_t size, const char *why) {
   fprintf(stderr, "reprise: rank %d of %d: %s\n", rank, size, rpi_depart_words(rank, size, why));
   fflush(stderr);
   pthread_create(&guard, NULL, last_exit, NULL);
+}
+
+void rpi_depart_linger(void) {
+  const struct timespec pause = {.tv_nsec = LINGER_MS * 1000000};
+  nanosleep(&pause, NULL);
 }

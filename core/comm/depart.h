@@ -15,5 +15,8 @@ enum { RPI_DEPART_STATUS = 13 }; /* exit status of a process that gave up */
 const char *rpi_depart_words(int32_t rank, int32_t size, const char *why);
 /* Says on stderr why this rank gives up, and ends the process soon, also if what the caller does then hangs. */
 void rpi_depart_say(int32_t rank, int32_t size, const char *why);
+/* Waits a moment, so that what this process said last is read before its launcher is asked to end the job: MPICH's
+ * forwards nothing any more from then on. */
+void rpi_depart_linger(void);
 
 #endif
