@@ -44,7 +44,7 @@ def check_example(cluster, folder, name):
     run = cluster.start(command, THREADS=1, PIN="off", TILE=0, EXPLAIN="on")
     out, err, ended = finish(run, SECONDS)
     words = "".join(cluster.said(rank) for rank in range(NODES))
-    outcome = job.Outcome(run.returncode if ended else None, out, words, [], 0)
+    outcome = job.Outcome(run.returncode if ended else None, out, err, words, [], 0)
     wrong = run_examples.faults_of(outcome, want, NODES, True)
     return ["%s: %s %s" % (name, w, err) for w in wrong]
 

@@ -26,7 +26,7 @@ def example(cluster, folder, name, n, *before):
     command = run_examples.command_of(folder, name)
     want = run_examples.alone(command)
     done = cluster.call(*before, *command, seconds=SECONDS, THREADS=1, PIN="off", TILE=0, EXPLAIN="on")
-    outcome = job.Outcome(done.returncode, done.stdout, done.stderr, [], 0)
+    outcome = job.Outcome(done.returncode, done.stdout, done.stderr, done.stderr, [], 0)
     wrong = run_examples.faults_of(outcome, want, n, True)
     return wrong + ([done.stderr[-2000:]] if wrong else [])
 
