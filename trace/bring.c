@@ -139,8 +139,8 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
     const int32_t rights = w->ts->task[g->task[0]].op->privilege[o];
     if (s->shared && (rights & RP_PRIV_WRITE)) bring_written(w, symbol);
     if (!is_tiled(w, symbol) || (s->shared && !(rights & RP_PRIV_READ))) continue;
-    if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->geom[o].stride[0] > 0)
-      bring_rows(w, symbol, &c->geom[o], s);
+    if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->unit[o].stride[0] > 0)
+      bring_rows(w, symbol, &c->unit[o], s);
     else
       rpi_bring_whole(w, symbol);
   }

@@ -279,11 +279,12 @@ static void cut_call(rpi_walker *w, rpi_plan_call *c, const rpi_share *s) {
   const int64_t lo = rpi_rows_at(&s->space, w->rank), hi = rpi_rows_at(&s->space, w->rank + 1);
   for (int32_t i = 0; i < plan->n_pointer; i++) {
     const int32_t o = plan->pointer[i].word - c->word;
-    if (o >= 0 && o < c->n) plan->pointer[i].offset += lo * c->row_bytes[o];
+    if (o >= 0 && o < c->n) plan->pointer[i].offset += lo * c->unit_bytes[o];
   }
   c->part = true;
-  c->rows = hi - lo;
-  const int64_t blocks = c->rows / c->block_rows;
+  c->first = lo;
+  c->units = hi - lo;
+  const int64_t blocks = c->units / c->block_units;
   if (blocks < c->threads) c->threads = blocks < 1 ? 1 : (int32_t)blocks;
 }
 
@@ -336,7 +337,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   settle_results(w);
   cut_call(w, c, &p);
   w->b->plan.n_shared++;
-  if (c->rows > 0) rpi_distribute_step(w, s);
+  if (c->units > 0) rpi_distribute_step(w, s);
 }
 
 /* A patch takes this rank's part only: its source may hold no more. */

@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "trace/distribute.h"
+#include "trace/rows.h"
 
 typedef struct lowerer {
   rp_context *ctx;
@@ -186,6 +187,12 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   return true;
 }
 
+/* Blocks have the same rows of both. */
+static bool same_rows(const rpi_opaque *o, int32_t i, int32_t j) {
+  const rpi_constraint_rows *a = rpi_opaque_rows(o, i), *b = rpi_opaque_rows(o, j);
+  return a->cut && b->cut && a->scale == b->scale && a->extra == b->extra;
+}
+
 /* May an opaque task run in blocks of rows, each reading and writing its own? Another store that shares a
  * buffer with a written one must be the same box, or not touch it. */
 static bool may_split(const rpi_task *t) {
@@ -194,33 +201,53 @@ static bool may_split(const rpi_task *t) {
     for (int32_t j = 0; j < t->n_store; j++) {
       const rpi_view *v = t->view[i], *w = t->view[j];
       if (j == i || t->slot[i] != t->slot[j]) continue;
-      if (rpi_opaque_cuts(t->op->opaque, j) && rpi_geom_equal(&v->geom, &w->geom)) continue;
+      if (same_rows(t->op->opaque, i, j) && rpi_geom_equal(&v->geom, &w->geom)) continue;
       if (!rpi_geom_relate(&v->geom, &w->geom, v->bdim, v->bshape).disjoint) return false;
     }
   }
   return true;
 }
 
-/* How an opaque call is cut: into at most `threads` blocks of rows. */
+/* What a unit's rows span, as a row of so many units; of plain rows the store's own geometry. */
+static void unit_geometry(const rpi_constraint_rows *r, const rpi_geom *g, int64_t units,
+                          rpi_geom *out) {
+  int64_t first, span;
+  *out = *g;
+  if (r->scale == 1 && r->extra == 0) return;
+  const int64_t reach = (r->scale + r->extra - 1) * g->stride[0];
+  rpi_rows_hull(g, &first, &span);
+  *out = (rpi_geom){.ndim = 2,
+                    .offset = reach < 0 ? first + reach : first,
+                    .shape = {units, span + 1 + (reach < 0 ? -reach : reach)},
+                    .stride = {r->scale * g->stride[0], 1}};
+}
+
+/* How an opaque call is cut: into at most `threads` blocks of units. */
 static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
-  int64_t *step = rpi_arena_get(&l->b->arena, sizeof *step * (size_t)(t->n_store + 1));
-  int64_t row_bytes = 0;
+  const rpi_opaque *o = t->op->opaque;
+  const size_t n_store = (size_t)t->n_store + 1;
+  int64_t *step = rpi_arena_get(&l->b->arena, sizeof *step * n_store);
+  rpi_geom *unit = rpi_arena_get(&l->b->arena, sizeof *unit * n_store);
+  int64_t unit_bytes = 0;
   c->threads = 1;
-  if (!step || !(rpi_opaque_flags(t->op->opaque) & RP_OPAQUE_SPLIT) || !may_split(t)) return;
+  if (!step || !unit || !(rpi_opaque_flags(o) & RP_OPAQUE_SPLIT) || !may_split(t)) return;
   for (int32_t i = 0; i < t->n_store; i++) {
     const rpi_geom *g = &c->geom[i];
-    if (!rpi_opaque_cuts(t->op->opaque, i)) continue;
+    const rpi_constraint_rows *r = rpi_opaque_rows(o, i);
+    if (!r->cut) continue;
     if (g->ndim == 0 || rpi_geom_size(g) == 0) return;
-    int32_t elem = rpi_dtype_size(t->view[i]->dtype);
-    step[i] = g->stride[0] * elem;
-    row_bytes += rpi_geom_size(g) / g->shape[0] * elem;
-    c->rows = g->shape[0];
+    const int64_t elem = rpi_dtype_size(t->view[i]->dtype);
+    c->units = (g->shape[0] - r->extra) / r->scale;
+    step[i] = r->scale * g->stride[0] * elem;
+    unit_bytes += rpi_geom_size(g) / g->shape[0] * r->scale * elem;
+    unit_geometry(r, g, c->units, &unit[i]);
   }
-  if (c->rows == 0) return;
-  c->row_bytes = step;
-  c->block_rows = rpi_opaque_block_rows(t->op->opaque, row_bytes, l->ctx->config.grain);
-  int64_t n = c->rows / c->block_rows;
-  int64_t most = rpi_workers_count(l->ctx->workers);
+  if (c->units == 0) return;
+  c->unit = unit;
+  c->unit_bytes = step;
+  c->block_units = rpi_opaque_block_units(o, unit_bytes, l->ctx->config.grain);
+  const int64_t n = c->units / c->block_units;
+  const int64_t most = rpi_workers_count(l->ctx->workers);
   if (n > 1) c->threads = (int32_t)(n < most ? n : most);
 }
 

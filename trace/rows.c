@@ -80,6 +80,20 @@ bool rpi_rows_same(const rpi_rows *a, const rpi_rows *b) {
          floor_div(a->first + a->cuts.offset, cell) == floor_div(b->first + b->cuts.offset, cell);
 }
 
+static bool has_at_least(const rpi_rows *s, int64_t row, int64_t least) {
+  const int32_t r = rpi_cuts_owner(&s->cuts, s->first + row * s->step);
+  return rpi_rows_at(s, r + 1) - rpi_rows_at(s, r) >= least;
+}
+
+/* Between the ranks of the first row and the last all have whole pieces of the cuts. */
+bool rpi_rows_at_least(const rpi_rows *s, int64_t least) {
+  if (least <= 1 || s->extent == 0) return true;
+  if (!has_at_least(s, 0, least) || !has_at_least(s, s->extent - 1, least)) return false;
+  return rpi_cuts_owner(&s->cuts, s->first) + 1 >=
+             rpi_cuts_owner(&s->cuts, s->first + (s->extent - 1) * s->step) ||
+         s->cuts.units / s->cuts.ranks * s->cuts.grain / s->step >= least;
+}
+
 bool rpi_rows_at_leaves(const rpi_rows *s, int64_t leaf) {
   return s->cuts.grain % (s->step * leaf) == 0 &&
          floor_mod(floor_div(s->first + s->cuts.offset, s->step), leaf) == 0;

@@ -32,6 +32,8 @@ bool rpi_rows_by(const rpi_cuts *cuts, const rpi_geom *g, int64_t extent, rpi_ro
 bool rpi_rows_cuts(const rpi_rows *s, const rpi_geom *g, int64_t n, rpi_cuts *out);
 /* Every rank has the same rows of both; false may be caution. */
 bool rpi_rows_same(const rpi_rows *a, const rpi_rows *b);
+/* Every rank that has rows has at least so many; false may be caution. */
+bool rpi_rows_at_least(const rpi_rows *s, int64_t least);
 /* All ranks begin at multiples of `leaf` rows. */
 bool rpi_rows_at_leaves(const rpi_rows *s, int64_t leaf);
 

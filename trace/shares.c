@@ -212,12 +212,31 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
 
 /* ---- calls ---- */
 
+/* Rows that no array is cut at yet: pieces of at least so many of them, else as the array would be cut that decides. */
+static bool even_rows(rpi_walker *w, const candidates *all, int64_t least, rpi_rows *out) {
+  rpi_rows by;
+  bool fits;
+  if (!written_rows(w, all, &by, &fits) || by.step <= 0) return false;
+  int64_t each = (by.cuts.grain + by.step - 1) / by.step;
+  if (each < least) each = least;
+  const int64_t pieces = all->extent / each;
+  if (pieces < 2) return false;
+  *out = (rpi_rows){.cuts = {.n = all->extent, .grain = each, .units = pieces, .ranks = w->ranks},
+                    .step = 1,
+                    .extent = all->extent,
+                    .leaf = 1};
+  for (int32_t i = 0; i < all->n; i++) w->adopt[all->list[i].symbol] = RPI_PLACE_WHOLE;
+  for (int32_t i = 0; i < all->n; i++)
+    if (all->list[i].writes && !follows(w, &all->list[i], out)) return false;
+  return true;
+}
+
 rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c) {
   const rpi_task *t = &w->ts->task[g->task[0]];
   rpi_share s = {.leaf = 1};
-  candidates all = {.extent = c->rows};
+  candidates all = {.extent = c->units};
   bool writes;
-  if (!c->row_bytes || c->rows < 2 || (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT))
+  if (!c->unit_bytes || c->units < 2 || (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT))
     return s;
   all.list = rpi_arena_get(&w->b->arena, sizeof *all.list * (size_t)(g->n_operand + 1));
   if (!all.list) return s;
@@ -226,10 +245,12 @@ rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call
     const bool written = t->op->privilege[o] & RP_PRIV_WRITE;
     if (written && !cut) return s;
     all.list[all.n++] = (candidate){.symbol = g->operand[o].symbol,
-                                    .geom = &c->geom[o],
+                                    .geom = cut ? &c->unit[o] : &c->geom[o],
                                     .writes = written,
                                     .reads = cut && !written};
   }
-  s.shared = rows_of(w, &all, &s.space, &writes) && writes;
+  const int64_t least = rpi_opaque_least(c->opaque);
+  s.shared = rows_of(w, &all, &s.space, &writes) && writes && rpi_rows_at_least(&s.space, least);
+  if (!s.shared && writes) s.shared = even_rows(w, &all, least, &s.space);
   return s;
 }

@@ -5,22 +5,19 @@
 #include "core/exec/opaque.h"
 
 #include <ffi.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "core/base/alloc.h"
 
-enum { MAX_ARGS = 128 };
+enum { MAX_ARGS = 128, WHOLE_ROWS = -1 };
 
 struct rpi_opaque {
   ffi_cif cif;
   void (*function)(void);
-  int32_t n_args, n_constraints, flags;
+  int32_t n_args, flags;
   int64_t block_rows;
   ffi_type **types;
   rp_opaque_arg *args;
-  rp_constraint *constraints;
-  bool cut[RPI_OP_MAX_STORES]; /* SPLIT: the store is handed over in blocks */
+  rpi_constraints constraints;
 };
 
 static ffi_type *scalar_type(rp_dtype t) {
@@ -35,8 +32,8 @@ static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
                            int32_t n_scalars) {
   const rp_opaque_arg *a = &d->args[i];
   bool of_store = a->kind == RP_ARG_PTR || a->kind == RP_ARG_EXTENT || a->kind == RP_ARG_STRIDE ||
-                  a->kind == RP_ARG_SIZE;
-  if (a->kind < RP_ARG_PTR || a->kind > RP_ARG_SIZE)
+                  a->kind == RP_ARG_SIZE || a->kind == RP_ARG_OFFSET;
+  if (a->kind < RP_ARG_PTR || a->kind > RP_ARG_OFFSET)
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].kind is %d", d->name, i, a->kind);
   if (of_store && (a->a < 0 || a->a >= n_stores))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is store %d of %d", d->name, i, a->a,
@@ -46,57 +43,6 @@ static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
   if (a->kind == RP_ARG_SCALAR && (a->a < 0 || a->a >= n_scalars))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is scalar %d of %d", d->name, i,
                            a->a, n_scalars);
-  return RP_OK;
-}
-
-/* ---- constraints ---- */
-
-static rp_status check_constraint(const rp_opaque_desc *d, int32_t i, int32_t n_stores) {
-  const rp_constraint *c = &d->constraints[i];
-  bool align = c->kind == RP_CONSTRAINT_ALIGN;
-  if (!align && c->kind != RP_CONSTRAINT_BROADCAST)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: constraints[%d].kind is %d", d->name, i,
-                           c->kind);
-  if (c->a < 0 || c->a >= n_stores || c->b < 0 || c->b >= n_stores)
-    return rpi_status_fail(RP_ERR_ARGUMENT,
-                           "op %s: constraints[%d] is about stores %d and %d of %d", d->name, i,
-                           c->a, c->b, n_stores);
-  if (align ? c->axis < RP_ALL_AXES || c->axis >= RP_MAX_DIM : c->axis != 0 || c->b != 0)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: constraints[%d] has b %d and axis %d", d->name,
-                           i, c->b, c->axis);
-  if (!align && d->privileges[c->a] != RP_PRIV_READ)
-    return rpi_status_fail(RP_ERR_ARGUMENT,
-                           "op %s: constraints[%d]: store %d is written, not broadcast", d->name, i,
-                           c->a);
-  return RP_OK;
-}
-
-/* Which stores come in blocks; they must have their rows in common. */
-static rp_status find_cut(const rp_opaque_desc *d, int32_t n_stores, bool *cut) {
-  bool joined[RPI_OP_MAX_STORES] = {false};
-  int32_t first = -1;
-  for (int32_t i = 0; i < n_stores; i++) cut[i] = true;
-  for (int32_t k = 0; k < d->n_constraints; k++)
-    if (d->constraints[k].kind == RP_CONSTRAINT_BROADCAST) cut[d->constraints[k].a] = false;
-  for (int32_t i = n_stores - 1; i >= 0; i--)
-    if (cut[i]) first = i;
-  if (first < 0)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: RP_OPAQUE_SPLIT, but no store can be cut",
-                           d->name);
-  joined[first] = true;
-  for (int32_t round = 0; round < n_stores; round++)
-    for (int32_t k = 0; k < d->n_constraints; k++) {
-      const rp_constraint *c = &d->constraints[k];
-      if (c->kind != RP_CONSTRAINT_ALIGN || c->axis > 0) continue;
-      joined[c->a] = joined[c->b] = joined[c->a] || joined[c->b];
-    }
-  for (int32_t i = 0; i < n_stores; i++)
-    if (cut[i] && !joined[i])
-      return rpi_status_fail(
-          RP_ERR_ARGUMENT,
-          "op %s: RP_OPAQUE_SPLIT, but store %d is neither broadcast nor aligned with "
-          "store %d along axis 0",
-          d->name, i, first);
   return RP_OK;
 }
 
@@ -117,47 +63,26 @@ static rp_status check_flags(const rp_opaque_desc *d) {
   return RP_OK;
 }
 
-static rp_status check_constraints(const rp_opaque_desc *d, int32_t n_stores) {
-  if (d->n_constraints < 0 || (d->n_constraints > 0 && !d->constraints))
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: n_constraints is %d with constraints %s",
-                           d->name, d->n_constraints, d->constraints ? "given" : "NULL");
-  for (int32_t i = 0; i < d->n_constraints; i++) RPI_TRY(check_constraint(d, i, n_stores));
-  return RP_OK;
-}
-
-/* Is there an axis `axis` in both, of one extent? RP_ALL_AXES: are the shapes equal? */
-static bool aligned(const rpi_geom *a, const rpi_geom *b, int32_t axis) {
-  if (axis >= 0) return axis < a->ndim && axis < b->ndim && a->shape[axis] == b->shape[axis];
-  return a->ndim == b->ndim &&
-         memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->ndim) == 0;
-}
-
-static rp_status align_fail(const rp_op *op, const rp_constraint *c, const rpi_geom *a,
-                            const rpi_geom *b) {
-  char name[2][RPI_OP_PARAM], shape[2][RPI_GEOM_SHAPE], what[32] = "one shape";
-  if (c->axis >= 0) snprintf(what, sizeof what, "one extent of axis %d", c->axis);
-  return rpi_status_fail(RP_ERR_SHAPE, "%s.%s: %s of shape %s and %s of shape %s must have %s",
-                         op->lib->name, op->name, rpi_op_param(op, c->a, false, name[0]),
-                         rpi_geom_print_shape(a->ndim, a->shape, shape[0]),
-                         rpi_op_param(op, c->b, false, name[1]),
-                         rpi_geom_print_shape(b->ndim, b->shape, shape[1]), what);
-}
-
 rp_status rpi_opaque_check(const rpi_opaque *o, const rp_op *op, rp_store *const *stores) {
-  for (int32_t i = 0; i < o->n_constraints; i++) {
-    const rp_constraint *c = &o->constraints[i];
-    if (c->kind != RP_CONSTRAINT_ALIGN) continue;
-    const rpi_geom *a = &stores[c->a]->view->geom, *b = &stores[c->b]->view->geom;
-    if (!aligned(a, b, c->axis)) return align_fail(op, c, a, b);
-  }
-  return RP_OK;
+  return rpi_constraint_check(&o->constraints, op, stores);
 }
 
-bool rpi_opaque_cuts(const rpi_opaque *o, int32_t i) { return o->cut[i]; }
+bool rpi_opaque_cuts(const rpi_opaque *o, int32_t i) { return o->constraints.rows[i].cut; }
 
-int64_t rpi_opaque_block_rows(const rpi_opaque *o, int64_t row_bytes, int64_t grain) {
-  if (o->block_rows > 0) return o->block_rows;
-  return row_bytes > 0 && grain > row_bytes ? (grain + row_bytes - 1) / row_bytes : 1;
+const rpi_constraint_rows *rpi_opaque_rows(const rpi_opaque *o, int32_t i) {
+  return &o->constraints.rows[i];
+}
+
+int64_t rpi_opaque_least(const rpi_opaque *o) { return o->constraints.least; }
+
+int64_t rpi_opaque_block_units(const rpi_opaque *o, int64_t unit_bytes, int64_t grain) {
+  const rpi_constraints *c = &o->constraints;
+  int64_t units = 1;
+  if (o->block_rows > 0)
+    units = (o->block_rows + c->fewest - 1) / c->fewest;
+  else if (unit_bytes > 0 && grain > unit_bytes)
+    units = (grain + unit_bytes - 1) / unit_bytes;
+  return units > c->least ? units : c->least;
 }
 
 /* ---- making ---- */
@@ -171,13 +96,11 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
                            d->n_args, MAX_ARGS, d->args ? "given" : "NULL");
   for (int32_t i = 0; i < d->n_args; i++) RPI_TRY(check_arg(d, i, n_stores, n_scalars));
   RPI_TRY(check_flags(d));
-  RPI_TRY(check_constraints(d, n_stores));
-  size_t n = (size_t)d->n_args, n_constraints = (size_t)d->n_constraints;
+  size_t n = (size_t)d->n_args;
   rpi_opaque *o = rpi_alloc_zero(sizeof *o);
   if (o) o->types = rpi_alloc(n * sizeof *o->types);
   if (o) o->args = rpi_alloc(n * sizeof *o->args);
-  if (o) o->constraints = rpi_alloc(n_constraints * sizeof *o->constraints);
-  if (!o || !o->types || !o->args || !o->constraints) {
+  if (!o || !o->types || !o->args) {
     rpi_opaque_free(o);
     return rpi_status_nomem("opaque op");
   }
@@ -185,10 +108,7 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   o->n_args = d->n_args;
   o->flags = d->flags;
   o->block_rows = d->block_rows;
-  o->n_constraints = d->n_constraints;
-  if (n_constraints > 0)
-    memcpy(o->constraints, d->constraints, n_constraints * sizeof *o->constraints);
-  rp_status st = d->flags & RP_OPAQUE_SPLIT ? find_cut(d, n_stores, o->cut) : RP_OK;
+  const rp_status st = rpi_constraint_read(d, n_stores, &o->constraints);
   if (st != RP_OK) {
     rpi_opaque_free(o);
     return st;
@@ -212,7 +132,7 @@ void rpi_opaque_free(rpi_opaque *o) {
   if (!o) return;
   rpi_alloc_free(o->types);
   rpi_alloc_free(o->args);
-  rpi_alloc_free(o->constraints);
+  rpi_constraint_deinit(&o->constraints);
   rpi_alloc_free(o);
 }
 
@@ -233,7 +153,7 @@ static int64_t size_of(const rpi_geom *g, int64_t rows) {
 }
 
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
-                     const uint64_t *scalars, int64_t rows) {
+                     const uint64_t *scalars, const rpi_opaque_block *block) {
   union {
     int64_t i;
     uint64_t u;
@@ -243,14 +163,19 @@ bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom
   for (int32_t k = 0; k < o->n_args; k++) {
     const rp_opaque_arg *a = &o->args[k];
     bool of_store = a->kind != RP_ARG_SCALAR && a->kind != RP_ARG_CONST;
-    int64_t cut = of_store && o->cut[a->a] ? rows : -1;
+    const bool cut = of_store && block && rpi_opaque_cuts(o, a->a);
+    const int64_t rows =
+        cut ? rpi_constraint_extent(&o->constraints, a->a, block->units) : WHOLE_ROWS;
     at[k] = &value[k];
     switch (a->kind) {
       case RP_ARG_PTR: value[k].p = ptr[a->a]; break;
-      case RP_ARG_EXTENT: value[k].i = extent_of(&geom[a->a], a->b, cut); break;
+      case RP_ARG_EXTENT: value[k].i = extent_of(&geom[a->a], a->b, rows); break;
       case RP_ARG_STRIDE: value[k].i = a->b < geom[a->a].ndim ? geom[a->a].stride[a->b] : 0; break;
       case RP_ARG_SCALAR: value[k].u = scalars[a->a]; break; /* low bytes first: little endian */
-      case RP_ARG_SIZE: value[k].i = size_of(&geom[a->a], cut); break;
+      case RP_ARG_SIZE: value[k].i = size_of(&geom[a->a], rows); break;
+      case RP_ARG_OFFSET:
+        value[k].i = cut ? rpi_opaque_rows(o, a->a)->scale * block->first : 0;
+        break;
       default: value[k].i = a->value; break;
     }
   }

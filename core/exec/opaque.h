@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/opaque.h -- calls a C function with its natural signature, through libffi.
- * Lives here: the prepared call interface of an opaque op, its constraints, and one call. Not here: when
- *             it runs, and on which thread (run.c). */
+ * Lives here: the prepared call interface of an opaque op, and one call. Not here: when
+ *             it runs, and on which thread (run.c); what holds between stores (constraint.h). */
 #ifndef RPI_OPAQUE_H
 #define RPI_OPAQUE_H
 
-#include "core/model/op.h"
+#include "core/exec/constraint.h"
 
 typedef struct rpi_opaque rpi_opaque;
 
@@ -20,13 +20,21 @@ rp_status rpi_opaque_check(const rpi_opaque *o, const rp_op *op, rp_store *const
 
 /* The function may be called on blocks of axis 0 of store i (false: it gets store i whole). */
 bool rpi_opaque_cuts(const rpi_opaque *o, int32_t i);
-/* Rows a block should have at least, when each moves `row_bytes` and a thread is worth `grain` bytes. */
-int64_t rpi_opaque_block_rows(const rpi_opaque *o, int64_t row_bytes, int64_t grain);
+/* The rows of store i, which is cut, in a block of units. */
+const rpi_constraint_rows *rpi_opaque_rows(const rpi_opaque *o, int32_t i);
+/* Units that a block has at least, whatever it costs. */
+int64_t rpi_opaque_least(const rpi_opaque *o);
+/* Units a block should have at least, when each moves `unit_bytes` and a thread is worth `grain` bytes. */
+int64_t rpi_opaque_block_units(const rpi_opaque *o, int64_t unit_bytes, int64_t grain);
+
+/* Units first .. first+units-1 of a launch. */
+typedef struct rpi_opaque_block {
+  int64_t first, units;
+} rpi_opaque_block;
 
 /* Calls it on stores whose first elements are at ptr[i] and that lie as geom[i] says (the offset is
- * in ptr already); `rows` replaces the extent of axis 0 of stores that are cut, -1: whole. Returns
- * false if the function reported failure. No allocation. Any thread. */
+ * in ptr already); `block` says what is there of stores that are cut, NULL: all. Returns false if the function reported failure. No allocation. Any thread. */
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
-                     const uint64_t *scalars, int64_t rows);
+                     const uint64_t *scalars, const rpi_opaque_block *block);
 
 #endif

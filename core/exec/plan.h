@@ -69,14 +69,15 @@ typedef struct rpi_step {
 } rpi_step;
 
 /* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
- * blocks of `rows` rows, of row_bytes[i] from one to the next in store i (0: it is not cut). */
+ * blocks of units (constraint.h), of unit_bytes[i] from one to the next in store i (0: it is not cut). */
 typedef struct rpi_plan_call {
   const rpi_opaque *opaque;
   const rpi_geom *geom;
-  const int64_t *row_bytes;
-  int64_t rows;       /* of the stores that are cut; 0: none is */
-  int64_t block_rows; /* that a block should have at least */
-  bool part;          /* `rows` are this rank's: not all that the geometry says */
+  const rpi_geom *unit; /* of stores that are cut: the elements from a unit's first to its last, row by unit */
+  const int64_t *unit_bytes;
+  int64_t first, units; /* of the stores that are cut; 0: none is */
+  int64_t block_units;  /* that a block should have at least */
+  bool part;            /* `units` are this rank's: not all that the geometry says */
   int32_t threads;
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */

@@ -155,16 +155,17 @@ static void one_block(void *arg, int32_t worker, int32_t n, void *scratch) {
   (void)scratch;
   blocks *b = arg;
   const rpi_plan_call *c = b->call;
-  int64_t lo = c->rows * worker / n, hi = c->rows * (worker + 1) / n;
+  const int64_t lo = c->units * worker / n, hi = c->units * (worker + 1) / n;
+  const rpi_opaque_block block = {c->first + lo, hi - lo};
   void *ptr[RPI_OP_MAX_STORES];
   fenv_t mine;
   if (lo == hi) return;
-  for (int32_t i = 0; i < c->n; i++) ptr[i] = (char *)b->ptr[i].p + lo * c->row_bytes[i];
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = (char *)b->ptr[i].p + lo * c->unit_bytes[i];
   if (worker > 0) {
     fegetenv(&mine);
     fesetenv(&b->mode);
   }
-  if (!rpi_opaque_call(c->opaque, ptr, c->geom, b->scalars, hi - lo))
+  if (!rpi_opaque_call(c->opaque, ptr, c->geom, b->scalars, &block))
     atomic_store_explicit(&b->failed, true, memory_order_relaxed);
   if (worker > 0) fesetenv(&mine);
 }
@@ -181,8 +182,9 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
   }
   void *ptr[RPI_OP_MAX_STORES];
   for (int32_t i = 0; i < c->n; i++) ptr[i] = words[i].p;
+  const rpi_opaque_block mine = {c->first, c->units};
   c->failed =
-      !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, c->part ? c->rows : -1);
+      !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, c->part ? &mine : NULL);
 }
 
 /* The same box of two arrays, as far as it lies in bytes clip_lo..clip_hi-1; runs of the last axis are

@@ -248,7 +248,8 @@ enum {
   RP_ARG_STRIDE = 2, /* int64_t: stride of axis `b` of store `a`, in elements */
   RP_ARG_SCALAR = 3, /* scalar `a` of the launch, in its declared dtype */
   RP_ARG_CONST = 4,  /* int64_t: `value` */
-  RP_ARG_SIZE = 5    /* int64_t: number of elements of store `a` */
+  RP_ARG_SIZE = 5,   /* int64_t: number of elements of store `a` */
+  RP_ARG_OFFSET = 6  /* int64_t: index along axis 0 of store `a` of the first row handed over */
 };
 
 typedef struct rp_opaque_arg {
@@ -279,15 +280,26 @@ enum {
   /* Stores `a` and `b` have one shape; with `axis` >= 0 only the extents of that axis are equal. */
   RP_CONSTRAINT_ALIGN = 1,
   /* Store `a` is handed over whole, never as a block; it is only read. */
-  RP_CONSTRAINT_BROADCAST = 2
+  RP_CONSTRAINT_BROADCAST = 2,
+  /* Store `a` has `factor` rows (indices of axis 0) for each row of store `b`: rows factor*lo..factor*hi of `a` go with
+   * rows lo..hi of `b`. Chains, also backwards, give any ratio. */
+  RP_CONSTRAINT_SCALE = 3,
+  /* Store `a`, which is only read, has `factor` rows for each row of store `b`, and lo + hi more: with rows
+   * first..last of `b` go rows factor*first .. factor*last + lo + hi of `a` (a stencil: factor 1). Its EXTENT of axis 0 in a
+   * block counts them, too. */
+  RP_CONSTRAINT_BLOAT = 4,
+  /* A block has at least `factor` rows of store `a`, unless there are fewer in all. It says nothing about a launch. */
+  RP_CONSTRAINT_MIN_EXTENT = 5
 };
 enum { RP_ALL_AXES = -1 };
 
 typedef struct rp_constraint {
   rp_constraint_kind kind;
   int32_t a;
-  int32_t b;    /* ALIGN; else 0 */
-  int32_t axis; /* ALIGN: an axis, or RP_ALL_AXES; else 0 */
+  int32_t b;      /* ALIGN, SCALE, BLOAT; else 0 */
+  int32_t axis;   /* ALIGN: an axis, or RP_ALL_AXES; else 0 */
+  int64_t factor; /* SCALE, BLOAT, MIN_EXTENT: 1..2^20; else 0 */
+  int64_t lo, hi; /* BLOAT: 0..2^31-1; else 0 */
 } rp_constraint;
 
 typedef struct rp_opaque_desc {
@@ -303,6 +315,7 @@ typedef struct rp_opaque_desc {
   int32_t n_constraints;
   int32_t reserved;   /* 0 */
   int64_t block_rows; /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
+  size_t constraint_size; /* sizeof(rp_constraint); 0: 40 (16 where struct_size ends before this member) */
 } rp_opaque_desc;
 
 /* Registers a C function as an op. It runs on the calling thread, whole, and must not call the library
@@ -311,8 +324,9 @@ typedef struct rp_opaque_desc {
  * With RP_OPAQUE_SPLIT it may be called several times in place of once, at the same time on several
  * threads (where calls of the library return RP_ERR_STATE or RP_ERR_THREAD), each time for a block of
  * consecutive indices of axis 0 of all stores but those with RP_CONSTRAINT_BROADCAST: PTR is the block's first
- * element, EXTENT of axis 0 and SIZE are the block's. The stores that are cut must be joined by ALIGN,
- * of all axes or of axis 0. A launch whose written stores overlap others at other rows is not split.
+ * element, EXTENT of axis 0 and SIZE are the block's, OFFSET says where it begins. The stores that are cut must be joined:
+ * by ALIGN (of all axes or of axis 0), SCALE or BLOAT; block_rows counts those of the stores that have fewest. With several
+ * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch whose written stores overlap others at other rows is not split.
  * One failing block poisons all that the launch writes. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
 

@@ -300,8 +300,9 @@ static rp_status make_ops(member *m, rp_op **add, rp_op **fails, rp_op **effect)
                                            {.kind = RP_ARG_EXTENT, .a = 0, .b = 0}};
   static const int32_t add_rights[] = {RP_PRIV_READ_WRITE, RP_PRIV_READ, RP_PRIV_READ},
                        change[] = {RP_PRIV_READ_WRITE};
-  static const rp_constraint constraints[] = {{RP_CONSTRAINT_ALIGN, 0, 1, RP_ALL_AXES},
-                                              {RP_CONSTRAINT_BROADCAST, 2, 0, 0}};
+  static const rp_constraint constraints[] = {
+      {.kind = RP_CONSTRAINT_ALIGN, .a = 0, .b = 1, .axis = RP_ALL_AXES},
+      {.kind = RP_CONSTRAINT_BROADCAST, .a = 2}};
   rp_library *lib;
   TRY(rp_library_create(m->ctx, "shares", &lib));
   const rp_opaque_desc a = {.struct_size = sizeof a,
