@@ -361,7 +361,7 @@ bool rpi_commit_unfinished(const rp_context *ctx, const rpi_buffer *b, bool writ
 static bool may_fail(const rpi_bound *b) {
   bool may = b->n_flag > 0;
   for (int32_t c = 0; c < b->plan.n_call; c++)
-    may = may || (rpi_opaque_flags(b->plan.call[c].opaque) & RP_OPAQUE_STATUS);
+    may = may || rpi_opaque_may_fail(b->plan.call[c].opaque);
   return may;
 }
 

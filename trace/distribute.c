@@ -320,7 +320,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   rpi_bring_call(w, g, c, &p);
   rpi_bring_steps(w);
   rpi_bring_done(w);
-  if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_STATUS) w->b->joint_failure = true;
+  if (rpi_opaque_may_fail(c->opaque)) w->b->joint_failure = true;
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
     call_once(w, s, g);
     return;
@@ -337,7 +337,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   settle_results(w);
   cut_call(w, c, &p);
   w->b->plan.n_shared++;
-  if (c->units > 0) rpi_distribute_step(w, s);
+  if (c->units > 0 || c->n_unbound > 0) rpi_distribute_step(w, s);
 }
 
 /* A patch takes this rank's part only: its source may hold no more. */

@@ -251,6 +251,11 @@ static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
   if (n > 1) c->threads = (int32_t)(n < most ? n : most);
 }
 
+static void count_pieces(lowerer *l, rpi_plan_call *c) {
+  c->n_unbound = rpi_opaque_n_unbound(c->opaque);
+  c->counts = rpi_arena_get(&l->b->arena, sizeof *c->counts * (size_t)(c->threads * c->n_unbound + 1));
+}
+
 static void lower_call(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
   const rpi_task *t = &l->ts->task[g->task[0]];
@@ -268,6 +273,7 @@ static void lower_call(lowerer *l, const rpi_group *g) {
                                        .n = t->n_store,
                                        .scalar = t->first_scalar};
   split_call(l, t, &p->call[p->n_call]);
+  count_pieces(l, &p->call[p->n_call]);
   p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_OPAQUE, .call = p->n_call++};
   p->n_words += t->n_store;
 }

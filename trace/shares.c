@@ -216,7 +216,7 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
 static bool even_rows(rpi_walker *w, const candidates *all, int64_t least, rpi_rows *out) {
   rpi_rows by;
   bool fits;
-  if (!written_rows(w, all, &by, &fits) || by.step <= 0) return false;
+  if ((!written_rows(w, all, &by, &fits) && !read_rows(w, all, &by)) || by.step <= 0) return false;
   int64_t each = (by.cuts.grain + by.step - 1) / by.step;
   if (each < least) each = least;
   const int64_t pieces = all->extent / each;
@@ -242,15 +242,19 @@ rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call
   if (!all.list) return s;
   for (int32_t o = 0; o < g->n_operand; o++) {
     const bool cut = rpi_opaque_cuts(c->opaque, o);
-    const bool written = t->op->privilege[o] & RP_PRIV_WRITE;
+    /* Of stores whose size is not known yet each rank has its own rows, wherever they belong. */
+    const bool bound = o < g->n_operand - c->n_unbound && t->op->privilege[o] != RP_PRIV_UNBOUND;
+    const bool written = bound && (t->op->privilege[o] & RP_PRIV_WRITE);
     if (written && !cut) return s;
     all.list[all.n++] = (candidate){.symbol = g->operand[o].symbol,
                                     .geom = cut ? &c->unit[o] : &c->geom[o],
                                     .writes = written,
-                                    .reads = cut && !written};
+                                    .reads = bound && cut && !written};
   }
   const int64_t least = rpi_opaque_least(c->opaque);
-  s.shared = rows_of(w, &all, &s.space, &writes) && writes && rpi_rows_at_least(&s.space, least);
+  s.shared = rows_of(w, &all, &s.space, &writes) && rpi_rows_at_least(&s.space, least);
+  writes = writes || c->n_unbound > 0;
   if (!s.shared && writes) s.shared = even_rows(w, &all, least, &s.space);
+  s.shared = s.shared && writes;
   return s;
 }

@@ -37,15 +37,23 @@ static inline rp_status rpi_api_leave(rp_context *ctx, rp_status st) {
 static inline bool rpi_api_store_good(const rp_store *s) {
   return s && s->magic == RPI_MAGIC_STORE;
 }
+/* The same, or unbound. */
+static inline bool rpi_api_store_held(const rp_store *s) {
+  return rpi_api_store_good(s) || (s && s->magic == RPI_MAGIC_UNBOUND);
+}
 
 /* The live context of a live store. */
 rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **ctx);
-/* The same, entered. */
+/* An unbound store gets its size; on failure the context is left. */
+rp_status rpi_api_settle(rp_context *ctx, const rp_store *s, const char *call);
+/* The context of a store, entered; an unbound one has got its size. */
 __attribute__((always_inline)) static inline rp_status
 rpi_api_enter_store(const rp_store *s, const char *call, rp_context **ctx) {
   RPI_TRY(rpi_api_context_of(s, call, ctx));
   const rp_status st = rpi_api_enter(*ctx, call);
   if (RPI_UNLIKELY(st != RP_OK)) *ctx = NULL;
+  if (RPI_UNLIKELY(st == RP_OK && s->magic == RPI_MAGIC_UNBOUND))
+    return rpi_api_settle(*ctx, s, call);
   return st;
 }
 

@@ -8,6 +8,7 @@
 #include "trace/calls.h"
 #include "trace/checkpoint.h"
 #include "trace/restore.h"
+#include "trace/unbound.h"
 
 static rp_status check_name(const char *call, const char *const *names, int32_t i) {
   const size_t bytes = names[i] ? strlen(names[i]) : 0;
@@ -20,18 +21,19 @@ static rp_status check_name(const char *call, const char *const *names, int32_t 
   return RP_OK;
 }
 
-static rp_status check_store(const char *call, const rp_context *ctx, rp_store *const *stores,
+static rp_status check_store(const char *call, rp_context *ctx, rp_store *const *stores,
                              int32_t i) {
   if (!stores[i]) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: stores[%d] is NULL", call, i);
-  if (!rpi_api_store_good(stores[i]))
+  if (!rpi_api_store_held(stores[i]))
     return rpi_status_fail(RP_ERR_HANDLE, "%s: stores[%d] is no store (or it was released)", call,
                            i);
   if (stores[i]->buf->pool != ctx->pool)
     return rpi_status_fail(RP_ERR_HANDLE, "%s: stores[%d] is of another context", call, i);
-  return RP_OK;
+  const rp_status st = rpi_unbound_settle(ctx, stores[i]);
+  return st == RP_OK ? RP_OK : rpi_status_context(st, "%s: stores[%d]", call, i);
 }
 
-static rp_status check(const char *call, const rp_context *ctx, const char *path, int32_t n,
+static rp_status check(const char *call, rp_context *ctx, const char *path, int32_t n,
                        const char *const *names, rp_store *const *stores) {
   if (!path || !path[0] || !names || !stores)
     return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s", call,

@@ -8,6 +8,7 @@
 
 #include "bindings/c/api.h"
 #include "trace/runtime.h"
+#include "trace/unbound.h"
 
 _Thread_local char rpi_api_thread;
 int32_t rpi_api_forks;
@@ -35,12 +36,17 @@ rp_status rpi_api_refuse(rp_context *ctx, const char *call) {
 rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **ctx) {
   *ctx = NULL;
   if (!s) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: the store is NULL", call);
-  if (s->magic != RPI_MAGIC_STORE)
+  if (!rpi_api_store_held(s))
     return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no store (or it was released)", call);
   rp_context *c = s->buf->pool->ctx;
   if (!c) return rpi_status_fail(RP_ERR_STATE, "%s: the store's context is destroyed", call);
   *ctx = c;
   return RP_OK;
+}
+
+rp_status rpi_api_settle(rp_context *ctx, const rp_store *s, const char *call) {
+  const rp_status st = rpi_unbound_settle(ctx, (rp_store *)s);
+  return st == RP_OK ? RP_OK : rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
 }
 
 const char *rp_last_error(void) { return rpi_status_message(); }

@@ -10,6 +10,7 @@
 #include "jit/body.h"
 #include "trace/calls.h"
 #include "trace/runtime.h"
+#include "trace/unbound.h"
 
 /* ---- libraries and ops ---- */
 
@@ -66,10 +67,12 @@ rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op
 }
 
 static bool op_good(const rp_op *op) { return op && op->magic == RPI_MAGIC_OP; }
-int32_t rp_op_n_stores(const rp_op *op) { return op_good(op) ? op->n_stores : 0; }
+/* What a launch passes. */
+static int32_t given_stores(const rp_op *op) { return op->n_stores - op->n_unbound; }
+int32_t rp_op_n_stores(const rp_op *op) { return op_good(op) ? given_stores(op) : 0; }
 int32_t rp_op_n_scalars(const rp_op *op) { return op_good(op) ? op->n_scalars : 0; }
 int32_t rp_op_privilege(const rp_op *op, int32_t store) {
-  return op_good(op) && store >= 0 && store < op->n_stores ? op->privilege[store] : 0;
+  return op_good(op) && store >= 0 && store < given_stores(op) ? op->privilege[store] : 0;
 }
 
 /* ---- data of clients ---- */
@@ -108,17 +111,17 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
                             bool may_be_null) {
   if (!op) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: the op is NULL", call);
   if (!op_good(op)) return rpi_status_fail(RP_ERR_HANDLE, "%s: this is no op", call);
-  if (n_stores != op->n_stores || n_scalars != op->n_scalars)
+  if (n_stores != given_stores(op) || n_scalars != op->n_scalars)
     return rpi_status_fail(
         RP_ERR_ARGUMENT, "%s: %s.%s takes %d stores and %d scalars, not %d and %d", call,
-        op->lib->name, op->name, op->n_stores, op->n_scalars, n_stores, n_scalars);
+        op->lib->name, op->name, given_stores(op), op->n_scalars, n_stores, n_scalars);
   if ((n_stores > 0 && !stores) || (n_scalars > 0 && !scalars))
     return rpi_status_fail(RP_ERR_ARGUMENT, "%s: %s is NULL", call, stores ? "scalars" : "stores");
   for (int32_t i = 0; i < n_stores; i++) {
     const rp_store *s = stores[i];
     if (!s && may_be_null) continue;
     rp_status st = !s                            ? RP_ERR_ARGUMENT
-                   : s->magic != RPI_MAGIC_STORE ? RP_ERR_HANDLE
+                   : !rpi_api_store_held(s)      ? RP_ERR_HANDLE
                    : s->ctx != op->ctx           ? RP_ERR_ARGUMENT
                                                  : RP_OK;
     if (st == RP_OK) continue;
@@ -150,10 +153,19 @@ static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t
   return true;
 }
 
+/* Some store is unbound, on either side of the op. */
+static rp_status launch_unbound(const char *call, rp_op *op, rp_store *const *stores,
+                                int32_t n_stores, const void *const *scalars, int32_t n_scalars) {
+  RPI_TRY(bad_launch(call, op, stores, n_stores, scalars, n_scalars, false));
+  RPI_TRY(rpi_api_enter(op->ctx, call));
+  const rp_status st = rpi_unbound_launch(op, stores, scalars);
+  return rpi_api_leave(op->ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call));
+}
+
 rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
                     const void *const *scalars, int32_t n_scalars) {
   if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, false)))
-    return bad_launch("rp_launch", op, stores, n_stores, scalars, n_scalars, false);
+    return launch_unbound("rp_launch", op, stores, n_stores, scalars, n_scalars);
   RPI_TRY(rpi_api_enter(op->ctx, "rp_launch"));
   rp_status st = rpi_segment_launch(op->ctx, op, stores, scalars);
   if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_launch");
@@ -224,14 +236,28 @@ static void drop_outputs(const rp_op *op, rp_store **stores, uint64_t made) {
     }
 }
 
+/* In a context that has been entered; it is left after an error. */
+static rp_status settle_all(rp_context *ctx, rp_store *const *stores, int32_t n, const char *call) {
+  for (int32_t i = 0; i < n; i++) {
+    const rp_status st = stores[i] ? rpi_unbound_settle(ctx, stores[i]) : RP_OK;
+    if (RPI_UNLIKELY(st != RP_OK))
+      return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
+  }
+  return RP_OK;
+}
+
 rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *const *scalars,
                   int32_t n_scalars) {
-  if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, true)))
+  const bool good = launch_good(op, stores, n_stores, scalars, n_scalars, true);
+  if (RPI_UNLIKELY(!good))
     RPI_TRY(bad_launch("rp_call", op, stores, n_stores, scalars, n_scalars, true));
-  RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
   uint64_t made = 0;
   bool missing = false;
   for (int32_t i = 0; i < n_stores; i++) missing = missing || !stores[i];
+  if (RPI_UNLIKELY(op->n_unbound > 0 && !missing))
+    return launch_unbound("rp_call", op, stores, n_stores, scalars, n_scalars);
+  RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
+  if (RPI_UNLIKELY(!good)) RPI_TRY(settle_all(op->ctx, stores, n_stores, "rp_call"));
   rp_status st = missing ? make_outputs(op, stores, &made) : RP_OK;
   if (st == RP_OK && (st = rpi_segment_launch(op->ctx, op, stores, scalars)) != RP_OK)
     rpi_status_context(st, "rp_call");
@@ -271,8 +297,11 @@ rp_status rp_eval(rp_context *ctx, const char *params, const char *body, rp_stor
   RPI_TRY(rpi_api_enter(ctx, "rp_eval"));
   rp_op *op;
   rp_status st = eval_op(ctx, params, body, &op);
-  if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0, false))
-    return rpi_api_leave(ctx, bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false));
+  if (st == RP_OK && !launch_good(op, stores, n_stores, NULL, 0, false)) {
+    st = bad_launch("rp_eval", op, stores, n_stores, NULL, 0, false);
+    if (st != RP_OK) return rpi_api_leave(ctx, st);
+    RPI_TRY(settle_all(ctx, stores, n_stores, "rp_eval"));
+  }
   if (st == RP_OK) st = rpi_segment_launch(ctx, op, stores, NULL);
   if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_eval");
   return rpi_api_leave(ctx, st);
@@ -289,7 +318,7 @@ rp_status rp_store_fill(rp_store *s, const void *value) {
 
 static rp_status check_copy(const rp_store *dst, const rp_store *src) {
   if (!src) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_copy: src is NULL");
-  if (src->magic != RPI_MAGIC_STORE)
+  if (!rpi_api_store_held(src))
     return rpi_status_fail(RP_ERR_HANDLE, "rp_store_copy: src is no store (or was released)");
   if (src->ctx != dst->ctx)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_copy: src belongs to another context");
@@ -310,6 +339,8 @@ rp_status rp_store_copy(rp_store *dst, rp_store *src) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(dst, "rp_store_copy", &ctx));
   rp_store *both[2] = {dst, src};
+  if (src && rpi_api_store_held(src) && src->ctx == ctx)
+    RPI_TRY(settle_all(ctx, &src, 1, "rp_store_copy"));
   rp_status st = check_copy(dst, src);
   if (st == RP_OK && (st = rpi_segment_launch(ctx, ctx->copy_op, both, NULL)) != RP_OK)
     rpi_status_context(st, "rp_store_copy");

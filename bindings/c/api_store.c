@@ -11,6 +11,7 @@
 #include "trace/distribute.h"
 #include "trace/index_range.h"
 #include "trace/runtime.h"
+#include "trace/unbound.h"
 
 static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
   if (!rpi_dtype_valid(dtype))
@@ -44,6 +45,18 @@ rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const i
   RPI_TRY(check_shape("rp_store_create", dtype, ndim, shape));
   RPI_TRY(rpi_api_enter(ctx, "rp_store_create"));
   return rpi_api_leave(ctx, create(ctx, dtype, ndim, shape, out));
+}
+
+rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *row,
+                                  rp_store **out) {
+  NEED_OUT("rp_store_create_unbound", out);
+  if (ndim < 1) return rpi_status_fail(RP_ERR_SHAPE, "rp_store_create_unbound: ndim is %d", ndim);
+  RPI_TRY(check_shape("rp_store_create_unbound", dtype, ndim - 1, row));
+  if (ndim > RP_MAX_DIM)
+    return rpi_status_fail(RP_ERR_SHAPE, "rp_store_create_unbound: ndim is %d (1..%d)", ndim,
+                           RP_MAX_DIM);
+  RPI_TRY(rpi_api_enter(ctx, "rp_store_create_unbound"));
+  return rpi_api_leave(ctx, rpi_unbound_create(ctx, dtype, ndim, row, out));
 }
 
 static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
@@ -186,15 +199,18 @@ rp_status rp_store_detach(rp_store *s) {
 /* ---- references ---- */
 
 rp_status rp_store_retain(rp_store *s) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_retain", &ctx));
+  rp_context *ctx = rpi_api_store_held(s) ? s->buf->pool->ctx : NULL;
+  if (ctx && rpi_unbound_is(s))
+    RPI_TRY(rpi_api_enter(ctx, "rp_store_retain")); /* its size is nobody's concern yet */
+  else
+    RPI_TRY(rpi_api_enter_store(s, "rp_store_retain", &ctx));
   s->refs++;
   return rpi_api_leave(ctx, RP_OK);
 }
 
 rp_status rp_store_release(rp_store *s) {
   if (!s) return RP_OK;
-  if (s->magic != RPI_MAGIC_STORE)
+  if (!rpi_api_store_held(s))
     return rpi_status_fail(RP_ERR_HANDLE,
                            "rp_store_release: this is no store (or it was released)");
   rp_context *ctx = s->buf->pool->ctx;
@@ -210,7 +226,7 @@ rp_status rp_store_release(rp_store *s) {
  * counting in `queued`. */
 rp_status rp_store_release_any(rp_store *s) {
   if (!s) return RP_OK;
-  if (s->magic != RPI_MAGIC_STORE)
+  if (!rpi_api_store_held(s))
     return rpi_status_fail(RP_ERR_HANDLE,
                            "rp_store_release_any: this is no store (or it was released)");
   rpi_store_release_later(s);
@@ -234,14 +250,26 @@ void rpi_api_drain(rpi_pool *pool) {
 
 /* ---- facts ---- */
 
-rp_dtype rp_store_dtype(const rp_store *s) { return rpi_api_store_good(s) ? s->view->dtype : -1; }
-int32_t rp_store_ndim(const rp_store *s) { return rpi_api_store_good(s) ? s->view->geom.ndim : -1; }
-int64_t rp_store_size(const rp_store *s) { return rpi_api_store_good(s) ? s->view->size : 0; }
+rp_dtype rp_store_dtype(const rp_store *s) { return rpi_api_store_held(s) ? s->view->dtype : -1; }
+int32_t rp_store_ndim(const rp_store *s) { return rpi_api_store_held(s) ? s->view->geom.ndim : -1; }
 rp_context *rp_store_context(const rp_store *s) {
-  return rpi_api_store_good(s) ? s->buf->pool->ctx : NULL;
+  return rpi_api_store_held(s) ? s->buf->pool->ctx : NULL;
+}
+
+/* A store that has a size, at the latest now. */
+static bool is_sized(const rp_store *s, const char *call) {
+  rp_context *ctx;
+  if (rpi_api_store_good(s)) return true;
+  if (!rpi_api_store_held(s) || rpi_api_enter_store(s, call, &ctx) != RP_OK) return false;
+  rpi_api_leave(ctx, RP_OK);
+  return true;
+}
+
+int64_t rp_store_size(const rp_store *s) {
+  return is_sized(s, "rp_store_size") ? s->view->size : 0;
 }
 int64_t rp_store_extent(const rp_store *s, int32_t axis) {
-  if (!rpi_api_store_good(s) || axis < 0 || axis >= s->view->geom.ndim) return -1;
+  if (!is_sized(s, "rp_store_extent") || axis < 0 || axis >= s->view->geom.ndim) return -1;
   return s->view->geom.shape[axis];
 }
 

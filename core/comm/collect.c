@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/comm/collect.c -- see collect.h.
  *
- * Lives here: who sends what to whom in each round of a barrier, a merge and a gather.
+ * Lives here: who sends what to whom in each round of a barrier, a merge, a scan and a gather.
  * Not here:   messages themselves (comm.c), what is joined (the caller).
- * How:        barrier: dissemination (Hensgen, Finkel, Manber 1988). Gather: Bruck's allgather (1997) in place:
+ * How:        barrier: dissemination (Hensgen, Finkel, Manber 1988). Scan: recursive doubling (Hillis, Steele 1986). Gather: Bruck's allgather (1997) in place:
  *             ranks that follow each other on the circle have pieces that follow each other in the data, so nothing
  *             is packed; each byte reaches a rank once. Merge: recursive doubling over blocks of ranks (Thakur,
  *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond
@@ -122,6 +122,34 @@ rp_status rpi_collect_merge(rpi_comm *c, void *data, int64_t *n, int64_t room,
   *n = g.mine->n;
   if (*n) memcpy(data, g.mine->data, (size_t)*n);
   return RP_OK;
+}
+
+/* ---- scan ---- */
+
+static void add_up(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
+  (void)arg, (void)n, (void)m;
+  *(int64_t *)into += *(const int64_t *)from;
+}
+
+rp_status rpi_collect_scan(rpi_comm *c, int64_t n, int64_t *before, int64_t *all) {
+  const int32_t size = rpi_comm_size(c), rank = rpi_comm_rank(c);
+  int64_t bytes = sizeof *all;
+  *before = 0;
+  *all = n;
+  if (size == 1 || rpi_comm_dry(c)) return RP_OK;
+  /* In the round of d a rank knows the sum over itself and up to d - 1 ranks before it. */
+  for (int32_t d = 1; d < size; d *= 2) {
+    int64_t out = *before + n, in = 0;
+    rpi_message m[2];
+    int32_t k = 0;
+    if (rank >= d) m[k++] = (rpi_message){.data = &in, .bytes = sizeof in, .peer = rank - d};
+    if (rank < size - d)
+      m[k++] = (rpi_message){.data = &out, .bytes = sizeof out, .peer = rank + d, .send = true};
+    RPI_TRY(rpi_comm_start(c, m, k));
+    RPI_TRY(rpi_comm_finish(c, m, k));
+    *before += in;
+  }
+  return rpi_collect_merge(c, all, &bytes, bytes, add_up, NULL);
 }
 
 /* ---- gather ---- */

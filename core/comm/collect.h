@@ -15,6 +15,8 @@ typedef void rpi_collect_join(void *arg, void *into, int64_t *n, const void *fro
  * ranks' data in the order of ranks. */
 rp_status rpi_collect_merge(rpi_comm *c, void *data, int64_t *n, int64_t room,
                             rpi_collect_join *join, void *arg);
+/* *before becomes the sum of `n` (>= 0) over the ranks before this one, *all that over all ranks. A dry run: as if alone. */
+rp_status rpi_collect_scan(rpi_comm *c, int64_t n, int64_t *before, int64_t *all);
 /* The byte at which rank r's piece begins, nondecreasing; rank r's piece ends where r + 1's begins. Asked for
  * 0..size; of O(log size) ranks on each rank. */
 typedef int64_t rpi_collect_bound(const void *arg, int32_t rank);

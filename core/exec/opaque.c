@@ -18,6 +18,7 @@ struct rpi_opaque {
   ffi_type **types;
   rp_opaque_arg *args;
   rpi_constraints constraints;
+  int32_t n_unbound, unbound[RPI_OP_MAX_STORES];
 };
 
 static ffi_type *scalar_type(rp_dtype t) {
@@ -32,12 +33,15 @@ static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
                            int32_t n_scalars) {
   const rp_opaque_arg *a = &d->args[i];
   bool of_store = a->kind == RP_ARG_PTR || a->kind == RP_ARG_EXTENT || a->kind == RP_ARG_STRIDE ||
-                  a->kind == RP_ARG_SIZE || a->kind == RP_ARG_OFFSET;
-  if (a->kind < RP_ARG_PTR || a->kind > RP_ARG_OFFSET)
+                  a->kind == RP_ARG_SIZE || a->kind == RP_ARG_OFFSET || a->kind == RP_ARG_COUNT;
+  if (a->kind < RP_ARG_PTR || a->kind > RP_ARG_COUNT)
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].kind is %d", d->name, i, a->kind);
   if (of_store && (a->a < 0 || a->a >= n_stores))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is store %d of %d", d->name, i, a->a,
                            n_stores);
+  if (a->kind == RP_ARG_COUNT && d->privileges[a->a] != RP_PRIV_UNBOUND)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d]: store %d is not unbound", d->name, i,
+                           a->a);
   if ((a->kind == RP_ARG_EXTENT || a->kind == RP_ARG_STRIDE) && (a->b < 0 || a->b >= RP_MAX_DIM))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].b is axis %d", d->name, i, a->b);
   if (a->kind == RP_ARG_SCALAR && (a->a < 0 || a->a >= n_scalars))
@@ -85,7 +89,44 @@ int64_t rpi_opaque_block_units(const rpi_opaque *o, int64_t unit_bytes, int64_t 
   return units > c->least ? units : c->least;
 }
 
+int32_t rpi_opaque_n_unbound(const rpi_opaque *o) { return o->n_unbound; }
+int32_t rpi_opaque_unbound(const rpi_opaque *o, int32_t k) { return o->unbound[k]; }
+bool rpi_opaque_may_fail(const rpi_opaque *o) {
+  return (o->flags & RP_OPAQUE_STATUS) || o->n_unbound > 0;
+}
+
+const rp_constraint *rpi_opaque_room(const rpi_opaque *o, int32_t k) {
+  const rp_constraint *c = o->constraints.list;
+  while (c->kind != RP_CONSTRAINT_SCALE || c->a != o->unbound[k]) c++;
+  return c;
+}
+
 /* ---- making ---- */
+
+/* Of each unbound store one SCALE says how much room there is, one argument takes the count, and nothing else is said. */
+static rp_status find_unbound(const rp_opaque_desc *d, int32_t n_stores, rpi_opaque *o) {
+  for (int32_t i = 0; i < n_stores; i++) {
+    int32_t scales = 0, others = 0, counts = 0;
+    if (d->privileges[i] != RP_PRIV_UNBOUND) continue;
+    for (int32_t k = 0; k < o->constraints.n; k++) {
+      const rp_constraint *c = &o->constraints.list[k];
+      const bool room =
+          c->kind == RP_CONSTRAINT_SCALE && c->a == i && d->privileges[c->b] != RP_PRIV_UNBOUND;
+      scales += room;
+      others += !room && (c->a == i || (c->b == i && c->kind != RP_CONSTRAINT_MIN_EXTENT &&
+                                        c->kind != RP_CONSTRAINT_BROADCAST));
+    }
+    for (int32_t k = 0; k < d->n_args; k++)
+      counts += d->args[k].kind == RP_ARG_COUNT && d->args[k].a == i;
+    if (scales != 1 || others != 0 || counts != 1)
+      return rpi_status_fail(RP_ERR_ARGUMENT,
+                             "op %s: store %d is unbound: one RP_CONSTRAINT_SCALE to a store that "
+                             "is not and one RP_ARG_COUNT are about it, not %d (%d other) and %d",
+                             d->name, i, scales, others, counts);
+    o->unbound[o->n_unbound++] = i;
+  }
+  return RP_OK;
+}
 
 rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n_scalars,
                             const uint8_t *scalar_dtype, rpi_opaque **out) {
@@ -108,14 +149,16 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   o->n_args = d->n_args;
   o->flags = d->flags;
   o->block_rows = d->block_rows;
-  const rp_status st = rpi_constraint_read(d, n_stores, &o->constraints);
+  rp_status st = rpi_constraint_read(d, n_stores, &o->constraints);
+  if (st == RP_OK) st = find_unbound(d, n_stores, o);
   if (st != RP_OK) {
     rpi_opaque_free(o);
     return st;
   }
   for (int32_t i = 0; i < d->n_args; i++) {
     o->args[i] = d->args[i];
-    o->types[i] = d->args[i].kind == RP_ARG_PTR      ? &ffi_type_pointer
+    const bool pointer = d->args[i].kind == RP_ARG_PTR || d->args[i].kind == RP_ARG_COUNT;
+    o->types[i] = pointer                            ? &ffi_type_pointer
                   : d->args[i].kind == RP_ARG_SCALAR ? scalar_type(scalar_dtype[d->args[i].a])
                                                      : &ffi_type_sint64;
   }
@@ -152,6 +195,13 @@ static int64_t size_of(const rpi_geom *g, int64_t rows) {
   return n;
 }
 
+/* Which of the unbound stores it is. */
+static int32_t number_of(const rpi_opaque *o, int32_t store) {
+  int32_t k = 0;
+  while (o->unbound[k] != store) k++;
+  return k;
+}
+
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block) {
   union {
@@ -163,7 +213,7 @@ bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom
   for (int32_t k = 0; k < o->n_args; k++) {
     const rp_opaque_arg *a = &o->args[k];
     bool of_store = a->kind != RP_ARG_SCALAR && a->kind != RP_ARG_CONST;
-    const bool cut = of_store && block && rpi_opaque_cuts(o, a->a);
+    const bool cut = of_store && block->units >= 0 && rpi_opaque_cuts(o, a->a);
     const int64_t rows =
         cut ? rpi_constraint_extent(&o->constraints, a->a, block->units) : WHOLE_ROWS;
     at[k] = &value[k];
@@ -176,6 +226,7 @@ bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom
       case RP_ARG_OFFSET:
         value[k].i = cut ? rpi_opaque_rows(o, a->a)->scale * block->first : 0;
         break;
+      case RP_ARG_COUNT: value[k].p = &block->counts[number_of(o, a->a)]; break;
       default: value[k].i = a->value; break;
     }
   }

@@ -27,13 +27,22 @@ int64_t rpi_opaque_least(const rpi_opaque *o);
 /* Units a block should have at least, when each moves `unit_bytes` and a thread is worth `grain` bytes. */
 int64_t rpi_opaque_block_units(const rpi_opaque *o, int64_t unit_bytes, int64_t grain);
 
+/* Stores whose size the function decides: how many, and which is the k-th. */
+int32_t rpi_opaque_n_unbound(const rpi_opaque *o);
+int32_t rpi_opaque_unbound(const rpi_opaque *o, int32_t k);
+/* The constraint that says how many rows of the k-th there can be. */
+const rp_constraint *rpi_opaque_room(const rpi_opaque *o, int32_t k);
+/* A call of it may fail. */
+bool rpi_opaque_may_fail(const rpi_opaque *o);
+
 /* Units first .. first+units-1 of a launch. */
 typedef struct rpi_opaque_block {
-  int64_t first, units;
+  int64_t first, units; /* units -1: all, whether there are units or not */
+  int64_t *counts;      /* gets the rows made of each unbound store */
 } rpi_opaque_block;
 
 /* Calls it on stores whose first elements are at ptr[i] and that lie as geom[i] says (the offset is
- * in ptr already); `block` says what is there of stores that are cut, NULL: all. Returns false if the function reported failure. No allocation. Any thread. */
+ * in ptr already); `block` says what is there of stores that are cut. Returns false if the function reported failure. No allocation. Any thread. */
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block);
 

@@ -78,6 +78,8 @@ typedef struct rpi_plan_call {
   int64_t first, units; /* of the stores that are cut; 0: none is */
   int64_t block_units;  /* that a block should have at least */
   bool part;            /* `units` are this rank's: not all that the geometry says */
+  int32_t n_unbound;    /* stores whose size the call decides; as many last pointers are for rpi_pieces_made */
+  int64_t *counts;      /* rows that each thread's block made of each */
   int32_t threads;
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */

@@ -14,6 +14,7 @@
 #include <xmmintrin.h>
 
 #include "core/exec/image.h"
+#include "core/exec/pieces.h"
 
 enum { MODE = 0x1f80 }; /* MXCSR: round to nearest, all exceptions masked, no FTZ or DAZ */
 
@@ -151,12 +152,19 @@ typedef struct blocks {
   _Atomic bool failed;
 } blocks;
 
+/* Where a block's function says how many rows it made; -1: it has not. */
+static int64_t *counts_of(const rpi_plan_call *c, int32_t block) {
+  int64_t *counts = c->counts + block * c->n_unbound;
+  for (int32_t k = 0; k < c->n_unbound; k++) counts[k] = -1;
+  return counts;
+}
+
 static void one_block(void *arg, int32_t worker, int32_t n, void *scratch) {
   (void)scratch;
   blocks *b = arg;
   const rpi_plan_call *c = b->call;
   const int64_t lo = c->units * worker / n, hi = c->units * (worker + 1) / n;
-  const rpi_opaque_block block = {c->first + lo, hi - lo};
+  const rpi_opaque_block block = {c->first + lo, hi - lo, counts_of(c, worker)};
   void *ptr[RPI_OP_MAX_STORES];
   fenv_t mine;
   if (lo == hi) return;
@@ -178,13 +186,18 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
     fegetenv(&b.mode);
     rpi_workers_run(workers, c->threads, one_block, &b);
     c->failed = b.failed;
+    if (c->n_unbound > 0) rpi_pieces_pack(c, words, c->threads);
+    return;
+  }
+  if (c->part && c->units == 0) { /* there is nothing for this rank to do but to say so */
+    rpi_pieces_pack(c, words, 0);
     return;
   }
   void *ptr[RPI_OP_MAX_STORES];
   for (int32_t i = 0; i < c->n; i++) ptr[i] = words[i].p;
-  const rpi_opaque_block mine = {c->first, c->units};
-  c->failed =
-      !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, c->part ? &mine : NULL);
+  const rpi_opaque_block mine = {c->first, c->part ? c->units : -1, counts_of(c, 0)};
+  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, &mine);
+  if (c->n_unbound > 0) rpi_pieces_pack(c, words, 1);
 }
 
 /* The same box of two arrays, as far as it lies in bytes clip_lo..clip_hi-1; runs of the last axis are

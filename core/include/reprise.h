@@ -148,6 +148,14 @@ RP_API rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim,
 RP_API rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value,
                                  rp_store **out);
 
+/* Makes an array whose extent of axis 0 is known only when a task has written it: that of a filter, of what is unique, of
+ * a compaction. `ndim` in 1..RP_MAX_DIM; `row` has its other ndim-1 extents (NULL if ndim is 1). It gets its size from
+ * the first launch of an op that has it as RP_PRIV_UNBOUND. Any other use, such as rp_store_extent, a view, a read, or a launch on
+ * it, waits for that launch and is RP_ERR_STATE before it; rp_store_dtype, _ndim, _context, _retain, _release and _release_any do
+ * neither. If the writer failed, or what it read was poisoned, the store has no rows and is poisoned. */
+RP_API rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim,
+                                         const int64_t *row, rp_store **out);
+
 enum { RP_READ_ONLY = 0, RP_READ_WRITE = 1 };
 
 /* Lends the caller's memory to a new store: no copy. `data` holds the elements in C order, aligned
@@ -172,7 +180,7 @@ RP_API rp_status rp_store_retain(rp_store *store);
 RP_API rp_status rp_store_release(rp_store *store);
 RP_API rp_status rp_store_release_any(rp_store *store);
 
-/* Facts. On a bad handle: -1, or 0 for the counts. */
+/* Facts. On a bad handle: -1, or 0 for the counts; so are those of an unbound store that cannot get its size. */
 RP_API rp_dtype rp_store_dtype(const rp_store *store);
 RP_API int32_t rp_store_ndim(const rp_store *store);
 RP_API int64_t rp_store_extent(const rp_store *store, int32_t axis);
@@ -249,7 +257,8 @@ enum {
   RP_ARG_SCALAR = 3, /* scalar `a` of the launch, in its declared dtype */
   RP_ARG_CONST = 4,  /* int64_t: `value` */
   RP_ARG_SIZE = 5,   /* int64_t: number of elements of store `a` */
-  RP_ARG_OFFSET = 6  /* int64_t: index along axis 0 of store `a` of the first row handed over */
+  RP_ARG_OFFSET = 6, /* int64_t: index along axis 0 of store `a` of the first row handed over */
+  RP_ARG_COUNT = 7   /* int64_t *: the function writes there how many rows of unbound store `a` it made */
 };
 
 typedef struct rp_opaque_arg {
@@ -263,7 +272,8 @@ typedef struct rp_opaque_arg {
 enum {
   RP_PRIV_READ = 1,
   RP_PRIV_WRITE = 2, /* every element is written */
-  RP_PRIV_READ_WRITE = 3
+  RP_PRIV_READ_WRITE = 3,
+  RP_PRIV_UNBOUND = 6 /* the store is made by rp_store_create_unbound, and the function decides how many rows it gets */
 };
 
 enum {
@@ -327,7 +337,13 @@ typedef struct rp_opaque_desc {
  * element, EXTENT of axis 0 and SIZE are the block's, OFFSET says where it begins. The stores that are cut must be joined:
  * by ALIGN (of all axes or of axis 0), SCALE or BLOAT; block_rows counts those of the stores that have fewest. With several
  * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch whose written stores overlap others at other rows is not split.
- * One failing block poisons all that the launch writes. */
+ * One failing block poisons all that the launch writes.
+ *
+ * Of an unbound store one RP_CONSTRAINT_SCALE says that there is room for `factor` rows for each row of store `b`, and one
+ * RP_ARG_COUNT takes the rows that the function has made: 0 up to the EXTENT of axis 0 that it is given (another count fails as a
+ * status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With RP_OPAQUE_SPLIT each
+ * block does so, and the rows of blocks come to lie one behind the other in the order of blocks: a function that makes
+ * of each row what belongs to it gives the same bits on any number of threads and ranks. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
 
 /* How many stores and scalars a launch of `op` takes; the privilege (RP_PRIV_ bits) of store i. */

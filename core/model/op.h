@@ -35,6 +35,7 @@ struct rp_op {
   char *name;
   char *params;
   int32_t n_stores, n_scalars;
+  int32_t n_unbound; /* of n_stores, the last: not the caller's, for the sizes of unbound ones (trace/unbound.h) */
   uint8_t scalar_dtype[RPI_OP_MAX_SCALARS];
   uint8_t scalar_size[RPI_OP_MAX_SCALARS];
   uint8_t privilege[RPI_OP_MAX_STORES]; /* RP_PRIV_ bits */

@@ -162,7 +162,9 @@ void rpi_store_views_trim(rpi_pool *p) {
   if (!used) return;
   for (int32_t s = 0; s < p->n_store_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++)
-      if (p->store_slab[s][i].magic == RPI_MAGIC_STORE) used[p->store_slab[s][i].view_id] = true;
+      if (p->store_slab[s][i].magic == RPI_MAGIC_STORE ||
+          p->store_slab[s][i].magic == RPI_MAGIC_UNBOUND)
+        used[p->store_slab[s][i].view_id] = true;
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
       rpi_buffer *b = &p->buffer_slab[s][i];
@@ -298,8 +300,15 @@ rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out) {
   return RP_OK;
 }
 
+void rpi_store_reshape(rp_store *s, const rpi_view *whole) {
+  s->buf->base = s->view = whole;
+  s->view_id = whole->id;
+}
+
 void rpi_store_release(rp_store *s) {
   if (--s->refs > 0) return;
+  if (RPI_UNLIKELY(s->made != NULL)) rpi_store_release(s->made);
+  s->made = NULL;
   rpi_buffer *b = s->buf;
   rpi_pool *p = b->pool;
   s->magic = RPI_MAGIC_DEAD;

@@ -26,6 +26,7 @@
 
 enum {
   RPI_MAGIC_STORE = 0x52505331,
+  RPI_MAGIC_UNBOUND = 0x52505531, /* a store whose size is not known yet */
   RPI_MAGIC_CONTEXT = 0x52504331,
   RPI_MAGIC_OP = 0x52504f31,
   RPI_MAGIC_LIBRARY = 0x52504c31,
@@ -91,6 +92,7 @@ struct rp_store {
   int32_t refs;
   int32_t readonly_view; /* broadcast: not injective */
   rp_context *ctx;
+  rp_store *made;         /* unbound: gets what its writer made (trace/unbound.h); NULL: not written, or bound */
   rp_store *next;         /* free list, or the queue of releases */
   _Atomic int32_t queued; /* releases that wait in the queue */
 };
@@ -145,6 +147,8 @@ rp_status rpi_store_new(rpi_pool *p, rp_dtype dtype, int32_t ndim, const int64_t
                         rp_store **out);
 /* The same for an interned view of a whole array. */
 rp_status rpi_store_make(rpi_pool *p, const rpi_view *whole, rp_store **out);
+/* The only handle of a buffer, and the buffer, get another shape; what the buffer holds is the caller's affair. */
+void rpi_store_reshape(rp_store *s, const rpi_view *whole);
 /* A new handle on `s`'s buffer with another geometry. */
 rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out);
 void rpi_store_release(rp_store *s);

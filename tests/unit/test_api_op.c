@@ -437,8 +437,8 @@ static void test_opaque_refusals(void **state) {
   rp_op *op = NULL;
   arg.a = 1;
   FAILS(RP_ERR_ARGUMENT, "args[0].a", rp_op_create_opaque(lib, &d, &op));
-  arg = (rp_opaque_arg){.kind = 6};
-  FAILS(RP_ERR_ARGUMENT, "args[0].kind is 6", rp_op_create_opaque(lib, &d, &op));
+  arg = (rp_opaque_arg){.kind = 99};
+  FAILS(RP_ERR_ARGUMENT, "args[0].kind is 99", rp_op_create_opaque(lib, &d, &op));
   arg = (rp_opaque_arg){.kind = RP_ARG_EXTENT, .b = 8};
   FAILS(RP_ERR_ARGUMENT, "args[0].b", rp_op_create_opaque(lib, &d, &op));
   arg = (rp_opaque_arg){.kind = RP_ARG_SCALAR};

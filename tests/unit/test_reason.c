@@ -98,6 +98,33 @@ static void cut_side_effect(rp_context *c) {
   drop(x);
 }
 
+static void makes_nothing(int64_t *count) { *count = 0; }
+
+static void cut_size(rp_context *c) {
+  static const rp_opaque_arg count = {.kind = RP_ARG_COUNT};
+  static const rp_constraint room = {.kind = RP_CONSTRAINT_SCALE, .b = 1, .factor = 1};
+  rp_library *lib;
+  rp_op *op;
+  rp_store *x = zeros(c, N), *y;
+  OK(rp_library_create(c, "sizes", &lib));
+  OK(rp_op_create_opaque(lib,
+                         &(rp_opaque_desc){.struct_size = sizeof(rp_opaque_desc),
+                                           .name = "nothing",
+                                           .params = "y, x",
+                                           .privileges = (int32_t[]){RP_PRIV_UNBOUND, RP_PRIV_READ},
+                                           .function = (void (*)(void))makes_nothing,
+                                           .args = &count,
+                                           .n_args = 1,
+                                           .constraints = &room,
+                                           .n_constraints = 1},
+                         &op));
+  OK(rp_store_create_unbound(c, RP_F64, 1, NULL, &y));
+  OK(rp_launch(op, STORES(y, x), 2, NULL, 0));
+  assert_int_equal(rp_store_size(y), 0);
+  drop(y);
+  drop(x);
+}
+
 static void cut_tasks(rp_context *c) { /* --window 2 */
   rp_store *x = zeros(c, N);
   for (int i = 0; i < 5; i++) increment(c, x);
@@ -459,6 +486,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"CUT_READ", "", cut_read, 1},
                             {"CUT_WRITE", "", cut_write, 1},
                             {"CUT_WAIT", "", cut_wait, 1},
+                            {"CUT_SIZE", "", cut_size, 1},
                             {"CUT_SIDE_EFFECT", "", cut_side_effect, 1},
                             {"CUT_TASKS", "--window 2", cut_tasks, 2},
                             {"CUT_CHECKPOINT", "", cut_checkpoint, 1},
