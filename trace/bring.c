@@ -133,6 +133,73 @@ void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
   bring_destinations(w, g, geom, s);
 }
 
+/* A store's rows unit by unit, as an operand of a kernel over units; false: it has too many axes. */
+static bool by_units(const rpi_constraint_rows *r, const rpi_geom *g, int64_t units,
+                     rpi_geom *out) {
+  *out = *g;
+  out->shape[0] = units;
+  if (r->scale == 1) return true;
+  if (g->ndim == RP_MAX_DIM) return false;
+  *out = (rpi_geom){.ndim = g->ndim + 1,
+                    .offset = g->offset,
+                    .shape = {units, r->scale},
+                    .stride = {r->scale * g->stride[0], g->stride[0]}};
+  for (int32_t d = 1; d < g->ndim; d++) {
+    out->shape[d + 1] = g->shape[d];
+    out->stride[d + 1] = g->stride[d];
+  }
+  return true;
+}
+
+static int32_t add_node(rpi_image *m, const rpi_image_node *n) {
+  m->node[m->n_node] = *n;
+  return m->n_node++;
+}
+
+/* What one constraint says of the image's store; false: it says nothing that could be looked at. */
+static bool add_use(const rpi_walker *w, rpi_image *m, const rpi_group *g, const rpi_plan_call *c,
+                    const rp_constraint *k) {
+  const rpi_constraint_rows *r = rpi_opaque_rows(c->opaque, k->b);
+  rpi_image_node n = {.kind = RPI_IMAGE_DATA,
+                      .symbol = g->operand[k->b].symbol,
+                      .dtype = w->ts->task[g->task[0]].view[k->b]->dtype};
+  rpi_image_use *u = &m->use[m->n_use++];
+  const bool ranges = k->kind == RP_CONSTRAINT_IMAGE_RANGES;
+  if (!r->cut || (ranges && r->extra < 1) || !by_units(r, &c->geom[k->b], c->units, &n.geom))
+    return false;
+  u->axis[0] = add_node(m, &n);
+  if (ranges) { /* from the first offset of the rows up to the last */
+    n.geom.offset += c->geom[k->b].stride[0] * r->extra;
+    const int32_t last = add_node(m, &n);
+    u->axis[0] = add_node(m, &(rpi_image_node){.kind = RPI_IMAGE_LOOP, .src = {u->axis[0], last}});
+  }
+  for (int32_t d = 1; d < m->geom.ndim; d++)
+    u->axis[d] =
+        add_node(m, &(rpi_image_node){.kind = RPI_IMAGE_BOUNDS, .hi = m->geom.shape[d] - 1});
+  return true;
+}
+
+/* Store o of a call by the index data that say what is read of it. False: nothing says so. */
+static bool by_index_data(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, int32_t o,
+                          const rpi_share *s) {
+  const rpi_constraints *all = rpi_opaque_constraints(c->opaque);
+  rpi_image *m = rpi_arena_get(&w->b->arena, sizeof *m);
+  const size_t room = (size_t)all->n + 1;
+  if (!m) return false;
+  *m = (rpi_image){.symbol = g->operand[o].symbol,
+                   .elem = rpi_dtype_size(w->shape[g->operand[o].symbol]->dtype),
+                   .geom = c->geom[o],
+                   .node = rpi_arena_get(&w->b->arena, sizeof *m->node * room * (RP_MAX_DIM + 2)),
+                   .use = rpi_arena_get(&w->b->arena, sizeof *m->use * room)};
+  if (!m->node || !m->use) return false; /* the arena has failed, and says so */
+  for (int32_t k = 0; k < all->n; k++)
+    if (rpi_constraint_is_image(&all->list[k]) && all->list[k].a == o &&
+        !add_use(w, m, g, c, &all->list[k]))
+      return false;
+  if (m->n_use > 0) add_image(w, m, s, 0);
+  return m->n_use > 0;
+}
+
 void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, const rpi_share *s) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     const int32_t symbol = g->operand[o].symbol;
@@ -141,7 +208,7 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
     if (!is_tiled(w, symbol) || (s->shared && !(rights & RP_PRIV_READ))) continue;
     if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->unit[o].stride[0] > 0)
       bring_rows(w, symbol, &c->unit[o], s);
-    else
+    else if (!s->shared || rpi_opaque_cuts(c->opaque, o) || !by_index_data(w, g, c, o, s))
       rpi_bring_whole(w, symbol);
   }
 }

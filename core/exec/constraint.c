@@ -31,6 +31,14 @@ static const kind_rule rules[] = {
                              .read_only = true,
                              .else_not = "bloated"},
     [RP_CONSTRAINT_MIN_EXTENT] = {.name = "MIN_EXTENT", .factor = true},
+    [RP_CONSTRAINT_IMAGE] = {.name = "IMAGE",
+                             .store_b = true,
+                             .read_only = true,
+                             .else_not = "an image"},
+    [RP_CONSTRAINT_IMAGE_RANGES] = {.name = "IMAGE_RANGES",
+                                    .store_b = true,
+                                    .read_only = true,
+                                    .else_not = "an image"},
 };
 enum { N_RULES = sizeof rules / sizeof *rules };
 
@@ -196,7 +204,8 @@ static rp_status find_rows(const rp_opaque_desc *d, int32_t n_stores, rpi_constr
   for (int32_t i = 0; i < n_stores; i++)
     c->rows[i] = (rpi_constraint_rows){.cut = true, .scale = 1};
   for (int32_t k = 0; k < c->n; k++) {
-    if (c->list[k].kind == RP_CONSTRAINT_BROADCAST) c->rows[c->list[k].a].cut = false;
+    if (c->list[k].kind == RP_CONSTRAINT_BROADCAST || rpi_constraint_is_image(&c->list[k]))
+      c->rows[c->list[k].a].cut = false;
     if (c->list[k].kind == RP_CONSTRAINT_BLOAT) bloated[c->list[k].a] = true;
   }
   for (int32_t i = n_stores - 1; i >= 0; i--)
@@ -298,6 +307,21 @@ static rp_status fail_rows(const rp_op *op, const rp_constraint *c, const rpi_ge
   return fail(op, c, a, b, must);
 }
 
+static rp_status check_image(const rp_op *op, const rp_constraint *c, const rp_store *a,
+                             const rp_store *b) {
+  char name[2][RPI_OP_PARAM];
+  const int32_t kind = rpi_dtype_kind(b->view->dtype);
+  if (kind != RPI_KIND_I && kind != RPI_KIND_U)
+    return rpi_status_fail(RP_ERR_DTYPE,
+                           "%s.%s: %s is %s, not integers that say what is read of %s",
+                           op->lib->name, op->name, rpi_op_param(op, c->b, false, name[0]),
+                           rpi_dtype_name(b->view->dtype), rpi_op_param(op, c->a, false, name[1]));
+  const bool ranges = c->kind == RP_CONSTRAINT_IMAGE_RANGES;
+  if (a->view->geom.ndim == 0 || b->view->geom.ndim == 0 || (ranges && b->view->geom.ndim != 1))
+    return fail(op, c, &a->view->geom, &b->view->geom, ranges ? "rows and one axis" : "rows");
+  return RP_OK;
+}
+
 rp_status rpi_constraint_check(const rpi_constraints *all, const rp_op *op,
                                rp_store *const *stores) {
   for (int32_t i = 0; i < all->n; i++) {
@@ -312,6 +336,10 @@ rp_status rpi_constraint_check(const rpi_constraints *all, const rp_op *op,
       case RP_CONSTRAINT_SCALE:
       case RP_CONSTRAINT_BLOAT:
         if (!fits(a, b, c)) return fail_rows(op, c, a, b);
+        break;
+      case RP_CONSTRAINT_IMAGE:
+      case RP_CONSTRAINT_IMAGE_RANGES:
+        RPI_TRY(check_image(op, c, stores[c->a], stores[c->b]));
         break;
       default: break;
     }

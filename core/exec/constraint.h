@@ -30,6 +30,11 @@ void rpi_constraint_deinit(rpi_constraints *c);
 /* They hold for these stores; else RP_ERR_SHAPE or RP_ERR_DTYPE with a sentence that names stores and extents. */
 rp_status rpi_constraint_check(const rpi_constraints *c, const rp_op *op, rp_store *const *stores);
 
+/* Does it say what is read of its store `a`, by values of its store `b`? */
+static inline bool rpi_constraint_is_image(const rp_constraint *c) {
+  return c->kind == RP_CONSTRAINT_IMAGE || c->kind == RP_CONSTRAINT_IMAGE_RANGES;
+}
+
 /* The extent of axis 0 of store i in a block of so many units. */
 static inline int64_t rpi_constraint_extent(const rpi_constraints *c, int32_t i, int64_t units) {
   return c->rows[i].scale * units + c->rows[i].extra;

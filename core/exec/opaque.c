@@ -77,6 +77,8 @@ const rpi_constraint_rows *rpi_opaque_rows(const rpi_opaque *o, int32_t i) {
   return &o->constraints.rows[i];
 }
 
+const rpi_constraints *rpi_opaque_constraints(const rpi_opaque *o) { return &o->constraints; }
+
 int64_t rpi_opaque_least(const rpi_opaque *o) { return o->constraints.least; }
 
 int64_t rpi_opaque_block_units(const rpi_opaque *o, int64_t unit_bytes, int64_t grain) {

@@ -22,6 +22,7 @@ rp_status rpi_opaque_check(const rpi_opaque *o, const rp_op *op, rp_store *const
 bool rpi_opaque_cuts(const rpi_opaque *o, int32_t i);
 /* The rows of store i, which is cut, in a block of units. */
 const rpi_constraint_rows *rpi_opaque_rows(const rpi_opaque *o, int32_t i);
+const rpi_constraints *rpi_opaque_constraints(const rpi_opaque *o);
 /* Units that a block has at least, whatever it costs. */
 int64_t rpi_opaque_least(const rpi_opaque *o);
 /* Units a block should have at least, when each moves `unit_bytes` and a thread is worth `grain` bytes. */

@@ -299,14 +299,20 @@ enum {
    * block counts them, too. */
   RP_CONSTRAINT_BLOAT = 4,
   /* A block has at least `factor` rows of store `a`, unless there are fewer in all. It says nothing about a launch. */
-  RP_CONSTRAINT_MIN_EXTENT = 5
+  RP_CONSTRAINT_MIN_EXTENT = 5,
+  /* Store `a`, which is only read, is handed over whole, but of it only the rows are read that the values of integer store
+   * `b`, in the block, name: x[col[k]]. What else lies there may be anything. */
+  RP_CONSTRAINT_IMAGE = 6,
+  /* The same for ranges of rows: `b` has one axis of offsets that do not decrease; rows b[i]..b[i+1]-1 of `a` are read for
+   * the offsets i and i+1 of the block, which a BLOAT with hi 1 gives it (the pointers of a CSR matrix). */
+  RP_CONSTRAINT_IMAGE_RANGES = 7
 };
 enum { RP_ALL_AXES = -1 };
 
 typedef struct rp_constraint {
   rp_constraint_kind kind;
   int32_t a;
-  int32_t b;      /* ALIGN, SCALE, BLOAT; else 0 */
+  int32_t b;      /* all but BROADCAST and MIN_EXTENT; else 0 */
   int32_t axis;   /* ALIGN: an axis, or RP_ALL_AXES; else 0 */
   int64_t factor; /* SCALE, BLOAT, MIN_EXTENT: 1..2^20; else 0 */
   int64_t lo, hi; /* BLOAT: 0..2^31-1; else 0 */
@@ -333,7 +339,7 @@ typedef struct rp_opaque_desc {
  *
  * With RP_OPAQUE_SPLIT it may be called several times in place of once, at the same time on several
  * threads (where calls of the library return RP_ERR_STATE or RP_ERR_THREAD), each time for a block of
- * consecutive indices of axis 0 of all stores but those with RP_CONSTRAINT_BROADCAST: PTR is the block's first
+ * consecutive indices of axis 0 of all stores but those with RP_CONSTRAINT_BROADCAST or an IMAGE: PTR is the block's first
  * element, EXTENT of axis 0 and SIZE are the block's, OFFSET says where it begins. The stores that are cut must be joined:
  * by ALIGN (of all axes or of axis 0), SCALE or BLOAT; block_rows counts those of the stores that have fewest. With several
  * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch whose written stores overlap others at other rows is not split.

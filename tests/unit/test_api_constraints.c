@@ -258,6 +258,97 @@ static void test_least(void **state) {
     }
 }
 
+/* ---- images ---- */
+
+enum { NEAR = 900, PER_ROW = 3, ENTRIES = PER_ROW * NEAR };
+
+/* y[i] = sum of val[k]*x[col[k], 0..1] over the row's entries, ptr[i] <= k < ptr[i + 1]. */
+static int multiply(double *y, int64_t n, const int32_t *ptr, int64_t n_ptr, const int64_t *col,
+                    const double *val, const double *x) {
+  for (int64_t i = 0; i < n; i++) {
+    y[i] = 0;
+    for (int32_t k = ptr[i]; k < ptr[i + 1]; k++)
+      y[i] += val[k] * (x[2 * col[k]] - x[2 * col[k] + 1]);
+  }
+  return n_ptr != n + 1;
+}
+
+/* y[i] += x[near[i]], two indices a row. */
+static void pick(double *y, int64_t n, const int64_t *near, const double *x) {
+  for (int64_t i = 0; i < n; i++) y[i] = 0.5 * y[i] + x[2 * near[2 * i]] - x[2 * near[2 * i + 1]];
+}
+
+static rp_status make_images(rp_library *lib, rp_op **product, rp_op **picks) {
+  static const int32_t six[] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ,
+                                RP_PRIV_READ,  RP_PRIV_READ, RP_PRIV_READ},
+                       three[] = {RP_PRIV_READ_WRITE, RP_PRIV_READ, RP_PRIV_READ};
+  static const rp_opaque_arg p[] = {PTR(0), EXTENT(0, 0), PTR(1), EXTENT(1, 0),
+                                    PTR(2), PTR(3),       PTR(4)},
+                             q[] = {PTR(0), EXTENT(0, 0), PTR(1), PTR(2)};
+  static const rp_constraint p_rules[] = {BLOAT(1, 0, 1, 0, 1),
+                                          {.kind = RP_CONSTRAINT_IMAGE_RANGES, .a = 2, .b = 1},
+                                          {.kind = RP_CONSTRAINT_IMAGE_RANGES, .a = 3, .b = 1},
+                                          SCALE(5, 0, PER_ROW), /* the same columns, by rows */
+                                          {.kind = RP_CONSTRAINT_IMAGE, .a = 4, .b = 5}},
+                             q_rules[] = {ALIGN(0, 1),
+                                          {.kind = RP_CONSTRAINT_IMAGE, .a = 2, .b = 1}};
+  TRY(MAKE(lib, "multiply", "y, ptr, col, val, x, columns", six, multiply, p, p_rules, 1, product));
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "pick",
+                            .params = "y, near, x",
+                            .privileges = three,
+                            .function = (void (*)(void))pick,
+                            .args = q,
+                            .n_args = 4,
+                            .flags = RP_OPAQUE_SPLIT | RP_OPAQUE_DENSE,
+                            .constraints = q_rules,
+                            .n_constraints = 2,
+                            .block_rows = 1};
+  return rp_op_create_opaque(lib, &d, picks);
+}
+
+/* A matrix in CSR whose columns lie near; then indices that change. Nothing of it is gathered. */
+static rp_status images(member *m) {
+  rp_library *lib;
+  rp_op *product, *picks;
+  rp_store *s[7]; /* y, ptr, col, val, x, columns, near */
+  TRY(rp_library_create(m->ctx, "images", &lib));
+  TRY(make_images(lib, &product, &picks));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, (int64_t[]){NEAR}, &s[0]));
+  TRY(rp_store_create(m->ctx, RP_I32, 1, (int64_t[]){NEAR + 1}, &s[1]));
+  TRY(rp_store_create(m->ctx, RP_I64, 1, (int64_t[]){ENTRIES}, &s[2]));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, (int64_t[]){ENTRIES}, &s[3]));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, (int64_t[]){NEAR, 2}, &s[4]));
+  TRY(rp_store_create(m->ctx, RP_I64, 1, (int64_t[]){ENTRIES}, &s[5]));
+  TRY(rp_store_create(m->ctx, RP_I64, 2, (int64_t[]){NEAR, 2}, &s[6]));
+  TRY(EVAL(m->ctx, "p", "p[i] = i32(3*i)", s[1]));
+  TRY(EVAL(m->ctx, "c", "c[k] = min(max(k//3 + 7*(k % 3) - 7, 0), 899)", s[2]));
+  TRY(EVAL(m->ctx, "c", "c[k] = min(max(k//3 + 7*(k % 3) - 7, 0), 899)", s[5]));
+  TRY(EVAL(m->ctx, "v", "v[k] = 1/(1.0 + f64(k))", s[3]));
+  TRY(EVAL(m->ctx, "x", "x[i, j] = f64(i % 17) + 0.3*f64(j)", s[4]));
+  TRY(EVAL(m->ctx, "n", "n[i, j] = (i + 3 + j) % 900", s[6]));
+  for (int32_t pass = 0; pass < 4; pass++) {
+    TRY(rp_launch(product, s, 6, NULL, 0));
+    TRY(rp_launch(picks, (rp_store *[]){s[0], s[6], s[4]}, 3, NULL, 0));
+    TRY(EVAL(m->ctx, "x, y", "x[i, j] = 0.5*x[i, j] + y[i]", s[4], s[0]));
+    TRY(EVAL(m->ctx, "n", "n = (n + 11) % 900", s[6]));
+    TRY(rp_wait(m->ctx));
+  }
+  TRY(count(m));
+  TRY(rp_store_read(s[4], m->out, 2 * NEAR * 8));
+  return drop_all(s, 7);
+}
+
+static void test_images(void **state) {
+  (void)state;
+  same_bits(images, 2 * NEAR);
+  member all[MOST];
+  run(all, 4, "--threads 1 --tile 0", images, 2 * NEAR);
+  all_fine(all, 4);
+  for (int32_t r = 0; r < 4; r++) assert_int_equal(all[r].stat[3], 0);
+  forget(all, 4);
+}
+
 /* ---- what is refused ---- */
 
 static rp_status declare(rp_library *lib, const rp_constraint *c, int32_t n, int32_t flags) {
@@ -349,11 +440,12 @@ static void test_launches(void **state) {
   (void)state;
   rp_context *ctx = check_context("--threads 2");
   rp_library *lib;
-  rp_op *up, *along;
+  rp_op *up, *along, *product, *picks;
   rp_store *a, *b, *s;
   OK(rp_library_create(ctx, "lib", &lib));
   OK(make_refine(lib, 1, &up));
   OK(make_smooth(lib, 1, &along));
+  OK(make_images(lib, &product, &picks));
   OK(matrix(ctx, 8, &a));
   OK(matrix(ctx, 5, &b));
   s = check_store(ctx, 0, NULL, NULL);
@@ -367,6 +459,10 @@ static void test_launches(void **state) {
         "for one, and 1 + 2 more",
         rp_launch(along, STORES(a, b), 2, NULL, 0));
   OK(rp_launch(along, STORES(b, a), 2, NULL, 0));
+  FAILS(
+      RP_ERR_DTYPE,
+      "lib.pick: stores[1] ('near') is f64, not integers that say what is read of stores[2] ('x')",
+      rp_launch(picks, STORES(a, a, b), 3, NULL, 0));
   OK(rp_wait(ctx));
   OK(drop_all((rp_store *[]){a, b, s}, 3));
   OK(rp_context_destroy(ctx));
@@ -374,8 +470,9 @@ static void test_launches(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_grids), cmocka_unit_test(test_ratios),
-      cmocka_unit_test(test_least), cmocka_unit_test(test_declarations),
-      cmocka_unit_test(test_older), cmocka_unit_test(test_launches)};
+      cmocka_unit_test(test_grids),        cmocka_unit_test(test_ratios),
+      cmocka_unit_test(test_least),        cmocka_unit_test(test_images),
+      cmocka_unit_test(test_declarations), cmocka_unit_test(test_older),
+      cmocka_unit_test(test_launches)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
