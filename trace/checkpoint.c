@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 #include "trace/rows.h"
 
 enum { PIECE = 1024 }; /* elements: pieces of an array that all ranks have are multiples of it */
@@ -32,7 +32,7 @@ typedef struct saving {
 
 rp_status rpi_checkpoint_agree(rp_context *ctx, rp_status mine, rpi_verdict *v, bool *heard) {
   const rp_status st = rpi_verdict_reach(ctx->comm, mine, v, heard);
-  return *heard ? st : rpi_distribute_failed(ctx, st);
+  return *heard ? st : rpi_places_failed(ctx, st);
 }
 
 /* ---- what each rank has ---- */
@@ -63,7 +63,7 @@ static rp_status describe(saving *s, const rp_store *store, rpi_checkpoint_array
   if (b->place >= RPI_PLACE_TILED) {
     if (rpi_checkpoint_follow(&s->ctx->cuts[b->place - RPI_PLACE_TILED], v, &a->cuts)) return RP_OK;
     a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
-    RPI_TRY(rpi_distribute_gather(s->ctx, b));
+    RPI_TRY(rpi_places_gather(s->ctx, b));
   }
   if (v->size * rpi_dtype_size(v->dtype) >= s->ctx->config.tile)
     a->cuts = (rpi_cuts){.n = v->size,

@@ -23,7 +23,7 @@
 rp_status rpi_checkpoint_save(rp_context *ctx, const char *path, int32_t n,
                               const char *const *names, rp_store *const *stores);
 
-/* rpi_verdict_reach; if ranks cannot hear each other, that is passed to rpi_distribute_failed. */
+/* rpi_verdict_reach; if ranks cannot hear each other, that is passed to rpi_places_failed. */
 rp_status rpi_checkpoint_agree(rp_context *ctx, rp_status mine, rpi_verdict *v, bool *heard);
 /* The elements of view v of an array that is cut by c: which each rank has, in C order of the view. False: there is no
  * closed form. */

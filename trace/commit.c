@@ -6,7 +6,7 @@
 
 #include "core/exec/run.h"
 #include "trace/calls.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 #include "trace/index_range.h"
 #include "trace/outcome.h"
 #include "trace/poison.h"
@@ -71,7 +71,7 @@ static bool in_range(rp_context *ctx, const rpi_template *t, const rpi_segment *
   bool ok = true;
   for (int32_t i = 0; i < t->n_range; i++) {
     rpi_buffer *b = s->slot[t->range[i].slot];
-    rpi_distribute_index_range(ctx, b); /* a failure stays in ctx->ranks_status */
+    rpi_places_index_range(ctx, b); /* a failure stays in ctx->ranks_status */
     ok = ok && b->range_lo >= t->range[i].lo && b->range_hi <= t->range[i].hi;
   }
   return ok;
@@ -325,7 +325,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
   rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                               ctx->patch_bytes, s->scalar);
   if (RPI_UNLIKELY(st != RP_OK)) st = name_place(s, st);
-  rpi_distribute_failed(ctx, st);
+  rpi_places_failed(ctx, st);
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   ctx->stats.images += count.images;
@@ -409,7 +409,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
     rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
-    if (ctx->comm && st == RP_ERR_MEMORY) rpi_distribute_failed(ctx, st);
+    if (ctx->comm && st == RP_ERR_MEMORY) rpi_places_failed(ctx, st);
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);
     return st;

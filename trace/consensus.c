@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 
 enum { CUTS = 4 /* of a round */, MIB = 1 << 20 };
 
@@ -123,14 +123,14 @@ static bool is_due(rp_context *ctx) {
 rp_status rpi_consensus_cut(rp_context *ctx) {
   consensus *c = ctx->consensus;
   if (!c || ctx->ranks_status != RP_OK) return RP_OK;
-  if (c->distance > 0) return --c->cuts > 0 ? RP_OK : rpi_distribute_failed(ctx, end_round(ctx));
-  return is_due(ctx) ? rpi_distribute_failed(ctx, begin(ctx)) : RP_OK;
+  if (c->distance > 0) return --c->cuts > 0 ? RP_OK : rpi_places_failed(ctx, end_round(ctx));
+  return is_due(ctx) ? rpi_places_failed(ctx, begin(ctx)) : RP_OK;
 }
 
 void rpi_consensus_end(rp_context *ctx) {
   const consensus *c = ctx->consensus;
   if (c && c->distance > 0 && ctx->ranks_status == RP_OK)
-    rpi_distribute_failed(ctx, rpi_comm_finish(ctx->comm, ctx->consensus->message, 2));
+    rpi_places_failed(ctx, rpi_comm_finish(ctx->comm, ctx->consensus->message, 2));
 }
 
 void rpi_consensus_free(rp_context *ctx) {

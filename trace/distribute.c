@@ -6,74 +6,10 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/comm/collect.h"
-#include "core/exec/exchange.h"
 #include "jit/subtree.h"
 #include "trace/distribute_impl.h"
-#include "trace/index_range.h"
 
-/* ---- places ---- */
-
-bool rpi_distribute_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out) {
-  const int64_t ranks = rpi_comm_size(ctx->comm);
-  if (!v || v->bdim == 0 || v->bsize == 0) return false;
-  if (v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile) return false;
-  const int64_t row = v->bsize / v->bshape[0];
-  /* Whole rows; and whole leaves of reductions along rows and across them, if that leaves enough pieces to share them
-   * evenly. Of a line, pieces below a leaf are worth no rank's while. */
-  enum { FEW = 8 };
-  const int64_t along = row / rpi_rows_gcd(row, RPI_LEAF) * RPI_LEAF, across = row * RPI_ROW_LEAF;
-  const int64_t both = along > across ? along : across; /* row times powers of two */
-  int64_t grain = row;
-  if (v->bdim == 1 && v->bsize / along >= (ranks < FEW ? ranks : FEW)) grain = along;
-  if (v->bdim > 1 && v->bsize / along >= FEW * ranks) grain = along;
-  if (v->bdim > 1 && v->bsize / both >= FEW * ranks) grain = both;
-  *out = (rpi_cuts){
-      .n = v->bsize, .grain = grain, .units = (v->bsize + grain - 1) / grain, .ranks = ranks};
-  return true;
-}
-
-uint32_t rpi_distribute_number(rp_context *ctx, const rpi_cuts *c) {
-  for (int32_t i = ctx->n_cuts - 1; i >= 0; i--)
-    if (memcmp(&ctx->cuts[i], c, sizeof *c) == 0) return RPI_PLACE_TILED + (uint32_t)i;
-  void *list = ctx->cuts;
-  if (!rpi_alloc_grow(&list, &ctx->cap_cuts, ctx->n_cuts + 1, sizeof *ctx->cuts)) {
-    rpi_status_nomem("tilings");
-    return RPI_PLACE_WHOLE;
-  }
-  ctx->cuts = list;
-  ctx->cuts[ctx->n_cuts] = *c;
-  ctx->stats.tilings = ctx->n_cuts + 1;
-  return RPI_PLACE_TILED + (uint32_t)ctx->n_cuts++;
-}
-
-static uint32_t renumbered(const int32_t *now, uint32_t place) {
-  return place < RPI_PLACE_TILED ? place : RPI_PLACE_TILED + (uint32_t)now[place - RPI_PLACE_TILED];
-}
-
-void rpi_distribute_forget(rp_context *ctx) {
-  rpi_pool *p = ctx->pool;
-  int32_t n = 0, *now = ctx->n_cuts > 0 ? rpi_alloc_zero(sizeof *now * (size_t)ctx->n_cuts) : NULL;
-  if (!now) return; /* nothing to do, or no memory to do it with: they stay */
-  for (int32_t pass = 0; pass < 2; pass++) {
-    for (int32_t i = 0; i < p->n_buffer_slabs * RPI_POOL_SLAB; i++) {
-      rpi_buffer *b = &p->buffer_slab[i / RPI_POOL_SLAB][i % RPI_POOL_SLAB];
-      if (pass == 0) {
-        if (b->place >= RPI_PLACE_TILED) now[b->place - RPI_PLACE_TILED] = 1;
-        if (b->spare_place >= RPI_PLACE_TILED) now[b->spare_place - RPI_PLACE_TILED] = 1;
-      } else {
-        b->place = renumbered(now, b->place);
-        b->spare_place = renumbered(now, b->spare_place);
-      }
-    }
-    for (int32_t i = 0; pass == 0 && i < ctx->n_cuts; i++) {
-      if (now[i]) ctx->cuts[n] = ctx->cuts[i];
-      now[i] = now[i] ? n++ : 0;
-    }
-  }
-  ctx->stats.tilings = ctx->n_cuts = n;
-  rpi_alloc_free(now);
-}
+/* ---- steps and places ---- */
 
 /* A symbol's place when a step first touches it: of the instance at entry; of what its patch completes it from. */
 static void begin(rpi_walker *w, int32_t symbol) {
@@ -451,83 +387,4 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
   rpi_alloc_free(w.needs.list);
   rpi_alloc_free(w.image);
   return w.status;
-}
-
-rp_status rpi_distribute_failed(rp_context *ctx, rp_status st) {
-  if (RPI_LIKELY(st == RP_OK) || ctx->ranks_status != RP_OK) return st;
-  ctx->ranks_status = st;
-  rpi_comm_abort(ctx->comm, rpi_status_message());
-  return st;
-}
-
-rp_status rpi_distribute_gather(rp_context *ctx, rpi_buffer *b) {
-  if (b->place < RPI_PLACE_TILED) return RP_OK;
-  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
-  b->place = RPI_PLACE_WHOLE;
-  if (!b->inst) return RP_OK;
-  ctx->stats.gathers++;
-  return rpi_distribute_failed(
-      ctx, rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data));
-}
-
-/* A box that is read on the host. */
-typedef struct reading {
-  const rpi_geom *box;
-  const rpi_cuts *cuts;
-  int64_t elem;
-} reading;
-
-static int64_t read_before(const void *arg, int32_t rank) {
-  const reading *r = arg;
-  return rpi_geom_before(r->box, rpi_cuts_at(r->cuts, rank)) * r->elem;
-}
-
-/* In the order of memory each rank's elements are a range of the box: they come together where they are wanted. */
-rp_status rpi_distribute_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
-  const int32_t elem = rpi_dtype_size(b->base->dtype);
-  int64_t lo, hi;
-  const bool parts = b->place >= RPI_PLACE_TILED && rpi_geom_ascends(box);
-  if (!parts) RPI_TRY(rpi_distribute_gather(ctx, b));
-  rpi_store_part(b, &lo, &hi);
-  rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
-  if (!parts) return RP_OK;
-  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
-  const reading r = {box, &c, elem};
-  ctx->stats.gathers++;
-  return rpi_distribute_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
-}
-
-/* ---- what the host writes, and what all ranks must know ---- */
-
-rp_status rpi_distribute_host(rp_context *ctx, const rpi_buffer *b, uint32_t *place) {
-  rpi_cuts c;
-  *place = b->place;
-  if (!ctx->comm || b->place != RPI_PLACE_WHOLE || b->whole ||
-      !rpi_distribute_default(ctx, b->base, &c))
-    return RP_OK;
-  *place = rpi_distribute_number(ctx, &c);
-  return *place == RPI_PLACE_WHOLE ? RP_ERR_MEMORY : RP_OK;
-}
-
-static void join_bounds(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
-  int64_t *a = into;
-  const int64_t *b = from;
-  (void)arg, (void)n, (void)m;
-  if (b[0] < a[0]) a[0] = b[0];
-  if (b[1] > a[1]) a[1] = b[1];
-}
-
-rp_status rpi_distribute_index_range(rp_context *ctx, rpi_buffer *b) {
-  if (RPI_LIKELY(b->range_version == b->version + 1)) return RP_OK;
-  int64_t lo, hi, bounds[2] = {INT64_MAX, INT64_MIN}, bytes = sizeof bounds;
-  rpi_store_part(b, &lo, &hi);
-  const char *data = b->inst ? b->inst->data : NULL;
-  rpi_index_range(ctx->workers, b, data ? data + lo * rpi_dtype_size(b->base->dtype) : NULL,
-                  hi - lo);
-  if (b->place < RPI_PLACE_TILED || rpi_comm_dry(ctx->comm)) return RP_OK;
-  if (lo < hi) bounds[0] = b->range_lo, bounds[1] = b->range_hi;
-  const rp_status st = rpi_collect_merge(ctx->comm, bounds, &bytes, bytes, join_bounds, NULL);
-  b->range_lo = bounds[0];
-  b->range_hi = bounds[1];
-  return rpi_distribute_failed(ctx, st);
 }

@@ -13,8 +13,9 @@
 typedef struct rpi_share {
   bool shared;
   bool by_units; /* the whole space's words, some of its units; else the words of a smaller space */
-  int64_t each; /* rows of the space that are one or more whole units */
-  int64_t leaf; /* ranks compute whole leaves of so many rows: what two ranks share of one, both do */
+  int64_t each;  /* rows of the space that are one or more whole units */
+  int64_t
+      leaf; /* ranks compute whole leaves of so many rows: what two ranks share of one, both do */
   rpi_rows space;
 } rpi_share;
 

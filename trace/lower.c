@@ -253,7 +253,8 @@ static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
 
 static void count_pieces(lowerer *l, rpi_plan_call *c) {
   c->n_unbound = rpi_opaque_n_unbound(c->opaque);
-  c->counts = rpi_arena_get(&l->b->arena, sizeof *c->counts * (size_t)(c->threads * c->n_unbound + 1));
+  c->counts =
+      rpi_arena_get(&l->b->arena, sizeof *c->counts * (size_t)(c->threads * c->n_unbound + 1));
 }
 
 static void lower_call(lowerer *l, const rpi_group *g) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "core/comm/collect.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 
 enum { NOWHERE = INT32_MAX };
 
@@ -28,7 +28,7 @@ void rpi_outcome_join(rp_context *ctx, rpi_bound *b) {
   for (int32_t f = 0; f < b->n_flag; f++) b->marks[f] = ctx->flags[f] ? rank : NOWHERE;
   for (int32_t c = 0; c < b->plan.n_call; c++) call[c] = b->plan.call[c].failed ? rank : NOWHERE;
   const rp_status st = rpi_collect_merge(ctx->comm, b->marks, &bytes, bytes, lowest, NULL);
-  if (rpi_distribute_failed(ctx, st) != RP_OK) return;
+  if (rpi_places_failed(ctx, st) != RP_OK) return;
   for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = b->marks[f] != NOWHERE;
   for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = call[c] != NOWHERE;
 }

@@ -8,7 +8,7 @@
 #include "core/base/strbuf.h"
 #include "core/comm/collect.h"
 #include "trace/checkpoint.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 #include "trace/index_range.h"
 
 enum { OPEN_MOST = 4, LISTED = 20 };
@@ -61,9 +61,9 @@ static rp_status spread(rp_context *ctx, void **bytes, int64_t size) {
   if (rpi_comm_rank(ctx->comm) != 0) {
     n = 0;
     *bytes = rpi_alloc((size_t)size);
-    if (!*bytes) return rpi_distribute_failed(ctx, rpi_status_nomem("a manifest"));
+    if (!*bytes) return rpi_places_failed(ctx, rpi_status_nomem("a manifest"));
   }
-  return rpi_distribute_failed(ctx, rpi_collect_merge(ctx->comm, *bytes, &n, size, append, NULL));
+  return rpi_places_failed(ctx, rpi_collect_merge(ctx->comm, *bytes, &n, size, append, NULL));
 }
 
 /* The manifest's bytes on all ranks; all succeed, or none. */
@@ -136,7 +136,7 @@ static rp_status stage(restoring *r, target *t) {
   if (whole) {
     t->inst = rpi_store_instance(b->pool, rpi_store_bytes(b), b->inst);
     if (!t->inst) return RP_ERR_MEMORY;
-    RPI_TRY(rpi_distribute_host(r->ctx, b, &t->place));
+    RPI_TRY(rpi_places_host(r->ctx, b, &t->place));
   }
   t->hi = v->size;
   if (t->place >= RPI_PLACE_TILED &&

@@ -164,8 +164,9 @@ static rp_status opaque_fill(rp_op *op, const rp_opaque_desc *d) {
   RPI_TRY(rpi_opaque_create(d, op->n_stores, op->n_scalars, op->scalar_dtype, &op->opaque));
   op->n_unbound = rpi_opaque_n_unbound(op->opaque);
   if (op->n_stores + op->n_unbound > RPI_OP_MAX_STORES)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: more than %d stores, unbound ones counted twice",
-                           op->name, RPI_OP_MAX_STORES);
+    return rpi_status_fail(RP_ERR_ARGUMENT,
+                           "op %s: more than %d stores, unbound ones counted twice", op->name,
+                           RPI_OP_MAX_STORES);
   for (int32_t k = 0; k < op->n_unbound; k++) op->privilege[op->n_stores++] = RP_PRIV_WRITE;
   return op_enter(op);
 }

@@ -10,6 +10,7 @@
  * Invariant:  functions of the plan, of the places and of the number of ranks. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"
+#include "trace/places.h"
 
 /* Kernels that ask for their place in the space keep the space's words. */
 static bool asks_index(const rpi_ir *ir) {
@@ -87,7 +88,7 @@ static bool written_rows(const rpi_walker *w, const candidates *all, rpi_rows *o
     if (!k->writes || rpi_distribute_is_pinned(w, k->symbol)) continue;
     if (tiled)
       c = rpi_distribute_cuts(w, w->place[k->symbol]);
-    else if (!rpi_distribute_default(w->ctx, w->shape[k->symbol], &c))
+    else if (!rpi_places_default(w->ctx, w->shape[k->symbol], &c))
       continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
     any = true;
@@ -107,7 +108,7 @@ static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out)
     if (!k->reads || k->geom->stride[0] <= 0) continue;
     if (tiled)
       c = rpi_distribute_cuts(w, w->place[k->symbol]);
-    else if (!rpi_distribute_default(w->ctx, w->shape[k->symbol], &c))
+    else if (!rpi_places_default(w->ctx, w->shape[k->symbol], &c))
       continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
     any = true;
@@ -133,7 +134,7 @@ static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
           !rpi_rows_same(by, &mine))
         return false;
     }
-    place = rpi_distribute_number(w->ctx, &c);
+    place = rpi_places_number(w->ctx, &c);
     if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
   }
   if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;

@@ -7,7 +7,7 @@
 #include "core/base/hash.h"
 #include "trace/calls.h"
 #include "trace/decision.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 
 /* ---- templates by content ---- */
 
@@ -254,7 +254,7 @@ void rpi_template_limit(rp_context *ctx) {
   ctx->seg.pred = NULL;
   ctx->seg.at = ctx->seg.end = NULL;
   rpi_store_views_trim(ctx->pool);
-  rpi_distribute_forget(ctx);
+  rpi_places_forget(ctx);
 }
 
 void rpi_template_free_all(rp_context *ctx) {

@@ -9,7 +9,7 @@
 #include "core/exec/opaque.h"
 #include "core/exec/pieces.h"
 #include "trace/context.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 
 /* ---- making and launching ---- */
 
@@ -196,8 +196,8 @@ static rp_status retile(rp_context *ctx, const piece *p) {
   rpi_buffer *b = p->store->buf;
   rpi_cuts c;
   uint32_t place = RPI_PLACE_WHOLE;
-  if (rpi_distribute_default(ctx, p->now, &c)) {
-    place = rpi_distribute_number(ctx, &c);
+  if (rpi_places_default(ctx, p->now, &c)) {
+    place = rpi_places_number(ctx, &c);
     if (place == RPI_PLACE_WHOLE) return RP_ERR_MEMORY;
   }
   const int64_t bytes = p->all * p->row * p->elem;
@@ -253,7 +253,7 @@ rp_status rpi_unbound_settle(rp_context *ctx, rp_store *s) {
                                          "gives it a size");
   RPI_TRY(rpi_segment_settle(ctx, s->made->buf, RPI_REASON_CUT_SIZE));
   const rp_status st = take_size(ctx, s);
-  if (st != RP_OK) return ctx->comm ? rpi_distribute_failed(ctx, st) : st;
+  if (st != RP_OK) return ctx->comm ? rpi_places_failed(ctx, st) : st;
   s->buf->unread = s->made->buf->unread = NULL;
   s->buf->version = ++s->buf->pool->versions;
   rpi_store_release(s->made);

@@ -120,10 +120,10 @@ static rp_status bad_launch(const char *call, const rp_op *op, rp_store *const *
   for (int32_t i = 0; i < n_stores; i++) {
     const rp_store *s = stores[i];
     if (!s && may_be_null) continue;
-    rp_status st = !s                            ? RP_ERR_ARGUMENT
-                   : !rpi_api_store_held(s)      ? RP_ERR_HANDLE
-                   : s->ctx != op->ctx           ? RP_ERR_ARGUMENT
-                                                 : RP_OK;
+    rp_status st = !s                       ? RP_ERR_ARGUMENT
+                   : !rpi_api_store_held(s) ? RP_ERR_HANDLE
+                   : s->ctx != op->ctx      ? RP_ERR_ARGUMENT
+                                            : RP_OK;
     if (st == RP_OK) continue;
     char name[RPI_OP_PARAM];
     return rpi_status_fail(st, "%s: %s.%s: %s %s", call, op->lib->name, op->name,
@@ -240,8 +240,7 @@ static void drop_outputs(const rp_op *op, rp_store **stores, uint64_t made) {
 static rp_status settle_all(rp_context *ctx, rp_store *const *stores, int32_t n, const char *call) {
   for (int32_t i = 0; i < n; i++) {
     const rp_status st = stores[i] ? rpi_unbound_settle(ctx, stores[i]) : RP_OK;
-    if (RPI_UNLIKELY(st != RP_OK))
-      return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
+    if (RPI_UNLIKELY(st != RP_OK)) return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
   }
   return RP_OK;
 }

@@ -8,7 +8,7 @@
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
 #include "trace/calls.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 #include "trace/index_range.h"
 #include "trace/runtime.h"
 #include "trace/unbound.h"
@@ -307,7 +307,7 @@ static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const 
   if (b->poison) return poisoned(call, b);
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
-    RPI_TRY(rpi_distribute_read(ctx, b, g, data));
+    RPI_TRY(rpi_places_read(ctx, b, g, data));
   else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
   if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
@@ -325,7 +325,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   rpi_calls_note(ctx, RPI_CALLS_WRITE, s);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
-  if (all) RPI_TRY(rpi_distribute_host(ctx, b, &b->place));
+  if (all) RPI_TRY(rpi_places_host(ctx, b, &b->place));
   if (!rpi_comm_dry(ctx->comm)) {
     int64_t lo, hi;
     RPI_TRY(rpi_store_own(b, !all));
