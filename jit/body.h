@@ -63,6 +63,27 @@ rp_status rpi_body_variant(rpi_body *b, const rpi_body_arg *args, const rpi_vari
 /* Fills in dtype and dense geom of the arguments with dtype -1 (which the body must only write). */
 rp_status rpi_body_infer(rpi_body *b, rpi_body_arg *args);
 
+/* ---- scatter: `h[b[i]] += w[i]`. The variants of such a body only say whether a launch fits. What runs are two bodies
+ * of the same text, whose stores are those of the body and some more:
+ *   KEYS      `key`, of the points' shape: where each point goes, in C order of the destination; -1: nowhere
+ *   SEGMENTS  `first` and `end`, of the destination's shape: where the segment of each element begins and ends; and for
+ *             each axis of the points one more, by number in the segments' order: the points' coordinates on it */
+typedef enum rpi_body_form { RPI_BODY_WRITTEN, RPI_BODY_KEYS, RPI_BODY_SEGMENTS } rpi_body_form;
+
+typedef struct rpi_body_scatter {
+  int32_t dest;   /* store */
+  int32_t rank;   /* axes of the points */
+  int32_t plain;  /* the store that holds the keys as they are, over all axes in their order; -1 */
+  uint64_t reads; /* a bit for each store that the subscripts on the left read, */
+  bool scalars;   /* and whether they read scalars */
+} rpi_body_scatter;
+
+/* False for a body that does not scatter. */
+bool rpi_body_scatters(const rpi_body *b, rpi_body_scatter *out);
+rp_status rpi_body_derive(const rpi_body *b, rpi_body_form form, rpi_body **out);
+/* Extents of the points of a scatter (as many as it has axes) for arguments that rpi_body_variant has accepted. */
+rp_status rpi_body_points(const rpi_body *b, const rpi_body_arg *args, int64_t *shape);
+
 /* Lays the variant on the arguments (already accepted by rpi_body_variant). operand and
  * extent_param point to caller's arrays, large enough. Pure arithmetic. */
 rp_status rpi_variant_place(const rpi_variant *v, const rpi_body_arg *args, rpi_placement *out);

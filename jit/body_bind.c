@@ -26,6 +26,7 @@ typedef struct binder {
   int32_t n_loop;            /* open loops: their ranges */
   int32_t *loop;
   int32_t cap_loop;
+  bool right;                /* of a scatter's statement: its right side is walked */
   int32_t looped[RPI_BODY_MAX_NAMES]; /* 1 + last statement in which the name is a loop's index */
 } binder;
 
@@ -63,7 +64,10 @@ static rp_status add_axis(binder *x, int32_t name, int32_t at) {
 
 static rp_status bind_name(binder *x, const rpi_body_node *n) {
   char buf[64];
-  if (find_loop(x, n->ref) >= 0 || find_axis(x->s, n->ref) >= 0) return RP_OK;
+  const int32_t axis = find_axis(x->s, n->ref);
+  if (find_loop(x, n->ref) >= 0) return RP_OK;
+  if (x->right) x->s->right_axes |= (uint8_t)(1u << (axis >= 0 ? axis : x->s->n_axis) % RP_MAX_DIM);
+  if (axis >= 0) return RP_OK;
   const char *name = rpi_body_parse_name(x->b, n->ref, buf);
   if (!x->b->indexed) {
     return fail_at(x, n->at, "expected a parameter or a let, found '%s'", name);
@@ -198,8 +202,7 @@ static rp_status note_use(binder *x, int32_t store, int32_t axis, int32_t node, 
   return u.index >= 0 ? add_use(x, u) : RP_OK;
 }
 
-static rp_status add_access(binder *x, rpi_body_access a, const rpi_body_affine *form) {
-  rpi_body *b = x->b;
+rp_status rpi_body_bind_access(rpi_body *b, rpi_body_access a, const rpi_body_affine *form) {
   bool forms = b->indexed;
   if (!RPI_BODY_ROOM(b->access, b->cap_access, b->n_access + 1) ||
       !RPI_BODY_ROOM(b->affine, b->cap_affine, b->n_affine + a.n_sub)) {
@@ -215,27 +218,35 @@ static rp_status add_access(binder *x, rpi_body_access a, const rpi_body_affine 
 
 static rp_status walk(binder *x, int32_t node);
 
+/* The forms of n subscripts of a store, which have been walked; *bounded: which of them are affine. */
+static rp_status bind_subscripts(binder *x, int32_t store, int32_t first, int32_t n,
+                                 rpi_body_affine *form, uint8_t *bounded) {
+  *bounded = 0;
+  for (int32_t i = 0; i < n; i++) {
+    int32_t kid = x->b->kids[first + i];
+    bool affine = affine_of(x, kid, &form[i]);
+    if (affine)
+      *bounded |= (uint8_t)(1u << i);
+    else
+      form[i] = (rpi_body_affine){0};
+    RPI_TRY(note_use(x, store, i, kid, affine, &form[i]));
+  }
+  return RP_OK;
+}
+
 static rp_status bind_store(binder *x, int32_t node) {
   rpi_body *b = x->b;
   rpi_body_node n = b->node[node];
   rpi_body_affine form[RP_MAX_DIM];
-  bool table = false;
   uint8_t bounded = 0;
   for (int32_t i = 0; i < n.n_kid; i++) RPI_TRY(walk(x, b->kids[n.kid + i]));
-  for (int32_t i = 0; i < n.n_kid; i++) {
-    int32_t kid = b->kids[n.kid + i];
-    bool affine = affine_of(x, kid, &form[i]);
-    table = table || !affine;
-    if (affine)
-      bounded |= (uint8_t)(1u << i);
-    else
-      form[i] = (rpi_body_affine){0};
-    RPI_TRY(note_use(x, n.ref, i, kid, affine, &form[i]));
-  }
+  RPI_TRY(bind_subscripts(x, n.ref, n.kid, n.n_kid, form, &bounded));
+  const bool table = bounded != (1u << n.n_kid) - 1;
   b->param[b->store[n.ref]].access |= RP_PRIV_READ;
   if (n.stamp == x->stmt) return RP_OK;
   b->node[node].stamp = x->stmt;
-  return add_access(x, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid, bounded}, form);
+  return rpi_body_bind_access(
+      b, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid, bounded}, form);
 }
 
 /* ---- reductions */
@@ -297,6 +308,8 @@ static rp_status walk(binder *x, int32_t node) {
       if (n.bracket || x->b->indexed || n.stamp != x->stmt) return bind_store(x, node);
       return RP_OK;
     case RPI_NODE_RED: return bind_red(x, node);
+    case RPI_NODE_SCALAR: x->s->left_scalar = x->s->left_scalar || !x->right; return RP_OK;
+    case RPI_NODE_COORD: x->s->right_axes |= x->right ? UINT8_MAX : 0; return RP_OK;
     default:
       for (int32_t i = 0; i < n.n_kid; i++) RPI_TRY(walk(x, x->b->kids[n.kid + i]));
       return RP_OK;
@@ -305,27 +318,69 @@ static rp_status walk(binder *x, int32_t node) {
 
 /* ---- statements */
 
+static bool is_scatter(const rpi_body *b, const rpi_body_stmt *s) {
+  for (int32_t i = 0; i < s->n_sub; i++) {
+    const rpi_body_node *n = &b->node[b->kids[s->sub + i]];
+    if (n->kind != RPI_NODE_NAME) return true;
+    for (int32_t j = 0; j < i; j++)
+      if (b->node[b->kids[s->sub + j]].ref == n->ref) return true;
+  }
+  return false;
+}
+
+/* The indices of the points are those of the subscripts, from left to right, then those of the right side. */
+static rp_status bind_scatter(binder *x) {
+  const rpi_body *b = x->b;
+  rpi_body_stmt *s = x->s;
+  if (s->asg == RPI_ASG_SET) {
+    return fail_at(x, b->node[b->kids[s->sub]].at,
+                   "with '=' the subscripts on the left must be different indices, each alone "
+                   "(a scatter needs an operator, as in +=)");
+  }
+  if (b->n_stmt > 1) {
+    return fail_at(x, s->at, "a scatter is the only assignment of its body: make it a body of its own");
+  }
+  for (int32_t i = 0; i < s->n_sub; i++) RPI_TRY(walk(x, b->kids[s->sub + i]));
+  s->n_left = b->n_access - s->access;
+  x->right = true;
+  x->scope = ++x->last_scope; /* lets are walked once more */
+  return RP_OK;
+}
+
 static rp_status bind_dest(binder *x) {
   rpi_body *b = x->b;
   rpi_body_stmt *s = x->s;
   s->n_axis = 0;
-  s->mask = 0;
+  s->mask = s->right_axes = 0;
+  s->left_scalar = x->right = false;
+  s->scatter = is_scatter(b, s);
+  if (s->scatter) return bind_scatter(x);
   for (int32_t i = 0; i < s->n_sub; i++) {
     const rpi_body_node *n = &b->node[b->kids[s->sub + i]];
-    if (n->kind != RPI_NODE_NAME || find_axis(s, n->ref) >= 0) {
-      return fail_at(x, n->at,
-                     "a subscript on the left must be an index of its own "
-                     "(scatter is not supported yet)");
-    }
     RPI_TRY(add_axis(x, n->ref, n->at));
   }
   return RP_OK;
 }
 
+/* The access of the destination, the last of the statement. */
+static rp_status bind_written(binder *x) {
+  rpi_body_stmt *s = x->s;
+  rpi_body_affine form[RP_MAX_DIM];
+  uint8_t bounded = UINT8_MAX;
+  memset(form, 0, sizeof form);
+  if (s->scatter) {
+    RPI_TRY(bind_subscripts(x, s->dest, s->sub, s->n_sub, form, &bounded));
+  } else {
+    for (int32_t d = 0; d < s->n_sub; d++) form[d].coef[d] = 1;
+  }
+  return rpi_body_bind_access(
+      x->b, (rpi_body_access){-1, s->dest, s->at, s->scatter, -1, s->n_sub, bounded}, form);
+}
+
 /* Whether the right side is a reduction that may become one of the space. */
 static bool foldable(const rpi_body *b, const rpi_body_stmt *s) {
   const rpi_body_node *n = &b->node[s->rhs];
-  if (!b->indexed || n->kind != RPI_NODE_RED || n->op == RPI_RED_ARGMIN ||
+  if (!b->indexed || is_scatter(b, s) || n->kind != RPI_NODE_RED || n->op == RPI_RED_ARGMIN ||
       n->op == RPI_RED_ARGMAX || (s->asg != RPI_ASG_SET && s->asg != n->op)) {
     return false;
   }
@@ -353,7 +408,7 @@ static rp_status bind_fold(binder *x) {
 static rp_status check_axes(binder *x) {
   const rpi_body_stmt *s = x->s;
   char buf[64];
-  for (int32_t d = s->n_sub; d < s->n_axis; d++) {
+  for (int32_t d = s->scatter ? 0 : s->n_sub; d < s->n_axis; d++) {
     bool found = false;
     for (int32_t i = s->use; i < x->b->n_use && !found; i++) {
       const rpi_body_use *u = &x->b->use[i];
@@ -401,7 +456,6 @@ static void align_axes(binder *x, int32_t access) {
 static rp_status bind_stmt(binder *x, bool fold) {
   rpi_body *b = x->b;
   rpi_body_stmt *s = x->s;
-  rpi_body_affine form[RP_MAX_DIM];
   s->access = b->n_access;
   s->use = b->n_use;
   x->scope = ++x->last_scope;
@@ -411,12 +465,9 @@ static rp_status bind_stmt(binder *x, bool fold) {
   s->value = s->fold ? rpi_body_kid(b, s->rhs, 0) : s->rhs;
   s->redop = s->fold ? b->node[s->rhs].op : s->asg;
   RPI_TRY(s->fold ? bind_fold(x) : walk(x, s->rhs));
+  RPI_TRY(bind_written(x));
   RPI_TRY(check_axes(x));
-  for (int32_t d = s->n_sub; d < s->n_axis; d++) s->mask |= (uint8_t)(1u << d);
-  memset(form, 0, sizeof form);
-  for (int32_t d = 0; d < s->n_sub; d++) form[d].coef[d] = 1;
-  RPI_TRY(
-      add_access(x, (rpi_body_access){-1, s->dest, s->at, false, -1, s->n_sub, UINT8_MAX}, form));
+  for (int32_t d = s->n_sub; d < s->n_axis && !s->scatter; d++) s->mask |= (uint8_t)(1u << d);
   align_axes(x, s->access);
   s->n_access = b->n_access - s->access;
   s->n_use = b->n_use - s->use;
@@ -492,6 +543,7 @@ rp_status rpi_body_bind(rpi_body *b) {
   for (int32_t i = 0; i < b->n_stmt; i++) any = any || foldable(b, &b->stmt[i]);
   rp_status status = bind_all(x, true);
   if (status != RP_OK && any) status = bind_all(x, false);
+  if (status == RP_OK) status = rpi_body_scatter_bind(b);
   if (status == RP_OK && b->indexed) status = check_ranks(b);
   rpi_alloc_free(x->loop);
   rpi_alloc_free(x);

@@ -139,16 +139,21 @@ static rp_status check_redop(rpi_body_emitter *e, const rpi_body_stmt *s, rp_dty
   return RP_OK;
 }
 
-/* The value of a statement in the dtype of its destination. */
-static rp_status emit_value(rpi_body_emitter *e, const rpi_body_stmt *s, rpi_body_value *out) {
-  const char *name = e->b->store_name[s->dest];
-  int32_t at = e->b->node[s->rhs].at;
-  rpi_body_value v;
+rpi_irop rpi_body_emit_redop(int32_t redop) { return redop_table[redop].op; }
+
+void rpi_body_emit_enter(rpi_body_emitter *e, const rpi_body_stmt *s) {
   e->s = s;
   rpi_body_value_forget(e, 0);
   for (int32_t a = s->access; a < dest_access(s); a++) {
     e->b->node[e->b->access[a].node].access = a;
   }
+}
+
+rp_status rpi_body_emit_value(rpi_body_emitter *e, const rpi_body_stmt *s, rpi_body_value *out) {
+  const char *name = e->b->store_name[s->dest];
+  int32_t at = e->b->node[s->rhs].at;
+  rpi_body_value v;
+  rpi_body_emit_enter(e, s);
   RPI_TRY(rpi_body_value_emit(e, s->value, &v));
   if (s->fold && (s->redop == RPI_RED_ANY || s->redop == RPI_RED_ALL)) {
     RPI_TRY(rpi_body_type_bool(&e->typer, at, v, &v));
@@ -200,7 +205,7 @@ static rp_status emit_stmts(rpi_body_emitter *e) {
   for (int32_t i = 0; i < b->n_stmt; i++) {
     const rpi_body_stmt *s = &b->stmt[i];
     rpi_body_value v;
-    RPI_TRY(emit_value(e, s, &v));
+    RPI_TRY(rpi_body_emit_value(e, s, &v));
     bool first = last[s->dest] < 0;
     if (first && s->asg != RPI_ASG_SET && e->facts->mask[s->dest] == 0) {
       RPI_TRY(rpi_body_emit_load(e, dest_access(s), &sum[s->dest]));
@@ -229,8 +234,12 @@ static rp_status emit_all(rpi_body_emitter *e) {
   for (int32_t i = 0; i < b->n_scalar; i++) {
     rpi_ir_scalar_add(e->ir, b->param[b->scalar[i]].dtype);
   }
-  RPI_TRY(emit_loads(e));
-  RPI_TRY(emit_stmts(e));
+  if (b->stmt[0].scatter) {
+    RPI_TRY(rpi_body_scatter_emit(e));
+  } else {
+    RPI_TRY(emit_loads(e));
+    RPI_TRY(emit_stmts(e));
+  }
   e->ir->n_pro = 0;
   e->ir->n_body = e->ir->n_ins;
   return RP_OK;

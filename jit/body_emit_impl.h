@@ -26,6 +26,8 @@ typedef struct rpi_body_emitter {
     rpi_irval k;
   } * loop;
   int32_t n_loop, cap_loop;
+  bool at_point; /* indices are not the space's: */
+  rpi_irval point[RP_MAX_DIM];
 } rpi_body_emitter;
 
 #define type_fail(e, at, ...) rpi_body_lex_fail(RP_ERR_DTYPE, "body", (e)->b->text, at, __VA_ARGS__)
@@ -35,10 +37,25 @@ typedef struct rpi_body_emitter {
 rp_status rpi_body_emit_operand(rpi_body_emitter *e, int32_t access, uint8_t bits, int32_t *out);
 /* The one LOAD of that access. */
 rp_status rpi_body_emit_load(rpi_body_emitter *e, int32_t access, rpi_irval *out);
+/* Begins a statement: its accesses are those of its nodes. */
+void rpi_body_emit_enter(rpi_body_emitter *e, const rpi_body_stmt *s);
+/* The value of a statement in the dtype of its destination. */
+rp_status rpi_body_emit_value(rpi_body_emitter *e, const rpi_body_stmt *s, rpi_body_value *out);
+/* What combines two values as the reduction does. */
+rpi_irop rpi_body_emit_redop(int32_t redop);
 /* Stops before the numbers of instructions run out. */
 rp_status rpi_body_emit_check(rpi_body_emitter *e, int32_t at);
 
+/* ---- body_scatter.c */
+/* All of a body that scatters. */
+rp_status rpi_body_scatter_emit(rpi_body_emitter *e);
+
 /* ---- body_value.c */
+/* An integer, as an i64; `what` is its name in the error. */
+rp_status rpi_body_value_integer(rpi_body_emitter *e, int32_t node, const char *what,
+                                 rpi_irval *out);
+/* extent(store, axis) */
+rp_status rpi_body_value_extent(rpi_body_emitter *e, int32_t store, int32_t axis, rpi_irval *out);
 /* The value of a node in statement e->s. */
 rp_status rpi_body_value_emit(rpi_body_emitter *e, int32_t node, rpi_body_value *out);
 /* The dtype in which a reduction accumulates elements like v. */

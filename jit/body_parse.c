@@ -188,6 +188,21 @@ static rp_status copy_names(rpi_body *b) {
   return RP_OK;
 }
 
+/* Stores that the text does not know. Their names are no names of the language, so they mean nothing there. */
+static rp_status add_hidden(rpi_body_parser *p) {
+  static const char *const names[] = {"(first)", "(end)", "(point)"};
+  rpi_body *b = p->b;
+  for (int32_t i = 0; i < b->n_hidden; i++) {
+    const char *name = b->form == RPI_BODY_KEYS ? "(key)" : names[i < 2 ? i : 2];
+    if (!RPI_BODY_ROOM(b->name, b->cap_name, b->n_name + 1)) {
+      return rpi_status_nomem("names of a body");
+    }
+    b->name[b->n_name] = (rpi_body_name){name, (int32_t)strlen(name)};
+    RPI_TRY(add_param(p, (rpi_body_param){.name = b->n_name++, .store = true, .used = true}, 0));
+  }
+  return RP_OK;
+}
+
 static rp_status check_used(const rpi_body *b) {
   for (int32_t i = 0; i < b->n_param; i++) {
     if (b->param[i].store && !b->param[i].used) {
@@ -206,6 +221,7 @@ static rp_status parse_all(rpi_body *b, const char *params, const char *body) {
   rpi_body_parser p = {b, b->params_text, "parameters", 0, 0};
   RPI_TRY(rpi_body_lex_scan(p.what, p.text, &b->tok, &b->n_tok, &b->cap_tok));
   RPI_TRY(parse_params(&p));
+  RPI_TRY(add_hidden(&p));
   RPI_TRY(copy_names(b));
   b->n_tok = 0;
   p = (rpi_body_parser){b, b->text, "body", 0, 0};
@@ -215,10 +231,13 @@ static rp_status parse_all(rpi_body *b, const char *params, const char *body) {
   return rpi_body_bind(b);
 }
 
-rp_status rpi_body_parse(const char *params, const char *body, rpi_body **out) {
+static rp_status parse_form(const char *params, const char *body, rpi_body_form form,
+                            int32_t n_hidden, rpi_body **out) {
   *out = NULL;
   rpi_body *b = rpi_alloc_zero(sizeof *b);
   if (b == NULL) return rpi_status_nomem("a body");
+  b->form = (uint8_t)form;
+  b->n_hidden = n_hidden;
   fenv_t caller;
   rpi_rounding_enter(&caller); /* literals */
   rp_status status = parse_all(b, params, body);
@@ -231,4 +250,13 @@ rp_status rpi_body_parse(const char *params, const char *body, rpi_body **out) {
   b->tok = NULL;
   *out = b;
   return RP_OK;
+}
+
+rp_status rpi_body_parse(const char *params, const char *body, rpi_body **out) {
+  return parse_form(params, body, RPI_BODY_WRITTEN, 0, out);
+}
+
+rp_status rpi_body_derive(const rpi_body *b, rpi_body_form form, rpi_body **out) {
+  const int32_t n = form == RPI_BODY_KEYS ? 1 : 2 + b->stmt[0].n_axis;
+  return parse_form(b->params_text, b->text, form, n, out);
 }

@@ -111,7 +111,7 @@ static rp_status stmt_extents(const rpi_body *b, const rpi_body_arg *args, const
                               int64_t *extent) {
   const rpi_body_use *from[RP_MAX_DIM] = {NULL};
   bool fixed[RP_MAX_DIM] = {false};
-  for (int32_t j = 0; j < s->n_sub; j++) {
+  for (int32_t j = 0; j < s->n_sub && !s->scatter; j++) {
     int32_t d = dest_axis(b, s, j);
     fixed[d] = true;
     extent[d] = args[s->dest].geom.shape[j];
@@ -176,8 +176,8 @@ static rp_status check_bounds(const rpi_body *b, const rpi_body_arg *args, const
     if (lo < 0 || hi >= n) {
       return rpi_body_lex_fail(
           RP_ERR_SHAPE, "body", b->text, a->at,
-          "'%s' is read at indices %lld..%lld of axis %d, whose extent is %lld",
-          b->store_name[a->store], (long long)lo, (long long)hi, j, (long long)n);
+          "'%s' is %s at indices %lld..%lld of axis %d, whose extent is %lld",
+          b->store_name[a->store], a->node < 0 ? "written" : "read", (long long)lo, (long long)hi, j, (long long)n);
     }
   }
   return RP_OK;
@@ -272,6 +272,10 @@ static rp_status order_axes(const rpi_body *b, rpi_body_facts *f) {
 rp_status rpi_body_place_facts(const rpi_body *b, const rpi_body_arg *args, rpi_body_facts *out) {
   memset(out, 0, sizeof *out);
   RPI_TRY(check_extents(b, args));
+  if (b->form == RPI_BODY_SEGMENTS) {
+    rpi_body_scatter_facts(b, args, out);
+    return RP_OK;
+  }
   if (b->indexed) {
     RPI_TRY(indexed_facts(b, args, out));
   } else {

@@ -5,7 +5,8 @@
  * Flow:       body_lex (tokens, carets) -> body_parse with body_expr (tree) -> body_bind (which index
  *             is which axis, which access is affine) -> per launch body_place (extents, bounds, boxes)
  *             and, for new types, body_emit with body_value and body_type (IR); body_variant keeps the
- *             results.
+ *             results. A body that scatters is one of three of the same text, see body.h; what is their
+ *             own is in body_scatter.
  * Words:      a logical axis is one of the body's own space, in the order of the language; a kernel
  *             axis is one of the IR's, which may be permuted (facts.perm); it has at
  *             least rank 1. */
@@ -159,6 +160,10 @@ typedef struct rpi_body_stmt {
   int32_t n_axis;
   int32_t axis[RP_MAX_DIM]; /* names, in the order of the logical axes */
   uint8_t mask;             /* indexed form: reduced logical axes */
+  bool scatter;             /* the axes are those of the points; its destination is a table */
+  bool left_scalar;         /* subscripts on the left read scalars */
+  uint8_t right_axes;       /* of a scatter: axes that the right side mentions */
+  int32_t n_left;           /* of its reads, those of the subscripts on the left: they come first */
   int32_t access, n_access; /* its reads, then its destination */
   int32_t use, n_use;
 } rpi_body_stmt;
@@ -244,6 +249,9 @@ struct rpi_body {
   rpi_body_stmt *stmt;
   int32_t n_stmt, cap_stmt;
   bool indexed;
+  uint8_t form;     /* rpi_body_form */
+  int32_t n_hidden; /* stores behind those of the parameter list */
+  int32_t hidden;   /* accesses beyond the statement's: see body_scatter.c */
   rpi_body_access *access;
   int32_t n_access, cap_access;
   rpi_body_affine *affine;
@@ -286,6 +294,15 @@ static inline int32_t rpi_body_kid(const rpi_body *b, int32_t node, int32_t i) {
 
 /* ---- body_bind.c */
 rp_status rpi_body_bind(rpi_body *b);
+
+/* What body_scatter.c adds to a bound statement. `form` has as many forms as the access subscripts. */
+rp_status rpi_body_bind_access(rpi_body *b, rpi_body_access a, const rpi_body_affine *form);
+
+/* ---- body_scatter.c */
+/* After binding: the accesses and privileges of what is added to the stores. */
+rp_status rpi_body_scatter_bind(rpi_body *b);
+/* The facts of a body of the form SEGMENTS. */
+void rpi_body_scatter_facts(const rpi_body *b, const rpi_body_arg *args, rpi_body_facts *out);
 
 /* ---- body_place.c */
 /* Extents and reduced axes of a launch, every check of shapes included. Arguments with dtype -1 do

@@ -15,7 +15,7 @@ static rpi_irval emit_imm(rpi_body_emitter *e, rpi_irop op, rp_dtype dtype, uint
 
 /* ---- leaves of the tree */
 
-static rp_status emit_extent(rpi_body_emitter *e, int32_t store, int32_t axis, rpi_irval *out) {
+rp_status rpi_body_value_extent(rpi_body_emitter *e, int32_t store, int32_t axis, rpi_irval *out) {
   rpi_body_variant_rec *rec = e->rec;
   int32_t i = 0;
   while (i < e->ir->n_extent && (rec->extent[i].store != store || rec->extent[i].axis != axis)) i++;
@@ -31,7 +31,12 @@ static rp_status emit_extent(rpi_body_emitter *e, int32_t store, int32_t axis, r
 }
 
 static rpi_irval emit_index(rpi_body_emitter *e, int32_t logical) {
+  if (e->at_point) return e->point[logical];
   return emit_imm(e, RPI_IR_INDEX, RP_I64, (uint64_t)e->facts->kaxis[logical]);
+}
+
+static int32_t rank_of(const rpi_body_emitter *e) {
+  return e->at_point ? e->s->n_axis : e->facts->rank;
 }
 
 static rpi_irval emit_name(rpi_body_emitter *e, int32_t name) {
@@ -44,8 +49,7 @@ static rpi_irval emit_name(rpi_body_emitter *e, int32_t name) {
   return emit_index(e, d);
 }
 
-/* An integer, as an i64; `what` is its name in the error. */
-static rp_status emit_integer(rpi_body_emitter *e, int32_t node, const char *what, rpi_irval *out) {
+rp_status rpi_body_value_integer(rpi_body_emitter *e, int32_t node, const char *what, rpi_irval *out) {
   const int32_t at = e->b->node[node].at;
   rpi_body_value v;
   RPI_TRY(rpi_body_value_emit(e, node, &v));
@@ -68,7 +72,7 @@ static rp_status emit_store_read(rpi_body_emitter *e, const rpi_body_node *n, rp
     return RP_OK;
   }
   for (int32_t i = 0; i < n->n_kid; i++)
-    RPI_TRY(emit_integer(e, e->b->kids[n->kid + i], "a subscript", &src[i]));
+    RPI_TRY(rpi_body_value_integer(e, e->b->kids[n->kid + i], "a subscript", &src[i]));
   RPI_TRY(rpi_body_emit_operand(e, n->access, RPI_ACCESS_READ, &o));
   rp_dtype dtype = e->dtype[a->store];
   *out = strong(rpi_ir_emit(e->ir, RPI_IR_GATHER, dtype, (uint64_t)o, n->n_kid, src), dtype);
@@ -114,7 +118,7 @@ static rp_status emit_range_extent(rpi_body_emitter *e, int32_t range, rpi_irval
   int32_t i = 0;
   while (i < b->n_use && b->use[i].range != range) i++;
   rpi_assert(i < b->n_use);
-  return emit_extent(e, b->use[i].store, b->use[i].axis, out);
+  return rpi_body_value_extent(e, b->use[i].store, b->use[i].axis, out);
 }
 
 static rp_status emit_ranges(rpi_body_emitter *e, int32_t node, int32_t range, int32_t n,
@@ -145,8 +149,8 @@ static rp_status emit_one_range(rpi_body_emitter *e, int32_t node, int32_t range
   rpi_irval src[2];
   rpi_looprule rule = r->lo >= 0 ? RPI_LOOP_SEGMENT : RPI_LOOP_AXIS;
   if (r->lo >= 0) {
-    RPI_TRY(emit_integer(e, r->lo, "a bound", &src[0]));
-    RPI_TRY(emit_integer(e, r->hi, "a bound", &src[1]));
+    RPI_TRY(rpi_body_value_integer(e, r->lo, "a bound", &src[0]));
+    RPI_TRY(rpi_body_value_integer(e, r->hi, "a bound", &src[1]));
   } else {
     src[0] = rpi_ir_const_i64(e->ir, RP_I64, 0);
     RPI_TRY(emit_range_extent(e, range, &src[1]));
@@ -226,11 +230,11 @@ rp_status rpi_body_value_emit(rpi_body_emitter *e, int32_t node, rpi_body_value 
     case RPI_NODE_LET: return emit_let(e, n->ref, out);
     case RPI_NODE_NAME: *out = strong(emit_name(e, n->ref), RP_I64); return RP_OK;
     case RPI_NODE_COORD:
-      *out = strong(emit_index(e, n->ref < 0 ? n->ref + e->facts->rank : n->ref), RP_I64);
+      *out = strong(emit_index(e, n->ref < 0 ? n->ref + rank_of(e) : n->ref), RP_I64);
       return RP_OK;
     case RPI_NODE_EXTENT:
       *out = strong(0, RP_I64);
-      return emit_extent(e, n->ref, (int32_t)(int64_t)n->v.u, &out->ins);
+      return rpi_body_value_extent(e, n->ref, (int32_t)(int64_t)n->v.u, &out->ins);
     case RPI_NODE_CALL: return emit_call(e, n, out);
     case RPI_NODE_CAST:
       RPI_TRY(rpi_body_value_emit(e, e->b->kids[n->kid], out));

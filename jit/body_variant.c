@@ -103,7 +103,7 @@ static rp_status find_or_make(rpi_body *b, const rpi_body_arg *args, const rpi_b
     free_record(r);
     return status;
   }
-  if (infer) {
+  if (infer || (b->stmt[0].scatter && b->form == RPI_BODY_WRITTEN)) {
     rpi_ir_deinit(&r->pub.ir);
     rpi_ir_init(&r->pub.ir, 1);
   } else {

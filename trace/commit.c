@@ -23,10 +23,10 @@ static void find_live(const rpi_template *t, const rpi_segment *s, const rpi_seg
       live[i] = true;
       continue;
     }
-    if (next && b->stamp == next->number)
-      live[i] = !next->done || (next->done->slot[b->slot] & RPI_SLOT_READS_OLD);
-    else
-      live[i] = b->app_refs > 0;
+    const uint8_t then = !next || b->stamp != next->number ? 0
+                         : !next->done                     ? RPI_SLOT_READS_OLD
+                                                           : next->done->slot[b->slot];
+    live[i] = then != 0 ? (then & RPI_SLOT_READS_OLD) != 0 : b->app_refs > 0;
   }
 }
 

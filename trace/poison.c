@@ -69,6 +69,11 @@ static void describe_failure(const rpi_segment *s, const rpi_task *task, const r
   if (s->pass > 0 && n < POISON_TEXT)
     n += snprintf(why + n, (size_t)(POISON_TEXT - n), " (trace %lld, pass %lld)",
                   (long long)s->trace, (long long)s->pass);
+  if (op->special == RPI_OP_INVERT && n < POISON_TEXT) {
+    snprintf(why + n, (size_t)(POISON_TEXT - n),
+             ", met an index out of range on the left of a scatter");
+    return;
+  }
   const char *joint = ", met an index out of range of ";
   for (int32_t i = 0; i < task->n_access && n < POISON_TEXT; i++) {
     if (!a[i].table) continue;

@@ -11,6 +11,7 @@
 #include "jit/body.h"
 #include "trace/calls.h"
 #include "trace/consensus.h"
+#include "trace/scatter.h"
 #include "trace/template.h"
 
 /* ---- libraries and ops ---- */
@@ -39,6 +40,7 @@ rp_status rpi_runtime_library(rp_context *ctx, const char *name, rp_library **ou
 static void op_free(rp_op *op) {
   rpi_body_free(op->body);
   rpi_opaque_free(op->opaque);
+  rpi_scatter_free(op->scatter);
   rpi_alloc_free(op->name);
   rpi_alloc_free(op->params);
   rpi_alloc_free(op->inferred);
@@ -56,13 +58,14 @@ static rp_op *op_find(rp_library *lib, const char *name) {
   return NULL;
 }
 
-static rp_status op_enter(rp_op *op) {
+/* `named`: rpi_runtime_op and its like find it. */
+static rp_status op_enter(rp_op *op, bool named) {
   rp_context *ctx = op->ctx;
   void *ids = ctx->op_by_id;
   if (!rpi_alloc_grow(&ids, &ctx->cap_ops, ctx->n_ops + 2, sizeof *ctx->op_by_id))
     return rpi_status_nomem("op");
   ctx->op_by_id = ids;
-  if (!rpi_map_add(&ctx->op_by_name, name_hash(op->name), op)) return rpi_status_nomem("op");
+  if (named && !rpi_map_add(&ctx->op_by_name, name_hash(op->name), op)) return rpi_status_nomem("op");
   op->id = (uint32_t)++ctx->n_ops;
   ctx->op_by_id[op->id] = op;
   op->next = ctx->ops;
@@ -94,6 +97,52 @@ static void describe_body(rp_op *op) {
   }
 }
 
+/* An op of the body in that form. Nobody finds it by its name, which is for people. */
+static rp_status derive(const rp_op *op, rpi_body_form form, const char *name, const char *params,
+                        rp_op **out) {
+  struct rpi_body *b;
+  *out = NULL;
+  RPI_TRY(rpi_body_derive(op->body, form, &b));
+  rp_op *o = op_new(op->lib, name, params);
+  if (!o) {
+    rpi_body_free(b);
+    return rpi_status_nomem("op");
+  }
+  o->body = b;
+  describe_body(o);
+  const rp_status st = op_enter(o, false);
+  if (st != RP_OK)
+    op_free(o);
+  else
+    *out = o;
+  return st;
+}
+
+/* Makes the ops that are launched in its place, if the body scatters. */
+static rp_status make_scatter(rp_op *op) {
+  rpi_body_scatter how;
+  rp_op *keys = NULL, *segments = NULL;
+  if (!rpi_body_scatters(op->body, &how)) return RP_OK;
+  if (op->n_stores + 2 + how.rank > RPI_OP_MAX_STORES)
+    return rpi_status_fail(RP_ERR_BODY,
+                           "op %s: a scatter over %d axes takes at most %d stores, not %d",
+                           op->name, how.rank, RPI_OP_MAX_STORES - 2 - how.rank, op->n_stores);
+  rpi_strbuf text[3];
+  for (int32_t i = 0; i < 3; i++) rpi_strbuf_init(&text[i]);
+  rpi_strbuf_addf(&text[0], "%s, (key)", op->params);
+  rpi_strbuf_addf(&text[1], "%s, (first), (end)", op->params);
+  for (int32_t d = 0; d < how.rank; d++) rpi_strbuf_addf(&text[1], ", (point %d)", d);
+  rpi_strbuf_addf(&text[2], "%s: keys", op->name);
+  rp_status st = text[0].failed || text[1].failed || text[2].failed ? rpi_status_nomem("op") : RP_OK;
+  if (st == RP_OK && how.plain < 0)
+    st = derive(op, RPI_BODY_KEYS, rpi_strbuf_str(&text[2]), rpi_strbuf_str(&text[0]), &keys);
+  if (st == RP_OK)
+    st = derive(op, RPI_BODY_SEGMENTS, op->name, rpi_strbuf_str(&text[1]), &segments);
+  if (st == RP_OK) st = rpi_scatter_create(op, &how, keys, segments);
+  for (int32_t i = 0; i < 3; i++) rpi_strbuf_deinit(&text[i]);
+  return st;
+}
+
 rp_status rpi_runtime_op(rp_library *lib, const char *name, const char *params, const char *body,
                          rp_op **out) {
   *out = NULL;
@@ -116,7 +165,8 @@ rp_status rpi_runtime_op(rp_library *lib, const char *name, const char *params, 
   }
   op->body = b;
   describe_body(op);
-  st = op_enter(op);
+  st = make_scatter(op);
+  if (st == RP_OK) st = op_enter(op, true);
   if (st != RP_OK) {
     op_free(op);
     return st;
@@ -168,7 +218,7 @@ static rp_status opaque_fill(rp_op *op, const rp_opaque_desc *d) {
                            "op %s: more than %d stores, unbound ones counted twice", op->name,
                            RPI_OP_MAX_STORES);
   for (int32_t k = 0; k < op->n_unbound; k++) op->privilege[op->n_stores++] = RP_PRIV_WRITE;
-  return op_enter(op);
+  return op_enter(op, true);
 }
 
 rp_status rpi_runtime_op_opaque(rp_library *lib, const rp_opaque_desc *d, rp_op **out) {
@@ -184,6 +234,11 @@ rp_status rpi_runtime_op_opaque(rp_library *lib, const rp_opaque_desc *d, rp_op 
   }
   *out = op;
   return RP_OK;
+}
+
+rp_status rpi_runtime_op_own(rp_context *ctx, const rp_opaque_desc *d, rp_op **out) {
+  *out = op_find(ctx->runtime_lib, d->name);
+  return *out ? RP_OK : rpi_runtime_op_opaque(ctx->runtime_lib, d, out);
 }
 
 /* ---- contexts ---- */

@@ -14,6 +14,8 @@ rp_status rpi_runtime_destroy(rp_context *ctx);
 rp_status rpi_runtime_op(rp_library *lib, const char *name, const char *params, const char *body,
                          rp_op **out);
 rp_status rpi_runtime_op_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
+/* The op of that name in the runtime's own library, made if it is not there. */
+rp_status rpi_runtime_op_own(rp_context *ctx, const rp_opaque_desc *desc, rp_op **out);
 rp_status rpi_runtime_library(rp_context *ctx, const char *name, rp_library **out);
 
 /* The context's state for people (explain.c). */

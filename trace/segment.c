@@ -8,6 +8,7 @@
 #include "trace/commit.h"
 #include "trace/consensus.h"
 #include "trace/context.h"
+#include "trace/scatter.h"
 #include "trace/template.h"
 
 /* ---- space ---- */
@@ -50,6 +51,29 @@ static bool binds(const rpi_segment *s, const rpi_buffer *b) {
   if (b->stamp == s->number) return true;
   for (uint32_t i = 0; i < s->n_slot; i++)
     if (s->slot[i] == b) return true;
+  return false;
+}
+
+/* A launch so far writes the slot. */
+static bool writes_slot(const rp_context *ctx, const rpi_segment *s, uint32_t slot) {
+  const uint64_t *w = s->pred ? s->pred->words : s->words;
+  const uint64_t *end = s->pred ? s->at : s->words + s->n_words;
+  while (w < end) {
+    const rp_op *op = ctx->op_by_id[*w++ & 0xffffffffu];
+    for (int32_t i = 0; i < op->n_stores; i++)
+      if ((op->privilege[i] & RP_PRIV_WRITE) && (uint32_t)(w[i] >> 32) == slot) return true;
+    w += op->n_stores;
+  }
+  return false;
+}
+
+bool rpi_segment_writes(const rp_context *ctx, const rpi_buffer *b) {
+  if (b->run_refs == 0) return false;
+  if (b->stamp == ctx->seg.number && ctx->seg.number != 0 && writes_slot(ctx, &ctx->seg, b->slot))
+    return true;
+  const rpi_segment *p = &ctx->pending;
+  for (uint32_t i = 0; p->number != 0 && i < p->n_slot; i++)
+    if (p->slot[i] == b) return (p->done->slot[i] & RPI_SLOT_WRITTEN) != 0;
   return false;
 }
 
@@ -180,6 +204,7 @@ static rp_status miss(rp_context *ctx, rp_op *op, rp_store *const *stores,
 rp_status rpi_segment_launch(rp_context *ctx, rp_op *op, rp_store *const *stores,
                              const void *const *scalars) {
   rpi_segment *s = &ctx->seg;
+  if (RPI_UNLIKELY(op->scatter)) return rpi_scatter_launch(ctx, op, stores, scalars);
   if (RPI_UNLIKELY(!s->pred)) return record(ctx, op, stores, scalars);
   const uint64_t *at = s->at;
   const uint32_t n_slot = s->n_slot;

@@ -49,6 +49,8 @@ rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
 /* The caller may free lent memory once its last handle is gone: by then all tasks on it have run,
  * and copies that share it have values of their own. */
 rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b);
+/* A task that has not run writes the buffer: one of the open segment, or of the pending one. */
+bool rpi_segment_writes(const rp_context *ctx, const rpi_buffer *b);
 void rpi_segment_deinit(rpi_segment *s);
 
 /* Traces. */

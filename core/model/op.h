@@ -11,7 +11,7 @@
 enum { RPI_OP_MAX_STORES = 64, RPI_OP_MAX_SCALARS = 64 };
 
 /* What the runtime itself knows an op to do, beyond its body. */
-enum { RPI_OP_PLAIN = 0, RPI_OP_COPY = 1 };
+enum { RPI_OP_PLAIN = 0, RPI_OP_COPY = 1, RPI_OP_INVERT = 2 };
 
 struct rp_library {
   uint32_t magic;
@@ -42,6 +42,7 @@ struct rp_op {
   int32_t special;                      /* RPI_OP_ */
   struct rpi_body *body;                /* NULL: opaque */
   struct rpi_opaque *opaque;            /* NULL: has a body */
+  struct rpi_scatter *scatter;          /* other ops are launched in its place; NULL: none */
   rpi_inferred *inferred;               /* NULL until rp_call infers */
   rp_op *next;
 };

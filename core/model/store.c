@@ -57,6 +57,13 @@ void rpi_store_pool_close(rpi_pool *p) {
   for (int32_t s = 0; p->weighs && s < p->n_store_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) release_waiting(&p->store_slab[s][i]);
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) rpi_store_kept_trim(&p->buffer_slab[s][i], 0);
+  while (p->free_kept) {
+    rpi_kept *k = p->free_kept;
+    p->free_kept = k->next;
+    rpi_alloc_free(k);
+  }
+  for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) drop_instances(p, &p->buffer_slab[s][i]);
   p->attached = NULL;
   for (int32_t i = 0; i < p->n_free_instances; i++) rpi_alloc_free(p->free_instances[i]);
@@ -359,6 +366,33 @@ void rpi_store_release_later(rp_store *s) {
   if (unused) pool_free(p);
 }
 
+/* ---- what buffers keep */
+
+rpi_kept *rpi_store_keep(rpi_buffer *b) {
+  rpi_pool *p = b->pool;
+  rpi_kept *k = p->free_kept;
+  if (k)
+    p->free_kept = k->next;
+  else if (!(k = rpi_alloc(sizeof *k)))
+    return NULL;
+  *k = (rpi_kept){.next = b->kept};
+  b->kept = k;
+  return k;
+}
+
+void rpi_store_kept_trim(rpi_buffer *b, int32_t n) {
+  rpi_kept **at = &b->kept;
+  while (n-- > 0 && *at) at = &(*at)->next;
+  while (*at) {
+    rpi_kept *k = *at;
+    *at = k->next;
+    for (int32_t i = 0; i < RPI_KEPT_STORES; i++)
+      if (k->store[i]) rpi_store_release(k->store[i]);
+    k->next = b->pool->free_kept;
+    b->pool->free_kept = k;
+  }
+}
+
 static void detach_list_remove(rpi_pool *p, rpi_buffer *b) {
   for (rpi_buffer **at = &p->attached; *at; at = &(*at)->next)
     if (*at == b) {
@@ -369,6 +403,7 @@ static void detach_list_remove(rpi_pool *p, rpi_buffer *b) {
 
 void rpi_store_buffer_drop(rpi_buffer *b) {
   rpi_pool *p = b->pool;
+  if (RPI_UNLIKELY(b->kept)) rpi_store_kept_trim(b, 0);
   if (b->home) {
     detach_list_remove(p, b);
     rpi_store_instance_release(p, b->home);

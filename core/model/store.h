@@ -60,6 +60,18 @@ enum { RPI_CLASS_READ_ONLY = 1 };
  * so; TILED + k: on each, those of its own range by the k-th cuts of the context (trace/distribute.h). */
 enum { RPI_PLACE_WHOLE, RPI_PLACE_PINNED, RPI_PLACE_TILED };
 
+/* Stores that hold what was computed from a buffer's values, and which values those were. Kept by the buffer, and goes
+ * with it. */
+enum { RPI_KEPT_STORES = RP_MAX_DIM + 4, RPI_KEPT_INPUTS = 4, RPI_KEPT_NAME = 4 };
+typedef struct rpi_kept {
+  struct rpi_kept *next; /* of the buffer, last used first; of the pool's free ones */
+  uint64_t name[RPI_KEPT_NAME];
+  struct rpi_buffer *input[RPI_KEPT_INPUTS]; /* only compared */
+  uint64_t version[RPI_KEPT_INPUTS];         /* of the inputs; 0: of none */
+  uint64_t before; /* version of what the stores held before they were written last */
+  struct rp_store *store[RPI_KEPT_STORES]; /* NULL: none */
+} rpi_kept;
+
 typedef struct rpi_buffer {
   uint64_t stamp; /* number of the segment that bound it last, and its slot there */
   uint32_t slot;
@@ -79,6 +91,7 @@ typedef struct rpi_buffer {
   uint64_t version;     /* a new one of the pool with every write: names the contents */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
+  rpi_kept *kept;
   char *poison;            /* why its data must not be read; NULL: sound */
   struct rpi_buffer *next; /* free list, or the list of attached buffers */
   struct rpi_pool *pool;
@@ -107,6 +120,7 @@ typedef struct rpi_pool {
   rpi_memory *memory;
   rpi_buffer *free_buffers;
   rp_store *free_stores;
+  rpi_kept *free_kept;
   rpi_instance **free_instances;
   int32_t n_free_instances, cap_free_instances;
   rpi_map views;
@@ -183,6 +197,11 @@ void rpi_store_poison(rpi_buffer *b, const char *why); /* NULL clears */
 static inline int64_t rpi_store_bytes(const rpi_buffer *b) {
   return b->base->bsize * rpi_dtype_size(b->base->dtype);
 }
+
+/* A new record in front of those that the buffer keeps; NULL without memory. */
+rpi_kept *rpi_store_keep(rpi_buffer *b);
+/* Lets go of all but the first n. */
+void rpi_store_kept_trim(rpi_buffer *b, int32_t n);
 
 /* The elements lo..hi-1 of the buffer that this rank holds. */
 void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi);
