@@ -26,7 +26,7 @@ typedef struct binder {
   int32_t n_loop;            /* open loops: their ranges */
   int32_t *loop;
   int32_t cap_loop;
-  bool right;                /* of a scatter's statement: its right side is walked */
+  bool right;                         /* of a scatter's statement: its right side is walked */
   int32_t looped[RPI_BODY_MAX_NAMES]; /* 1 + last statement in which the name is a loop's index */
 } binder;
 
@@ -245,8 +245,8 @@ static rp_status bind_store(binder *x, int32_t node) {
   b->param[b->store[n.ref]].access |= RP_PRIV_READ;
   if (n.stamp == x->stmt) return RP_OK;
   b->node[node].stamp = x->stmt;
-  return rpi_body_bind_access(
-      b, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid, bounded}, form);
+  return rpi_body_bind_access(b, (rpi_body_access){node, n.ref, n.at, table, -1, n.n_kid, bounded},
+                              form);
 }
 
 /* ---- reductions */
@@ -338,7 +338,8 @@ static rp_status bind_scatter(binder *x) {
                    "(a scatter needs an operator, as in +=)");
   }
   if (b->n_stmt > 1) {
-    return fail_at(x, s->at, "a scatter is the only assignment of its body: make it a body of its own");
+    return fail_at(x, s->at,
+                   "a scatter is the only assignment of its body: make it a body of its own");
   }
   for (int32_t i = 0; i < s->n_sub; i++) RPI_TRY(walk(x, b->kids[s->sub + i]));
   s->n_left = b->n_access - s->access;

@@ -174,10 +174,10 @@ static rp_status check_bounds(const rpi_body *b, const rpi_body_arg *args, const
     }
     int64_t n = args[a->store].geom.shape[j];
     if (lo < 0 || hi >= n) {
-      return rpi_body_lex_fail(
-          RP_ERR_SHAPE, "body", b->text, a->at,
-          "'%s' is %s at indices %lld..%lld of axis %d, whose extent is %lld",
-          b->store_name[a->store], a->node < 0 ? "written" : "read", (long long)lo, (long long)hi, j, (long long)n);
+      return rpi_body_lex_fail(RP_ERR_SHAPE, "body", b->text, a->at,
+                               "'%s' is %s at indices %lld..%lld of axis %d, whose extent is %lld",
+                               b->store_name[a->store], a->node < 0 ? "written" : "read",
+                               (long long)lo, (long long)hi, j, (long long)n);
     }
   }
   return RP_OK;

@@ -62,14 +62,12 @@ static rp_status bind_segments(rpi_body *b) {
   const rpi_body_affine none[RP_MAX_DIM] = {0};
   for (int32_t i = 0; i < s->n_access; i++)
     b->access[s->access + i].table = b->access[s->access + i].n_sub > 0;
-  for (int32_t i = 0; i < b->n_hidden; i++)
-    b->param[b->store[first + i]].access = RP_PRIV_READ;
+  for (int32_t i = 0; i < b->n_hidden; i++) b->param[b->store[first + i]].access = RP_PRIV_READ;
   RPI_TRY(add_whole(b, s->dest, s->n_sub));
   RPI_TRY(add_whole(b, first, s->n_sub));
   RPI_TRY(add_whole(b, first + 1, s->n_sub));
   for (int32_t d = 0; d < s->n_axis; d++)
-    RPI_TRY(
-        rpi_body_bind_access(b, (rpi_body_access){-1, first + 2 + d, 0, true, -1, 1, 0}, none));
+    RPI_TRY(rpi_body_bind_access(b, (rpi_body_access){-1, first + 2 + d, 0, true, -1, 1, 0}, none));
   return RP_OK;
 }
 
@@ -141,8 +139,8 @@ static rp_status emit_point(rpi_body_emitter *e, const rpi_body_stmt *s, rpi_irv
     int32_t o = 0;
     if ((s->right_axes >> d & 1) == 0) continue;
     RPI_TRY(rpi_body_emit_operand(e, access, RPI_ACCESS_READ, &o));
-    e->point[d] = as_i64(e, rpi_ir_emit(e->ir, RPI_IR_GATHER, e->ir->operand[o].dtype, (uint64_t)o,
-                                        1, &k));
+    e->point[d] =
+        as_i64(e, rpi_ir_emit(e->ir, RPI_IR_GATHER, e->ir->operand[o].dtype, (uint64_t)o, 1, &k));
   }
   e->at_point = true;
   return RP_OK;
@@ -161,8 +159,7 @@ static rp_status emit_segments(rpi_body_emitter *e) {
   for (int32_t a = s->access; a < s->access + s->n_access - 1; a++)
     if (!e->b->access[a].table) RPI_TRY(rpi_body_emit_load(e, a, &unused));
   for (int32_t i = 0; i < 2; i++) range[i] = as_i64(e, range[i]);
-  RPI_TRY(
-      emit_point(e, s, rpi_ir_emit(ir, RPI_IR_LOOP, RP_I64, RPI_LOOP_SEGMENT, 2, range)));
+  RPI_TRY(emit_point(e, s, rpi_ir_emit(ir, RPI_IR_LOOP, RP_I64, RPI_LOOP_SEGMENT, 2, range)));
   RPI_TRY(rpi_body_emit_value(e, s, &v));
   rpi_irval r = rpi_ir_emit(ir, RPI_IR_ENDLOOP, dtype, (uint64_t)s->redop, 1, &v.ins);
   r = rpi_ir_emit2(ir, rpi_body_emit_redop(s->redop), dtype, old, r);

@@ -49,7 +49,8 @@ static rpi_irval emit_name(rpi_body_emitter *e, int32_t name) {
   return emit_index(e, d);
 }
 
-rp_status rpi_body_value_integer(rpi_body_emitter *e, int32_t node, const char *what, rpi_irval *out) {
+rp_status rpi_body_value_integer(rpi_body_emitter *e, int32_t node, const char *what,
+                                 rpi_irval *out) {
   const int32_t at = e->b->node[node].at;
   rpi_body_value v;
   RPI_TRY(rpi_body_value_emit(e, node, &v));

@@ -65,7 +65,8 @@ static rp_status op_enter(rp_op *op, bool named) {
   if (!rpi_alloc_grow(&ids, &ctx->cap_ops, ctx->n_ops + 2, sizeof *ctx->op_by_id))
     return rpi_status_nomem("op");
   ctx->op_by_id = ids;
-  if (named && !rpi_map_add(&ctx->op_by_name, name_hash(op->name), op)) return rpi_status_nomem("op");
+  if (named && !rpi_map_add(&ctx->op_by_name, name_hash(op->name), op))
+    return rpi_status_nomem("op");
   op->id = (uint32_t)++ctx->n_ops;
   ctx->op_by_id[op->id] = op;
   op->next = ctx->ops;
@@ -133,7 +134,8 @@ static rp_status make_scatter(rp_op *op) {
   rpi_strbuf_addf(&text[1], "%s, (first), (end)", op->params);
   for (int32_t d = 0; d < how.rank; d++) rpi_strbuf_addf(&text[1], ", (point %d)", d);
   rpi_strbuf_addf(&text[2], "%s: keys", op->name);
-  rp_status st = text[0].failed || text[1].failed || text[2].failed ? rpi_status_nomem("op") : RP_OK;
+  rp_status st =
+      text[0].failed || text[1].failed || text[2].failed ? rpi_status_nomem("op") : RP_OK;
   if (st == RP_OK && how.plain < 0)
     st = derive(op, RPI_BODY_KEYS, rpi_strbuf_str(&text[2]), rpi_strbuf_str(&text[0]), &keys);
   if (st == RP_OK)

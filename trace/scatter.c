@@ -71,8 +71,10 @@ static rp_status invert_op(rp_context *ctx, rp_dtype dtype, bool wide, int32_t r
   enum { N_ARGS = 14 + RP_MAX_DIM };
   char name[64], params[200] = "key, count";
   int32_t privilege[2 + RP_MAX_DIM] = {RP_PRIV_READ, RP_PRIV_WRITE};
-  rp_opaque_arg arg[N_ARGS] = {{RP_ARG_CONST, 0, 0, 0, dtype}, {RP_ARG_CONST, 0, 0, 0, wide},
-                               {RP_ARG_CONST, 0, 0, 0, rank},  {RP_ARG_PTR, 0, 0, 0, 0},
+  rp_opaque_arg arg[N_ARGS] = {{RP_ARG_CONST, 0, 0, 0, dtype},
+                               {RP_ARG_CONST, 0, 0, 0, wide},
+                               {RP_ARG_CONST, 0, 0, 0, rank},
+                               {RP_ARG_PTR, 0, 0, 0, 0},
                                {RP_ARG_SIZE, 0, 0, 0, 0}};
   int32_t n = 5;
   for (int32_t d = 1; d < RP_MAX_DIM; d++) arg[n++] = (rp_opaque_arg){RP_ARG_EXTENT, 0, d, 0, 0};

@@ -472,8 +472,37 @@ static bool reduces_well(const direct_array *to, const int64_t *shape, int32_t n
   return ndim == 2 && to->ndim == 1 && to->shape[0] == shape[1];
 }
 
+/* ---- scatters: a segment for each element, in the order of the points */
+
+static int64_t key_of(const direct_array *a, int64_t at) { return load(a, at).i; }
+
+static bool scatter(const program_step *s, const direct_array *arg, void *out) {
+  const direct_array *to = &arg[0], *key = &arg[1];
+  point p = {.s = s, .arg = arg, .ndim = 1};
+  for (int32_t i = 1; i < s->n_store; i++)
+    if (arg[i].ndim != 1 || arg[i].size != key->size) return false;
+  for (int64_t i = 0; i < key->size; i++)
+    if (key_of(key, i) < 0 || key_of(key, i) >= to->size) return false;
+  cell *v = malloc(sizeof *v * (size_t)(key->size + 1));
+  for (int64_t e = 0; e < to->size; e++) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < key->size; i++) {
+      if (key_of(key, i) != e) continue;
+      p.index[0] = i;
+      v[n++] = eval(&p, 0);
+    }
+    cell sum = n > 0 ? v[0] : load(to, e);
+    if (n > 32) sum = inner(s->asg, to->dtype, v, 1, n);
+    for (int64_t i = 1; i < n && n <= 32; i++) sum = join(s->asg, to->dtype, sum, v[i]);
+    put(to, out, e, n > 0 ? join(s->asg, to->dtype, load(to, e), sum) : sum);
+  }
+  free(v);
+  return true;
+}
+
 bool direct_launch(const program_step *s, const direct_array *arg, void *out) {
   if (!covered(s, arg)) return false;
+  if (s->scatter) return scatter(s, arg, out);
   point p = {.s = s, .arg = arg};
   int64_t shape[RP_MAX_DIM], size = 1;
   for (int32_t i = 0; i < s->n_store; i++)

@@ -113,6 +113,16 @@ static const form forms[] = {
     {FORM_GATHER, 'A', 1, "rm,nm,r", "ssx", "y[i,j] = a[b[i],j]"},
     {FORM_GATHER, 'A', 1, "nr,nm,r", "ssy", "y[i,j] = a[i,b[j]]"},
     {FORM_GATHER, 'N', 1, "r,nm,r,r", "ssxy", "y[i] = a[b[i],c[i]]"},
+    /* scatters, the base being the destination */
+    {FORM_GATHER, 'N', 0, "n,r,r", "sxs", "y[a[i]] += b[i]"},
+    {FORM_GATHER, 'N', 0, "n,r,r", "sxs", "y[a[i]] *= b[i]"},
+    {FORM_GATHER, 'A', 0, "n,r,r", "sxs", "y[a[i]] max= b[i]"},
+    {FORM_GATHER, 'B', 0, "n,r,r", "sxs", "y[a[i]] |= b[i]"},
+    {FORM_GATHER, 'N', 0, "n,r", "sx", "y[a[i]//2] += 1"},
+    {FORM_GATHER, 'N', 0, "n,n,n", "sxs", "let t = a[i]; y[t] += y[i]*b[t]"},
+    {FORM_GATHER, 'N', 0, "nm,r,rm", "sxs", "y[a[i],j] += b[i,j]"},
+    {FORM_GATHER, 'N', 0, "nm,r,r,r", "sxys", "y[a[i],b[i]] += c[i]"},
+    {FORM_GATHER, 'N', 0, "nm,r,nr", "sys", "y[i,a[j]] min= b[i,j]*@(index(1))"},
     {FORM_GATHER, 'N', 1, "n,n,P,e,e", "sspsx", "y[i] = @(sum(k in b[i]..b[i+1]) c[k]*a[d[k]])"},
     {FORM_GATHER, 'N', 1, "n,n,P,e,e", "sspsx", "y[i] += @(sum(k in b[i]..b[i+1]) c[k]*a[d[k]])"},
     {FORM_GATHER, 'N', 1, "n,n,P,e", "ssps", "y[i] = a[i] - (max(k in b[i]..b[i+1]) c[k])"},
@@ -197,13 +207,13 @@ static like shape_for(const form *f, const sizes *z, int32_t store) {
 
 /* ---- stores */
 
-/* An index array: below `bound`, or rising to it. In programs that may, one element is out of range. */
-static int32_t make_index(maker *m, const like *shape, int64_t bound, bool rising) {
+/* In programs that may, one element is out of range. */
+int32_t make_index(maker *m, int64_t extent, int64_t bound, bool rising) {
   const int32_t v = maker_free_var(m);
   program_step s = maker_step(STEP_CREATE, v, 0);
   s.dtype = maker_chance(m, 50) ? RP_I64 : RP_I32;
   s.ndim = 1;
-  s.n[0] = shape->shape[0];
+  s.n[0] = extent;
   maker_emit(m, &s);
   if (!m->var[v]) return -1;
   s = maker_step(STEP_WRITE, v, 0);
@@ -247,9 +257,9 @@ static int32_t store_for(maker *m, const form *f, const sizes *z, int32_t i, int
   like l = shape_for(f, z, i);
   const char dtype = f->dtypes[i];
   if (i == f->base) return base;
-  if (dtype == 'x') return make_index(m, &l, z->n, false);
-  if (dtype == 'y') return make_index(m, &l, z->m, false);
-  if (dtype == 'p') return make_index(m, &l, z->e, true);
+  if (dtype == 'x') return make_index(m, l.shape[0], z->n, false);
+  if (dtype == 'y') return make_index(m, l.shape[0], z->m, false);
+  if (dtype == 'p') return make_index(m, l.shape[0], z->e, true);
   if (dtype == 'i') l.dtype = RP_I64;
   if (dtype == 'b') l.dtype = RP_BOOL;
   l.write = i == 0 || writes_two(f);

@@ -230,3 +230,33 @@ void make_reduce(maker *m) {
   if (to.ndim == 0 && make_is_float(to.dtype) && maker_chance(m, 40))
     make_scalar_step(m, &to, dest);
 }
+
+/* Points go where an index array says; what they bring is an expression of arrays over the points. */
+void make_scatter(maker *m) {
+  static const char sums[] = "+mM*", bits[] = "+mM*&|^", logic[] = "mM&|^";
+  like to = {.ndim = 1, .shape = {1 + maker_pick(m, 40)}, .dtype = -1, .write = true};
+  const int32_t some = maker_choose(m, maker_writable, NULL);
+  if (some < 0) return;
+  to.dtype = rp_store_dtype(m->var[some]);
+  const int32_t dest = maker_get_like(m, &to, 30);
+  const int64_t n = maker_chance(m, 10) ? 0 : 1 + maker_pick(m, maker_chance(m, 30) ? 3000 : 200);
+  const int32_t index = dest < 0 ? -1 : make_index(m, n, to.shape[0], false);
+  if (index < 0) return;
+  int32_t from[2];
+  program_step s = maker_step(STEP_LAUNCH, dest, index);
+  s.n_store = 2;
+  s.scatter = true;
+  s.asg = to.dtype == RP_BOOL       ? logic[maker_pick(m, 5)]
+          : make_is_float(to.dtype) ? sums[maker_pick(m, 4)]
+                                    : bits[maker_pick(m, 7)];
+  for (int32_t i = 0; i < 2; i++) {
+    const like l = {
+        .ndim = 1, .shape = {n}, .dtype = i > 0 || maker_chance(m, 70) ? to.dtype : RP_I32};
+    if ((from[i] = maker_get_like(m, &l, 10)) < 0) return;
+  }
+  tree t = {.m = m, .s = &s, .from = from, .n_from = 2};
+  grow_whole(&t, to.dtype);
+  program_write_body(&s);
+  maker_emit(m, &s);
+  if (maker_chance(m, 40)) maker_emit(m, &s); /* by the inverse that is there */
+}

@@ -71,6 +71,9 @@ void make_assign(maker *m);
 void make_call(maker *m);
 void make_chain(maker *m);
 void make_reduce(maker *m);
+void make_scatter(maker *m);
+/* An index array of that extent: below `bound`, or rising to it; -1 if there is none. */
+int32_t make_index(maker *m, int64_t extent, int64_t bound, bool rising);
 void make_form(maker *m, uint32_t kinds);
 void make_view(maker *m);
 void make_host(maker *m);

@@ -33,6 +33,8 @@ static void make_one(maker *m) {
     make_form(m, FORM_REDUCE);
   else if (what < 75 && gather)
     make_form(m, FORM_GATHER);
+  else if (what < 78 && gather)
+    make_scatter(m);
   else if (what < 82)
     make_view(m);
   else if (what < 87 && maker_has(m, PROGRAM_COPY))

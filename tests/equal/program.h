@@ -101,6 +101,7 @@ typedef struct program_step {
   program_node node[PROGRAM_NODES];
   int32_t n_node; /* 0: the body has no tree and is not evaluated directly */
   int32_t asg;    /* of the tree: 0 '=', else '+' or 'm' (min) or 'M' (max) */
+  bool scatter;   /* the tree is at points, which store 1 sends to elements of store 0 */
 } program_step;
 
 typedef struct program {

@@ -41,6 +41,7 @@ static void write_tree(writer *w, int32_t at) {
   }
   if (n->op == DIRECT_OPERAND) {
     add(w, n->operand >= 0 ? store_name[n->operand] : n->operand == -1 ? "p" : "q");
+    if (n->operand >= 0 && w->s->scatter) add(w, "[i]");
     return;
   }
   if (n->op == DIRECT_CAST) {
@@ -66,7 +67,7 @@ void program_write_body(program_step *s) {
   writer w = {.s = s, .out = s->body, .size = sizeof s->body};
   char sign[8] = "=";
   if (s->asg) snprintf(sign, sizeof sign, "%c=", s->asg);
-  add(&w, "y ");
+  add(&w, s->scatter ? "y[a[i]] " : "y ");
   add(&w, s->asg == 'm' ? "min=" : s->asg == 'M' ? "max=" : sign);
   add(&w, " ");
   write_tree(&w, 0);

@@ -99,21 +99,23 @@ static void errors_of_bodies(void **state) {
           "body, line 1, column 5: random functions are not supported yet\n"
           "  y = uniform(x, 1)\n"
           "      ^");
-  rejects("h, b, w", "h[b[i]] = w[i]",
-          "body, line 1, column 3: with '=' the subscripts on the left must be different indices, each "
-          "alone (a scatter needs an operator, as in +=)\n"
-          "  h[b[i]] = w[i]\n"
-          "    ^");
-  rejects("h, b, w", "h[b[i]] += w[i]; w[i] += 1",
-          "body, line 1, column 1: a scatter is the only assignment of its body: make it a body of its "
-          "own\n"
-          "  h[b[i]] += w[i]; w[i] += 1\n"
-          "  ^");
+  rejects(
+      "h, b, w", "h[b[i]] = w[i]",
+      "body, line 1, column 3: with '=' the subscripts on the left must be different indices, each "
+      "alone (a scatter needs an operator, as in +=)\n"
+      "  h[b[i]] = w[i]\n"
+      "    ^");
+  rejects(
+      "h, b, w", "h[b[i]] += w[i]; w[i] += 1",
+      "body, line 1, column 1: a scatter is the only assignment of its body: make it a body of its "
+      "own\n"
+      "  h[b[i]] += w[i]; w[i] += 1\n"
+      "  ^");
   rejects("h, w", "h[i//2] += 1 + extent(w, 0)",
           "body, line 1, column 14: index 'i' stands alone in no subscript, so it needs a range: "
           "sum(i in a..b) ...\n"
           "  h[i//2] += 1 + extent(w, 0)\n"
-          "             ^");
+          "               ^");
   rejects("y, x", "y = 3x", "body, line 1, column 5: malformed number\n  y = 3x\n      ^");
   rejects("y, x", "y = x $ 2",
           "body, line 1, column 7: unexpected character '$'\n"

@@ -59,6 +59,18 @@ static void moving_view(rp_context *c) {
   drop(x);
 }
 
+/* Indices that stay, and then change. */
+static void histogram(rp_context *c) {
+  rp_store *h = zeros(c, N), *b;
+  OK(rp_store_create(c, RP_I32, 1, &(int64_t){2}, &b));
+  for (int i = 0; i < 4; i++) {
+    if (i == 2) OK(rp_store_write(b, (int32_t[]){1, 2}, 8));
+    OK(EVAL(c, "h, b", "h[b[i]] += 1", h, b));
+  }
+  drop(h);
+  drop(b);
+}
+
 /* A temporary that is held in the first pass: two plans of one segment. */
 static void two_plans(rp_context *c) {
   rp_store *x = zeros(c, N);
@@ -243,6 +255,7 @@ static const row table[] = {
     {"copies_shared", "", copied, 3},
     {"late_commits", "", kept_name, 5},
     {"poisoned", "", poison, 2},
+    {"inversions", "", histogram, 2},
     {"nonfinite", "--nonfinite on", infinite, 2},
     {"kernels_shared", TWO, among_ranks, 4},
     {"messages", TWO, among_ranks, 1}, /* rank 0 receives one for w and sends one for z */
