@@ -8,20 +8,16 @@
 #include "core/base/strbuf.h"
 #include "core/comm/collect.h"
 #include "trace/checkpoint.h"
-#include "trace/places.h"
-#include "trace/index_range.h"
+#include "trace/distribute.h"
+#include "trace/incoming.h"
 
 enum { OPEN_MOST = 4, LISTED = 20 };
 
-/* One store, and where its elements wait until all ranks have theirs. */
+/* One store, and the array that it gets. */
 typedef struct target {
-  rp_store *store;
+  rpi_incoming in;
   const rpi_checkpoint_array *array;
-  int32_t number;     /* of the array in the table */
-  int64_t lo, hi;     /* the elements that this rank reads, in C order of the view */
-  rpi_instance *inst; /* becomes the buffer's; NULL: they wait in `stage` */
-  char *stage;
-  uint32_t place; /* the buffer's afterwards */
+  int32_t number; /* of the array in the table */
 } target;
 
 /* A part that is being read. */
@@ -124,31 +120,6 @@ static rp_status writable(const char *name, const rp_store *s) {
   return RP_OK;
 }
 
-/* Decides what this rank reads of one store, and makes room for it; the store keeps its values. */
-static rp_status stage(restoring *r, target *t) {
-  rpi_buffer *b = t->store->buf;
-  const rpi_view *v = t->store->view;
-  const int32_t elem = rpi_dtype_size(v->dtype), rank = rpi_comm_rank(r->ctx->comm);
-  const bool whole = v->covers && v->dense && !b->home;
-  rpi_cuts c;
-  t->place = b->place;
-  if (t->array->zero) return b->inst ? rpi_store_own(b, true) : RP_OK;
-  if (whole) {
-    t->inst = rpi_store_instance(b->pool, rpi_store_bytes(b), b->inst);
-    if (!t->inst) return RP_ERR_MEMORY;
-    RPI_TRY(rpi_places_host(r->ctx, b, &t->place));
-  }
-  t->hi = v->size;
-  if (t->place >= RPI_PLACE_TILED &&
-      rpi_checkpoint_follow(&r->ctx->cuts[t->place - RPI_PLACE_TILED], v, &c)) {
-    t->lo = rpi_cuts_at(&c, rank);
-    t->hi = rpi_cuts_at(&c, rank + 1);
-  }
-  if (whole) return RP_OK;
-  t->stage = rpi_memory_get(r->ctx->memory, (size_t)((t->hi - t->lo) * elem), NULL);
-  return t->stage ? rpi_store_own(b, true) : RP_ERR_MEMORY;
-}
-
 static rp_status stage_all(restoring *r, const char *path, const char *const *names,
                            rp_store *const *stores) {
   r->target = rpi_alloc_zero(sizeof *r->target * (size_t)r->n);
@@ -156,14 +127,15 @@ static rp_status stage_all(restoring *r, const char *path, const char *const *na
   if (!r->target || !r->block) return rpi_status_nomem("a restore");
   for (int32_t i = 0; i < r->n; i++) {
     target *t = &r->target[i];
-    t->store = stores[i];
+    t->in.store = stores[i];
     t->array = rpi_checkpoint_find(&r->table, names[i]);
     if (!t->array) return missing(r, path, names[i]);
     t->number = (int32_t)(t->array - r->table.array);
     RPI_TRY(writable(names[i], stores[i]));
     RPI_TRY(compare(t->array, stores[i]));
   }
-  for (int32_t i = 0; i < r->n; i++) RPI_TRY(stage(r, &r->target[i]));
+  for (int32_t i = 0; i < r->n; i++)
+    RPI_TRY(rpi_incoming_open(r->ctx, &r->target[i].in, r->target[i].array->zero));
   if (r->disk.fd >= 0) return RP_OK;
   return rpi_checkpoint_disk_open(path, false, &r->disk);
 }
@@ -215,8 +187,8 @@ static rp_status read_block(restoring *r, const target *t, int64_t *next) {
   const rpi_checkpoint_section *at = &s->section[t->number];
   const int64_t number = (*next - at->lo) / whole, from = at->lo + number * whole;
   const int64_t to = from + whole < at->hi ? from + whole : at->hi;
-  const int64_t until = to < t->hi ? to : t->hi;
-  char *data = t->inst ? (char *)t->inst->data + *next * elem : t->stage + (*next - t->lo) * elem;
+  const int64_t until = to < t->in.hi ? to : t->in.hi;
+  char *data = rpi_incoming_at(&t->in, *next);
   char *into = *next == from && until == to ? data : r->block; /* all of a block is checked */
   const size_t bytes = (size_t)((to - from) * elem);
   RPI_TRY(
@@ -234,8 +206,8 @@ static rp_status read_block(restoring *r, const target *t, int64_t *next) {
 static rp_status read_step(restoring *r, int64_t bytes) {
   while (r->at < r->n && bytes > 0) {
     const target *t = &r->target[r->at];
-    if (r->next < 0) r->next = t->lo;
-    if (r->next < t->hi) {
+    if (r->next < 0) r->next = t->in.lo;
+    if (r->next < t->in.hi) {
       RPI_TRY(read_block(r, t, &r->next));
       bytes -= RPI_CHECKPOINT_BLOCK;
     } else {
@@ -258,7 +230,8 @@ static int64_t steps_of(const restoring *r) {
   int64_t bytes = 0;
   for (int32_t i = 0; i < r->n && r->target; i++)
     if (r->target[i].array)
-      bytes += (r->target[i].hi - r->target[i].lo) * rpi_dtype_size(r->target[i].array->dtype);
+      bytes +=
+          (r->target[i].in.hi - r->target[i].in.lo) * rpi_dtype_size(r->target[i].array->dtype);
   return bytes / RPI_CHECKPOINT_STEP + 1;
 }
 
@@ -276,37 +249,9 @@ static rp_status read_all(restoring *r, rp_status st) {
 
 /* ---- the end ---- */
 
-/* Cannot fail. */
-static void commit(restoring *r, target *t) {
-  rpi_buffer *b = t->store->buf;
-  const rpi_view *v = t->store->view;
-  if (t->inst) {
-    if (b->inst) rpi_store_instance_release(b->pool, b->inst);
-    b->inst = t->inst;
-    b->place = t->place;
-    t->inst = NULL;
-  } else if (b->inst) { /* without, it is all zeros, and so is the array */
-    const int64_t n = t->array->zero ? v->size : t->hi - t->lo;
-    rpi_store_unpack_part(b->inst->data, &v->geom, rpi_dtype_size(v->dtype), t->lo, n, t->stage);
-  }
-  /* As for rp_store_write: a part of a poisoned array does not heal it. */
-  char *poison = v->covers ? NULL : b->poison;
-  if (poison) b->poison = NULL;
-  rpi_store_touch(b);
-  b->poison = poison;
-  if (v->covers && b->place < RPI_PLACE_TILED)
-    rpi_index_range(r->ctx->workers, b, b->inst ? b->inst->data : NULL, b->base->bsize);
-}
-
 static void clean_up(restoring *r) {
   for (int32_t i = 0; i < OPEN_MOST; i++) close_source(&r->source[i]);
-  for (int32_t i = 0; i < r->n && r->target; i++) {
-    target *t = &r->target[i];
-    if (t->inst) rpi_store_instance_release(t->store->buf->pool, t->inst);
-    if (t->stage)
-      rpi_memory_put(r->ctx->memory, t->stage,
-                     (size_t)((t->hi - t->lo) * rpi_dtype_size(t->store->view->dtype)));
-  }
+  for (int32_t i = 0; i < r->n && r->target; i++) rpi_incoming_close(&r->target[i].in);
   rpi_alloc_free(r->target);
   rpi_alloc_free(r->block);
   rpi_arena_deinit(&r->memory);
@@ -328,7 +273,7 @@ rp_status rpi_restore_stores(rp_context *ctx, const char *path, int32_t n, const
     if (st == RP_OK) st = stage_all(&r, path, names, stores);
     st = read_all(&r, st);
   }
-  for (int32_t i = 0; i < n && st == RP_OK; i++) commit(&r, &r.target[i]);
+  for (int32_t i = 0; i < n && st == RP_OK; i++) rpi_incoming_commit(ctx, &r.target[i].in);
   clean_up(&r);
   rpi_alloc_free(bytes);
   return st;

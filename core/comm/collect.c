@@ -7,7 +7,8 @@
  *             ranks that follow each other on the circle have pieces that follow each other in the data, so nothing
  *             is packed; each byte reaches a rank once. Merge: recursive doubling over blocks of ranks (Thakur,
  *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond
- *             a power of two is first folded between neighbours.
+ *             a power of two is first folded between neighbours. Scan: Hillis, Steele (1986): before the round of d a
+ *             rank has the sum of d ranks up to itself; the last rank's is everybody's total.
  * Invariants: both partners of a merge join the same two blocks in the same order, so all ranks have the same
  *             bits. Both sides compute a message's bytes from what all ranks know: rounds, room and bounds. */
 #include "core/comm/collect.h"
@@ -139,7 +140,7 @@ rp_status rpi_collect_scan(rpi_comm *c, int64_t n, int64_t *before, int64_t *all
   if (size == 1 || rpi_comm_dry(c)) return RP_OK;
   /* In the round of d a rank knows the sum over itself and up to d - 1 ranks before it. */
   for (int32_t d = 1; d < size; d *= 2) {
-    int64_t out = *before + n, in = 0;
+    int64_t out = (int64_t)((uint64_t)*before + (uint64_t)n), in = 0; /* sums wrap */
     rpi_message m[2];
     int32_t k = 0;
     if (rank >= d) m[k++] = (rpi_message){.data = &in, .bytes = sizeof in, .peer = rank - d};
@@ -147,7 +148,7 @@ rp_status rpi_collect_scan(rpi_comm *c, int64_t n, int64_t *before, int64_t *all
       m[k++] = (rpi_message){.data = &out, .bytes = sizeof out, .peer = rank + d, .send = true};
     RPI_TRY(rpi_comm_start(c, m, k));
     RPI_TRY(rpi_comm_finish(c, m, k));
-    *before += in;
+    *before = (int64_t)((uint64_t)*before + (uint64_t)in);
   }
   return rpi_collect_merge(c, all, &bytes, bytes, add_up, NULL);
 }

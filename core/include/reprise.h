@@ -200,6 +200,16 @@ RP_API rp_status rp_store_read_part(rp_store *store, const int64_t *lo, const in
 RP_API rp_status rp_store_write_part(rp_store *store, const int64_t *lo, const int64_t *hi,
                                      const void *data, size_t bytes);
 
+/* Hands over elements lo..lo+n-1 of a store, in C order: fills `out`. Called on the calling thread; of the library it may
+ * call rp_error_set, with the same context nothing else. RP_OK, or a status that ends the write. */
+typedef rp_status rp_supply_fn(void *arg, int64_t lo, int64_t n, void *out);
+
+/* As rp_store_write, but the library asks `fn` for the elements that this process holds, in ascending blocks of a bounded
+ * size, so that nobody needs all of them at once. With several ranks each asks for its own part, of a small array for
+ * all of it: an element must be the same whoever asks. If fn fails, on any rank, all ranks return the first such rank's
+ * status and sentence, and the store is unchanged. */
+RP_API rp_status rp_store_supply(rp_store *store, rp_supply_fn *fn, void *arg);
+
 /* Every element becomes *value (one element of the store's dtype): a task like any other. */
 RP_API rp_status rp_store_fill(rp_store *store, const void *value);
 /* dst[...] = src[...] for equal shapes and dtypes: a task; whole arrays share memory until written. */
@@ -417,6 +427,34 @@ RP_API rp_status rp_checkpoint(rp_context *ctx, const char *path, int32_t n,
  * that was replaced meanwhile. Restoring all of a poisoned array clears the poison. */
 RP_API rp_status rp_restore(rp_context *ctx, const char *path, int32_t n, const char *const *names,
                             rp_store *const *stores);
+
+/* ---- ranks: for libraries whose processes have different data, such as parts of a file ----------------- */
+
+/* How many processes share the work of this context, and which of them this is, from 0. What a library makes of its data
+ * must not depend on either. 1 and 0 for a process alone, on a bad handle, and in a dry run, whose process does what
+ * is not done by tasks for all. */
+RP_API int32_t rp_context_ranks(const rp_context *ctx);
+RP_API int32_t rp_context_rank(const rp_context *ctx);
+
+/* The following are collective: all ranks make the call. RP_ERR_RANKS: they could not. */
+
+/* What each rank did alone becomes one status of all: RP_OK, or the first failed rank's, with its sentence ("rank 1: ...").
+ * `mine` is this rank's, its sentence in rp_last_error(). Ranks whose `same` differs get RP_ERR_RANKS. */
+RP_API rp_status rp_context_agree(rp_context *ctx, rp_status mine, uint64_t same);
+
+/* *before: the sum of `mine` over all ranks of lower numbers; *all: over all ranks. */
+RP_API rp_status rp_context_scan(rp_context *ctx, int64_t mine, int64_t *before, int64_t *all);
+
+/* Sends record k, one of n of `bytes` bytes each at `records`, to rank to[k]; this rank itself is allowed. *out gets the
+ * *n_out records that are for this rank: by sender, then in the order in which the sender had them. The caller frees it
+ * with free(). An error on one rank (RP_ERR_ARGUMENT, RP_ERR_MEMORY) is all ranks', and then nothing arrives. */
+RP_API rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, size_t bytes,
+                                 const void *records, int64_t *n_out, void **out);
+
+/* As rp_store_write, but each rank hands over only a share of the elements: rank 0 the first ones in C order, rank 1
+ * those that follow, and so on; a share may be empty. The library moves them to where they are held. Together they must
+ * be as many as the store has (RP_ERR_ARGUMENT). After an error the store is unchanged, unless it is RP_ERR_RANKS. */
+RP_API rp_status rp_store_write_share(rp_store *store, const void *data, size_t bytes);
 
 /* ---- seeing ------------------------------------------------------------------------------------ */
 

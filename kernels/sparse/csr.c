@@ -11,6 +11,7 @@
 #include "core/include/reprise_sparse.h"
 #include "kernels/failure.h"
 #include "kernels/sparse/csr_host.h"
+#include "kernels/sparse/csr_stencil.h"
 #include "kernels/sparse/mm_file.h"
 
 static const uint64_t magic = UINT64_C(0x5250435352303031);
@@ -69,62 +70,106 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
   return RP_OK;
 }
 
-/* A vector of n elements with what `data` holds. */
-static rp_status make_store(rp_context *ctx, rp_dtype dtype, int64_t n, const void *data,
-                            rp_store **out) {
+/* Where arrays of a matrix come from; the library asks for parts of them, in the dtypes they are kept in. */
+typedef struct arrays {
+  const int64_t *ptr, *col; /* in the host's memory */
+  const double *val;
+  rpi_csr_stencil *stencil; /* in place of these */
+} arrays;
+
+enum { BLOCK = 4096 }; /* entries that are narrowed at a time */
+
+static void take_col(const arrays *a, int64_t lo, int64_t n, int64_t *col) {
+  if (a->stencil)
+    rpi_csr_stencil_entries(a->stencil, lo, n, col, NULL);
+  else
+    memcpy(col, a->col + lo, (size_t)n * sizeof *col);
+}
+
+static void take_val(const arrays *a, int64_t lo, int64_t n, double *val) {
+  if (a->stencil)
+    rpi_csr_stencil_entries(a->stencil, lo, n, NULL, val);
+  else
+    memcpy(val, a->val + lo, (size_t)n * sizeof *val);
+}
+
+static rp_status supply_ptr(void *arg, int64_t lo, int64_t n, void *out) {
+  const arrays *a = arg;
+  if (a->stencil)
+    rpi_csr_stencil_ptr(a->stencil, lo, n, out);
+  else
+    memcpy(out, a->ptr + lo, (size_t)n * sizeof *a->ptr);
+  return RP_OK;
+}
+
+static rp_status supply_col(void *arg, int64_t lo, int64_t n, void *out) {
+  take_col(arg, lo, n, out);
+  return RP_OK;
+}
+
+static rp_status supply_col_narrow(void *arg, int64_t lo, int64_t n, void *out) {
+  int32_t *narrow = out;
+  int64_t wide[BLOCK];
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = n - i < BLOCK ? n - i : BLOCK;
+    take_col(arg, lo + i, m, wide);
+    for (int64_t k = 0; k < m; k++) narrow[i + k] = (int32_t)wide[k];
+  }
+  return RP_OK;
+}
+
+static rp_status supply_val(void *arg, int64_t lo, int64_t n, void *out) {
+  take_val(arg, lo, n, out);
+  return RP_OK;
+}
+
+static rp_status supply_val_narrow(void *arg, int64_t lo, int64_t n, void *out) {
+  float *narrow = out;
+  double wide[BLOCK];
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = n - i < BLOCK ? n - i : BLOCK;
+    take_val(arg, lo + i, m, wide);
+    for (int64_t k = 0; k < m; k++) narrow[i + k] = (float)wide[k];
+  }
+  return RP_OK;
+}
+
+/* A vector of n elements; *out stays NULL on failure. */
+static rp_status make_store(rp_context *ctx, rp_dtype dtype, int64_t n, rp_supply_fn *supply,
+                            arrays *from, rp_store **out) {
   rp_store *made;
   rp_status status = rp_store_create(ctx, dtype, 1, &n, &made);
-  if (status == RP_OK && n > 0) {
-    status = rp_store_write(made, data, (size_t)n * rp_dtype_size(dtype));
-  }
+  if (status == RP_OK && n > 0) status = rp_store_supply(made, supply, from);
   if (status != RP_OK) rp_store_release(made);
   *out = status == RP_OK ? made : NULL;
   return status;
 }
 
-static rp_status make_col(rp_context *ctx, int64_t n_cols, int64_t nnz, const int64_t *col,
-                          rp_store **out) {
-  *out = NULL;
-  if (n_cols > INT32_MAX) return make_store(ctx, RP_I64, nnz, col, out);
-  int32_t *narrow = malloc(((size_t)nnz + 1) * sizeof *narrow);
-  if (!narrow) return rpi_failure_memory("column indices");
-  for (int64_t k = 0; k < nnz; k++) narrow[k] = (int32_t)col[k];
-  const rp_status status = make_store(ctx, RP_I32, nnz, narrow, out);
-  free(narrow);
-  return status;
-}
-
-static rp_status make_val(rp_context *ctx, rp_dtype dtype, int64_t nnz, const double *val,
-                          rp_store **out) {
-  *out = NULL;
-  if (dtype == RP_F64) return make_store(ctx, RP_F64, nnz, val, out);
-  float *narrow = malloc(((size_t)nnz + 1) * sizeof *narrow);
-  if (!narrow) return rpi_failure_memory("values");
-  for (int64_t k = 0; k < nnz; k++) narrow[k] = (float)val[k];
-  const rp_status status = make_store(ctx, RP_F32, nnz, narrow, out);
-  free(narrow);
-  return status;
-}
-
 static rp_status from_host(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
-                           const int64_t *ptr, const int64_t *col, const double *val,
-                           rp_csr **out) {
-  const int64_t nnz = ptr[n_rows];
-  rp_store *s_ptr = NULL, *s_col = NULL, *s_val = NULL;
-  rp_status status = make_store(ctx, RP_I64, n_rows + 1, ptr, &s_ptr);
-  if (status == RP_OK) status = make_col(ctx, n_cols, nnz, col, &s_col);
-  if (status == RP_OK) status = make_val(ctx, dtype, nnz, val, &s_val);
+                           int64_t nnz, arrays from, rp_csr **out) {
+  const bool wide = n_cols > INT32_MAX, full = dtype == RP_F64;
+  rp_store *ptr = NULL, *col = NULL, *val = NULL;
+  rp_status status = make_store(ctx, RP_I64, n_rows + 1, supply_ptr, &from, &ptr);
+  if (status == RP_OK) {
+    status = make_store(ctx, wide ? RP_I64 : RP_I32, nnz, wide ? supply_col : supply_col_narrow,
+                        &from, &col);
+  }
+  if (status == RP_OK) {
+    status = make_store(ctx, dtype, nnz, full ? supply_val : supply_val_narrow, &from, &val);
+  }
   if (status != RP_OK) {
-    rp_store_release(s_ptr);
-    rp_store_release(s_col);
+    rp_store_release(ptr);
+    rp_store_release(col);
     return status;
   }
-  return wrap(ctx, n_rows, n_cols, s_ptr, s_col, s_val, out);
+  return wrap(ctx, n_rows, n_cols, ptr, col, val, out);
 }
 
 static rp_status from_host_and_free(rp_context *ctx, rp_dtype dtype, rpi_csr_host *a,
                                     rp_csr **out) {
-  const rp_status status = from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr, a->col, a->val, out);
+  const arrays from = {.ptr = a->ptr, .col = a->col, .val = a->val};
+  const rp_status status =
+      from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr[a->n_rows], from, out);
   rpi_csr_host_free(a);
   return status;
 }
@@ -171,7 +216,8 @@ rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, in
   if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
   fenv_t mode;
   round_to_nearest(&mode); /* f64 to f32 */
-  status = from_host(ctx, dtype, n_rows, n_cols, ptr, col, val, out);
+  const arrays from = {.ptr = ptr, .col = col, .val = val};
+  status = from_host(ctx, dtype, n_rows, n_cols, ptr[n_rows], from, out);
   fesetenv(&mode);
   return status;
 }
@@ -243,14 +289,15 @@ rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, con
   if (!shape || !offset || !coefficient) {
     return rpi_failure_set(RP_ERR_ARGUMENT, "%s: shape, offset or coefficient is NULL", __func__);
   }
-  rpi_csr_host a;
+  rpi_csr_stencil s;
   char message[RPI_CSR_MESSAGE];
+  status = rpi_csr_stencil_init(ndim, shape, n_points, offset, coefficient, &s, message);
+  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
   fenv_t mode;
   round_to_nearest(&mode);
-  status = rpi_csr_host_stencil(ndim, shape, n_points, offset, coefficient, &a, message);
-  status = status == RP_OK ? from_host_and_free(ctx, dtype, &a, out)
-                           : rpi_failure_set(status, "%s: %s", __func__, message);
+  status = from_host(ctx, dtype, s.n_rows, s.n_rows, s.nnz, (arrays){.stencil = &s}, out);
   fesetenv(&mode);
+  rpi_csr_stencil_deinit(&s);
   return status;
 }
 

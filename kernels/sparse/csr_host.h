@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/sparse/csr_host.h -- CSR matrices in the host's memory: assembly and checks.
- * Lives here: triplets and stencils to CSR, and what makes CSR arrays valid.
- * Not here:   stores (csr.c), files. Pure: errors are codes and a message in the caller's buffer. */
+ * Lives here: triplets to CSR, and what makes CSR arrays valid.
+ * Not here:   stores (csr.c), files, stencils (csr_stencil.h). Pure: errors are codes and a message in the caller's buffer. */
 #ifndef RPI_CSR_HOST_H
 #define RPI_CSR_HOST_H
 
@@ -22,10 +22,6 @@ enum { RPI_CSR_MESSAGE = 256 };
 rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, int64_t n, const int64_t *row,
                                 const int64_t *col, const double *val, rpi_csr_host *out,
                                 char message[RPI_CSR_MESSAGE]);
-/* As rp_csr_from_stencil. */
-rp_status rpi_csr_host_stencil(int32_t ndim, const int64_t *shape, int32_t n_points,
-                               const int64_t *offset, const double *coefficient, rpi_csr_host *out,
-                               char message[RPI_CSR_MESSAGE]);
 /* As rp_csr_from_arrays says. */
 rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr, const int64_t *col,
                              char message[RPI_CSR_MESSAGE]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_csr_host.c -- CSR assembly against sums taken one by one, stencils against a loop over
- * all pairs of grid points. */
+ * tests/unit/test_csr_host.c -- CSR assembly against sums taken one by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,84 +96,6 @@ static void test_triplet_errors(void **state) {
 }
 
 /* All pairs of points of a 3-d grid: those that differ by an offset have its coefficient. */
-static void test_stencil(void **state) {
-  (void)state;
-  static const int64_t shapes[][3] = {{4, 5, 3}, {1, 6, 2}, {3, 1, 1}, {2, 2, 7}};
-  static const int64_t offset[] = {0,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   1,
-                                   -1,
-                                   0,
-                                   0,
-                                   1,
-                                   0,
-                                   -2,
-                                   0,
-                                   -1,
-                                   1,
-                                   0,
-                                   1,
-                                   -1,
-                                   2,
-                                   1,
-                                   0,
-                                   0,
-                                   0,
-                                   -1,
-                                   0,
-                                   9,
-                                   0,
-                                   0,
-                                   -900000000000000000,
-                                   0};
-  static const double coefficient[] = {6, 1, 2, 3, 4, 5, 7, 8, 9, 10};
-  enum { POINTS = 10 };
-  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-    const int64_t *n = shapes[s], total = n[0] * n[1] * n[2];
-    rpi_csr_host a;
-    char message[RPI_CSR_MESSAGE];
-    assert_int_equal(rpi_csr_host_stencil(3, n, POINTS, offset, coefficient, &a, message), RP_OK);
-    assert_int_equal(a.n_rows, total);
-    for (int64_t g = 0; g < total; g++) {
-      int64_t k = a.ptr[g];
-      for (int64_t h = 0; h < total; h++) {
-        const int64_t d[] = {h / (n[1] * n[2]) - g / (n[1] * n[2]),
-                             h / n[2] % n[1] - g / n[2] % n[1], h % n[2] - g % n[2]};
-        for (int p = 0; p < POINTS; p++) {
-          if (memcmp(d, offset + (ptrdiff_t)3 * p, sizeof d) != 0) continue;
-          assert_true(k < a.ptr[g + 1]);
-          assert_int_equal(a.col[k], h);
-          assert_true(a.val[k] == coefficient[p]);
-          k++;
-        }
-      }
-      assert_int_equal(k, a.ptr[g + 1]);
-    }
-    rpi_csr_host_free(&a);
-  }
-}
-
-static void test_stencil_errors(void **state) {
-  (void)state;
-  const int64_t shape[] = {4, 4}, huge[] = {INT64_MAX, 4}, twice[] = {0, 1, 1, 0, 0, 1};
-  const double coefficient[] = {1, 2, 3};
-  rpi_csr_host a;
-  char message[RPI_CSR_MESSAGE];
-  assert_int_equal(rpi_csr_host_stencil(2, shape, 3, twice, coefficient, &a, message),
-                   RP_ERR_ARGUMENT);
-  assert_non_null(strstr(message, "points 0 and 2"));
-  assert_int_equal(rpi_csr_host_stencil(0, shape, 1, twice, coefficient, &a, message),
-                   RP_ERR_ARGUMENT);
-  assert_int_equal(rpi_csr_host_stencil(9, shape, 1, twice, coefficient, &a, message),
-                   RP_ERR_ARGUMENT);
-  assert_int_equal(rpi_csr_host_stencil(2, shape, 0, twice, coefficient, &a, message),
-                   RP_ERR_ARGUMENT);
-  assert_int_equal(rpi_csr_host_stencil(2, huge, 1, twice, coefficient, &a, message), RP_ERR_SHAPE);
-}
-
 static void test_check(void **state) {
   (void)state;
   const int64_t good[] = {0, 1, 1, 3}, late[] = {1, 1, 1, 3}, falls[] = {0, 2, 1, 3};
@@ -191,9 +112,8 @@ static void test_check(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_triplets), cmocka_unit_test(test_triplet_errors),
-      cmocka_unit_test(test_stencil), cmocka_unit_test(test_stencil_errors),
-      cmocka_unit_test(test_check)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_triplets),
+                                     cmocka_unit_test(test_triplet_errors),
+                                     cmocka_unit_test(test_check)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bindings/c/api_ranks.c -- entry points for libraries whose processes have different data, such as parts of a file.
+ * Lives here: checks of arguments; an error that one process finds in its own becomes all processes'.
+ * Not here:   how elements come into stores (trace/supply.c) and records travel (core/comm/deal.c). */
+#include "bindings/c/api.h"
+#include "core/comm/collect.h"
+#include "core/comm/deal.h"
+#include "trace/checkpoint.h"
+#include "trace/places.h"
+#include "trace/supply.h"
+
+/* ---- who we are ---- */
+
+/* In a dry run nobody else is there to do what this process does not do. */
+static const rpi_comm *company(const rp_context *ctx) {
+  return ctx && ctx->magic == RPI_MAGIC_CONTEXT && !rpi_comm_dry(ctx->comm) ? ctx->comm : NULL;
+}
+
+int32_t rp_context_ranks(const rp_context *ctx) { return rpi_comm_size(company(ctx)); }
+int32_t rp_context_rank(const rp_context *ctx) { return rpi_comm_rank(company(ctx)); }
+
+/* ---- what each has ---- */
+
+rp_status rp_context_agree(rp_context *ctx, rp_status mine, uint64_t same) {
+  bool heard;
+  RPI_TRY(rpi_api_enter(ctx, "rp_context_agree"));
+  if (rpi_comm_dry(ctx->comm)) return rpi_api_leave(ctx, mine);
+  rpi_verdict v = {.same = same};
+  return rpi_api_leave(ctx, rpi_checkpoint_agree(ctx, mine, &v, &heard));
+}
+
+rp_status rp_context_scan(rp_context *ctx, int64_t mine, int64_t *before, int64_t *all) {
+  if (!before || !all)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_scan: %s is NULL",
+                           before ? "all" : "before");
+  *before = 0;
+  *all = mine;
+  RPI_TRY(rpi_api_enter(ctx, "rp_context_scan"));
+  if (!company(ctx)) return rpi_api_leave(ctx, RP_OK);
+  return rpi_api_leave(ctx,
+                       rpi_places_failed(ctx, rpi_collect_scan(ctx->comm, mine, before, all)));
+}
+
+static rp_status check_deal(int64_t n, const int32_t *to, const void *records) {
+  if (n < 0) return rpi_status_fail(RP_ERR_ARGUMENT, "n is %lld", (long long)n);
+  if (n > 0 && (!to || !records))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "%s is NULL", to ? "records" : "to");
+  return RP_OK;
+}
+
+rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, size_t bytes,
+                          const void *records, int64_t *n_out, void **out) {
+  if (!n_out || !out)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: %s is NULL", n_out ? "out" : "n_out");
+  *n_out = 0;
+  *out = NULL;
+  if (bytes < 1 || bytes > INT32_MAX)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: a record of %zu bytes", bytes);
+  RPI_TRY(rpi_api_enter(ctx, "rp_context_deal"));
+  rpi_comm *comm = company(ctx) ? ctx->comm : NULL;
+  rpi_deal d = {.n = n, .to = to, .bytes = (int64_t)bytes, .records = records};
+  bool heard = true;
+  rp_status st = rpi_deal_records(comm, check_deal(n, to, records), &d, &heard);
+  if (st != RP_OK) rpi_status_context(st, "rp_context_deal");
+  if (!heard) rpi_places_failed(ctx, st);
+  *n_out = d.n_out;
+  *out = d.out;
+  return rpi_api_leave(ctx, st);
+}
+
+/* ---- stores ---- */
+
+static rp_status writable(const rp_store *s) {
+  if (s->buf->klass & RPI_CLASS_READ_ONLY)
+    return rpi_status_fail(RP_ERR_ACCESS, "the store is attached read-only");
+  if (s->readonly_view) return rpi_status_fail(RP_ERR_ACCESS, "the view shows elements twice");
+  return RP_OK;
+}
+
+rp_status rp_store_supply(rp_store *s, rp_supply_fn *fn, void *arg) {
+  rp_context *ctx;
+  if (!fn) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_supply: fn is NULL");
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_supply", &ctx));
+  rp_status st = writable(s);
+  if (st == RP_OK) st = rpi_supply_ask(ctx, s, fn, arg);
+  return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_supply"));
+}
+
+rp_status rp_store_write_share(rp_store *s, const void *data, size_t bytes) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_write_share", &ctx));
+  const size_t elem = (size_t)rpi_dtype_size(s->view->dtype);
+  rp_status st = writable(s), mine = RP_OK;
+  if (bytes > 0 && !data)
+    mine = rpi_status_fail(RP_ERR_ARGUMENT, "data is NULL");
+  else if (bytes % elem != 0)
+    mine = rpi_status_fail(RP_ERR_ARGUMENT, "%zu bytes are no elements of %zu bytes", bytes, elem);
+  if (st == RP_OK) st = rpi_supply_share(ctx, s, mine, data, (int64_t)(bytes / elem));
+  return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_write_share"));
+}
