@@ -3,6 +3,7 @@
  * Lives here: checks of arguments; an error that one process finds in its own becomes all processes'.
  * Not here:   how elements come into stores (trace/supply.c) and records travel (core/comm/deal.c). */
 #include "bindings/c/api.h"
+#include "core/base/alloc.h"
 #include "core/comm/collect.h"
 #include "core/comm/deal.h"
 #include "trace/checkpoint.h"
@@ -48,21 +49,31 @@ static rp_status check_deal(int64_t n, const int32_t *to, const void *records) {
   return RP_OK;
 }
 
-rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, size_t bytes,
-                          const void *records, int64_t *n_out, void **out) {
-  if (!n_out || !out)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: %s is NULL", n_out ? "out" : "n_out");
-  *n_out = 0;
-  *out = NULL;
-  if (bytes < 1 || bytes > INT32_MAX)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: a record of %zu bytes", bytes);
-  RPI_TRY(rpi_api_enter(ctx, "rp_context_deal"));
+/* Takes d->records. */
+static rp_status deal(rp_context *ctx, rpi_deal *d) {
   rpi_comm *comm = company(ctx) ? ctx->comm : NULL;
-  rpi_deal d = {.n = n, .to = to, .bytes = (int64_t)bytes, .records = records};
   bool heard = true;
-  rp_status st = rpi_deal_records(comm, check_deal(n, to, records), &d, &heard);
+  rp_status st = rpi_deal_records(comm, check_deal(d->n, d->to, d->records), d, &heard);
   if (st != RP_OK) rpi_status_context(st, "rp_context_deal");
-  if (!heard) rpi_places_failed(ctx, st);
+  return heard ? st : rpi_places_failed(ctx, st);
+}
+
+rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, size_t bytes,
+                          void *records, int64_t *n_out, void **out) {
+  rpi_deal d = {.n = n, .to = to, .bytes = (int64_t)bytes, .records = records};
+  rp_status st = RP_OK;
+  if (n_out) *n_out = 0;
+  if (out) *out = NULL;
+  if (!n_out || !out)
+    st = rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: %s is NULL", n_out ? "out" : "n_out");
+  else if (bytes < 1 || bytes > INT32_MAX)
+    st = rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_deal: a record of %zu bytes", bytes);
+  if (st == RP_OK) st = rpi_api_enter(ctx, "rp_context_deal");
+  if (st != RP_OK) {
+    rpi_alloc_free(records);
+    return st;
+  }
+  st = deal(ctx, &d);
   *n_out = d.n_out;
   *out = d.out;
   return rpi_api_leave(ctx, st);

@@ -16,7 +16,7 @@ enum { DIGIT = 11, BUCKETS = 1 << DIGIT };
 typedef struct hand {
   const int32_t *to;
   const char *records;
-  void *own_to, *own_records; /* not NULL: ours to free */
+  void *own_to, *own_records; /* to be freed */
   rpi_route_list list; /* of each rank that gets some: how many; then of each that sends some */
   rpi_message *message;
   int32_t n_messages;
@@ -144,7 +144,8 @@ static rp_status deal(rpi_comm *c, rp_status mine, rpi_deal *d, hand *h, bool *h
 }
 
 rp_status rpi_deal_records(rpi_comm *c, rp_status mine, rpi_deal *d, bool *heard) {
-  hand h = {.to = d->to, .records = d->records};
+  hand h = {.to = d->to, .records = d->records, .own_records = d->records};
+  d->records = NULL;
   d->n_out = 0;
   d->out = NULL;
   const rp_status st = deal(c, mine, d, &h, heard);

@@ -15,7 +15,8 @@ typedef struct rpi_deal {
   int64_t n;         /* records of this rank */
   const int32_t *to; /* whom each is for */
   int64_t bytes;     /* of a record, > 0; the same on all ranks */
-  const void *records;
+  void *
+      records; /* of rpi_alloc: taken and freed, also after an error, so that never are there three copies */
   int64_t n_out; /* results: the records for this rank, by sender and then in the sender's order, */
   void *out;     /* for rpi_alloc_free */
 } rpi_deal;

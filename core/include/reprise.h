@@ -447,9 +447,11 @@ RP_API rp_status rp_context_scan(rp_context *ctx, int64_t mine, int64_t *before,
 
 /* Sends record k, one of n of `bytes` bytes each at `records`, to rank to[k]; this rank itself is allowed. *out gets the
  * *n_out records that are for this rank: by sender, then in the order in which the sender had them. The caller frees it
- * with free(). An error on one rank (RP_ERR_ARGUMENT, RP_ERR_MEMORY) is all ranks', and then nothing arrives. */
+ * with free(). `records` is memory of malloc() that the call takes and frees, whatever it returns, so that there never are
+ * three copies (NULL if n is 0). An error on one rank (RP_ERR_ARGUMENT, RP_ERR_MEMORY) is all ranks', and then nothing
+ * arrives. */
 RP_API rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, size_t bytes,
-                                 const void *records, int64_t *n_out, void **out);
+                                 void *records, int64_t *n_out, void **out);
 
 /* As rp_store_write, but each rank hands over only a share of the elements: rank 0 the first ones in C order, rank 1
  * those that follow, and so on; a share may be empty. The library moves them to where they are held. Together they must

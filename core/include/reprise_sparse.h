@@ -43,7 +43,7 @@ RP_API rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val,
  * symmetric or skew-symmetric (both triangles are stored). Entries that repeat are summed in file
  * order; zeros of an array file are not stored. Complex files (hermitian ones are) are RP_ERR_DTYPE:
  * there are no complex dtypes yet. A malformed file is RP_ERR_IO with the line and what was expected
- * there. */
+ * there. With several ranks each reads and holds its part of the file, which all of them see; pipes are for one. */
 RP_API rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,
                                            rp_csr **out);
 

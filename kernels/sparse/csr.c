@@ -13,6 +13,7 @@
 #include "kernels/sparse/csr_host.h"
 #include "kernels/sparse/csr_stencil.h"
 #include "kernels/sparse/mm_file.h"
+#include "kernels/sparse/mm_parts.h"
 
 static const uint64_t magic = UINT64_C(0x5250435352303031);
 
@@ -196,7 +197,8 @@ rp_status rp_csr_from_triplets(rp_context *ctx, rp_dtype dtype, int64_t n_rows, 
   char message[RPI_CSR_MESSAGE];
   fenv_t mode;
   round_to_nearest(&mode);
-  status = rpi_csr_host_triplets(n_rows, n_cols, n_entries, row, col, val, &a, message);
+  const rpi_csr_triplets t = {n_entries, row, col, val, 1};
+  status = rpi_csr_host_triplets(n_rows, n_cols, &t, &a, message);
   status = status == RP_OK ? from_host_and_free(ctx, dtype, &a, out)
                            : rpi_failure_set(status, "%s: %s", __func__, message);
   fesetenv(&mode);
@@ -256,16 +258,60 @@ rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_
   return wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
 }
 
+/* Columns and values become those of the dtypes in place. */
+static void narrow(rpi_csr_host *a, bool cols, bool vals) {
+  const int64_t nnz = a->ptr[a->n_rows];
+  for (int64_t k = 0; cols && k < nnz; k++) {
+    const int32_t c = (int32_t)a->col[k];
+    memcpy((char *)a->col + k * 4, &c, 4);
+  }
+  for (int64_t k = 0; vals && k < nnz; k++) {
+    const float v = (float)a->val[k];
+    memcpy((char *)a->val + k * 4, &v, 4);
+  }
+}
+
+static rp_status write_rows(rpi_mm_rows *r, rp_dtype index, rp_dtype dtype, rp_store *const *s) {
+  rpi_csr_host *a = &r->a;
+  rp_context *ctx = rp_store_context(s[0]);
+  const int64_t nnz = a->ptr[a->n_rows];
+  const bool last = rp_context_rank(ctx) == rp_context_ranks(ctx) - 1;
+  narrow(a, index == RP_I32, dtype == RP_F32);
+  for (int64_t i = 0; i <= a->n_rows; i++) a->ptr[i] += r->before;
+  rp_status status =
+      rp_store_write_share(s[0], a->ptr, (size_t)(a->n_rows + last) * sizeof *a->ptr);
+  if (status == RP_OK) {
+    status = rp_store_write_share(s[1], a->col, (size_t)nnz * rp_dtype_size(index));
+  }
+  if (status == RP_OK) {
+    status = rp_store_write_share(s[2], a->val, (size_t)nnz * rp_dtype_size(dtype));
+  }
+  return status;
+}
+
+/* Each rank has some rows. */
+static rp_status from_rows(rp_context *ctx, rp_dtype dtype, rpi_mm_rows *r, rp_csr **out) {
+  const rp_dtype index = r->n_cols > INT32_MAX ? RP_I64 : RP_I32;
+  const int64_t n[] = {r->n_rows + 1, r->nnz, r->nnz};
+  const rp_dtype t[] = {RP_I64, index, dtype};
+  rp_store *s[3] = {NULL, NULL, NULL};
+  rp_status status = RP_OK;
+  for (int i = 0; i < 3 && status == RP_OK; i++) {
+    status = rp_store_create(ctx, t[i], 1, &n[i], &s[i]);
+  }
+  if (status == RP_OK) status = write_rows(r, index, dtype, s);
+  if (status == RP_OK) return wrap(ctx, r->n_rows, r->n_cols, s[0], s[1], s[2], out);
+  for (int i = 0; i < 3; i++) rp_store_release(s[i]);
+  return status;
+}
+
 static rp_status from_file(rp_context *ctx, rp_dtype dtype, const char *path, rp_csr **out) {
-  rpi_mm_triplets t;
-  rp_status status = rpi_mm_file_read(path, &t);
+  rpi_mm_rows r;
+  rp_status status = rpi_mm_parts_read(ctx, path, &r);
   if (status != RP_OK) return status;
-  rpi_csr_host a;
-  char message[RPI_CSR_MESSAGE];
-  status = rpi_csr_host_triplets(t.n_rows, t.n_cols, t.n, t.row, t.col, t.val, &a, message);
-  rpi_mm_read_free(&t);
-  if (status != RP_OK) return rpi_failure_set(status, "\"%s\": %s", path, message);
-  return from_host_and_free(ctx, dtype, &a, out);
+  status = from_rows(ctx, dtype, &r, out);
+  rpi_mm_parts_free(&r);
+  return status;
 }
 
 rp_status rp_csr_from_matrix_market(rp_context *ctx, rp_dtype dtype, const char *path,

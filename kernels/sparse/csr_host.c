@@ -145,40 +145,39 @@ static void sum_duplicates(rpi_csr_host *a) {
   }
 }
 
-static rp_status check_triplets(int64_t n_rows, int64_t n_cols, int64_t n, const int64_t *row,
-                                const int64_t *col, char *message) {
-  if (n_rows < 0 || n_cols < 0 || n < 0) {
+static rp_status check_triplets(int64_t n_rows, int64_t n_cols, const rpi_csr_triplets *t,
+                                char *message) {
+  if (n_rows < 0 || n_cols < 0 || t->n < 0) {
     return fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld with %lld entries",
-                (long long)n_rows, (long long)n_cols, (long long)n);
+                (long long)n_rows, (long long)n_cols, (long long)t->n);
   }
-  for (int64_t k = 0; k < n; k++) {
-    if (row[k] >= 0 && row[k] < n_rows && col[k] >= 0 && col[k] < n_cols) continue;
+  for (int64_t k = 0; k < t->n; k++) {
+    const int64_t row = t->row[k * t->step], col = t->col[k * t->step];
+    if (row >= 0 && row < n_rows && col >= 0 && col < n_cols) continue;
     return fail(message, RP_ERR_ARGUMENT, "entry %lld is at (%lld, %lld), outside %lld by %lld",
-                (long long)k, (long long)row[k], (long long)col[k], (long long)n_rows,
-                (long long)n_cols);
+                (long long)k, (long long)row, (long long)col, (long long)n_rows, (long long)n_cols);
   }
   return RP_OK;
 }
 
-rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, int64_t n, const int64_t *row,
-                                const int64_t *col, const double *val, rpi_csr_host *out,
-                                char message[RPI_CSR_MESSAGE]) {
+rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, const rpi_csr_triplets *t,
+                                rpi_csr_host *out, char message[RPI_CSR_MESSAGE]) {
   *out = (rpi_csr_host){0};
-  rp_status status = check_triplets(n_rows, n_cols, n, row, col, message);
-  if (status == RP_OK) status = rpi_csr_host_alloc(n_rows, n_cols, n, out, message);
+  rp_status status = check_triplets(n_rows, n_cols, t, message);
+  if (status == RP_OK) status = rpi_csr_host_alloc(n_rows, n_cols, t->n, out, message);
   if (status != RP_OK) return status;
   /* ptr[i + 1] counts row i, then is where its next entry goes, and ends as where row i + 1 begins. */
   int64_t *ptr = out->ptr, before = 0;
-  for (int64_t k = 0; k < n; k++) ptr[row[k] + 1]++;
+  for (int64_t k = 0; k < t->n; k++) ptr[t->row[k * t->step] + 1]++;
   for (int64_t i = 1; i <= n_rows; i++) {
     const int64_t count = ptr[i];
     ptr[i] = before;
     before += count;
   }
-  for (int64_t k = 0; k < n; k++) {
-    const int64_t to = ptr[row[k] + 1]++;
-    out->col[to] = col[k];
-    out->val[to] = val[k];
+  for (int64_t k = 0; k < t->n; k++) {
+    const int64_t to = ptr[t->row[k * t->step] + 1]++;
+    out->col[to] = t->col[k * t->step];
+    out->val[to] = t->val[k * t->step];
   }
   status = sort_rows(out, message);
   if (status != RP_OK) {

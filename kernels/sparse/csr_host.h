@@ -17,11 +17,18 @@ typedef struct rpi_csr_host {
 
 enum { RPI_CSR_MESSAGE = 256 };
 
+/* n entries, each array `step` words of 8 bytes from one to the next: 1, or 3 for records. */
+typedef struct rpi_csr_triplets {
+  int64_t n;
+  const int64_t *row, *col;
+  const double *val;
+  int64_t step;
+} rpi_csr_triplets;
+
 /* As rp_csr_from_triplets. On success the caller owns *out (rpi_csr_host_free); on failure it is empty
  * and `message` has the sentence. */
-rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, int64_t n, const int64_t *row,
-                                const int64_t *col, const double *val, rpi_csr_host *out,
-                                char message[RPI_CSR_MESSAGE]);
+rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, const rpi_csr_triplets *t,
+                                rpi_csr_host *out, char message[RPI_CSR_MESSAGE]);
 /* As rp_csr_from_arrays says. */
 rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr, const int64_t *col,
                              char message[RPI_CSR_MESSAGE]);

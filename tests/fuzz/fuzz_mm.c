@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/fuzz/fuzz_mm.c -- libFuzzer target: any bytes as a Matrix Market file.
  *
- * What is refused must name a line and leave nothing behind. What is read must lie inside its matrix,
+ * What is refused must name a line and leave nothing behind; in several parts it is the same matrix, or the same error. What is read must lie inside its matrix,
  * assemble to a valid CSR matrix, and be the same matrix after it was written and read again. Words that
  * are numbers must have the C library's value, to the bit. */
 #define _GNU_SOURCE
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernels/sparse/mm_file.h"
 #include "kernels/sparse/mm_scan.h"
+#include "tests/support/mm_text.h"
 
 enum { MOST_ROWS = 4096, MOST_WORD = 60 };
 
@@ -58,10 +58,11 @@ static void check_words(const char *text, size_t size) {
 
 /* ---- matrices ----------------------------------------------------------------------------------- */
 
-static bool assemble(const rpi_mm_triplets *t, rpi_csr_host *a) {
+static bool assemble(const mm_text *t, rpi_csr_host *a) {
   char message[RPI_CSR_MESSAGE];
-  rp_status status =
-      rpi_csr_host_triplets(t->n_rows, t->n_cols, t->n, t->row, t->col, t->val, a, message);
+  const rpi_csr_triplets list = {t->n, t->n ? &t->entry->row : NULL, t->n ? &t->entry->col : NULL,
+                                 t->n ? &t->entry->val : NULL, 3};
+  rp_status status = rpi_csr_host_triplets(t->head.n_rows, t->head.n_cols, &list, a, message);
   if (status == RP_ERR_MEMORY) return false;
   require(status == RP_OK);
   require(rpi_csr_host_check(a->n_rows, a->n_cols, a->ptr, a->col, message) == RP_OK);
@@ -76,49 +77,68 @@ static void check_same(const rpi_csr_host *a, const rpi_csr_host *b) {
   }
 }
 
-/* The matrix as a file in memory, and back. */
+/* The matrix as a file in memory, and back in two parts. */
 static void round_trip(const rpi_csr_host *a) {
   char path[64];
-  rpi_mm_triplets t;
+  mm_text t = {0};
+  rpi_mm_file f;
   rpi_csr_host again;
+  int64_t before = 0;
   const int fd = memfd_create("fuzz_mm", 0);
   if (fd < 0) return;
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   require(rpi_mm_file_write(path, a, 17) == RP_OK);
-  require(rpi_mm_file_read(path, &t) == RP_OK);
+  require(rpi_mm_file_open(path, true, &f) == RP_OK && rpi_mm_file_head(&f, &t.head) == RP_OK);
+  const int64_t middle = t.head.at + (f.size - t.head.at) / 2;
+  require(mm_text_part(&f, t.head.at, middle, &before, &t) == RP_OK);
+  require(mm_text_part(&f, middle, f.size, &before, &t) == RP_OK);
   require(t.n == a->ptr[a->n_rows]);
   if (assemble(&t, &again)) {
     check_same(a, &again);
     rpi_csr_host_free(&again);
   }
-  rpi_mm_read_free(&t);
+  mm_text_free(&t);
+  rpi_mm_file_close(&f);
   fclose(fdopen(fd, "r"));
 }
 
-static void check_triplets(const rpi_mm_triplets *t) {
+static void check_entries(const mm_text *t) {
   rpi_csr_host a;
   for (int64_t k = 0; k < t->n; k++) {
-    require(t->row[k] >= 0 && t->row[k] < t->n_rows && t->col[k] >= 0 && t->col[k] < t->n_cols);
+    const rpi_mm_entry *e = &t->entry[k];
+    require(e->row >= 0 && e->row < t->head.n_rows && e->col >= 0 && e->col < t->head.n_cols);
   }
-  if (t->n_rows > MOST_ROWS || !assemble(t, &a)) return;
+  if (t->head.n_rows > MOST_ROWS || !assemble(t, &a)) return;
   round_trip(&a);
   rpi_csr_host_free(&a);
 }
 
+/* In some parts it is the same matrix, or the same error. */
+static void check_parts(const char *text, size_t size, rp_status status, const mm_text *one) {
+  mm_text many;
+  const int64_t parts = 2 + (int64_t)(size % 13);
+  require(mm_text_read(text, size, parts, &many) == status);
+  require(strcmp(many.message, one->message) == 0 && many.n == one->n);
+  for (int64_t k = 0; k < one->n; k++) {
+    const rpi_mm_entry *a = &one->entry[k], *b = &many.entry[k];
+    require(a->row == b->row && a->col == b->col && same_bits(a->val, b->val));
+  }
+  mm_text_free(&many);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = malloc(size ? size : 1); /* exactly that long: a read behind the end is found */
-  char message[RPI_MM_MESSAGE];
-  rpi_mm_triplets t;
+  mm_text t;
   if (!text) return 0;
   if (size > 0) memcpy(text, data, size);
   check_words(text, size);
-  if (rpi_mm_read_text(text, size, &t, message) == RP_OK) {
-    check_triplets(&t);
-    rpi_mm_read_free(&t);
-  } else {
-    require(strncmp(message, "line ", 5) == 0 && message[5] >= '1' && message[5] <= '9');
-    require(!t.row && !t.col && !t.val && t.n == 0);
-  }
+  const rp_status status = mm_text_read(text, size, 1, &t);
+  check_parts(text, size, status, &t);
+  if (status == RP_OK)
+    check_entries(&t);
+  else
+    require(strncmp(t.message, "line ", 5) == 0 && t.message[5] >= '1' && t.message[5] <= '9');
+  mm_text_free(&t);
   free(text);
   return 0;
 }

@@ -208,7 +208,8 @@ static rp_status counted(member *m) {
   int64_t before, all, n;
   void *out;
   int32_t to[20];
-  int64_t record[20][2];
+  int64_t(*record)[2] = malloc(20 * sizeof *record);
+  if (!record) return RP_ERR_MEMORY;
   TRY(rp_context_scan(m->ctx, 10 + m->rank, &before, &all));
   m->stat[0] = rp_context_ranks(m->ctx) == m->ranks && rp_context_rank(m->ctx) == m->rank;
   m->stat[1] = before - (10 * m->rank + m->rank * (m->rank - 1) / 2);
@@ -226,7 +227,8 @@ static rp_status counted(member *m) {
       m->stat[3] += at >= n || got[at][0] != from || got[at][1] != k;
   m->stat[3] += at != n;
   free(out);
-  m->stat[4] = rp_context_deal(m->ctx, 20, m->rank ? NULL : to, 16, record, &n, &out);
+  m->stat[4] = rp_context_deal(m->ctx, 20, m->rank ? NULL : to, 16, calloc(20, 16), &n, &out);
+  free(out);
   m->stat[5] = rp_context_agree(
       m->ctx, m->rank == m->ranks - 1 ? rp_error_set(RP_ERR_IO, "the last one") : RP_OK, 0);
   snprintf(m->said, sizeof m->said, "%s", rp_last_error());

@@ -70,8 +70,9 @@ static void test_triplets(void **state) {
     }
     rpi_csr_host a;
     char message[RPI_CSR_MESSAGE];
-    assert_int_equal(rpi_csr_host_triplets(sizes[s].n_rows, sizes[s].n_cols, sizes[s].n, row, col,
-                                           val, &a, message),
+    assert_int_equal(rpi_csr_host_triplets(sizes[s].n_rows, sizes[s].n_cols,
+                                           &(rpi_csr_triplets){sizes[s].n, row, col, val, 1}, &a,
+                                           message),
                      RP_OK);
     check_against(&a, sizes[s].n, row, col, val);
     assert_int_equal(rpi_csr_host_check(a.n_rows, a.n_cols, a.ptr, a.col, message), RP_OK);
@@ -85,14 +86,21 @@ static void test_triplet_errors(void **state) {
   const double val[] = {1, 2, 3};
   rpi_csr_host a;
   char message[RPI_CSR_MESSAGE];
-  assert_int_equal(rpi_csr_host_triplets(3, 5, 3, row, col, val, &a, message), RP_ERR_ARGUMENT);
+  assert_int_equal(
+      rpi_csr_host_triplets(3, 5, &(rpi_csr_triplets){3, row, col, val, 1}, &a, message),
+      RP_ERR_ARGUMENT);
   assert_non_null(strstr(message, "entry 1 is at (1, 5)"));
   assert_null(a.ptr);
-  assert_int_equal(rpi_csr_host_triplets(2, 6, 3, row, col, val, &a, message), RP_ERR_ARGUMENT);
+  assert_int_equal(
+      rpi_csr_host_triplets(2, 6, &(rpi_csr_triplets){3, row, col, val, 1}, &a, message),
+      RP_ERR_ARGUMENT);
   assert_non_null(strstr(message, "entry 2"));
-  assert_int_equal(rpi_csr_host_triplets(-1, 6, 0, row, col, val, &a, message), RP_ERR_SHAPE);
-  assert_int_equal(rpi_csr_host_triplets(INT64_MAX, 6, 0, row, col, val, &a, message),
-                   RP_ERR_MEMORY);
+  assert_int_equal(
+      rpi_csr_host_triplets(-1, 6, &(rpi_csr_triplets){0, row, col, val, 1}, &a, message),
+      RP_ERR_SHAPE);
+  assert_int_equal(
+      rpi_csr_host_triplets(INT64_MAX, 6, &(rpi_csr_triplets){0, row, col, val, 1}, &a, message),
+      RP_ERR_MEMORY);
 }
 
 /* All pairs of points of a 3-d grid: those that differ by an offset have its coefficient. */

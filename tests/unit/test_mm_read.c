@@ -1,41 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_mm_read.c -- Matrix Market texts of every kind against triplets written by hand, and
- * every malformed text against the line and the word its error must name. */
+ * every malformed text against the line and the word its error must name; each in one part and in many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/support/mm_text.h"
 
-#include "kernels/sparse/mm_read.h"
-
-/* Reads from memory of exactly the text's size. */
-static rp_status read_exact(const char *text, size_t n, rpi_mm_triplets *t, char *message) {
-  char *copy = malloc(n ? n : 1);
-  assert_non_null(copy);
-  memcpy(copy, text, n);
-  const rp_status status = rpi_mm_read_text(copy, n, t, message);
-  free(copy);
-  return status;
-}
-
-/* The triplets as text "rows x cols: (i,j)=v ...", which says all there is to compare. */
+/* The entries as text "rows x cols: (i,j)=v ...", which says all there is to compare; in however many parts. */
 static void expect(const char *text, const char *want) {
-  rpi_mm_triplets t;
-  char message[RPI_MM_MESSAGE], got[512];
-  const rp_status status = read_exact(text, strlen(text), &t, message);
-  if (status != RP_OK) fail_msg("'%s': status %d, %s", text, (int)status, message);
-  int n = snprintf(got, sizeof got, "%lldx%lld:", (long long)t.n_rows, (long long)t.n_cols);
-  for (int64_t k = 0; k < t.n; k++) {
-    n += snprintf(got + n, sizeof got - (size_t)n, " (%lld,%lld)=%g", (long long)t.row[k],
-                  (long long)t.col[k], t.val[k]);
+  mm_text t;
+  char got[512];
+  for (int64_t parts = 1; parts < 60; parts++) {
+    const rp_status status = mm_text_read(text, strlen(text), parts, &t);
+    if (status != RP_OK) {
+      fail_msg("'%s' in %d parts: status %d, %s", text, (int)parts, (int)status, t.message);
+    }
+    int n =
+        snprintf(got, sizeof got, "%lldx%lld:", (long long)t.head.n_rows, (long long)t.head.n_cols);
+    for (int64_t k = 0; k < t.n; k++) {
+      n += snprintf(got + n, sizeof got - (size_t)n, " (%lld,%lld)=%g", (long long)t.entry[k].row,
+                    (long long)t.entry[k].col, t.entry[k].val);
+    }
+    assert_string_equal(got, want);
+    mm_text_free(&t);
   }
-  assert_string_equal(got, want);
-  rpi_mm_read_free(&t);
 }
 
 static void test_coordinate(void **state) {
@@ -135,17 +126,34 @@ static void test_malformed(void **state) {
       {ARRAY_BANNER "9223372036854775807 3\n", RP_ERR_IO, "line 2:", "63 bits"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    rpi_mm_triplets t;
-    char message[RPI_MM_MESSAGE];
-    const rp_status status = read_exact(cases[i].text, strlen(cases[i].text), &t, message);
-    if (status != cases[i].status || strncmp(message, cases[i].line, strlen(cases[i].line)) != 0 ||
-        !strstr(message, cases[i].word)) {
-      fail_msg("case %zu: status %d, '%s'; wanted %d, '%s' and '%s'", i, (int)status, message,
-               (int)cases[i].status, cases[i].line, cases[i].word);
+    for (int64_t parts = 1; parts < 40; parts++) {
+      mm_text t;
+      const rp_status status = mm_text_read(cases[i].text, strlen(cases[i].text), parts, &t);
+      if (status != cases[i].status ||
+          strncmp(t.message, cases[i].line, strlen(cases[i].line)) != 0 ||
+          !strstr(t.message, cases[i].word)) {
+        fail_msg("case %zu in %d parts: status %d, '%s'; wanted %d, '%s' and '%s'", i, (int)parts,
+                 (int)status, t.message, (int)cases[i].status, cases[i].line, cases[i].word);
+      }
+      assert_null(t.entry);
     }
-    assert_null(t.row);
-    assert_int_equal(t.n, 0);
   }
+}
+
+/* Reads in one part, then in others, with the same end. */
+static rp_status read_same(const char *text, size_t n, char *message) {
+  mm_text one, many;
+  const rp_status status = mm_text_read(text, n, 1, &one);
+  for (int64_t parts = 2; parts < 40; parts += 1 + parts / 3) {
+    assert_int_equal(mm_text_read(text, n, parts, &many), status);
+    assert_string_equal(many.message, one.message);
+    assert_int_equal(many.n, one.n);
+    if (one.n > 0) assert_memory_equal(many.entry, one.entry, (size_t)one.n * sizeof *one.entry);
+    mm_text_free(&many);
+  }
+  strcpy(message, one.message);
+  mm_text_free(&one);
+  return status;
 }
 
 /* Every prefix and every one-byte change of a file gives a result or an error with a line. */
@@ -154,22 +162,19 @@ static void test_damaged(void **state) {
   static const char text[] =
       "%%MatrixMarket matrix coordinate real symmetric\n% c\n3 3 3\n1 1 1.5\n2 1 -2\n3 3 1e3\n";
   const size_t n = sizeof text - 1;
-  char changed[sizeof text], message[RPI_MM_MESSAGE];
-  rpi_mm_triplets t;
+  char changed[sizeof text], message[RPI_MM_MESSAGE + 40];
   for (size_t k = 0; k < n; k++) {
-    const rp_status status = read_exact(text, k, &t, message);
+    const rp_status status = read_same(text, k, message);
     assert_true(status == RP_OK ? k >= n - 1 - 2 : strncmp(message, "line ", 5) == 0);
-    rpi_mm_read_free(&t);
   }
   static const char bytes[] = {'\0', '\n', '\r', ' ', '%', '9', '-', 'x', '.', (char)0xff};
   for (size_t k = 0; k < n; k++) {
     for (size_t b = 0; b < sizeof bytes; b++) {
       memcpy(changed, text, sizeof text);
       changed[k] = bytes[b];
-      if (read_exact(changed, n, &t, message) != RP_OK) {
+      if (read_same(changed, n, message) != RP_OK) {
         assert_true(strncmp(message, "line ", 5) == 0);
       }
-      rpi_mm_read_free(&t);
     }
   }
 }
