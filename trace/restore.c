@@ -8,7 +8,7 @@
 #include "core/base/strbuf.h"
 #include "core/comm/collect.h"
 #include "trace/checkpoint.h"
-#include "trace/distribute.h"
+#include "trace/places.h"
 #include "trace/incoming.h"
 
 enum { OPEN_MOST = 4, LISTED = 20 };

@@ -38,8 +38,7 @@ rp_status rp_context_scan(rp_context *ctx, int64_t mine, int64_t *before, int64_
   *all = mine;
   RPI_TRY(rpi_api_enter(ctx, "rp_context_scan"));
   if (!company(ctx)) return rpi_api_leave(ctx, RP_OK);
-  return rpi_api_leave(ctx,
-                       rpi_places_failed(ctx, rpi_collect_scan(ctx->comm, mine, before, all)));
+  return rpi_api_leave(ctx, rpi_places_failed(ctx, rpi_collect_scan(ctx->comm, mine, before, all)));
 }
 
 static rp_status check_deal(int64_t n, const int32_t *to, const void *records) {
