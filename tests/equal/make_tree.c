@@ -258,5 +258,12 @@ void make_scatter(maker *m) {
   grow_whole(&t, to.dtype);
   program_write_body(&s);
   maker_emit(m, &s);
-  if (maker_chance(m, 40)) maker_emit(m, &s); /* by the inverse that is there */
+  for (int32_t i = 0; i < 3 && maker_chance(m, 50);
+       i++) { /* by the inverse that is there, or by none */
+    program_step w = maker_step(STEP_WRITE, index, 0);
+    w.seed = maker_draw(m);
+    w.flag = (int32_t)to.shape[0];
+    if (maker_chance(m, 40)) maker_emit(m, &w);
+    maker_emit(m, &s);
+  }
 }
