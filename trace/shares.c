@@ -72,6 +72,14 @@ typedef struct candidates {
   int64_t extent; /* rows of the space */
 } candidates;
 
+/* How the symbol is cut, or would be; false: not at all. */
+static bool cuts_of(const rpi_walker *w, int32_t symbol, bool *tiled, rpi_cuts *out) {
+  *tiled = rpi_distribute_is_tiled(w, symbol);
+  if (!*tiled) return rpi_places_default(w->ctx, w->shape[symbol], out);
+  *out = rpi_distribute_cuts(w, w->place[symbol]);
+  return true;
+}
+
 /* Does the candidate decide rather than the one before? */
 static bool is_better(bool tiled, int64_t n, bool tiled_before, int64_t before) {
   return tiled != tiled_before ? tiled : n > before;
@@ -83,12 +91,9 @@ static bool written_rows(const rpi_walker *w, const candidates *all, rpi_rows *o
   bool any = false, fixed = false;
   for (int32_t i = 0; i < all->n; i++) {
     const candidate *k = &all->list[i];
-    const bool tiled = rpi_distribute_is_tiled(w, k->symbol);
+    bool tiled;
     rpi_cuts c;
-    if (!k->writes || rpi_distribute_is_pinned(w, k->symbol)) continue;
-    if (tiled)
-      c = rpi_distribute_cuts(w, w->place[k->symbol]);
-    else if (!rpi_places_default(w->ctx, w->shape[k->symbol], &c))
+    if (!k->writes || rpi_distribute_is_pinned(w, k->symbol) || !cuts_of(w, k->symbol, &tiled, &c))
       continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
     any = true;
@@ -103,13 +108,9 @@ static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out)
   bool any = false, fixed = false;
   for (int32_t i = 0; i < all->n; i++) {
     const candidate *k = &all->list[i];
-    const bool tiled = rpi_distribute_is_tiled(w, k->symbol);
+    bool tiled;
     rpi_cuts c;
-    if (!k->reads || k->geom->stride[0] <= 0) continue;
-    if (tiled)
-      c = rpi_distribute_cuts(w, w->place[k->symbol]);
-    else if (!rpi_places_default(w->ctx, w->shape[k->symbol], &c))
-      continue;
+    if (!k->reads || k->geom->stride[0] <= 0 || !cuts_of(w, k->symbol, &tiled, &c)) continue;
     if (any && !is_better(tiled, c.n, fixed, out->cuts.n)) continue;
     any = true;
     fixed = tiled;
