@@ -12,7 +12,7 @@ import job
 
 FIRST = 40001
 # Seeds of a job, by the number of ranks: the more ranks than cores, the slower.
-COUNTS = {2: 200, 3: 200, 7: 40}
+COUNTS = {2: 100, 3: 100, 7: 20}
 SECONDS = 120
 COUNTED = ("kernels_shared", "messages", "gathers", "joint_reductions")
 
