@@ -276,8 +276,11 @@ static rp_status no_room(reader *r, int64_t lines) {
 /* So many lines there are at most, and no more than the file may have. */
 static int64_t count_lines(const rpi_mm_head *h, const char *text, size_t size) {
   int64_t n = 1;
-  const char *at = text, *end = text + size;
-  while (n < h->n && at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) at++, n++;
+  for (const char *at = text; n < h->n && size > 0 && (at = memchr(at, '\n', size)) != NULL; n++) {
+    at++;
+    size -= (size_t)(at - text);
+    text = at;
+  }
   return n < h->n ? n : h->n;
 }
 

@@ -11,8 +11,8 @@
 enum { MAX_NUMBER = 1000 }; /* characters of one number, for the slow path */
 
 bool rpi_mm_scan_init(rpi_mm_scan *s, const char *text, size_t size) {
-  s->at = text;
-  s->end = size > 0 ? text + size : text; /* of nothing there may be no text */
+  s->at = size > 0 ? text : "";
+  s->end = s->at + size;
   s->line = 1;
   s->c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   return s->c_locale != (locale_t)0;

@@ -18,7 +18,7 @@ typedef struct rpi_mm_scan {
   locale_t c_locale;
 } rpi_mm_scan;
 
-/* `text` of `size` bytes; false if out of memory. */
+/* `text` of `size` bytes, NULL if there are none; false if out of memory. */
 bool rpi_mm_scan_init(rpi_mm_scan *s, const char *text, size_t size);
 void rpi_mm_scan_deinit(rpi_mm_scan *s);
 
