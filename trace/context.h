@@ -68,7 +68,8 @@ struct rp_context {
   rp_op **op_by_id;
   rpi_map op_by_name; /* by the hash of the name, libraries mixed */
   int32_t n_ops, cap_ops;
-  rpi_map eval_ops; /* rp_eval: by text */
+  rpi_map eval_ops;      /* rp_eval: by text */
+  uint64_t scatter_fits; /* numbers given out (scatter.c) */
 
   rpi_segment seg;     /* what is being launched */
   rpi_segment pending; /* complete, committed late; number 0: none */

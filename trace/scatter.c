@@ -111,7 +111,6 @@ static const rpi_view *array_view(rp_context *ctx, rp_dtype dtype, int32_t ndim,
 }
 
 static rp_status fit_fill(rp_context *ctx, const rp_op *op, rp_store *const *stores, fit *f) {
-  static uint64_t numbers;
   const struct rpi_scatter *s = op->scatter;
   const rpi_view *to = stores[s->how.dest]->view;
   rpi_body_arg args[RPI_OP_MAX_STORES];
@@ -124,7 +123,7 @@ static rp_status fit_fill(rp_context *ctx, const rp_op *op, rp_store *const *sto
   for (int32_t d = 0; d < s->how.rank; d++) n *= shape[d];
   const bool wide = n > INT32_MAX || to->size > INT32_MAX;
   const rp_dtype dtype = wide ? RP_I64 : RP_I32;
-  f->number = ++numbers;
+  f->number = ++ctx->scatter_fits;
   f->n = to->size;
   f->count = array_view(ctx, dtype, 1, (int64_t[]){to->size + 1});
   f->point = array_view(ctx, dtype, 1, &n);

@@ -138,7 +138,7 @@ static rp_status busy(member *m) {
   if (last && st == RP_OK) st = EVAL(m->ctx, "y", "y = 2*y", a.y);
   if (st == RP_OK) st = EVAL(m->ctx, "y, x", "y = x", to, from);
   if (st == RP_OK) st = rp_wait(m->ctx);
-  if (last) usleep(1600000);
+  if (last) usleep(3000000); /* longer than they wait for an answer, on a slow machine, too */
   rp_store_release(to);
   rp_store_release(from);
   return sum(m, &a, st);

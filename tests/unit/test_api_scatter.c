@@ -242,8 +242,8 @@ static rp_status make(member *m, rp_dtype t, int64_t n, const void *data, rp_sto
 /* Sums into an array that is cut, of arrays that are, by indices of the host and by computed ones; the destination is
  * also read. */
 static rp_status shared(member *m) {
-  static int32_t key[POINTS];
-  static double w[POINTS];
+  int32_t key[POINTS];
+  double w[POINTS];
   rp_store *b, *v, *h, *g;
   for (int32_t i = 0; i < POINTS; i++) key[i] = (i * i + i / 7) % BINS;
   for (int32_t i = 0; i < POINTS; i++) w[i] = 1.0 / (1 + i * 31 % 1009);
