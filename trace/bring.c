@@ -4,7 +4,8 @@
  * Lives here: for each operand, whether a closed form, an image or a gather brings it; the steps that do.
  * How:        rows that lie beside each other are a closed need (needs.h), all those of a launch in one exchange. Tables,
  *             and rows that are spread over the array or run backwards, are images: the images of index data come
- *             before those that they decide. An array that is to be cut elsewhere moves in the same way. What every rank reads all of is gathered, and whole from then on. */
+ *             before those that they decide. An array that is to be cut elsewhere moves in the same way. What every
+ *             rank reads all of is gathered, and whole from then on. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"
 #include "trace/subscript.h"
@@ -20,6 +21,7 @@ void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
                       .cuts = rpi_distribute_cuts(w, w->held[symbol]),
                       .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
   rpi_distribute_step(w, &s);
+  w->settled[symbol] = w->n_step;
   w->held[symbol] = w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
   rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);

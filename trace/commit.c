@@ -350,16 +350,19 @@ void rpi_commit_finish(rp_context *ctx) {
   close_run(ctx, &ctx->running, b);
 }
 
+/* Which steps of a plan a rank has differs; whether it goes on must not, where others wait for its messages. */
 bool rpi_commit_unfinished(const rp_context *ctx, const rpi_buffer *b, bool writes) {
   if (ctx->running.number == 0) return false;
+  writes = writes || ctx->comm;
   for (uint32_t i = 0; i < ctx->running.n_slot; i++)
     if (ctx->running.slot[i] == b) return writes || ctx->running_plan->ready[i] > ctx->running_step;
   return false;
 }
 
 /* A step that may fail poisons whole arrays, parts included that others read before it ran. */
-static bool may_fail(const rpi_bound *b) {
-  bool may = b->n_flag > 0;
+static bool may_fail(const rpi_template *t, const rpi_bound *b) {
+  bool may = false;
+  for (int32_t k = 0; k < t->tasks.n_task; k++) may = may || b->an->checked[k];
   for (int32_t c = 0; c < b->plan.n_call; c++)
     may = may || rpi_opaque_may_fail(b->plan.call[c].opaque);
   return may;
@@ -367,7 +370,7 @@ static bool may_fail(const rpi_bound *b) {
 
 /* How many steps the wanted buffer needs. */
 static int32_t steps_for(const rpi_segment *s, const rpi_bound *b, const rpi_buffer *want) {
-  if (want && may_fail(b)) return b->plan.n_step;
+  if (want && may_fail(s->done, b)) return b->plan.n_step;
   for (uint32_t i = 0; want && i < s->n_slot; i++)
     if (s->slot[i] == want) return b->ready[i];
   return b->plan.n_step;

@@ -309,6 +309,7 @@ static bool prepare(rpi_walker *w) {
   w->place = rpi_arena_get(a, sizeof *w->place * (size_t)(an->n_symbol + 1));
   w->adopt = rpi_arena_get(a, sizeof *w->adopt * (size_t)(an->n_symbol + 1));
   w->result = rpi_arena_get(a, sizeof *w->result * (size_t)(an->n_symbol + 1));
+  w->settled = rpi_arena_get(a, sizeof *w->settled * (size_t)(an->n_symbol + 1));
   w->begun = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->filled = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->shape = rpi_arena_get(a, sizeof *w->shape * (size_t)(an->n_symbol + 1));
@@ -328,6 +329,7 @@ static bool prepare(rpi_walker *w) {
     for (int32_t x = 0; x < w->ts->n_access && !w->shape[i]; x++)
       if (w->ts->access[x].slot == k->slot) w->shape[i] = w->ts->access[x].view;
     w->held[i] = w->place[i] = w->result[i] = RPI_PLACE_WHOLE;
+    w->settled[i] = 0;
     w->begun[i] = w->filled[i] = false;
   }
   return true;
@@ -366,7 +368,9 @@ static rp_status install(rpi_walker *w) {
   if (w->n_step > 0) memcpy(steps, w->step, sizeof *steps * (size_t)w->n_step);
   for (uint32_t s = 0; s < an->n_slot; s++) {
     b->ready[s] = w->moved[b->ready[s]];
-    if (an->out[s] >= 0) b->place_out[s] = w->place[an->out[s]];
+    if (an->out[s] < 0) continue;
+    b->place_out[s] = w->place[an->out[s]];
+    if (w->settled[an->out[s]] > b->ready[s]) b->ready[s] = w->settled[an->out[s]];
   }
   p->step = steps;
   p->n_step = w->n_step;

@@ -48,7 +48,8 @@ typedef struct rpi_walker {
   rpi_bring_image *image;
   int32_t n_image, cap_image;
   int64_t room_most;
-  int32_t *moved; /* per old number of steps: the new number */
+  int32_t *moved;   /* per old number of steps: the new number */
+  int32_t *settled; /* per symbol: after so many new steps it is gathered for good */
   rp_status status;
 } rpi_walker;
 

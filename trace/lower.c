@@ -281,9 +281,12 @@ static void lower_call(lowerer *l, const rpi_group *g) {
 
 /* Remembers after how many steps the symbols this group writes are done. */
 static void note_ready(lowerer *l, const rpi_group *g) {
-  for (int32_t o = 0; o < g->n_operand; o++)
-    if (g->opaque || (g->operand[o].ir.access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)))
-      l->symbol_ready[g->operand[o].symbol] = l->b->plan.n_step;
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const rpi_group_operand *k = &g->operand[o];
+    const uint8_t access = g->opaque ? l->ts->access[k->access].mode : k->ir.access;
+    if (access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))
+      l->symbol_ready[k->symbol] = l->b->plan.n_step;
+  }
 }
 
 static void find_ready(lowerer *l) {

@@ -4,9 +4,9 @@
  * Lives here: whether all that a kernel writes can be cut at the same rows, and which rows these are.
  * Not here:   what it reads (bring.c), its words (distribute.c).
  * How:        the largest written array that is tiled says where rows are cut, else the largest that may be, else what is
- *             read. All written arrays are cut there from now on: what one was cut at before moves, once. Reductions over the first axis
- *             leave partials that ranks join; others are rows themselves. A leaf of a reduction is one rank's: if
- *             nothing is written rows are cut at leaves; else a rank does the rows around its own again.
+ *             read. All written arrays are cut there from now on: what one was cut at before moves, once. Reductions over
+ *             the first axis leave partials that ranks join; others are rows themselves. A leaf of a reduction is one
+ *             rank's: if nothing is written rows are cut at leaves; else a rank does the rows around its own again.
  * Invariant:  functions of the plan, of the places and of the number of ranks. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"

@@ -3,12 +3,12 @@
  *
  * Lives here: who sends what to whom in each round of a barrier, a merge, a scan and a gather.
  * Not here:   messages themselves (comm.c), what is joined (the caller).
- * How:        barrier: dissemination (Hensgen, Finkel, Manber 1988). Scan: recursive doubling (Hillis, Steele 1986). Gather: Bruck's allgather (1997) in place:
- *             ranks that follow each other on the circle have pieces that follow each other in the data, so nothing
- *             is packed; each byte reaches a rank once. Merge: recursive doubling over blocks of ranks (Thakur,
- *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond
- *             a power of two is first folded between neighbours. Scan: Hillis, Steele (1986): before the round of d a
- *             rank has the sum of d ranks up to itself; the last rank's is everybody's total.
+ * How:        barrier: dissemination (Hensgen, Finkel, Manber 1988). Gather: Bruck's allgather (1997) in place: ranks
+ *             that follow each other on the circle have pieces that follow each other in the data, so nothing is
+ *             packed; each byte reaches a rank once. Merge: recursive doubling over blocks of ranks (Thakur,
+ *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond a
+ *             power of two is first folded between neighbours. Scan: Hillis, Steele (1986): before the round of d a
+ *             rank has the sum of d ranks up to itself; the total is a merge.
  * Invariants: both partners of a merge join the same two blocks in the same order, so all ranks have the same
  *             bits. Both sides compute a message's bytes from what all ranks know: rounds, room and bounds. */
 #include "core/comm/collect.h"

@@ -43,7 +43,8 @@ typedef struct rpi_opaque_block {
 } rpi_opaque_block;
 
 /* Calls it on stores whose first elements are at ptr[i] and that lie as geom[i] says (the offset is
- * in ptr already); `block` says what is there of stores that are cut. Returns false if the function reported failure. No allocation. Any thread. */
+ * in ptr already); `block` says what is there of stores that are cut. Returns false if the function reported failure.
+ * No allocation. Any thread. */
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block);
 

@@ -150,9 +150,9 @@ RP_API rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *va
 
 /* Makes an array whose extent of axis 0 is known only when a task has written it: that of a filter, of what is unique, of
  * a compaction. `ndim` in 1..RP_MAX_DIM; `row` has its other ndim-1 extents (NULL if ndim is 1). It gets its size from
- * the first launch of an op that has it as RP_PRIV_UNBOUND. Any other use, such as rp_store_extent, a view, a read, or a launch on
- * it, waits for that launch and is RP_ERR_STATE before it; rp_store_dtype, _ndim, _context, _retain, _release and _release_any do
- * neither. If the writer failed, or what it read was poisoned, the store has no rows and is poisoned. */
+ * the first launch of an op that has it as RP_PRIV_UNBOUND. Any other use, such as rp_store_extent, a view, a read, or a
+ * launch on it, waits for that launch and is RP_ERR_STATE before it; rp_store_dtype, _ndim, _context, _retain, _release
+ * and _release_any do neither. If the writer failed, or what it read was poisoned, the store has no rows and is poisoned. */
 RP_API rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim,
                                          const int64_t *row, rp_store **out);
 
@@ -352,12 +352,13 @@ typedef struct rp_opaque_desc {
  * consecutive indices of axis 0 of all stores but those with RP_CONSTRAINT_BROADCAST or an IMAGE: PTR is the block's first
  * element, EXTENT of axis 0 and SIZE are the block's, OFFSET says where it begins. The stores that are cut must be joined:
  * by ALIGN (of all axes or of axis 0), SCALE or BLOAT; block_rows counts those of the stores that have fewest. With several
- * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch whose written stores overlap others at other rows is not split.
+ * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch
+ * whose written stores overlap others at other rows is not split.
  * One failing block poisons all that the launch writes.
  *
  * Of an unbound store one RP_CONSTRAINT_SCALE says that there is room for `factor` rows for each row of store `b`, and one
- * RP_ARG_COUNT takes the rows that the function has made: 0 up to the EXTENT of axis 0 that it is given (another count fails as a
- * status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With RP_OPAQUE_SPLIT each
+ * RP_ARG_COUNT takes the rows that the function has made: 0 up to the EXTENT of axis 0 that it is given (another count
+ * fails as a status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With RP_OPAQUE_SPLIT each
  * block does so, and the rows of blocks come to lie one behind the other in the order of blocks: a function that makes
  * of each row what belongs to it gives the same bits on any number of threads and ranks. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);

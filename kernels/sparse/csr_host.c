@@ -14,8 +14,7 @@
 
 enum { INSERTION = 24 }; /* rows up to this length are sorted by insertion */
 
-__attribute__((format(printf, 3, 4))) static rp_status fail(char *message, rp_status status,
-                                                            const char *fmt, ...) {
+rp_status rpi_csr_host_fail(char *message, rp_status status, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   vsnprintf(message, RPI_CSR_MESSAGE, fmt, args);
@@ -34,8 +33,8 @@ rp_status rpi_csr_host_alloc(int64_t n_rows, int64_t n_cols, int64_t nnz, rpi_cs
   }
   if (out->ptr && out->col && out->val) return RP_OK;
   rpi_csr_host_free(out);
-  return fail(message, RP_ERR_MEMORY, "out of memory for %lld rows with %lld entries",
-              (long long)n_rows, (long long)nnz);
+  return rpi_csr_host_fail(message, RP_ERR_MEMORY, "out of memory for %lld rows with %lld entries",
+                           (long long)n_rows, (long long)nnz);
 }
 
 void rpi_csr_host_free(rpi_csr_host *a) {
@@ -106,8 +105,8 @@ static rp_status sort_rows(rpi_csr_host *a, char *message) {
   if (longest > INSERTION) {
     room = malloc((size_t)longest * 2 * sizeof *room);
     if (!room) {
-      return fail(message, RP_ERR_MEMORY, "out of memory to sort a row of %lld entries",
-                  (long long)longest);
+      return rpi_csr_host_fail(message, RP_ERR_MEMORY,
+                               "out of memory to sort a row of %lld entries", (long long)longest);
     }
   }
   for (int64_t i = 0; i < a->n_rows; i++) {
@@ -148,14 +147,15 @@ static void sum_duplicates(rpi_csr_host *a) {
 static rp_status check_triplets(int64_t n_rows, int64_t n_cols, const rpi_csr_triplets *t,
                                 char *message) {
   if (n_rows < 0 || n_cols < 0 || t->n < 0) {
-    return fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld with %lld entries",
-                (long long)n_rows, (long long)n_cols, (long long)t->n);
+    return rpi_csr_host_fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld with %lld entries",
+                             (long long)n_rows, (long long)n_cols, (long long)t->n);
   }
   for (int64_t k = 0; k < t->n; k++) {
     const int64_t row = t->row[k * t->step], col = t->col[k * t->step];
     if (row >= 0 && row < n_rows && col >= 0 && col < n_cols) continue;
-    return fail(message, RP_ERR_ARGUMENT, "entry %lld is at (%lld, %lld), outside %lld by %lld",
-                (long long)k, (long long)row, (long long)col, (long long)n_rows, (long long)n_cols);
+    return rpi_csr_host_fail(message, RP_ERR_ARGUMENT,
+                             "entry %lld is at (%lld, %lld), outside %lld by %lld", (long long)k,
+                             (long long)row, (long long)col, (long long)n_rows, (long long)n_cols);
   }
   return RP_OK;
 }
@@ -193,21 +193,22 @@ rp_status rpi_csr_host_triplets(int64_t n_rows, int64_t n_cols, const rpi_csr_tr
 rp_status rpi_csr_host_check(int64_t n_rows, int64_t n_cols, const int64_t *ptr, const int64_t *col,
                              char message[RPI_CSR_MESSAGE]) {
   if (n_rows < 0 || n_cols < 0) {
-    return fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld", (long long)n_rows,
-                (long long)n_cols);
+    return rpi_csr_host_fail(message, RP_ERR_SHAPE, "a matrix of %lld by %lld", (long long)n_rows,
+                             (long long)n_cols);
   }
   if (ptr[0] != 0) {
-    return fail(message, RP_ERR_ARGUMENT, "ptr[0] is %lld and must be 0", (long long)ptr[0]);
+    return rpi_csr_host_fail(message, RP_ERR_ARGUMENT, "ptr[0] is %lld and must be 0",
+                             (long long)ptr[0]);
   }
   for (int64_t i = 0; i < n_rows; i++) {
     if (ptr[i + 1] >= ptr[i]) continue;
-    return fail(message, RP_ERR_ARGUMENT, "ptr descends from %lld to %lld at row %lld",
-                (long long)ptr[i], (long long)ptr[i + 1], (long long)i);
+    return rpi_csr_host_fail(message, RP_ERR_ARGUMENT, "ptr descends from %lld to %lld at row %lld",
+                             (long long)ptr[i], (long long)ptr[i + 1], (long long)i);
   }
   for (int64_t k = 0; k < ptr[n_rows]; k++) {
     if (col[k] >= 0 && col[k] < n_cols) continue;
-    return fail(message, RP_ERR_ARGUMENT, "col[%lld] is %lld, outside 0..%lld", (long long)k,
-                (long long)col[k], (long long)n_cols - 1);
+    return rpi_csr_host_fail(message, RP_ERR_ARGUMENT, "col[%lld] is %lld, outside 0..%lld",
+                             (long long)k, (long long)col[k], (long long)n_cols - 1);
   }
   return RP_OK;
 }

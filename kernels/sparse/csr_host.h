@@ -16,6 +16,9 @@ typedef struct rpi_csr_host {
 } rpi_csr_host;
 
 enum { RPI_CSR_MESSAGE = 256 };
+/* Writes the message and returns the status. */
+__attribute__((format(printf, 3, 4))) rp_status rpi_csr_host_fail(char *message, rp_status status,
+                                                                  const char *fmt, ...);
 
 /* n entries, each array `step` words of 8 bytes from one to the next: 1, or 3 for records. */
 typedef struct rpi_csr_triplets {

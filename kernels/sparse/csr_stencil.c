@@ -2,46 +2,35 @@
  * kernels/sparse/csr_stencil.c -- see csr_stencil.h. */
 #include "kernels/sparse/csr_stencil.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-__attribute__((format(printf, 3, 4))) static rp_status fail(char *message, rp_status status,
-                                                            const char *fmt, ...) {
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(message, RPI_CSR_MESSAGE, fmt, args);
-  va_end(args);
-  return status;
-}
 
 /* ---- points ---- */
 
 static rp_status check(int32_t ndim, const int64_t *shape, int32_t n_points, const int64_t *offset,
                        int64_t *n_rows, char *message) {
   if (ndim < 1 || ndim > RP_MAX_DIM || n_points < 1) {
-    return fail(message, RP_ERR_ARGUMENT, "a stencil of %d points in %d dimensions", (int)n_points,
-                (int)ndim);
+    return rpi_csr_host_fail(message, RP_ERR_ARGUMENT, "a stencil of %d points in %d dimensions",
+                             (int)n_points, (int)ndim);
   }
   int64_t n = 1, room;
   for (int32_t d = 0; d < ndim; d++) {
     if (shape[d] < 0 || __builtin_mul_overflow(n, shape[d], &n)) {
-      return fail(message, RP_ERR_SHAPE, "a grid of %lld points along axis %d", (long long)shape[d],
-                  (int)d);
+      return rpi_csr_host_fail(message, RP_ERR_SHAPE, "a grid of %lld points along axis %d",
+                               (long long)shape[d], (int)d);
     }
   }
   if (__builtin_mul_overflow(n, n_points, &room)) {
-    return fail(message, RP_ERR_MEMORY, "%d entries in each of %lld rows", (int)n_points,
-                (long long)n);
+    return rpi_csr_host_fail(message, RP_ERR_MEMORY, "%d entries in each of %lld rows",
+                             (int)n_points, (long long)n);
   }
   const size_t width = (size_t)ndim * sizeof *offset;
   for (int32_t a = 0; a < n_points; a++) {
     for (int32_t b = 0; b < a; b++) {
       if (memcmp(offset + (int64_t)a * ndim, offset + (int64_t)b * ndim, width) != 0) continue;
-      return fail(message, RP_ERR_ARGUMENT, "points %d and %d of the stencil have one offset",
-                  (int)b, (int)a);
+      return rpi_csr_host_fail(message, RP_ERR_ARGUMENT,
+                               "points %d and %d of the stencil have one offset", (int)b, (int)a);
     }
   }
   *n_rows = n;
@@ -121,7 +110,7 @@ rp_status rpi_csr_stencil_init(int32_t ndim, const int64_t *shape, int32_t n_poi
   out->used = calloc((size_t)n_points, sizeof *out->used);
   if (!out->point || !out->used) {
     rpi_csr_stencil_deinit(out);
-    return fail(message, RP_ERR_MEMORY, "out of memory for %d points", (int)n_points);
+    return rpi_csr_host_fail(message, RP_ERR_MEMORY, "out of memory for %d points", (int)n_points);
   }
   for (int32_t k = 0; k < n_points; k++) {
     rpi_csr_point *p = &out->point[out->n_points];

@@ -284,4 +284,20 @@ static inline void sheet_run(sheet *s) {
   sheet_clear(s);
 }
 
+/* ---- arrays of any shape ---- */
+
+typedef struct array {
+  rp_dtype dtype;
+  int32_t ndim;
+  int64_t shape[3];
+  const void *data; /* NULL: zeros */
+} array;
+
+static inline rp_store *make(rp_context *ctx, const array *a) {
+  rp_store *s;
+  OK(rp_store_create(ctx, a->dtype, a->ndim, a->shape, &s));
+  if (a->data) OK(rp_store_write(s, a->data, (size_t)rp_store_size(s) * rp_dtype_size(a->dtype)));
+  return s;
+}
+
 #endif

@@ -461,6 +461,34 @@ static void test_inside(void **state) {
   close_it();
 }
 
+static void count_it(double *y) {
+  atomic_fetch_add(&n_calls, 1);
+  y[0] = 5;
+}
+
+/* A host read runs a plan as far as its store needs: what comes behind is left for the next cut. */
+static void test_read_before(void **state) {
+  (void)state;
+  static const rp_opaque_arg y_only[] = {{.kind = RP_ARG_PTR, .a = 0}};
+  open_with(1);
+  rp_op *op;
+  OK(make("count_it", (void (*)(void))count_it, y_only, 1, RP_OPAQUE_DENSE, NULL, 0, 0, &op));
+  rp_store *x = check_vector(ctx, 100, NULL), *y = check_vector(ctx, 100, NULL);
+  double got[100];
+  atomic_store(&n_calls, 0);
+  OK(EVAL(ctx, "x", "x = x + 1", x));
+  OK(rp_launch(op, (rp_store *[]){y, x, x}, 3, NULL, 0));
+  OK(rp_store_read(x, got, sizeof got));
+  assert_true(got[0] == 1 && got[99] == 1);
+  assert_int_equal(atomic_load(&n_calls), 0);
+  OK(rp_store_read(y, got, sizeof got));
+  assert_true(got[0] == 5);
+  assert_int_equal(atomic_load(&n_calls), 1);
+  OK(rp_store_release(x));
+  OK(rp_store_release(y));
+  close_it();
+}
+
 /* A description from before constraints existed. */
 static void test_older_description(void **state) {
   (void)state;
@@ -484,11 +512,16 @@ static void test_older_description(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_declarations), cmocka_unit_test(test_launches),
-      cmocka_unit_test(test_blocks),       cmocka_unit_test(test_together),
-      cmocka_unit_test(test_block_rows),   cmocka_unit_test(test_one_fails),
-      cmocka_unit_test(test_mode),         cmocka_unit_test(test_overlaps),
-      cmocka_unit_test(test_inside),       cmocka_unit_test(test_older_description)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_declarations),
+                                     cmocka_unit_test(test_launches),
+                                     cmocka_unit_test(test_blocks),
+                                     cmocka_unit_test(test_together),
+                                     cmocka_unit_test(test_block_rows),
+                                     cmocka_unit_test(test_one_fails),
+                                     cmocka_unit_test(test_mode),
+                                     cmocka_unit_test(test_overlaps),
+                                     cmocka_unit_test(test_inside),
+                                     cmocka_unit_test(test_read_before),
+                                     cmocka_unit_test(test_older_description)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

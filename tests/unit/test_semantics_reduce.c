@@ -108,20 +108,6 @@ static int open_all(void **state) {
   return ways_open(state);
 }
 
-typedef struct array {
-  rp_dtype dtype;
-  int32_t ndim;
-  int64_t shape[3];
-  const void *data; /* NULL: zeros */
-} array;
-
-static rp_store *make(rp_context *ctx, const array *a) {
-  rp_store *s;
-  OK(rp_store_create(ctx, a->dtype, a->ndim, a->shape, &s));
-  if (a->data) OK(rp_store_write(s, a->data, (size_t)rp_store_size(s) * rp_dtype_size(a->dtype)));
-  return s;
-}
-
 /* The body on an output and inputs gives `want`, in all ways. */
 static void check_body(const char *params, const char *body, const array *out, const array *in,
                        int n_in, const void *want) {

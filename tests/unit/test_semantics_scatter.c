@@ -24,20 +24,6 @@ static int open_all(void **state) {
   return ways_open(state);
 }
 
-typedef struct array {
-  rp_dtype dtype;
-  int32_t ndim;
-  int64_t shape[3];
-  const void *data; /* NULL: zeros */
-} array;
-
-static rp_store *make(rp_context *ctx, const array *a) {
-  rp_store *s;
-  OK(rp_store_create(ctx, a->dtype, a->ndim, a->shape, &s));
-  if (a->data) OK(rp_store_write(s, a->data, (size_t)rp_store_size(s) * rp_dtype_size(a->dtype)));
-  return s;
-}
-
 /* The body on arrays leaves `want` in the first, in all ways; twice in a row: the second time by the inverse that is
  * there. */
 static void check_body(const char *params, const char *body, const array *a, int n,

@@ -190,6 +190,7 @@ static void among_ranks(rp_context *c) {
   OK(EVAL(c, "z, u", "z = u", z, u)); /* rows of the other rank */
   double back[MANY];
   OK(rp_store_read(y, back, sizeof back));
+  OK(rp_wait(c)); /* the read has run no more than it needs */
   assert_true(back[0] == 2 && back[MANY - 2] == 2 && back[MANY - 1] == 0);
   rp_store *all[] = {x, y, v, w, s, u, z};
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
