@@ -49,10 +49,29 @@ static void emit_once(rpi_emit *e, int32_t i) {
                   i);
 }
 
+static bool asks_index(const rpi_ir *ir, int32_t axis) {
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++)
+    if (ir->ins[i].op == RPI_IR_INDEX && ir->ins[i].imm == (uint64_t)axis) return true;
+  return false;
+}
+
+/* Where the leaf lies in the whole space, on the axes that are asked for. */
+static void emit_row_indices(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  for (int32_t d = 0; d < ir->rank; d++) {
+    if (!asks_index(ir, d)) continue;
+    if (d == ir->rank - 1)
+      rpi_emit_line(e, "const int64_t at%d = o%d + c0;", d, d);
+    else
+      rpi_emit_line(e, "const int64_t at%d = o%d + i%d;", d, d, d);
+  }
+}
+
 /* One leaf of one row, all stages. */
 static void emit_leaf(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   emit_row_pointers(e);
+  emit_row_indices(e);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (e->level[i] != RPI_EMIT_ROW) continue;
     emit_once(e, i);
@@ -180,6 +199,8 @@ static void emit_constants(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   for (int32_t d = 0; d < ir->rank; d++)
     rpi_emit_line(e, "const int64_t e%d = w[%d].i;", d, e->l.extent + d);
+  for (int32_t d = 0; d < ir->rank; d++)
+    if (asks_index(ir, d)) rpi_emit_line(e, "const int64_t o%d = w[%d].i;", d, e->l.origin + d);
   rpi_emit_line(e, "const int64_t columns = e%d, leaves = (columns + %d) / %d;", ir->rank - 1,
                 RPI_LEAF - 1, RPI_LEAF);
   if (e->row_mode) {

@@ -9,11 +9,10 @@
  *             point in scalar code. A value that one stage makes and a later one needs lives in a
  *             *slot*: an array of one leaf in the scratch memory.
  * Names in the text: v<i> the vector (y<i> the one beside it, at column c1) and s<i> the scalar of
- *                    instruction i; p<o> an operand's
- *                    pointer,
- *             q<o> the same at the start of the row's leaf, p<o>_s<d> its stride, p<o>_n<d> a
- *             table's extent; x<i> the slot of a value; acc<r>, a<r>_<k> accumulators, l<r> their
- *             lanes; z<r> the partials of a row. */
+ *             instruction i; p<o> an operand's pointer, q<o> the same at the start of the row's leaf,
+ *             p<o>_s<d> its stride, p<o>_n<d> a table's extent; o<d> the origin of axis d, at<d> the
+ *             index of the row, or of the leaf's first column, in the whole space; x<i> the slot of a
+ *             value; acc<r>, a<r>_<k> accumulators, l<r> their lanes; z<r> the partials of a row. */
 #ifndef RPI_EMIT_C_IMPL_H
 #define RPI_EMIT_C_IMPL_H
 

@@ -232,13 +232,13 @@ static void index_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place 
   const int32_t d = (int32_t)ins->imm;
   const bool last = d == e->ir->rank - 1;
   if (where == RPI_EMIT_POINT)
-    add(buf, last ? "c0 + c" : "i%d", d);
+    add(buf, last ? "at%d + c" : "at%d", d);
   else if (!last)
-    add(buf, "rpv_splat_i64(i%d)", d);
+    add(buf, "rpv_splat_i64(at%d)", d);
   else if (where == RPI_EMIT_LANES)
-    add(buf, "rpv_splat_i64(c0 + c)");
+    add(buf, "rpv_splat_i64(at%d + c)", d);
   else
-    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(c0 + %s))", column_of(e));
+    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(at%d + %s))", d, column_of(e));
 }
 
 static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where,

@@ -114,7 +114,8 @@ static void move_to(const rpi_run *r, const walk *k, int64_t column, int64_t par
   }
   for (int32_t i = 0; i < r->g->n_coord; i++) {
     const int32_t at = r->g->coord[i], axis = r->g->place[at].arg;
-    r->ptr[at] = (char *)(intptr_t)(axis == ir->rank - 1 ? column : k->coord[axis]);
+    const int64_t local = axis == ir->rank - 1 ? column : k->coord[axis];
+    r->ptr[at] = (char *)(intptr_t)(local + r->w[l->origin + axis].i);
   }
 }
 

@@ -98,7 +98,7 @@ typedef enum rpi_place_kind {
   RPI_PLACE_MEMORY,   /* arg: operand; moves with the block */
   RPI_PLACE_PARTIAL,  /* arg: reduction; moves with the block (ROW mode) */
   RPI_PLACE_STRIDE,   /* arg: operand; the stride of its last axis */
-  RPI_PLACE_COORD,    /* arg: axis; number */
+  RPI_PLACE_COORD,    /* arg: axis; number: where the block begins in the whole space */
   RPI_PLACE_WORD,     /* arg: prologue instruction; its word */
   RPI_PLACE_DYNAMIC,  /* set while running */
   RPI_PLACE_ZERO      /* the number 0 */

@@ -239,7 +239,8 @@ int32_t rpi_ir_layout_stride(const rpi_ir *ir, const rpi_ir_layout *l, int32_t o
 
 void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out) {
   out->extent = 0;
-  out->ptr = ir->rank;
+  out->origin = ir->rank;
+  out->ptr = 2 * ir->rank;
   out->stride = out->ptr + ir->n_operand;
   out->scalar = rpi_ir_layout_stride(ir, out, ir->n_operand);
   out->param = out->scalar + ir->n_scalar;

@@ -149,8 +149,9 @@ uint64_t rpi_ir_redop_empty(rpi_redop op, rp_dtype dtype);
 
 /* ---- parameter words, in this order (counts in words) */
 typedef struct rpi_ir_layout {
-  int32_t extent; /* rank extents of the space */
-  int32_t ptr; /* n_operand pointers to the element at the space's origin (AFFINE) or at index 0 */
+  int32_t extent;  /* rank extents of the space */
+  int32_t origin;  /* rank indices of its first point in the whole space: see below */
+  int32_t ptr;     /* n_operand pointers to the element at the first point (AFFINE) or at index 0 */
   int32_t stride;  /* AFFINE: rank strides; TABLE: rank strides, then rank extents: see stride_of */
   int32_t scalar;  /* n_scalar immediates, bits zero-extended */
   int32_t param;   /* n_extent extent parameters */
@@ -162,6 +163,15 @@ typedef struct rpi_ir_layout {
 void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out);
 /* Word of operand o's first stride. */
 int32_t rpi_ir_layout_stride(const rpi_ir *ir, const rpi_ir_layout *l, int32_t o);
+
+/* ---- origin. A space may be a box of a larger one: extents e and origin o are its points o .. o + e - 1.
+ * Only INDEX knows: on axis d it is the index in the box + origin[d]. All else counts within the box:
+ * extents, units, partials, strides, and AFFINE pointers, which are those of the whole space's operands
+ * shifted by the origin. TABLEs are addressed by values, so their pointers, strides and extents are those
+ * of the whole. Then a box computes at each of its points what the whole does. Reductions are those of the
+ * box: their partials are leaves of the whole only where the box begins at one. Nothing may take an INDEX
+ * to be less than the extent; 0 <= origin, and origin + extent does not overflow. A space that is no part
+ * of another has zeros. */
 
 /* ---- units of work. N is the last extent, L = ceil(N / RPI_LEAF).
  * LEAF mode and kernels without reductions: unit u is columns [1024 l, min(N, 1024 l + 1024)) of row

@@ -27,7 +27,7 @@
 
 extern const char rpi_lanes_text[];
 
-enum { EMIT_ABI = 19 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
+enum { EMIT_ABI = 20 }; /* changes with the text the emitter writes, or with core/exec/kernel.h */
 
 typedef rpi_jit_record kernel;
 

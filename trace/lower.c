@@ -163,7 +163,10 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   if (!rpi_analyse_geometry(g, l->ts, l->geom, extent)) return false;
   int32_t word = p->n_words;
   p->n_words += g->kernel->n_words;
-  for (int32_t d = 0; d < ir->rank; d++) p->words[word + lay.extent + d].i = extent[d];
+  for (int32_t d = 0; d < ir->rank; d++) {
+    p->words[word + lay.extent + d].i = extent[d];
+    p->words[word + lay.origin + d].i = 0;
+  }
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_ir_operand *k = &ir->operand[o];
     add_pointer(l, word + lay.ptr + o, g->operand[o].symbol,

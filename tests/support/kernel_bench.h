@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/kernel_bench.h -- a kernel, the memory it runs on, and both tiers of it side by side.
- * Lives here: operands of any strides with random contents, running, compiling, comparing. bench_cc and
- *             bench_folder are set by the test's start; without a compiler bench_cc is NULL. */
+ * Lives here: operands of any strides with random contents, running, compiling, comparing. bench_open and
+ *             bench_close are a group's setup and teardown; without a compiler bench_cc is NULL. */
 #ifndef KERNEL_BENCH_H
 #define KERNEL_BENCH_H
 
@@ -64,10 +64,10 @@ static inline void bench_element(rp_dtype t, unsigned char *p) {
 typedef struct bench {
   rpi_ir ir;
   rpi_ir_layout l;
-  int64_t extent[RP_MAX_DIM];
+  int64_t extent[RP_MAX_DIM], origin[RP_MAX_DIM];
   int64_t stride[MAX_OPERANDS][RP_MAX_DIM]; /* elements */
   int64_t table[MAX_OPERANDS][RP_MAX_DIM];  /* extents of tables */
-  int64_t offset[MAX_OPERANDS];             /* of the origin, elements */
+  int64_t offset[MAX_OPERANDS];             /* of the first point, elements */
   uint64_t scalar[8];
   int64_t param[8];
   unsigned char *memory[MAX_OPERANDS], *start[MAX_OPERANDS]; /* now, and at the beginning */
@@ -139,10 +139,19 @@ static inline void bench_fill(bench *b) {
   for (int32_t r = 0; r < b->ir.n_red; r++) b->partial[r] = calloc(PARTIALS, 8);
 }
 
+/* Ordinary numbers, whose sum tells in which order it was taken. */
+static inline void bench_tame(bench *b, int32_t o) {
+  double *v = (double *)b->start[o];
+  for (int32_t i = 0; i < BYTES / 8; i++) v[i] = (double)(bench_next() >> 11) * 0x1p-53 - 0.4;
+}
+
 static inline void bench_bind(bench *b) {
   const rpi_ir *ir = &b->ir;
   memset(b->w, 0, sizeof b->w);
-  for (int32_t d = 0; d < ir->rank; d++) b->w[b->l.extent + d].i = b->extent[d];
+  for (int32_t d = 0; d < ir->rank; d++) {
+    b->w[b->l.extent + d].i = b->extent[d];
+    b->w[b->l.origin + d].i = b->origin[d];
+  }
   for (int32_t o = 0; o < ir->n_operand; o++) {
     const int32_t at = rpi_ir_layout_stride(ir, &b->l, o);
     b->w[b->l.ptr + o].p = b->memory[o] + b->offset[o] * rpi_dtype_size(ir->operand[o].dtype);
@@ -158,13 +167,16 @@ static inline void bench_bind(bench *b) {
   b->w[b->l.flag].p = &b->flag;
 }
 
-/* Runs the sections from the initial memory, units in pieces of random length. */
-static inline void bench_run(bench *b, const rpi_kernel_code *code) {
-  const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
+/* The initial memory, and no partials. */
+static inline void bench_reset(bench *b) {
   for (int32_t o = 0; o < b->ir.n_operand; o++) memcpy(b->memory[o], b->start[o], BYTES);
   for (int32_t r = 0; r < b->ir.n_red; r++) memset(b->partial[r], 0, PARTIALS * 8);
   b->flag = 0;
-  bench_bind(b);
+}
+
+/* Runs the sections over the words at hand, units in pieces of random length. */
+static inline void bench_units(bench *b, const rpi_kernel_code *code) {
+  const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   memset(bench_scratch, 0xa5, sizeof bench_scratch);
   if (code->pro) code->pro(code->self, b->w);
   for (int64_t u = 0; u < units;) {
@@ -173,6 +185,12 @@ static inline void bench_run(bench *b, const rpi_kernel_code *code) {
     u = to;
   }
   if (code->epi) code->epi(code->self, b->w);
+}
+
+static inline void bench_run(bench *b, const rpi_kernel_code *code) {
+  bench_reset(b);
+  bench_bind(b);
+  bench_units(b, code);
 }
 
 /* Emits, compiles and loads; the objects stay. */
@@ -263,6 +281,23 @@ static inline void bench_compare(bench *b, uint64_t from) {
     free(partial[r]);
   }
   rpi_interp_free(interp);
+}
+
+/* ---- a group's setup and teardown ------------------------------------------------------------ */
+
+static inline int bench_open(void **state) {
+  (void)state;
+  snprintf(bench_folder, sizeof bench_folder, "/tmp/reprise-bench-XXXXXX");
+  if (!mkdtemp(bench_folder)) return -1;
+  if (rpi_cc_create("", RPI_VECTOR_AVX2, &bench_cc) != RP_OK) return -1;
+  if (!bench_cc) print_message("no C compiler on PATH: compiled kernels are not tested\n");
+  return 0;
+}
+
+static inline int bench_close(void **state) {
+  (void)state;
+  rpi_cc_free(bench_cc);
+  return rmdir(bench_folder);
 }
 
 #endif

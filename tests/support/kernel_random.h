@@ -178,6 +178,8 @@ static inline void random_kernel(bench *b, bool loops) {
   rpi_ir_emit(ir, RPI_IR_STORE, random_type(b, p.value[p.n - 1]), (uint64_t)late, 1,
               &p.value[p.n - 1]);
   bench_fill(b);
+  for (int32_t d = 0; d < rank; d++) /* as a box of a larger space */
+    b->origin[d] = bench_below(2) ? bench_below(4000) : 0;
 }
 
 #endif

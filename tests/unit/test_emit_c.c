@@ -34,12 +34,6 @@ static void test_random_loops(void **state) {
 
 /* ---- plain loops as oracle ------------------------------------------------------------------- */
 
-/* Ordinary numbers, whose sum tells in which order it was taken. */
-static void tame(bench *b, int32_t o) {
-  double *v = (double *)b->start[o];
-  for (int32_t i = 0; i < BYTES / 8; i++) v[i] = (double)(bench_next() >> 11) * 0x1p-53 - 0.4;
-}
-
 /* y = a*x + y; s += y*y. */
 static void axpy_dot(bench *b, int64_t n) {
   bench_init(b, 1);
@@ -65,8 +59,8 @@ static void axpy_dot(bench *b, int64_t n) {
   rpi_ir_emit(ir, RPI_IR_REDUCE, RP_F64, 0, 1, &q);
   ir->n_body = ir->n_ins;
   bench_fill(b);
-  tame(b, x);
-  tame(b, y);
+  bench_tame(b, x);
+  bench_tame(b, y);
 }
 
 static void test_axpy_dot(void **state) {
@@ -134,8 +128,8 @@ static void spmv(bench *b, int64_t n, bool checked, bool dot) {
   }
   ir->n_body = ir->n_ins;
   bench_fill(b);
-  tame(b, val);
-  tame(b, x);
+  bench_tame(b, val);
+  bench_tame(b, x);
 }
 
 static void test_spmv(void **state) {
@@ -184,7 +178,7 @@ static void test_spmv_dot(void **state) {
     for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + lengths[i % RPI_COUNT(lengths)];
     memcpy(b->start[1], ptr, (size_t)(n + 1) * 8);
     for (int64_t k = 0; k < ptr[n]; k++) col[k] = bench_below(1000);
-    tame(b, 6);
+    bench_tame(b, 6);
     bench_compare(b, 0);
     bench_free(b);
     free(b);
@@ -215,8 +209,8 @@ static void twins(int64_t n, rp_dtype t) {
   rpi_ir_emit(ir, RPI_IR_STORE, t, (uint64_t)q, 1, &r);
   ir->n_body = ir->n_ins;
   bench_fill(b);
-  tame(b, x);
-  tame(b, y);
+  bench_tame(b, x);
+  bench_tame(b, y);
   bench_compare(b, (uint64_t)n);
   bench_free(b);
   free(b);
@@ -248,7 +242,7 @@ static void test_stream(void **state) {
     rpi_ir_emit(ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &z);
     ir->n_body = ir->n_ins;
     bench_fill(b);
-    tame(b, x);
+    bench_tame(b, x);
     b->memory[y] = (free(b->memory[y]), aligned_alloc(64, BYTES));
     b->offset[y] = shift;
     const rpi_kernel_code code = bench_compiled(ir);
@@ -421,21 +415,6 @@ static void test_golden(void **state) {
   free(b);
 }
 
-static int start(void **state) {
-  (void)state;
-  snprintf(bench_folder, sizeof bench_folder, "/tmp/reprise-emit-XXXXXX");
-  if (!mkdtemp(bench_folder)) return -1;
-  if (rpi_cc_create("", RPI_VECTOR_AVX2, &bench_cc) != RP_OK) return -1;
-  if (!bench_cc) print_message("no C compiler on PATH: compiled kernels are not tested\n");
-  return 0;
-}
-
-static int stop(void **state) {
-  (void)state;
-  rpi_cc_free(bench_cc);
-  return rmdir(bench_folder);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_golden), cmocka_unit_test(test_axpy_dot),
@@ -444,5 +423,5 @@ int main(void) {
       cmocka_unit_test(test_twins),  cmocka_unit_test(test_spmv_dot),
       cmocka_unit_test(test_random), cmocka_unit_test(test_random_loops),
   };
-  return cmocka_run_group_tests(tests, start, stop);
+  return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
