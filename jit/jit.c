@@ -125,10 +125,10 @@ static void finish(const rpi_kernel *face, rpi_word *w) {
   rpi_finish_all(&k->ir, &k->layout, w);
 }
 
-static int64_t list(const rpi_kernel *face, const rpi_word *w, int64_t first, int64_t end,
-                    void *out) {
+static int64_t list(const rpi_kernel *face, const rpi_word *w, const int64_t *space,
+                    const int64_t *origin, int64_t first, int64_t end, void *out) {
   const kernel *k = (const kernel *)face;
-  return rpi_subtree_list(&k->ir, &k->layout, w, first, end, out);
+  return rpi_subtree_list(&k->ir, &k->layout, w, space, origin, first, end, out);
 }
 
 static int64_t deliver(const rpi_kernel *face, rpi_word *w, const void *from) {

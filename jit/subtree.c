@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/subtree.c -- see subtree.h.
  * How: a list is a row of chains, one for each reduction: a head with the number of nodes, then the nodes in
- *      order. Putting a node at the end of a chain combines as far as neighbours allow. A node has as many values as
- *      the reduction has results, in the row-major order of the axes that are kept. */
+ *      order. Putting a node at the end of a chain combines as far as neighbours allow: what a node lacks on its left,
+ *      if it is there at all, is right before it. A node has as many values as the reduction has results, in the
+ *      row-major order of the axes that are kept. Of boxes, levels below `inner` are those of a row's own tree, in
+ *      which leaf l of row i has the index i << inner | l; level `inner` is that of rows, index i. */
 #include "jit/subtree.h"
 
 #include <string.h>
@@ -17,10 +19,12 @@ typedef struct node {
 } node;
 
 typedef struct chain {
-  int64_t count; /* values of the whole tree */
-  int64_t width; /* results */
-  int32_t op, dtype;
-  int64_t n; /* nodes that follow */
+  int64_t count;  /* values of the whole tree; of boxes: rows */
+  int64_t leaves; /* of boxes: in a row; else 1 */
+  int64_t width;  /* results */
+  int16_t op, dtype;
+  int32_t inner; /* levels that `leaves` take */
+  int64_t n;     /* nodes that follow */
 } chain;
 
 static int64_t node_bytes(int64_t width, rp_dtype t) {
@@ -35,10 +39,17 @@ static node *node_at(const chain *c, int64_t i) {
   return (node *)((char *)c + sizeof *c + i * node_bytes(c->width, c->dtype));
 }
 
+/* The first leaf of a node, as an index of level 0. */
+static int64_t begin_of(const node *e) { return e->index << e->level; }
+
 /* The last node has no right neighbour that could ever come: it takes its parent's place. */
 static bool rises(const chain *c, const node *e) {
-  if (e->index % 2 != 0 || (e->index == 0 && INT64_C(1) << e->level >= c->count)) return false;
-  return (e->index + 1) << e->level >= c->count;
+  const int64_t level = e->level - c->inner;
+  if (e->index % 2 != 0) return false;
+  if (level < 0)
+    return (((e->index + 1) << e->level) & ((INT64_C(1) << c->inner) - 1)) >= c->leaves;
+  if (e->index == 0 && INT64_C(1) << level >= c->count) return false;
+  return (e->index + 1) << level >= c->count;
 }
 
 /* The node at the end of a chain, where it was written, joins it. */
@@ -60,12 +71,17 @@ static void put_last(chain *c) {
   }
 }
 
-static void put(chain *c, const node *e) {
-  memcpy(node_at(c, c->n), e, (size_t)node_bytes(c->width, c->dtype));
-  put_last(c);
+/* The node that put_last puts; its values are to come. */
+static node *begin_last(chain *c, int64_t level, int64_t index) {
+  node *e = node_at(c, c->n);
+  *e = (node){.index = index, .level = level};
+  memset(e->value, 0, (size_t)(node_bytes(c->width, c->dtype) - (int64_t)sizeof *e));
+  return e;
 }
 
-/* ---- from partials ---- */
+/* ---- from partials of a range of rows ---- */
+
+static int64_t leaves_of(int64_t columns) { return (columns + RPI_LEAF - 1) / RPI_LEAF; }
 
 /* A reduction over some axes, the first among them. */
 typedef struct tree {
@@ -82,7 +98,7 @@ static tree tree_of(const rpi_ir *ir, const int64_t *extent, const rpi_ir_red *r
   tree t = {.ir = ir, .extent = extent, .width = 1, .each = 1};
   const int32_t last = ir->rank - 1;
   t.kept = ((1u << ir->rank) - 1) & ~(uint32_t)red->mask;
-  t.leaves = (extent[last] + RPI_LEAF - 1) / RPI_LEAF;
+  t.leaves = leaves_of(extent[last]);
   for (int32_t d = 0; d < ir->rank; d++) {
     if (t.kept >> d & 1)
       t.width *= extent[d];
@@ -133,38 +149,138 @@ static void read_value(const tree *t, rpi_redop op, rp_dtype dtype, char *partia
   }
 }
 
-int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent) {
+static void put_range(chain *c, const tree *t, char *partial, int64_t first, int64_t end) {
+  const int64_t to = first < end ? value_at(t, end) : 0;
+  for (int64_t v = first < end ? value_at(t, first) : 0; v < to; v++) {
+    node *e = begin_last(c, 0, v);
+    read_value(t, (rpi_redop)c->op, c->dtype, partial, v, e->value);
+    put_last(c);
+  }
+}
+
+/* ---- from partials of a box ---- */
+
+typedef struct box {
+  int32_t rank;
+  const int64_t *space, *origin, *extent;
+} box;
+
+/* The row of the space that is row n of the box. */
+static int64_t row_of_box(const box *b, int64_t n) {
+  int64_t weight = 1, row = 0;
+  for (int32_t d = b->rank - 2; d >= 0; d--) {
+    row += (b->origin[d] + n % b->extent[d]) * weight;
+    n /= b->extent[d];
+    weight *= b->space[d];
+  }
+  return row;
+}
+
+/* The level of the largest node of a row that begins with leaf `at` and has none beyond `end`. */
+static int32_t level_at(const chain *c, int64_t at, int64_t end) {
+  int32_t level = at == 0 ? c->inner : __builtin_ctzll((uint64_t)at);
+  if (end < c->leaves)
+    while (at + (INT64_C(1) << level) > end) level--;
+  return level;
+}
+
+static void put_box(chain *c, const box *b, char *partial, int64_t units) {
+  const int64_t size = rpi_dtype_size(c->dtype), first = b->origin[b->rank - 1] / RPI_LEAF;
+  const int64_t each = leaves_of(b->extent[b->rank - 1]), end = first + each;
+  rpi_assert(units == 0 || (b->origin[b->rank - 1] % RPI_LEAF == 0 && end <= c->leaves));
+  for (int64_t n = 0; n * each < units; n++) {
+    const int64_t row = row_of_box(b, n);
+    for (int64_t at = first, next; at < end; at = next) {
+      const int32_t level = level_at(c, at, end);
+      next = at + (INT64_C(1) << level) < end ? at + (INT64_C(1) << level) : end;
+      if (next - at > 1) rpi_finish_tree((rpi_redop)c->op, c->dtype, partial, next - at);
+      memcpy(begin_last(c, level, ((row << c->inner) + at) >> level)->value, partial, (size_t)size);
+      put_last(c);
+      partial += (next - at) * size;
+    }
+  }
+}
+
+/* Levels of a tree: 2^levels values are n at least. */
+static int32_t levels_of(int64_t n) { return n > 1 ? 64 - __builtin_clzll((uint64_t)n - 1) : 0; }
+
+/* Nodes of boxes. Consecutive cells of a grid are, for each axis d, those that agree with the first cell before d
+ * and come after it on d, and as much at the last cell: as many runs on axis d as boxes have points before it. A
+ * run of n rows is 2 log2(n) nodes or less, the first or last leaves of a row half as many; and while a list grows from the left,
+ * one run is cut. */
+static int64_t nodes_of_boxes(int32_t rank, const int64_t *extent, const int64_t *most) {
+  const int32_t last = rank - 1;
+  int64_t nodes = 1, runs = 1, rows = 1, cut = 0;
+  for (int32_t d = 0; d < rank; d++) {
+    if (most[d] < extent[d]) cut = d;
+    if (d < last) rows *= extent[d];
+  }
+  const int64_t all = rows * leaves_of(extent[last]);
+  for (int32_t d = 0; d <= cut; d++) {
+    const int64_t levels = d < last ? 2 * levels_of(rows) + 1 : levels_of(leaves_of(extent[last]));
+    nodes += (2 * runs + 2) * levels;
+    if (d < last && extent[d] > 0) rows /= extent[d];
+    runs *= most[d];
+  }
+  return nodes < all ? nodes : all + 1;
+}
+
+int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent, const int64_t *most) {
   int64_t bytes = 0;
   for (int32_t r = 0; r < ir->n_red; r++) {
     const tree t = tree_of(ir, extent, &ir->red[r]);
     const int64_t levels = 64 - __builtin_clzll((uint64_t)t.count | 1);
-    bytes += (int64_t)sizeof(chain) +
-             (2 * levels + 2) * node_bytes(t.width, ir->operand[ir->red[r].operand].dtype);
+    const int64_t nodes = most ? nodes_of_boxes(ir->rank, extent, most) : 2 * levels + 2;
+    bytes +=
+        (int64_t)sizeof(chain) + nodes * node_bytes(t.width, ir->operand[ir->red[r].operand].dtype);
   }
   return bytes;
 }
 
-int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w, int64_t first,
-                         int64_t end, void *list) {
+int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
+                         const int64_t *space, const int64_t *origin, int64_t first, int64_t end,
+                         void *list) {
   int64_t extent[RP_MAX_DIM] = {0}, bytes = 0;
   for (int32_t d = 0; d < ir->rank; d++) extent[d] = w[l->extent + d].i;
+  const box b = {.rank = ir->rank, .space = space, .origin = origin, .extent = extent};
   for (int32_t r = 0; r < ir->n_red; r++) {
-    const rp_dtype dtype = ir->operand[ir->red[r].operand].dtype;
-    const tree t = tree_of(ir, extent, &ir->red[r]);
-    const rpi_redop op = (rpi_redop)ir->red[r].op;
+    const tree t = tree_of(ir, space ? space : extent, &ir->red[r]);
+    char *partial = w[l->partial + r].p;
     chain *c = (chain *)((char *)list + bytes);
-    *c = (chain){.count = t.count, .width = t.width, .op = (int32_t)op, .dtype = dtype};
-    const int64_t to = first < end ? value_at(&t, end) : 0;
-    for (int64_t v = first < end ? value_at(&t, first) : 0; v < to; v++) {
-      node *e = node_at(c, c->n);
-      *e = (node){.index = v};
-      memset(e->value, 0, (size_t)(node_bytes(t.width, dtype) - (int64_t)sizeof *e));
-      read_value(&t, op, dtype, w[l->partial + r].p, v, e->value);
-      put_last(c);
+    *c = (chain){.count = t.count,
+                 .leaves = 1,
+                 .width = t.width,
+                 .op = ir->red[r].op,
+                 .dtype = ir->operand[ir->red[r].operand].dtype};
+    if (space) {
+      rpi_assert(t.kept == 0 && first == 0 && (end == 0 || end == rpi_ir_units(ir, extent)));
+      c->count = ir->rank == 1 ? 1 : t.count;
+      c->leaves = t.leaves;
+      c->inner = levels_of(t.leaves);
+      put_box(c, &b, partial, end);
+    } else {
+      put_range(c, &t, partial, first, end);
     }
     bytes += bytes_of(c);
   }
   return bytes;
+}
+
+/* ---- from lists ---- */
+
+/* The nodes of both, in order; `c` begins as a copy of a's head. */
+static void merge(chain *c, const chain *a, const chain *b) {
+  const int64_t each = node_bytes(a->width, a->dtype);
+  rpi_assert(a->count == b->count && a->leaves == b->leaves);
+  int64_t i = a->n, k = 0;
+  if (i > 0 && b->n > 0 && begin_of(node_at(a, i - 1)) > begin_of(node_at(b, 0))) i = 0;
+  c->n = i;
+  memcpy(node_at(c, 0), node_at(a, 0), (size_t)(i * each));
+  while (i < a->n || k < b->n) {
+    const bool left = i < a->n && (k == b->n || begin_of(node_at(a, i)) < begin_of(node_at(b, k)));
+    memcpy(node_at(c, c->n), left ? node_at(a, i++) : node_at(b, k++), (size_t)each);
+    put_last(c);
+  }
 }
 
 void rpi_subtree_join(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
@@ -174,10 +290,10 @@ void rpi_subtree_join(void *arg, void *into, int64_t *n, const void *from, int64
   while (left < end) {
     const chain *a = (const chain *)left, *b = (const chain *)right;
     chain *c = (chain *)out;
-    memcpy(c, a, (size_t)bytes_of(a));
+    *c = *a;
+    merge(c, a, b);
     left += bytes_of(a);
     right += bytes_of(b);
-    for (int64_t i = 0; i < b->n; i++) put(c, node_at(b, i));
     out += bytes_of(c);
   }
   *n = out - (char *)arg;

@@ -76,7 +76,7 @@ static void cut_sub(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, con
     sub->rows = to - from;
     sub->rows_each = p->each;
     sub->units_each = unit_at(ir, extent, p->each);
-    if (sub->shared) step->list_room += rpi_subtree_room(ir, extent);
+    if (sub->shared) step->list_room += rpi_subtree_room(ir, extent, NULL);
     return;
   }
   mine[0] = hi - lo;

@@ -81,8 +81,8 @@ rp_status rpi_exchange_reductions(rpi_comm *comm, const rpi_plan *plan, const rp
     const rpi_sub *s = &plan->sub[step->first_sub + i];
     if (!s->shared) continue;
     first = first ? first : s;
-    bytes += s->kernel->list(s->kernel, &plan->words[s->word], s->own, s->own + s->own_units,
-                             list + bytes);
+    bytes += s->kernel->list(s->kernel, &plan->words[s->word], s->space, s->origin, s->own,
+                             s->own + s->own_units, list + bytes);
   }
   RPI_TRY(rpi_collect_merge(comm, list, &bytes, step->list_room, first->kernel->join, spare));
   for (int32_t i = 0; i < step->n_sub; i++) {

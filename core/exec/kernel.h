@@ -33,10 +33,11 @@ typedef struct rpi_kernel {
   _Atomic(const rpi_kernel_code *) code;
   /* Combines the partials, in the order of SEMANTICS 3, into the reductions' destinations. NULL: none. */
   void (*finish)(const struct rpi_kernel *k, rpi_word *w);
-  /* The same in two halves, for ranks: the list of what units first..end-1 are worth, at most `room` bytes, its
-   * bytes returned; and from the join of all ranks' lists to the destinations, the bytes taken returned. */
-  int64_t (*list)(const struct rpi_kernel *k, const rpi_word *w, int64_t first, int64_t end,
-                  void *list);
+  /* The same in two halves, for ranks: the list of what units first..end-1 are worth, its bytes returned; and from
+   * the join of all ranks' lists to the destinations, the bytes taken returned. `space` and `origin`: extents of the whole
+   * space and where the words' box begins in it; NULL: the words have those of the whole space. */
+  int64_t (*list)(const struct rpi_kernel *k, const rpi_word *w, const int64_t *space,
+                  const int64_t *origin, int64_t first, int64_t end, void *list);
   int64_t (*deliver)(const struct rpi_kernel *k, rpi_word *w, const void *list);
   /* Joins two lists (a join of core/comm/collect.h). */
   void (*join)(void *arg, void *into, int64_t *n, const void *from, int64_t m);

@@ -33,6 +33,9 @@ typedef struct rpi_sub {
   int64_t first;          /* its first unit: other ranks run those before */
   bool shared;            /* its reductions are: ranks join their lists */
   int64_t own, own_units; /* whose partials this rank puts into its list */
+  /* Where the words have the extents of a box: those of the whole space, and where the box begins in it; both live as
+   * long as the plan. NULL: the words have those of the whole space. */
+  const int64_t *space, *origin;
   /* A launch that begins while an exchange is under way: */
   int64_t inner, inner_units;    /* need nothing of it, */
   int64_t row, rows;             /* the units are these rows of the space, */
