@@ -9,8 +9,10 @@
  *             Rabenseifner, Gropp 2005), always a left block with the right one beside it; what sizes have beyond a
  *             power of two is first folded between neighbours. Scan: Hillis, Steele (1986): before the round of d a
  *             rank has the sum of d ranks up to itself; the total is a merge.
+ *             Messages of a merge are as long as the room; where that is much, the bytes in use, told before, are.
  * Invariants: both partners of a merge join the same two blocks in the same order, so all ranks have the same
- *             bits. Both sides compute a message's bytes from what all ranks know: rounds, room and bounds. */
+ *             bits. Both sides compute a message's bytes from what all ranks know, rounds, room and bounds, or from
+ *             what the message before it said. */
 #include "core/comm/collect.h"
 
 #include <string.h>
@@ -33,8 +35,10 @@ rp_status rpi_collect_barrier(rpi_comm *c) {
 
 /* ---- merge ---- */
 
-/* What some ranks beside each other hold, as it travels: messages are as long as the room, since only the sender
- * knows how much of it is in use. */
+/* What a second message costs, in the bytes that one more could have. */
+enum { LONG_ROOM = 16 << 10 };
+
+/* What some ranks beside each other hold. */
 typedef struct block {
   int64_t n;
   RPI_ALIGNED(16) char data[];
@@ -42,14 +46,35 @@ typedef struct block {
 
 typedef struct merge {
   rpi_comm *c;
-  int64_t bytes; /* of a message */
+  int64_t bytes; /* of a block */
+  bool told;     /* how much of it is in use, before the data come */
   block *mine, *theirs;
   rpi_collect_join *join;
   void *arg;
 } merge;
 
-static rpi_message message(const merge *g, block *b, int32_t peer, bool send) {
-  return (rpi_message){.data = b, .bytes = g->bytes, .peer = peer, .send = send};
+/* One message from `peer` into the block `in`, and one to it of the block `out`, of so many bytes from `at` on; a block that
+ * is NULL, or has none, is not moved. */
+static rp_status move_bytes(const merge *g, int32_t peer, size_t at, block *in, int64_t in_bytes,
+                            block *out, int64_t out_bytes) {
+  rpi_message m[2];
+  int32_t n = 0;
+  if (in && in_bytes > 0)
+    m[n++] = (rpi_message){.data = (char *)in + at, .bytes = in_bytes, .peer = peer};
+  if (out && out_bytes > 0)
+    m[n++] =
+        (rpi_message){.data = (char *)out + at, .bytes = out_bytes, .peer = peer, .send = true};
+  if (n == 0) return RP_OK;
+  RPI_TRY(rpi_comm_start(g->c, m, n));
+  return rpi_comm_finish(g->c, m, n);
+}
+
+static rp_status move_blocks(const merge *g, int32_t peer, block *in, block *out) {
+  if (!g->told) return move_bytes(g, peer, 0, in, g->bytes, out, g->bytes);
+  if (in) in->n = 0;
+  RPI_TRY(move_bytes(g, peer, 0, in, sizeof in->n, out, sizeof out->n));
+  rpi_assert(!in || (in->n >= 0 && in->n <= g->bytes - (int64_t)sizeof(block)));
+  return move_bytes(g, peer, offsetof(block, data), in, in ? in->n : 0, out, out ? out->n : 0);
 }
 
 /* Makes `mine` what it and `theirs` are together. */
@@ -61,18 +86,6 @@ static void join_blocks(merge *g, bool mine_is_left) {
   g->theirs = from;
 }
 
-static rp_status send_one(merge *g, int32_t peer) {
-  rpi_message m = message(g, g->mine, peer, true);
-  RPI_TRY(rpi_comm_start(g->c, &m, 1));
-  return rpi_comm_finish(g->c, &m, 1);
-}
-
-static rp_status receive_one(merge *g, block *into, int32_t peer) {
-  rpi_message m = message(g, into, peer, false);
-  RPI_TRY(rpi_comm_start(g->c, &m, 1));
-  return rpi_comm_finish(g->c, &m, 1);
-}
-
 /* Of the first 2 * pairs ranks each even one stands for itself and the next; those that stand for somebody, a power
  * of two of them, are numbered from 0. */
 static int32_t rank_of_number(int32_t number, int32_t pairs) {
@@ -82,9 +95,7 @@ static int32_t rank_of_number(int32_t number, int32_t pairs) {
 static rp_status double_blocks(merge *g, int32_t number, int32_t numbers, int32_t pairs) {
   for (int32_t d = 1; d < numbers; d *= 2) {
     const int32_t other = number ^ d, peer = rank_of_number(other, pairs);
-    rpi_message m[2] = {message(g, g->theirs, peer, false), message(g, g->mine, peer, true)};
-    RPI_TRY(rpi_comm_start(g->c, m, 2));
-    RPI_TRY(rpi_comm_finish(g->c, m, 2));
+    RPI_TRY(move_blocks(g, peer, g->theirs, g->mine));
     join_blocks(g, number < other);
   }
   return RP_OK;
@@ -97,24 +108,28 @@ static rp_status merge_all(merge *g) {
   const int32_t pairs = size - numbers;
   if (rank >= 2 * pairs) return double_blocks(g, rank - pairs, numbers, pairs);
   if (rank % 2) {
-    RPI_TRY(send_one(g, rank - 1));
-    return receive_one(g, g->mine, rank - 1);
+    RPI_TRY(move_blocks(g, rank - 1, NULL, g->mine));
+    return move_blocks(g, rank - 1, g->mine, NULL);
   }
-  RPI_TRY(receive_one(g, g->theirs, rank + 1));
+  RPI_TRY(move_blocks(g, rank + 1, g->theirs, NULL));
   join_blocks(g, true);
   RPI_TRY(double_blocks(g, rank / 2, numbers, pairs));
-  return send_one(g, rank + 1);
+  return move_blocks(g, rank + 1, NULL, g->mine);
 }
 
 rp_status rpi_collect_merge(rpi_comm *c, void *data, int64_t *n, int64_t room,
                             rpi_collect_join *join, void *arg) {
   rpi_assert(*n >= 0 && *n <= room);
   if (rpi_comm_size(c) == 1) return RP_OK;
-  merge g = {.c = c, .bytes = (int64_t)sizeof(block) + room, .join = join, .arg = arg};
+  merge g = {.c = c,
+             .bytes = (int64_t)sizeof(block) + room,
+             .told = room > LONG_ROOM,
+             .join = join,
+             .arg = arg};
   const int64_t each = (g.bytes + 15) / 16 * 16;
   char *memory = rpi_comm_scratch(c, 2 * each);
   if (!memory) return RP_ERR_MEMORY;
-  memset(memory, 0, (size_t)(2 * each)); /* what is not in use travels, too */
+  if (!g.told) memset(memory, 0, (size_t)(2 * each)); /* what is not in use travels, too */
   g.mine = (block *)memory;
   g.theirs = (block *)(memory + each);
   g.mine->n = *n;
