@@ -16,15 +16,18 @@ static bool is_tiled(const rpi_walker *w, int32_t symbol) {
 
 void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
   if (!is_tiled(w, symbol)) return;
+  rpi_tiling *t = rpi_arena_get(&w->b->arena, sizeof *t);
+  if (!t) return;
+  *t = *rpi_places_tiling(w->ctx, w->held[symbol]);
   const rpi_step s = {.kind = RPI_STEP_GATHER,
                       .dst = symbol,
-                      .cuts = rpi_distribute_cuts(w, w->held[symbol]),
+                      .tiling = t,
                       .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
   rpi_distribute_step(w, &s);
   w->settled[symbol] = w->n_step;
   w->held[symbol] = w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
-  rpi_context_reason(w->ctx, RPI_REASON_RANKS_GATHER);
+  rpi_distribute_reason(w, RPI_REASON_RANKS_GATHER);
 }
 
 /* An exchange of the plan, without messages yet; NULL without memory. */
@@ -39,7 +42,36 @@ static rpi_plan_exchange *add_exchange(rpi_walker *w) {
   return e;
 }
 
+static void add_margins(rpi_walker *w, rpi_plan_exchange *e, int32_t symbol) {
+  const int32_t elem = rpi_dtype_size(w->shape[symbol]->dtype);
+  if (!rpi_margins_messages(&w->margins, symbol, w->rank, elem, e))
+    w->status = rpi_status_nomem("messages");
+}
+
+/* All its messages are there: a step, if there are any; its number, or -1. */
+static int32_t close_exchange(rpi_walker *w, rpi_plan_exchange *e) {
+  if (e && !rpi_messages_close(e)) w->status = rpi_status_nomem("messages");
+  if (!e || e->n == 0) return -1;
+  rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
+  return w->n_step - 1;
+}
+
 /* ---- images ---- */
+
+/* This rank's rows, in whole leaves; of boxes those of the first axis. */
+static void rows_of(const rpi_walker *w, const rpi_share *s, int64_t *lo, int64_t *hi) {
+  int64_t from[RP_MAX_DIM], to[RP_MAX_DIM];
+  bool any = true;
+  if (s->boxes) {
+    any = rpi_grid_box(&s->grid, w->rank, from, to);
+    *lo = from[0];
+    *hi = to[0];
+  } else {
+    rpi_rows_wide(&s->space, s->leaf, w->rank, lo, hi);
+    any = rpi_rows_at(&s->space, w->rank) < rpi_rows_at(&s->space, w->rank + 1);
+  }
+  if (!any) *hi = *lo;
+}
 
 static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t level) {
   void *list = w->image;
@@ -48,8 +80,7 @@ static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t l
     return;
   }
   m->cuts = rpi_distribute_cuts(w, w->held[m->symbol]);
-  rpi_rows_wide(&s->space, s->leaf, w->rank, &m->row_lo, &m->row_hi);
-  if (rpi_rows_at(&s->space, w->rank) == rpi_rows_at(&s->space, w->rank + 1)) m->row_hi = m->row_lo;
+  rows_of(w, s, &m->row_lo, &m->row_hi);
   w->image = list;
   w->image[w->n_image++] = (rpi_bring_image){m, level, w->user};
 }
@@ -87,6 +118,24 @@ static void bring_rows(rpi_walker *w, int32_t symbol, const rpi_geom *g, const r
     w->status = rpi_status_nomem("needs");
 }
 
+/* An operand, of which each rank reads its rows or its box, of an array that is cut along its axes; false: that is no
+ * box, or a box that is no one's. */
+static bool bring_box(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
+  const rpi_view *v = w->shape[symbol];
+  rpi_margin m;
+  rpi_tiling t;
+  rpi_grid reader = s->grid;
+  if (rpi_distribute_is_uniform(g) ||
+      !rpi_tiling_by_axes(rpi_places_tiling(w->ctx, w->held[symbol]), v->bdim, v->bshape, &t))
+    return false;
+  if (!s->boxes) rpi_grid_rows(&s->space, s->leaf, g, &reader);
+  if (!rpi_margin_of(&reader, g, &t, v->bshape, &m)) return false;
+  m.symbol = symbol;
+  m.user = w->user;
+  if (!rpi_margins_add(&w->margins, &m)) w->status = rpi_status_nomem("needs");
+  return true;
+}
+
 /* What joins the old value of a reduction's destination is read, too; rows of it are at hand. */
 static void bring_destinations(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                                const rpi_share *s) {
@@ -98,17 +147,54 @@ static void bring_destinations(rpi_walker *w, const rpi_group *g, const rpi_geom
   }
 }
 
+/* From one tiling to another, of which one is a grid; false: the other is a line that is cut within rows. */
+static bool move_box(rpi_walker *w, int32_t symbol, uint32_t place) {
+  const rpi_view *v = w->shape[symbol];
+  rpi_geom all;
+  rpi_tiling t;
+  rpi_share s = {.shared = true, .boxes = true};
+  rpi_geom_dense(v->bdim, v->bshape, &all);
+  return rpi_tiling_by_axes(rpi_places_tiling(w->ctx, place), v->bdim, v->bshape, &t) &&
+         rpi_grid_by(&t, &all, v->bshape, &s.grid) && bring_box(w, symbol, &all, &s);
+}
+
 void rpi_bring_range(rpi_walker *w, int32_t symbol, uint32_t place) {
   const rpi_geom all = {.ndim = 1, .shape = {w->shape[symbol]->bsize}, .stride = {1}};
   if (!is_tiled(w, symbol) || place < RPI_PLACE_TILED || place == w->held[symbol]) return;
-  const rpi_cuts c = rpi_distribute_cuts(w, place);
-  rpi_share s = {.leaf = 1};
-  rpi_rows_by(&c, &all, all.shape[0], &s.space);
   const int32_t user = w->user;
   w->user = -1;
-  bring_rows(w, symbol, &all, &s);
+  rpi_distribute_reason(w, RPI_REASON_RANKS_MOVE);
+  if (rpi_places_is_grid(w->ctx, place) || rpi_places_is_grid(w->ctx, w->held[symbol])) {
+    if (!move_box(w, symbol, place)) rpi_bring_whole(w, symbol);
+  } else {
+    const rpi_cuts c = rpi_distribute_cuts(w, place);
+    rpi_share s = {.leaf = 1};
+    rpi_rows_by(&c, &all, all.shape[0], &s.space);
+    bring_rows(w, symbol, &all, &s);
+  }
   w->user = user;
-  rpi_context_reason(w->ctx, RPI_REASON_RANKS_MOVE);
+}
+
+void rpi_bring_line(rpi_walker *w, int32_t symbol) {
+  rpi_cuts c;
+  if (!rpi_places_is_grid(w->ctx, w->held[symbol])) return;
+  const uint32_t place = rpi_places_default(w->ctx, w->shape[symbol], &c)
+                             ? rpi_places_line(w->ctx, &c)
+                             : RPI_PLACE_WHOLE;
+  if (place == RPI_PLACE_WHOLE) {
+    rpi_bring_whole(w, symbol);
+    return;
+  }
+  rpi_margins others = w->margins; /* of the launch at hand: they are brought later */
+  w->margins = (rpi_margins){0};
+  rpi_bring_range(w, symbol, place);
+  rpi_plan_exchange *e = add_exchange(w);
+  if (e) add_margins(w, e, symbol);
+  close_exchange(w, e);
+  rpi_margins_deinit(&w->margins);
+  w->margins = others;
+  w->held[symbol] = w->place[symbol] = place;
+  w->settled[symbol] = w->n_step;
 }
 
 /* A written array that will be cut elsewhere moves, if it holds anything yet. */
@@ -123,9 +209,14 @@ void rpi_bring_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
     const rpi_group_operand *operand = &g->operand[o];
     if (!(operand->ir.access & RPI_ACCESS_READ) || !is_tiled(w, operand->symbol)) continue;
     const bool affine = operand->ir.kind == RPI_OPERAND_AFFINE;
-    if (!s->shared)
+    const bool boxes = s->boxes || rpi_places_is_grid(w->ctx, w->held[operand->symbol]);
+    if (!s->shared) {
       rpi_bring_whole(w, operand->symbol);
-    else if (affine && is_compact(w, &geom[o], extent[0]))
+      continue;
+    }
+    if (boxes && affine && bring_box(w, operand->symbol, &geom[o], s)) continue;
+    if (!(affine && rpi_distribute_is_uniform(&geom[o]))) rpi_bring_line(w, operand->symbol);
+    if (!s->boxes && affine && is_compact(w, &geom[o], extent[0]))
       bring_rows(w, operand->symbol, &geom[o], s);
     else if ((affine && rpi_distribute_is_uniform(&geom[o])) || !by_image(w, &k, o, s))
       rpi_bring_whole(w, operand->symbol);
@@ -208,6 +299,7 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
     const int32_t rights = w->ts->task[g->task[0]].op->privilege[o];
     if (s->shared && (rights & RP_PRIV_WRITE)) bring_written(w, symbol);
     if (!is_tiled(w, symbol) || (s->shared && !(rights & RP_PRIV_READ))) continue;
+    if (s->shared) rpi_bring_line(w, symbol);
     if (s->shared && rpi_opaque_cuts(c->opaque, o) && c->unit[o].stride[0] > 0)
       bring_rows(w, symbol, &c->unit[o], s);
     else if (!s->shared || rpi_opaque_cuts(c->opaque, o) || !by_index_data(w, g, c, o, s))
@@ -219,18 +311,17 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
 
 /* The messages for all closed needs; symbols in order, on all ranks the same. */
 static int32_t exchange_needs(rpi_walker *w) {
-  rpi_plan_exchange *e = w->needs.n > 0 ? add_exchange(w) : NULL;
+  rpi_plan_exchange *e = w->needs.n + w->margins.n > 0 ? add_exchange(w) : NULL;
   for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
     if (!is_tiled(w, symbol)) continue;
+    add_margins(w, e, symbol);
+    if (!rpi_places_is_line(w->ctx, w->held[symbol])) continue;
     const rpi_cuts c = rpi_distribute_cuts(w, w->held[symbol]);
     const int32_t elem = rpi_dtype_size(w->shape[symbol]->dtype);
     if (!rpi_needs_messages(&w->needs, symbol, &c, w->rank, elem, e))
       w->status = rpi_status_nomem("messages");
   }
-  if (e && !rpi_messages_close(e)) w->status = rpi_status_nomem("messages");
-  if (!e || e->n == 0) return -1;
-  rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
-  return w->n_step - 1;
+  return close_exchange(w, e);
 }
 
 int32_t rpi_bring_steps(rpi_walker *w) {
@@ -251,7 +342,7 @@ int32_t rpi_bring_steps(rpi_walker *w) {
   return last;
 }
 
-void rpi_bring_done(rpi_walker *w) { w->needs.n = w->n_image = 0; }
+void rpi_bring_done(rpi_walker *w) { w->needs.n = w->margins.n = w->n_image = 0; }
 
 bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *lo, int64_t *hi) {
   *lo = 0;
@@ -261,6 +352,8 @@ bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *l
     if (w->image[i].user == user) *hi = 0; /* known when it has been looked at */
     return true;
   }
+  for (int32_t i = 0; i < w->margins.n; i++)
+    if (w->margins.list[i].user < 0 || w->margins.list[i].user == user) return false;
   for (int32_t i = 0; i < w->needs.n; i++) {
     const rpi_need *n = &w->needs.list[i];
     if (n->user < 0) return false;

@@ -37,10 +37,12 @@ rp_status rpi_checkpoint_agree(rp_context *ctx, rp_status mine, rpi_verdict *v, 
 
 /* ---- what each rank has ---- */
 
-bool rpi_checkpoint_follow(const rpi_cuts *c, const rpi_view *v, rpi_cuts *out) {
+bool rpi_checkpoint_follow(const rpi_tiling *t, const rpi_view *v, rpi_cuts *out) {
+  const rpi_cuts *c = &t->axis[0];
   const rpi_geom *g = &v->geom;
   rpi_geom dense;
   rpi_rows rows;
+  if (!rpi_tiling_is_line(t)) return false;
   *out = *c;
   out->n = v->size;
   if (v->dense) {
@@ -61,7 +63,7 @@ static rp_status describe(saving *s, const rp_store *store, rpi_checkpoint_array
   a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
   if (a->zero) return RP_OK;
   if (b->place >= RPI_PLACE_TILED) {
-    if (rpi_checkpoint_follow(&s->ctx->cuts[b->place - RPI_PLACE_TILED], v, &a->cuts)) return RP_OK;
+    if (rpi_checkpoint_follow(rpi_places_tiling(s->ctx, b->place), v, &a->cuts)) return RP_OK;
     a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
     RPI_TRY(rpi_places_gather(s->ctx, b));
   }

@@ -27,6 +27,6 @@ rp_status rpi_checkpoint_save(rp_context *ctx, const char *path, int32_t n,
 rp_status rpi_checkpoint_agree(rp_context *ctx, rp_status mine, rpi_verdict *v, bool *heard);
 /* The elements of view v of an array that is cut by c: which each rank has, in C order of the view. False: there is no
  * closed form. */
-bool rpi_checkpoint_follow(const rpi_cuts *c, const rpi_view *v, rpi_cuts *out);
+bool rpi_checkpoint_follow(const rpi_tiling *t, const rpi_view *v, rpi_cuts *out);
 
 #endif

@@ -265,6 +265,7 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
   ctx->stats.renamed += an->n_renamed;
   ctx->stats.copies_shared += an->n_copies;
   ctx->stats.kernels_shared += b->plan.n_shared;
+  ctx->stats.kernels_boxed += b->plan.n_boxed;
   ctx->stats.gathers += b->plan.n_gather;
   ctx->stats.joint_reductions += b->plan.n_joint;
 }

@@ -10,7 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/comm/comm.h"
 #include "core/exec/workers.h"
-#include "core/model/cuts.h"
+#include "core/model/tiling.h"
 #include "core/model/op.h"
 #include "jit/jit.h"
 #include "trace/segment.h"
@@ -55,8 +55,9 @@ struct rp_context {
   rpi_workers *workers;
   rpi_jit *jit;
   rpi_comm *comm; /* NULL: a process alone */
-  rpi_cuts *cuts; /* all tilings in use: RPI_PLACE_TILED + number */
-  int32_t n_cuts, cap_cuts;
+  rpi_tiling *tiling; /* all that are in use: RPI_PLACE_TILED + number */
+  int32_t n_tiling, cap_tiling;
+  int32_t factor[32], n_factor; /* the number of ranks as primes, ascending */
   struct rpi_calls *calls; /* what the program called last; NULL: a process alone */
   uint64_t stamp;          /* a hash of what it did so far: the same on all ranks (calls.h) */
   struct rpi_consensus *consensus; /* on releases in any order; NULL: a process alone */

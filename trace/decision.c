@@ -30,6 +30,11 @@ static void add_cuts(uint64_t *h, const rpi_cuts *c) {
   for (int32_t i = 0; i < RPI_COUNT(form); i++) add(h, (uint64_t)form[i]);
 }
 
+static void add_tiling(uint64_t *h, const rpi_tiling *t) {
+  add(h, (uint64_t)t->ndim);
+  for (int32_t d = 0; d < t->ndim; d++) add_cuts(h, &t->axis[d]);
+}
+
 static void add_geom(uint64_t *h, const rpi_geom *g) {
   add(h, (uint64_t)g->ndim);
   add(h, (uint64_t)g->offset);
@@ -65,7 +70,7 @@ static void add_launch(uint64_t *h, const rpi_plan *p, const rpi_step *s) {
   add(h, (uint64_t)s->list_room);
   for (int32_t i = 0; i < s->n_sub; i++) {
     const rpi_sub *sub = &p->sub[s->first_sub + i];
-    add(h, (uint64_t)sub->rows_each << 1 | sub->shared);
+    add(h, (uint64_t)sub->rows_each << 2 | (uint64_t)sub->boxes << 1 | sub->shared);
   }
 }
 
@@ -77,7 +82,7 @@ static void add_step(uint64_t *h, const rpi_plan *p, const rpi_step *s) {
   if (s->kind == RPI_STEP_IMAGE) add_image(h, s->image);
   if (s->kind != RPI_STEP_GATHER) return;
   add(h, (uint64_t)s->dst << 32 | (uint64_t)s->elem);
-  add_cuts(h, &s->cuts);
+  add_tiling(h, s->tiling);
 }
 
 uint64_t rpi_decision_of(const rpi_bound *b, int32_t n_task, uint32_t n_place) {

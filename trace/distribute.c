@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "jit/subtree.h"
 #include "trace/distribute_impl.h"
 
 /* ---- steps and places ---- */
@@ -39,60 +38,6 @@ void rpi_distribute_step(rpi_walker *w, const rpi_step *s) {
 
 /* ---- kernels ---- */
 
-/* The first unit of a row of the space, which is a multiple of a leaf or the end. */
-static int64_t unit_at(const rpi_ir *ir, const int64_t *extent, int64_t row) {
-  const int64_t all = rpi_ir_units(ir, extent);
-  if (row >= extent[0]) return all;
-  if (ir->rank == 1) return row / RPI_LEAF;
-  if (!rpi_ir_row_mode(ir)) return all / extent[0] * row;
-  int64_t each = 1; /* rows of the reduction in a row of the space */
-  for (int32_t d = 1; d < ir->rank; d++)
-    if (ir->red[0].mask >> d & 1) each *= extent[d];
-  const int64_t leaves = (extent[0] * each + RPI_ROW_LEAF - 1) / RPI_ROW_LEAF;
-  return all / leaves * (row * each / RPI_ROW_LEAF);
-}
-
-/* The sub's words and units become this rank's. */
-static void cut_sub(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, const rpi_share *p,
-                    const int64_t *extent, rpi_step *step, rpi_sub *sub) {
-  rpi_plan *plan = &w->b->plan;
-  const rpi_ir *ir = rpi_jit_ir(g->kernel);
-  const int64_t lo = rpi_rows_at(&p->space, w->rank), hi = rpi_rows_at(&p->space, w->rank + 1);
-  rpi_ir_layout lay;
-  rpi_ir_layout_get(ir, &lay);
-  int64_t mine[RP_MAX_DIM];
-  memcpy(mine, extent, sizeof mine);
-  if (p->by_units) {
-    int64_t from, to;
-    rpi_rows_wide(&p->space, p->leaf, w->rank, &from, &to);
-    if (lo == hi) to = from;
-    sub->first = unit_at(ir, extent, from);
-    sub->units = unit_at(ir, extent, to) - sub->first;
-    sub->shared = ir->n_red > 0;
-    /* Of leaves that ranks share it is the one that has their first row. */
-    sub->own = unit_at(ir, extent, (lo + p->leaf - 1) / p->leaf * p->leaf);
-    sub->own_units = unit_at(ir, extent, (hi + p->leaf - 1) / p->leaf * p->leaf) - sub->own;
-    sub->row = from;
-    sub->rows = to - from;
-    sub->rows_each = p->each;
-    sub->units_each = unit_at(ir, extent, p->each);
-    if (sub->shared) step->list_room += rpi_subtree_room(ir, extent, NULL);
-    return;
-  }
-  mine[0] = hi - lo;
-  sub->units = hi > lo ? rpi_ir_units(ir, mine) : 0;
-  sub->row = lo;
-  sub->rows = hi - lo;
-  sub->rows_each = p->each;
-  sub->units_each = hi > lo && ir->rank > 1 ? sub->units / (hi - lo) : 1;
-  plan->words[sub->word + lay.extent].i = hi - lo;
-  for (int32_t i = 0; i < plan->n_pointer; i++) {
-    const int32_t o = plan->pointer[i].word - sub->word - lay.ptr;
-    if (o >= 0 && o < g->n_operand && g->operand[o].ir.kind == RPI_OPERAND_AFFINE)
-      plan->pointer[i].offset += lo * geom[o].stride[0] * rpi_dtype_size(ir->operand[o].dtype);
-  }
-}
-
 static const rpi_group *group_of(const rpi_walker *w, int32_t sub) {
   return &w->b->an->group[w->b->flag_group[sub]];
 }
@@ -122,7 +67,7 @@ static void share_kernel(rpi_walker *w, const rpi_sub *sub, int32_t i, const rpi
   }
   if (p.shared && may_raise(w, g)) w->b->joint_failure = true;
   if (!p.shared && rpi_ir_units(rpi_jit_ir(g->kernel), extent) > 1)
-    rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
+    rpi_distribute_reason(w, RPI_REASON_RANKS_ALIKE);
 }
 
 /* One that was gathered for a kernel beside it, too. */
@@ -159,6 +104,8 @@ static bool writes_messages(const rpi_walker *w, const rpi_step *s, int32_t exch
 static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
   rpi_plan *plan = &w->b->plan;
   int64_t lo, hi;
+  for (int32_t i = 0; i < s->n_sub; i++)
+    if (w->share[i].shared && w->share[i].boxes) return; /* all its rows have borders */
   if (s->bytes / w->ranks < w->ctx->config.overlap || writes_messages(w, s, exchange)) return;
   for (int32_t i = 0; i < s->n_sub; i++)
     if (!rpi_bring_inner(w, exchange, i, &lo, &hi)) return;
@@ -196,7 +143,8 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     const rpi_share p = w->share[i];
     rpi_analyse_geometry(g, w->ts, w->geom, extent);
     plan->n_shared += p.shared;
-    if (p.shared) cut_sub(w, g, w->geom, &p, extent, &s, sub);
+    plan->n_boxed += p.shared && p.boxes;
+    if (p.shared) rpi_parts_kernel(w, g, &p, extent, &s, sub);
     s.units += sub->units;
   }
   if (last >= 0) run_beside(w, &s, last);
@@ -209,21 +157,6 @@ static void launch(rpi_walker *w, const rpi_step *old) {
 
 /* ---- other steps ---- */
 
-/* A call becomes one on this rank's rows. */
-static void cut_call(rpi_walker *w, rpi_plan_call *c, const rpi_share *s) {
-  rpi_plan *plan = &w->b->plan;
-  const int64_t lo = rpi_rows_at(&s->space, w->rank), hi = rpi_rows_at(&s->space, w->rank + 1);
-  for (int32_t i = 0; i < plan->n_pointer; i++) {
-    const int32_t o = plan->pointer[i].word - c->word;
-    if (o >= 0 && o < c->n) plan->pointer[i].offset += lo * c->unit_bytes[o];
-  }
-  c->part = true;
-  c->first = lo;
-  c->units = hi - lo;
-  const int64_t blocks = c->units / c->block_units;
-  if (blocks < c->threads) c->threads = blocks < 1 ? 1 : (int32_t)blocks;
-}
-
 /* Does the call of group g write its o-th store? */
 static bool is_output(const rpi_walker *w, const rpi_group *g, int32_t o) {
   return w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_WRITE;
@@ -235,14 +168,18 @@ static void call_once(rpi_walker *w, const rpi_step *s, const rpi_group *g) {
   for (int32_t o = 0; o < g->n_operand; o++) {
     const rpi_view *v = w->shape[g->operand[o].symbol];
     if (!is_output(w, g, o) || v->bsize == 0) continue;
+    const rpi_cuts first = {.n = v->bsize,
+                            .grain = v->bsize,
+                            .units = 1,
+                            .offset = -v->bsize, /* rank 1 begins at the end */
+                            .ranks = w->ranks};
+    rpi_tiling *t = rpi_arena_get(&w->b->arena, sizeof *t);
+    if (!t) return;
+    *t = rpi_tiling_line(&first);
     const rpi_step all = {.kind = RPI_STEP_GATHER,
                           .dst = g->operand[o].symbol,
                           .elem = rpi_dtype_size(v->dtype),
-                          .cuts = {.n = v->bsize,
-                                   .grain = v->bsize,
-                                   .units = 1,
-                                   .offset = -v->bsize, /* rank 1 begins at the end */
-                                   .ranks = w->ranks}};
+                          .tiling = t};
     rpi_distribute_step(w, &all);
     w->b->plan.n_gather++;
   }
@@ -262,7 +199,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
     return;
   }
   if (!p.shared) {
-    rpi_context_reason(w->ctx, RPI_REASON_RANKS_ALIKE);
+    rpi_distribute_reason(w, RPI_REASON_RANKS_ALIKE);
     rpi_distribute_step(w, s);
     return;
   }
@@ -271,7 +208,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
     if (is_output(w, g, o)) w->result[symbol] = w->adopt[symbol];
   }
   settle_results(w);
-  cut_call(w, c, &p);
+  rpi_parts_call(w, c, &p);
   w->b->plan.n_shared++;
   if (c->units > 0 || c->n_unbound > 0) rpi_distribute_step(w, s);
 }
@@ -284,12 +221,7 @@ static void patch(rpi_walker *w, const rpi_step *old) {
   if (rpi_distribute_is_pinned(w, s.dst)) rpi_bring_whole(w, s.src);
   if (rpi_distribute_is_tiled(w, s.src) && !rpi_distribute_is_tiled(w, s.dst))
     w->held[s.dst] = w->place[s.dst] = w->place[s.src];
-  if (rpi_distribute_is_tiled(w, s.dst)) {
-    const int64_t size = rpi_dtype_size(w->shape[s.dst]->dtype);
-    const rpi_cuts c = rpi_distribute_cuts(w, w->place[s.dst]);
-    s.clip_lo = rpi_cuts_at(&c, w->rank) * size;
-    s.clip_hi = rpi_cuts_at(&c, w->rank + 1) * size;
-  }
+  const bool any = rpi_parts_patch(w, &s);
   if (rpi_distribute_is_tiled(w, s.src)) { /* the kernel may have been cut elsewhere */
     rpi_bring_range(w, s.src, w->place[s.dst]);
     rpi_bring_steps(w);
@@ -297,7 +229,7 @@ static void patch(rpi_walker *w, const rpi_step *old) {
   }
   w->filled[s.dst] = true;
   w->b->patched[s.dst] = w->place[s.dst];
-  if (!rpi_distribute_is_tiled(w, s.dst) || s.clip_lo < s.clip_hi) rpi_distribute_step(w, &s);
+  if (any) rpi_distribute_step(w, &s);
 }
 
 /* ---- the walk ---- */
@@ -377,6 +309,19 @@ static rp_status install(rpi_walker *w) {
   return RP_OK;
 }
 
+void rpi_distribute_end(rpi_walker *w) {
+  rpi_alloc_free(w->step);
+  rpi_alloc_free(w->needs.list);
+  rpi_margins_deinit(&w->margins);
+  rpi_alloc_free(w->image);
+}
+
+bool rpi_distribute_walk(rpi_walker *w) {
+  if (!prepare(w)) return false;
+  walk(w);
+  return true;
+}
+
 rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
   rpi_walker w = {.ctx = ctx,
                   .ts = ts,
@@ -384,11 +329,9 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
                   .rank = rpi_comm_rank(ctx->comm),
                   .ranks = rpi_comm_size(ctx->comm),
                   .status = RP_OK};
-  if (!prepare(&w)) return rpi_status_nomem("plan");
-  walk(&w);
+  w.boxes = rpi_choice_boxes(&w);
+  if (!rpi_distribute_walk(&w)) return rpi_status_nomem("plan");
   if (w.status == RP_OK) w.status = install(&w);
-  rpi_alloc_free(w.step);
-  rpi_alloc_free(w.needs.list);
-  rpi_alloc_free(w.image);
+  rpi_distribute_end(&w);
   return w.status;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/distribute_impl.h -- what the files of distribution share: the walk over a plan's steps.
- * Lives here: the walker's record. distribute.c walks and cuts, shares.c decides who computes what, bring.c gets what
- *             that needs. */
+ * Lives here: the walker's record. distribute.c walks, choice.c decides how arrays are cut, shares.c and shares_grid.c who
+ *             computes what, parts.c cuts, bring.c gets what is needed. */
 #ifndef RPI_DISTRIBUTE_IMPL_H
 #define RPI_DISTRIBUTE_IMPL_H
 
 #include "core/exec/image.h"
 #include "trace/distribute.h"
+#include "trace/places.h"
+#include "trace/margins.h"
 #include "trace/needs.h"
 
 /* How a kernel or a call is shared out. */
@@ -17,6 +19,8 @@ typedef struct rpi_share {
   int64_t
       leaf; /* ranks compute whole leaves of so many rows: what two ranks share of one, both do */
   rpi_rows space;
+  bool boxes;    /* by several axes, in the words of a smaller space: */
+  rpi_grid grid; /* instead of all of the above but `shared` */
 } rpi_share;
 
 /* An image that comes before the launch at hand. */
@@ -43,6 +47,9 @@ typedef struct rpi_walker {
   rpi_step *step;         /* the new list */
   int32_t n_step, cap_step;
   rpi_needs needs;
+  rpi_margins margins;
+  bool boxes; /* arrays of several axes are to be cut along more than the first */
+  bool trial; /* nothing but steps and places comes of this walk */
   int32_t
       user; /* number of the kernel at hand in its launch; -1: something else needs what is brought */
   rpi_bring_image *image;
@@ -58,11 +65,25 @@ typedef struct rpi_walker {
 /* A step of the new list; without memory the walk's status says so. */
 void rpi_distribute_step(rpi_walker *w, const rpi_step *s);
 
+/* Goes over the plan's steps from the places at entry: all but `ctx`, `ts`, `b`, `rank`, `ranks`, `boxes`, `trial` of the
+ * walker is set. False without memory. */
+bool rpi_distribute_walk(rpi_walker *w);
+/* Frees what the walk has made but what lies in the plan's arena. */
+void rpi_distribute_end(rpi_walker *w);
+
 static inline bool rpi_distribute_is_tiled(const rpi_walker *w, int32_t symbol) {
   return w->place[symbol] >= RPI_PLACE_TILED;
 }
+static inline bool rpi_distribute_is_grid(const rpi_walker *w, int32_t symbol) {
+  return rpi_places_is_grid(w->ctx, w->place[symbol]);
+}
+/* Of a line. */
 static inline rpi_cuts rpi_distribute_cuts(const rpi_walker *w, uint32_t place) {
-  return w->ctx->cuts[place - RPI_PLACE_TILED];
+  return rpi_places_tiling(w->ctx, place)->axis[0];
+}
+/* Why something is slower than it could be; of a trial nothing is said. */
+static inline void rpi_distribute_reason(const rpi_walker *w, rpi_reason r) {
+  if (!w->trial) rpi_context_reason(w->ctx, r);
 }
 static inline bool rpi_distribute_is_pinned(const rpi_walker *w, int32_t symbol) {
   return w->b->place[w->b->an->symbol[symbol].slot] == RPI_PLACE_PINNED;
@@ -80,13 +101,32 @@ bool rpi_shares_writes_rows(const rpi_group_operand *k, const rpi_geom *g);
 /* How a kernel is shared out, if it is; its written rows' arrays are to get the places w->adopt. */
 rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                             const int64_t *extent);
+/* How a kernel is shared out by boxes, if it is; w->adopt as above. */
+bool rpi_shares_grid(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, rpi_share *out);
 /* The same for a call of a C function. */
 rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c);
+
+/* ---- choice.c ---- */
+
+/* Are arrays of several axes better cut along more than the first, in this segment? */
+bool rpi_choice_boxes(const rpi_walker *w);
+
+/* ---- parts.c ---- */
+
+/* What of a kernel that is shared out is this rank's; w->geom are its operands'. */
+void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, const int64_t *extent,
+                      rpi_step *step, rpi_sub *sub);
+/* A call becomes one on this rank's rows. */
+void rpi_parts_call(rpi_walker *w, rpi_plan_call *c, const rpi_share *s);
+/* A patch copies what this rank holds of its destination; false: nothing. */
+bool rpi_parts_patch(rpi_walker *w, rpi_step *s);
 
 /* ---- bring.c ---- */
 
 /* Every rank gets all of the symbol, now. */
 void rpi_bring_whole(rpi_walker *w, int32_t symbol);
+/* The symbol is cut as a line of elements, now. */
+void rpi_bring_line(rpi_walker *w, int32_t symbol);
 /* Each rank gets what a tiling would give it of a symbol that is tiled in another way. */
 void rpi_bring_range(rpi_walker *w, int32_t symbol, uint32_t place);
 /* What a kernel reads, and the old values its reductions join, will be at hand. */

@@ -31,7 +31,7 @@ rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
   }
   in->hi = v->size;
   in->parts = in->place >= RPI_PLACE_TILED &&
-              rpi_checkpoint_follow(&ctx->cuts[in->place - RPI_PLACE_TILED], v, &in->cuts);
+              rpi_checkpoint_follow(rpi_places_tiling(ctx, in->place), v, &in->cuts);
   if (in->parts) {
     in->lo = rpi_cuts_at(&in->cuts, b->pool->rank);
     in->hi = rpi_cuts_at(&in->cuts, b->pool->rank + 1);

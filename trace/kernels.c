@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "jit/merge.h"
+#include "trace/places.h"
 #include "trace/analyse_impl.h"
 
 /* ---- geometry ---- */
@@ -23,6 +24,21 @@ static bool may_collapse(const rpi_tasks *ts, const rpi_group *g) {
     if (ir->n_red > 0 || uses_index(ir)) return false;
   }
   return true;
+}
+
+/* Among ranks that may cut its arrays along several axes a group keeps them apart. */
+static bool keeps_axes(const rpi_analyser *u, const rpi_group *g) {
+  rpi_tiling t;
+  if (!u->ctx->comm || u->ctx->config.cut == RPI_CUT_ROWS) return false;
+  for (int32_t i = g->n_pro; i < g->n_pro + g->n_body; i++) {
+    const rpi_task *task = &u->ts->task[g->task[i]];
+    for (int32_t x = task->first_access; x < task->first_access + task->n_access; x++) {
+      const rpi_access *a = &u->ts->access[x];
+      if (a->geom.ndim > 1 && (a->mode & RPI_ACCESS_WRITE) && rpi_places_grid(u->ctx, a->view, &t))
+        return true;
+    }
+  }
+  return false;
 }
 
 static void over_space(const rpi_task *space, const rpi_geom *from, rpi_geom *to) {
@@ -242,7 +258,7 @@ rp_status rpi_analyse_kernel(rpi_analyser *u, rpi_group *g) {
     return RP_OK;
   }
   link_all(&l);
-  g->collapse = g->n_body > 0 && may_collapse(u->ts, g);
+  g->collapse = g->n_body > 0 && may_collapse(u->ts, g) && !keeps_axes(u, g);
   RPI_TRY(finish_operands(u, g));
   rpi_ir ir;
   rpi_ir_init(&ir, g->rank);

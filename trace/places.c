@@ -32,18 +32,66 @@ bool rpi_places_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out)
   return true;
 }
 
-uint32_t rpi_places_number(rp_context *ctx, const rpi_cuts *c) {
-  for (int32_t i = ctx->n_cuts - 1; i >= 0; i--)
-    if (memcmp(&ctx->cuts[i], c, sizeof *c) == 0) return RPI_PLACE_TILED + (uint32_t)i;
-  void *list = ctx->cuts;
-  if (!rpi_alloc_grow(&list, &ctx->cap_cuts, ctx->n_cuts + 1, sizeof *ctx->cuts)) {
+void rpi_places_begin(rp_context *ctx) {
+  int32_t n = rpi_comm_size(ctx->comm);
+  for (int32_t f = 2; (int64_t)f * f <= n; f++)
+    for (; n % f == 0; n /= f) ctx->factor[ctx->n_factor++] = f;
+  if (n > 1) ctx->factor[ctx->n_factor++] = n;
+}
+
+/* Ranks go to the axes factor by factor, the largest first, each to the axis whose tiles are longest. Where the knob does
+ * not insist, the last axis is cut at leaves of reductions only: ranks could not join others. */
+bool rpi_places_grid(const rp_context *ctx, const rpi_view *v, rpi_tiling *out) {
+  int64_t least[RP_MAX_DIM], parts[RP_MAX_DIM];
+  rpi_cuts axis[RP_MAX_DIM];
+  const bool insists = ctx->config.cut == RPI_CUT_BOXES;
+  if (!v || v->bdim < 2 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile || v->bsize == 0)
+    return false;
+  const int32_t last = v->bdim - 1;
+  for (int32_t d = 0; d <= last; d++) {
+    parts[d] = 1;
+    least[d] = d == last && !insists ? RPI_LEAF : 1;
+  }
+  for (int32_t i = ctx->n_factor - 1; i >= 0; i--) {
+    const int64_t factor = ctx->factor[i];
+    int32_t best = -1;
+    for (int32_t d = 0; d <= last; d++)
+      if (v->bshape[d] / (parts[d] * factor) >= least[d] &&
+          (best < 0 || v->bshape[d] / parts[d] > v->bshape[best] / parts[best]))
+        best = d;
+    if (best < 0) return false;
+    parts[best] *= factor;
+  }
+  bool several = false;
+  for (int32_t d = 0; d <= last; d++) {
+    const int64_t grain = d == last && v->bshape[d] / parts[d] >= RPI_LEAF ? RPI_LEAF : 1;
+    axis[d] = (rpi_cuts){.n = v->bshape[d],
+                         .grain = grain,
+                         .units = (v->bshape[d] + grain - 1) / grain,
+                         .ranks = parts[d]};
+    several = several || (d > 0 && parts[d] > 1);
+  }
+  *out = rpi_tiling_grid(v->bdim, axis);
+  return several;
+}
+
+uint32_t rpi_places_number(rp_context *ctx, const rpi_tiling *t) {
+  for (int32_t i = ctx->n_tiling - 1; i >= 0; i--)
+    if (rpi_tiling_equal(&ctx->tiling[i], t)) return RPI_PLACE_TILED + (uint32_t)i;
+  void *list = ctx->tiling;
+  if (!rpi_alloc_grow(&list, &ctx->cap_tiling, ctx->n_tiling + 1, sizeof *ctx->tiling)) {
     rpi_status_nomem("tilings");
     return RPI_PLACE_WHOLE;
   }
-  ctx->cuts = list;
-  ctx->cuts[ctx->n_cuts] = *c;
-  ctx->stats.tilings = ctx->n_cuts + 1;
-  return RPI_PLACE_TILED + (uint32_t)ctx->n_cuts++;
+  ctx->tiling = list;
+  ctx->tiling[ctx->n_tiling] = *t;
+  ctx->stats.tilings = ctx->n_tiling + 1;
+  return RPI_PLACE_TILED + (uint32_t)ctx->n_tiling++;
+}
+
+uint32_t rpi_places_line(rp_context *ctx, const rpi_cuts *c) {
+  const rpi_tiling t = rpi_tiling_line(c);
+  return rpi_places_number(ctx, &t);
 }
 
 static uint32_t renumbered(const int32_t *now, uint32_t place) {
@@ -52,7 +100,8 @@ static uint32_t renumbered(const int32_t *now, uint32_t place) {
 
 void rpi_places_forget(rp_context *ctx) {
   rpi_pool *p = ctx->pool;
-  int32_t n = 0, *now = ctx->n_cuts > 0 ? rpi_alloc_zero(sizeof *now * (size_t)ctx->n_cuts) : NULL;
+  int32_t n = 0,
+          *now = ctx->n_tiling > 0 ? rpi_alloc_zero(sizeof *now * (size_t)ctx->n_tiling) : NULL;
   if (!now) return; /* nothing to do, or no memory to do it with: they stay */
   for (int32_t pass = 0; pass < 2; pass++) {
     for (int32_t i = 0; i < p->n_buffer_slabs * RPI_POOL_SLAB; i++) {
@@ -65,12 +114,12 @@ void rpi_places_forget(rp_context *ctx) {
         b->spare_place = renumbered(now, b->spare_place);
       }
     }
-    for (int32_t i = 0; pass == 0 && i < ctx->n_cuts; i++) {
-      if (now[i]) ctx->cuts[n] = ctx->cuts[i];
+    for (int32_t i = 0; pass == 0 && i < ctx->n_tiling; i++) {
+      if (now[i]) ctx->tiling[n] = ctx->tiling[i];
       now[i] = now[i] ? n++ : 0;
     }
   }
-  ctx->stats.tilings = ctx->n_cuts = n;
+  ctx->stats.tilings = ctx->n_tiling = n;
   rpi_alloc_free(now);
 }
 
@@ -85,12 +134,13 @@ rp_status rpi_places_failed(rp_context *ctx, rp_status st) {
 
 rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b) {
   if (b->place < RPI_PLACE_TILED) return RP_OK;
-  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
+  const rpi_tiling t = *rpi_places_tiling(ctx, b->place);
   b->place = RPI_PLACE_WHOLE;
   if (!b->inst) return RP_OK;
   ctx->stats.gathers++;
+  void *data = b->inst->data;
   return rpi_places_failed(
-      ctx, rpi_exchange_gather(ctx->comm, &c, rpi_dtype_size(b->base->dtype), b->inst->data));
+      ctx, rpi_exchange_gather(ctx->comm, &t, rpi_dtype_size(b->base->dtype), data, data));
 }
 
 /* A box that is read on the host. */
@@ -106,18 +156,29 @@ static int64_t read_before(const void *arg, int32_t rank) {
 }
 
 /* In the order of memory each rank's elements are a range of the box: they come together where they are wanted. */
-rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
+static rp_status read_line(rp_context *ctx, const rpi_buffer *b, const rpi_geom *box, void *data) {
   const int32_t elem = rpi_dtype_size(b->base->dtype);
+  const reading r = {box, &rpi_places_tiling(ctx, b->place)->axis[0], elem};
   int64_t lo, hi;
-  const bool parts = b->place >= RPI_PLACE_TILED && rpi_geom_ascends(box);
-  if (!parts) RPI_TRY(rpi_places_gather(ctx, b));
   rpi_store_part(b, &lo, &hi);
   rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
-  if (!parts) return RP_OK;
-  const rpi_cuts c = ctx->cuts[b->place - RPI_PLACE_TILED];
-  const reading r = {box, &c, elem};
   ctx->stats.gathers++;
   return rpi_places_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
+}
+
+rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
+  const int32_t elem = rpi_dtype_size(b->base->dtype);
+  if (rpi_places_is_line(ctx, b->place) && rpi_geom_ascends(box))
+    return read_line(ctx, b, box, data);
+  if (rpi_places_is_grid(ctx, b->place) && rpi_geom_is_dense(box) &&
+      rpi_geom_size(box) == b->base->bsize) {
+    ctx->stats.gathers++;
+    return rpi_places_failed(ctx, rpi_exchange_gather(ctx->comm, rpi_places_tiling(ctx, b->place),
+                                                      elem, b->inst->data, data));
+  }
+  RPI_TRY(rpi_places_gather(ctx, b));
+  rpi_store_pack(b->inst->data, box, elem, data, 0, b->base->bsize);
+  return RP_OK;
 }
 
 /* ---- what the host writes, and what all ranks must know ---- */
@@ -125,10 +186,9 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
 rp_status rpi_places_host(rp_context *ctx, const rpi_buffer *b, uint32_t *place) {
   rpi_cuts c;
   *place = b->place;
-  if (!ctx->comm || b->place != RPI_PLACE_WHOLE || b->whole ||
-      !rpi_places_default(ctx, b->base, &c))
-    return RP_OK;
-  *place = rpi_places_number(ctx, &c);
+  const bool anew = b->place == RPI_PLACE_WHOLE || rpi_places_is_grid(ctx, b->place);
+  if (!ctx->comm || !anew || b->whole || !rpi_places_default(ctx, b->base, &c)) return RP_OK;
+  *place = rpi_places_line(ctx, &c);
   return *place == RPI_PLACE_WHOLE ? RP_ERR_MEMORY : RP_OK;
 }
 
@@ -143,6 +203,7 @@ static void join_bounds(void *arg, void *into, int64_t *n, const void *from, int
 rp_status rpi_places_index_range(rp_context *ctx, rpi_buffer *b) {
   if (RPI_LIKELY(b->range_version == b->version + 1)) return RP_OK;
   int64_t lo, hi, bounds[2] = {INT64_MAX, INT64_MIN}, bytes = sizeof bounds;
+  if (rpi_places_is_grid(ctx, b->place)) RPI_TRY(rpi_places_gather(ctx, b));
   rpi_store_part(b, &lo, &hi);
   const char *data = b->inst ? b->inst->data : NULL;
   rpi_index_range(ctx->workers, b, data ? data + lo * rpi_dtype_size(b->base->dtype) : NULL,

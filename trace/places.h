@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/places.h -- where buffers are valid among ranks, outside of plans: tilings by their numbers, what the host reads and
  * writes, and what becomes of ranks that cannot go on.
- * Not here:   what plans do (distribute.h), closed forms (core/model/cuts.h).
+ * Not here:   what plans do (distribute.h), closed forms (core/model/tiling.h).
  * Invariant:  places are functions of the program and the number of ranks: all ranks number tilings alike. */
 #ifndef RPI_PLACES_H
 #define RPI_PLACES_H
@@ -21,10 +21,26 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
 /* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
 rp_status rpi_places_index_range(rp_context *ctx, rpi_buffer *b);
 
+/* Of a new context that has its ranks. */
+void rpi_places_begin(rp_context *ctx);
 /* How an array is cut that no other tells; false: too small, every rank holds all of it. v NULL: unknown. */
 bool rpi_places_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
-/* The place that a tiling is; RPI_PLACE_WHOLE and a status message without memory for it. */
-uint32_t rpi_places_number(rp_context *ctx, const rpi_cuts *c);
+/* How an array of several axes is cut along more than the first; false: it is not. */
+bool rpi_places_grid(const rp_context *ctx, const rpi_view *v, rpi_tiling *out);
+/* The place that a tiling is, or a line's; RPI_PLACE_WHOLE and a status message without memory for it. */
+uint32_t rpi_places_number(rp_context *ctx, const rpi_tiling *t);
+uint32_t rpi_places_line(rp_context *ctx, const rpi_cuts *c);
+/* The tiling that a place >= RPI_PLACE_TILED is; until the next new one. */
+static inline const rpi_tiling *rpi_places_tiling(const rp_context *ctx, uint32_t place) {
+  return &ctx->tiling[place - RPI_PLACE_TILED];
+}
+/* Is it a tiling of the line of all elements, or one of several axes? */
+static inline bool rpi_places_is_line(const rp_context *ctx, uint32_t place) {
+  return place >= RPI_PLACE_TILED && rpi_tiling_is_line(rpi_places_tiling(ctx, place));
+}
+static inline bool rpi_places_is_grid(const rp_context *ctx, uint32_t place) {
+  return place >= RPI_PLACE_TILED && !rpi_tiling_is_line(rpi_places_tiling(ctx, place));
+}
 /* Tilings that no array has are given up. Only while there are no plans. */
 void rpi_places_forget(rp_context *ctx);
 /* Where the buffer is to be valid when the host has written all of it. */

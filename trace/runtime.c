@@ -11,6 +11,7 @@
 #include "jit/body.h"
 #include "trace/calls.h"
 #include "trace/consensus.h"
+#include "trace/places.h"
 #include "trace/scatter.h"
 #include "trace/template.h"
 
@@ -282,7 +283,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->instances);
   rpi_alloc_free(ctx->held);
   rpi_alloc_free(ctx->flags);
-  rpi_alloc_free(ctx->cuts);
+  rpi_alloc_free(ctx->tiling);
   rpi_alloc_free(ctx->data_message);
   rpi_alloc_free(ctx->nonfinite);
 }
@@ -322,7 +323,8 @@ static rp_status make_parts(rp_context *ctx) {
   RPI_TRY(rpi_calls_create(ctx));
   RPI_TRY(rpi_memory_create(c->hugepages, &ctx->memory));
   RPI_TRY(rpi_store_pool_create(ctx, ctx->memory, &ctx->pool));
-  ctx->pool->cuts = &ctx->cuts;
+  ctx->pool->tiling = &ctx->tiling;
+  rpi_places_begin(ctx);
   ctx->pool->rank = rpi_comm_rank(ctx->comm);
   RPI_TRY(rpi_consensus_create(ctx));
   RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));

@@ -10,14 +10,6 @@
  * Invariant:  functions of the plan, of the places and of the number of ranks. */
 #include "core/exec/opaque.h"
 #include "trace/distribute_impl.h"
-#include "trace/places.h"
-
-/* Kernels that ask for their place in the space keep the space's words. */
-static bool asks_index(const rpi_ir *ir) {
-  for (int32_t i = ir->n_pro; i < ir->n_body; i++)
-    if (ir->ins[i].op == RPI_IR_INDEX) return true;
-  return false;
-}
 
 /* What the reductions leave of the space. */
 typedef enum reduced {
@@ -74,7 +66,7 @@ typedef struct candidates {
 
 /* How the symbol is cut, or would be; false: not at all. */
 static bool cuts_of(const rpi_walker *w, int32_t symbol, bool *tiled, rpi_cuts *out) {
-  *tiled = rpi_distribute_is_tiled(w, symbol);
+  *tiled = rpi_places_is_line(w->ctx, w->place[symbol]);
   if (!*tiled) return rpi_places_default(w->ctx, w->shape[symbol], out);
   *out = rpi_distribute_cuts(w, w->place[symbol]);
   return true;
@@ -126,16 +118,16 @@ static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
   rpi_cuts c;
   if (rpi_distribute_is_pinned(w, symbol)) return false;
   uint32_t place = w->place[symbol];
-  if (place >= RPI_PLACE_TILED) c = rpi_distribute_cuts(w, place);
-  if (place < RPI_PLACE_TILED || !rpi_rows_by(&c, k->geom, by->extent, &mine) ||
-      !rpi_rows_same(by, &mine)) {
+  const bool line = rpi_places_is_line(w->ctx, place);
+  if (line) c = rpi_distribute_cuts(w, place);
+  if (!line || !rpi_rows_by(&c, k->geom, by->extent, &mine) || !rpi_rows_same(by, &mine)) {
     if (!rpi_rows_cuts(by, k->geom, w->shape[symbol]->bsize, &c)) {
       c = by->cuts; /* the anchor's own array, cut in the middle of its rows */
       if (!rpi_rows_by(&c, k->geom, by->extent, &mine) || c.n != w->shape[symbol]->bsize ||
           !rpi_rows_same(by, &mine))
         return false;
     }
-    place = rpi_places_number(w->ctx, &c);
+    place = rpi_places_line(w->ctx, &c);
     if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
   }
   if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
@@ -181,9 +173,8 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
   rpi_share s = {.leaf = 1};
   candidates all = {.extent = extent[0]};
   bool writes;
-  if (!has_work(ir, extent) || kind == REDUCED_BOTH || reads_back(g, geom) ||
-      (kind == REDUCED_IN_ROWS && asks_index(ir)))
-    return s;
+  if (!has_work(ir, extent) || kind == REDUCED_BOTH || reads_back(g, geom)) return s;
+  if (rpi_shares_grid(w, g, geom, &s)) return s;
   all.list = rpi_arena_get(&w->b->arena, sizeof *all.list * (size_t)(g->n_operand + 1));
   if (!all.list) return s;
   for (int32_t o = 0; o < g->n_operand; o++) {
@@ -198,7 +189,7 @@ rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *g
                              !rpi_distribute_is_uniform(&geom[o])};
   }
   if (!rows_of(w, &all, &s.space, &writes) || (!writes && kind != REDUCED_ROWS)) return s;
-  s.by_units = kind == REDUCED_ROWS || asks_index(ir);
+  s.by_units = kind == REDUCED_ROWS;
   const int64_t leaf = s.by_units ? leaf_of(ir, extent) : 1;
   s.each = s.by_units || ir->rank > 1 ? leaf : RPI_LEAF;
   if (leaf > 1 && !rpi_rows_at_leaves(&s.space, leaf)) {

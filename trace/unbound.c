@@ -197,7 +197,7 @@ static rp_status retile(rp_context *ctx, const piece *p) {
   rpi_cuts c;
   uint32_t place = RPI_PLACE_WHOLE;
   if (rpi_places_default(ctx, p->now, &c)) {
-    place = rpi_places_number(ctx, &c);
+    place = rpi_places_line(ctx, &c);
     if (place == RPI_PLACE_WHOLE) return RP_ERR_MEMORY;
   }
   const int64_t bytes = p->all * p->row * p->elem;

@@ -8,6 +8,7 @@
 #include "core/base/strbuf.h"
 
 enum { RPI_TIER_AUTO = 0, RPI_TIER_0 = 1, RPI_TIER_1 = 2 };
+enum { RPI_CUT_AUTO = 0, RPI_CUT_ROWS = 1, RPI_CUT_BOXES = 2 };
 enum { RPI_VECTOR_AUTO = 0, RPI_VECTOR_AVX2 = 1, RPI_VECTOR_AVX512 = 2 };
 
 #define RPI_KNOB_TYPE_INT int64_t

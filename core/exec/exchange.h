@@ -19,8 +19,10 @@ rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *
 /* Returns when they are done and what came is where it belongs; versions as at the start. */
 rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
                               const uint64_t *version);
-/* Every rank's part of an array of `elem`-byte elements comes to every rank. */
-rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_cuts *cuts, int32_t elem, void *data);
+/* Every rank's tile of an array of `elem`-byte elements, from where it is in `from`, comes to where it belongs in `to` on
+ * every rank; `to` may be `from`. RP_ERR_MEMORY: tiles that are no ranges are packed. */
+rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_tiling *tiling, int32_t elem,
+                              const void *from, void *to);
 /* The joint reductions of a launch, all in one message a round: from partials to destinations. */
 rp_status rpi_exchange_reductions(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step);
 

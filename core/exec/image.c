@@ -405,7 +405,8 @@ rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, void *const *pointers,
   const uint64_t v = version[m->symbol];
   if (v != 0 && v == m->seen) return RP_OK;
   m->seen = v;
-  return rpi_exchange_gather(comm, &m->cuts, m->elem, pointers[m->symbol]);
+  const rpi_tiling t = rpi_tiling_line(&m->cuts);
+  return rpi_exchange_gather(comm, &t, m->elem, pointers[m->symbol], pointers[m->symbol]);
 }
 
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,

@@ -12,7 +12,7 @@
 #include "core/exec/kernel.h"
 #include "core/exec/opaque.h"
 #include "core/exec/messages.h"
-#include "core/model/cuts.h"
+#include "core/model/tiling.h"
 
 typedef enum rpi_step_kind {
   RPI_STEP_LAUNCH, /* kernels, side by side */
@@ -31,6 +31,7 @@ typedef struct rpi_sub {
   int32_t word;           /* where its words begin */
   int64_t units;          /* of its body; 0: prologue and epilogue only */
   int64_t first;          /* its first unit: other ranks run those before */
+  bool boxes;             /* its space is this rank's box of a larger one */
   bool shared;            /* its reductions are: ranks join their lists */
   int64_t own, own_units; /* whose partials this rank puts into its list */
   /* Where the words have the extents of a box: those of the whole space, and where the box begins in it; both live as
@@ -66,7 +67,7 @@ typedef struct rpi_step {
   struct rpi_plan_exchange *exchange; /* EXCHANGE; LAUNCH: that may be under way when it begins */
   bool deferred;                      /* EXCHANGE: the launch that follows ends it */
   struct rpi_image *image;            /* IMAGE */
-  rpi_cuts cuts;                      /* GATHER of symbol dst */
+  const rpi_tiling *tiling;           /* GATHER: of symbol dst */
   int64_t list_room;                  /* LAUNCH: bytes of its joint reductions; 0: none */
   int32_t call;                       /* OPAQUE: index into calls */
 } rpi_step;
@@ -111,7 +112,7 @@ typedef struct rpi_plan {
   int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
   int32_t n_kernels;                   /* kernels run each time */
   int64_t bytes;                       /* modelled traffic of one run */
-  int32_t n_shared, n_gather, n_joint; /* the same of kernels and steps among ranks */
+  int32_t n_shared, n_boxed, n_gather, n_joint; /* the same of kernels and steps among ranks */
   rpi_plan_exchange *exchanges;
 } rpi_plan;
 

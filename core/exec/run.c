@@ -263,7 +263,8 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
           st = rpi_exchange_finish(host->comm, s->exchange, pointers, host->version);
         break;
       case RPI_STEP_GATHER:
-        st = rpi_exchange_gather(host->comm, &s->cuts, s->elem, pointers[s->dst]);
+        st = rpi_exchange_gather(host->comm, s->tiling, s->elem, pointers[s->dst],
+                                 pointers[s->dst]);
         break;
     }
   }

@@ -467,9 +467,7 @@ void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi) {
   *lo = 0;
   *hi = b->base->bsize;
   if (b->place < RPI_PLACE_TILED) return;
-  const rpi_cuts *c = &(*b->pool->cuts)[b->place - RPI_PLACE_TILED];
-  *lo = rpi_cuts_at(c, b->pool->rank);
-  *hi = rpi_cuts_at(c, b->pool->rank + 1);
+  rpi_tiling_hull(&(*b->pool->tiling)[b->place - RPI_PLACE_TILED], b->pool->rank, lo, hi);
 }
 
 /* Of an array that ranks share only this rank's part is copied: whoever asks for this writes then, and what came of

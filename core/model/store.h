@@ -20,7 +20,7 @@
 
 #include "core/base/map.h"
 #include "core/exec/memory.h"
-#include "core/model/cuts.h"
+#include "core/model/tiling.h"
 #include "core/model/dtype.h"
 #include "core/model/geom.h"
 
@@ -137,7 +137,7 @@ typedef struct rpi_pool {
   bool weighs;
   uint64_t versions;     /* given out */
   uint64_t numbers;      /* the same, of buffers */
-  rpi_cuts *const *cuts; /* with several ranks: the context's tilings, */
+  rpi_tiling *const *tiling; /* with several ranks: the context's tilings, */
   int32_t rank;          /* and which of the ranks this is */
   int32_t n_poisoned;
   rpi_buffer **buffer_slab; /* RPI_POOL_SLAB records each */

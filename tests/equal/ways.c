@@ -51,22 +51,29 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w) {
              i == 0 ? "1" : "auto", cache, n, grain(n));
 }
 
+/* How arrays are cut: mostly along as many axes as can be. */
+static const char *cut(uint64_t seed, int32_t i) {
+  static const char *const cuts[] = {"boxes", "boxes", "auto", "rows"};
+  return cuts[(seed / 4 + (uint64_t)(i + 1)) % 4];
+}
+
 void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
-  static const int32_t ranks[] = {2, 3, 4, 7};
+  static const int32_t ranks[] = {2, 3, 4, 6, 7};
   const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w =
-      (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 4], .uneven = i == 2};
+      (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 5], .uneven = i == 2};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s", oracle);
   else if (i == 2)
     snprintf(w->config, sizeof w->config,
-             "%s --transport threads --tile 0 --watchdog 60 --consensus 3 --ranks %d",
-             cache ? COMMON : TIER_0, w->ranks);
+             "%s --transport threads --tile 0 --watchdog 60 --consensus 3 --ranks %d --cut %s",
+             cache ? COMMON : TIER_0, w->ranks, cut(seed, i));
   else
     snprintf(w->config, sizeof w->config,
              TIER_0
-             " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d %s",
-             i + 1, grain(i + 1), w->ranks, more);
+             " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d "
+             "--cut %s %s",
+             i + 1, grain(i + 1), w->ranks, cut(seed, i), more);
 }
 
 void way_processes(uint64_t seed, int32_t i, way *w) {
@@ -75,8 +82,9 @@ void way_processes(uint64_t seed, int32_t i, way *w) {
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s --transport none", oracle);
   else
-    snprintf(w->config, sizeof w->config, TIER_0 " --threads %d%s --tile 0 --watchdog 20 %s", i + 1,
-             grain(i + 1), more);
+    snprintf(w->config, sizeof w->config,
+             TIER_0 " --threads %d%s --tile 0 --watchdog 20 --cut %s %s", i + 1, grain(i + 1),
+             cut(seed, i), more);
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-enum { MOST = 7, TEXT = 1100 };
+enum { MOST = 9, TEXT = 1100 };
 
 typedef struct member {
   int32_t rank, ranks;

@@ -196,6 +196,17 @@ static void among_ranks(rp_context *c) {
   for (int i = 0; i < COUNT(all); i++) drop(all[i]);
 }
 
+/* Two ranks have the columns of a wide array. */
+static void in_boxes(rp_context *c) {
+  rp_store *x;
+  OK(rp_store_create(c, RP_F64, 2, (int64_t[]){4, 1024}, &x));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  OK(rp_wait(c));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  OK(rp_wait(c));
+  drop(x);
+}
+
 /* Four stores that finalizers release, and enough cuts for two ranks to find that both have. */
 static void handed_over(rp_context *c) {
   rp_store *x = zeros(c, 4);
@@ -259,6 +270,7 @@ static const row table[] = {
     {"inversions", "", histogram, 2},
     {"nonfinite", "--nonfinite on", infinite, 2},
     {"kernels_shared", TWO, among_ranks, 4},
+    {"kernels_boxed", TWO " --cut boxes", in_boxes, 2},
     {"messages", TWO, among_ranks, 1}, /* rank 0 receives one for w and sends one for z */
     {"bytes_sent", TWO, among_ranks, 2 * 1024 * 8},
     {"gathers", TWO, among_ranks, 1},

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/choice.c -- how the arrays of a segment are cut: along the first axis, or along several.
+ *
+ * Lives here: what a segment costs if its arrays are cut in one way or the other, and the choice.
+ * Not here:   how arrays are cut in either (places.h).
+ * How:        the plan is walked over in both ways as a rank in the middle of the grid, from the places at entry and, once
+ *             more, from those at the end: what moves in the second pass moves in all later ones. The first pass counts for
+ *             one of HORIZON. Messages cost what the model below says; what is looked up while plans run is not known and
+ *             costs the same in both.
+ * Invariant:  a function of the plan, of the places and of the number of ranks: all ranks choose alike, though each walks
+ *             as another rank than itself. */
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "trace/distribute_impl.h"
+
+/* A message costs as much as so many bytes more (some microseconds at some gigabytes a second); a kernel that every rank
+ * runs whole, a part of its traffic in memory. */
+enum { MESSAGE = 8192, MEMORY = 4, HORIZON = 64 };
+
+/* ---- a walk that leaves nothing behind ---- */
+
+typedef struct snapshot {
+  rpi_plan plan;
+  bool joint_failure;
+  void *copy[5];
+} snapshot;
+
+/* What a walk changes of a plan, piece by piece. */
+static size_t piece_of(const rpi_plan *p, int32_t i, void **at) {
+  switch (i) {
+    case 0: *at = p->words; return sizeof *p->words * (size_t)p->n_words;
+    case 1: *at = p->sub; return sizeof *p->sub * (size_t)p->n_sub;
+    case 2: *at = p->pointer; return sizeof *p->pointer * (size_t)p->n_pointer;
+    case 3: *at = p->call; return sizeof *p->call * (size_t)p->n_call;
+    default: *at = p->box; return sizeof *p->box * (size_t)p->n_box;
+  }
+}
+
+static bool save(const rpi_bound *b, snapshot *s) {
+  *s = (snapshot){.plan = b->plan, .joint_failure = b->joint_failure};
+  bool ok = true;
+  for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
+    void *at;
+    const size_t bytes = piece_of(&b->plan, i, &at);
+    s->copy[i] = rpi_alloc(bytes + 1);
+    ok = ok && s->copy[i];
+    if (ok && bytes > 0) memcpy(s->copy[i], at, bytes);
+  }
+  return ok;
+}
+
+static void restore(rpi_bound *b, snapshot *s, bool saved) {
+  while (b->plan.exchanges != s->plan.exchanges) {
+    rpi_plan_exchange *e = b->plan.exchanges;
+    b->plan.exchanges = e->next;
+    rpi_messages_deinit(e);
+    rpi_alloc_free(e);
+  }
+  b->plan = s->plan;
+  b->joint_failure = s->joint_failure;
+  for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
+    void *at;
+    const size_t bytes = piece_of(&b->plan, i, &at);
+    if (saved && bytes > 0) memcpy(at, s->copy[i], bytes);
+    rpi_alloc_free(s->copy[i]);
+  }
+}
+
+/* ---- costs ---- */
+
+static int64_t log_of(int32_t ranks) { return 32 - __builtin_clz((uint32_t)ranks); }
+
+static int64_t exchange_cost(const rpi_plan_exchange *e) {
+  int64_t cost = 0;
+  for (int32_t i = 0; i < e->n; i++) cost += e->list[i].bytes + MESSAGE;
+  return cost / 2; /* each message is at two ends */
+}
+
+static int64_t launch_cost(const rpi_walker *w, const rpi_step *s) {
+  bool alike = false;
+  for (int32_t i = 0; i < s->n_sub; i++) {
+    const rpi_sub *sub = &w->b->plan.sub[s->first_sub + i];
+    alike = alike || !(sub->boxes || sub->rows_each > 0);
+  }
+  return (alike ? s->bytes / MEMORY : 0) + (s->list_room > 0 ? MESSAGE * log_of(w->ranks) : 0);
+}
+
+static int64_t cost_of(const rpi_walker *w) {
+  int64_t cost = 0;
+  for (int32_t i = 0; i < w->n_step; i++) {
+    const rpi_step *s = &w->step[i];
+    if (s->kind == RPI_STEP_EXCHANGE)
+      cost += exchange_cost(s->exchange);
+    else if (s->kind == RPI_STEP_GATHER)
+      cost += w->shape[s->dst]->bsize * s->elem + MESSAGE * log_of(w->ranks);
+    else if (s->kind == RPI_STEP_LAUNCH)
+      cost += launch_cost(w, s);
+  }
+  return cost;
+}
+
+/* One pass; the places of slots become those at its end. -1 without memory. */
+static int64_t pass(const rpi_walker *like, bool boxes, int32_t rank) {
+  rpi_bound *b = like->b;
+  rpi_walker w = {.ctx = like->ctx,
+                  .ts = like->ts,
+                  .b = b,
+                  .rank = rank,
+                  .ranks = like->ranks,
+                  .boxes = boxes,
+                  .trial = true,
+                  .status = RP_OK};
+  snapshot s;
+  const bool saved = save(b, &s);
+  const bool ok = saved && rpi_distribute_walk(&w) && w.status == RP_OK;
+  const int64_t cost = ok ? cost_of(&w) : -1;
+  for (uint32_t i = 0; ok && i < b->an->n_slot; i++) {
+    const int32_t out = b->an->out[i];
+    if (out >= 0 && b->place[i] != RPI_PLACE_PINNED) b->place[i] = w.place[out];
+  }
+  rpi_distribute_end(&w);
+  restore(b, &s, saved);
+  return cost;
+}
+
+static int64_t segment_cost(const rpi_walker *w, bool boxes, int32_t rank) {
+  const size_t bytes = sizeof *w->b->place * (w->b->an->n_slot + 1u);
+  uint32_t *before = rpi_alloc(bytes);
+  if (!before) return -1;
+  memcpy(before, w->b->place, bytes);
+  const int64_t first = pass(w, boxes, rank), later = first < 0 ? -1 : pass(w, boxes, rank);
+  memcpy(w->b->place, before, bytes);
+  rpi_alloc_free(before);
+  return later < 0 ? -1 : first / HORIZON + later;
+}
+
+/* ---- the choice ---- */
+
+/* Arrays that are or could be cut so; *rank: one in the middle of the grid. */
+static bool is_open(const rpi_walker *w, int32_t *rank) {
+  rpi_tiling t;
+  bool any = false;
+  for (int32_t x = 0; x < w->ts->n_access && !any; x++) {
+    const rpi_access *a = &w->ts->access[x];
+    any = rpi_places_grid(w->ctx, a->view, &t);
+  }
+  if (!any) return false;
+  int32_t at[RP_MAX_DIM];
+  for (int32_t d = 0; d < t.ndim; d++) at[d] = (int32_t)t.axis[d].ranks / 2;
+  *rank = rpi_tiling_rank(&t, at);
+  return true;
+}
+
+bool rpi_choice_boxes(const rpi_walker *w) {
+  int32_t rank;
+  if (w->ctx->config.cut == RPI_CUT_ROWS) return false;
+  if (w->ctx->config.cut == RPI_CUT_BOXES) return true;
+  if (!is_open(w, &rank)) return false;
+  const int64_t rows = segment_cost(w, false, rank), boxes = segment_cost(w, true, rank);
+  return boxes >= 0 && boxes < rows;
+}
