@@ -249,15 +249,24 @@ static int32_t add_node(rpi_image *m, const rpi_image_node *n) {
   return m->n_node++;
 }
 
+static const rpi_image_hint hints[] = {[RP_CONSTRAINT_IMAGE_MIN_MAX] = RPI_IMAGE_MIN_MAX,
+                                       [RP_CONSTRAINT_IMAGE_FIRST_LAST] = RPI_IMAGE_FIRST_LAST,
+                                       [RP_CONSTRAINT_IMAGE_RANGES_FIRST_LAST] =
+                                           RPI_IMAGE_FIRST_LAST}; /* else EXACT */
+
 /* What one constraint says of the image's store; false: it says nothing that could be looked at. */
 static bool add_use(const rpi_walker *w, rpi_image *m, const rpi_group *g, const rpi_plan_call *c,
                     const rp_constraint *k) {
   const rpi_constraint_rows *r = rpi_opaque_rows(c->opaque, k->b);
+  const rpi_task *t = &w->ts->task[g->task[0]];
   rpi_image_node n = {.kind = RPI_IMAGE_DATA,
+                      .hint = hints[k->kind],
                       .symbol = g->operand[k->b].symbol,
-                      .dtype = w->ts->task[g->task[0]].view[k->b]->dtype};
+                      .dtype = t->view[k->b]->dtype,
+                      .op = t->op,
+                      .store = k->b};
   rpi_image_use *u = &m->use[m->n_use++];
-  const bool ranges = k->kind == RP_CONSTRAINT_IMAGE_RANGES;
+  const bool ranges = rpi_constraint_is_ranges(k);
   if (!r->cut || (ranges && r->extra < 1) || !by_units(r, &c->geom[k->b], c->units, &n.geom))
     return false;
   u->axis[0] = add_node(m, &n);

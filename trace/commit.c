@@ -330,6 +330,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   ctx->stats.images += count.images;
+  ctx->stats.index_values += count.index_values;
   ctx->stats.overlapped += count.overlapped;
 }
 

@@ -55,7 +55,7 @@ static void add_image(uint64_t *h, const rpi_image *m) {
   add_cuts(h, &m->cuts);
   for (int32_t i = 0; i < m->n_node; i++) {
     const rpi_image_node *n = &m->node[i];
-    add(h, (uint64_t)n->kind << 32 | (uint64_t)n->symbol);
+    add(h, (uint64_t)n->hint << 48 | (uint64_t)n->kind << 32 | (uint64_t)n->symbol);
     add(h, (uint64_t)n->lo);
     add(h, (uint64_t)n->hi);
     for (int32_t k = 0; k < RP_MAX_DIM; k++) add(h, (uint64_t)n->src[k]);

@@ -20,6 +20,9 @@ typedef struct kind_rule {
   const char *else_not;                /* or it is not this */
 } kind_rule;
 
+#define IMAGE(name_) \
+  { .name = (name_), .store_b = true, .read_only = true, .else_not = "an image" }
+
 static const kind_rule rules[] = {
     [RP_CONSTRAINT_ALIGN] = {.name = "ALIGN", .store_b = true, .axis = true},
     [RP_CONSTRAINT_BROADCAST] = {.name = "BROADCAST", .read_only = true, .else_not = "broadcast"},
@@ -31,14 +34,11 @@ static const kind_rule rules[] = {
                              .read_only = true,
                              .else_not = "bloated"},
     [RP_CONSTRAINT_MIN_EXTENT] = {.name = "MIN_EXTENT", .factor = true},
-    [RP_CONSTRAINT_IMAGE] = {.name = "IMAGE",
-                             .store_b = true,
-                             .read_only = true,
-                             .else_not = "an image"},
-    [RP_CONSTRAINT_IMAGE_RANGES] = {.name = "IMAGE_RANGES",
-                                    .store_b = true,
-                                    .read_only = true,
-                                    .else_not = "an image"},
+    [RP_CONSTRAINT_IMAGE] = IMAGE("IMAGE"),
+    [RP_CONSTRAINT_IMAGE_RANGES] = IMAGE("IMAGE_RANGES"),
+    [RP_CONSTRAINT_IMAGE_MIN_MAX] = IMAGE("IMAGE_MIN_MAX"),
+    [RP_CONSTRAINT_IMAGE_FIRST_LAST] = IMAGE("IMAGE_FIRST_LAST"),
+    [RP_CONSTRAINT_IMAGE_RANGES_FIRST_LAST] = IMAGE("IMAGE_RANGES_FIRST_LAST"),
 };
 enum { N_RULES = sizeof rules / sizeof *rules };
 
@@ -316,7 +316,7 @@ static rp_status check_image(const rp_op *op, const rp_constraint *c, const rp_s
                            "%s.%s: %s is %s, not integers that say what is read of %s",
                            op->lib->name, op->name, rpi_op_param(op, c->b, false, name[0]),
                            rpi_dtype_name(b->view->dtype), rpi_op_param(op, c->a, false, name[1]));
-  const bool ranges = c->kind == RP_CONSTRAINT_IMAGE_RANGES;
+  const bool ranges = rpi_constraint_is_ranges(c);
   if (a->view->geom.ndim == 0 || b->view->geom.ndim == 0 || (ranges && b->view->geom.ndim != 1))
     return fail(op, c, &a->view->geom, &b->view->geom, ranges ? "rows and one axis" : "rows");
   return RP_OK;
@@ -337,11 +337,8 @@ rp_status rpi_constraint_check(const rpi_constraints *all, const rp_op *op,
       case RP_CONSTRAINT_BLOAT:
         if (!fits(a, b, c)) return fail_rows(op, c, a, b);
         break;
-      case RP_CONSTRAINT_IMAGE:
-      case RP_CONSTRAINT_IMAGE_RANGES:
-        RPI_TRY(check_image(op, c, stores[c->a], stores[c->b]));
-        break;
-      default: break;
+      default:
+        if (rpi_constraint_is_image(c)) RPI_TRY(check_image(op, c, stores[c->a], stores[c->b]));
     }
   }
   return RP_OK;

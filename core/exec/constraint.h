@@ -32,7 +32,12 @@ rp_status rpi_constraint_check(const rpi_constraints *c, const rp_op *op, rp_sto
 
 /* Does it say what is read of its store `a`, by values of its store `b`? */
 static inline bool rpi_constraint_is_image(const rp_constraint *c) {
-  return c->kind == RP_CONSTRAINT_IMAGE || c->kind == RP_CONSTRAINT_IMAGE_RANGES;
+  return c->kind >= RP_CONSTRAINT_IMAGE && c->kind <= RP_CONSTRAINT_IMAGE_RANGES_FIRST_LAST;
+}
+
+/* Are these values offsets, between which lie the rows that are read? */
+static inline bool rpi_constraint_is_ranges(const rp_constraint *c) {
+  return c->kind == RP_CONSTRAINT_IMAGE_RANGES || c->kind == RP_CONSTRAINT_IMAGE_RANGES_FIRST_LAST;
 }
 
 /* The extent of axis 0 of store i in a block of so many units. */

@@ -9,7 +9,7 @@
 
 /* What was sent, looked up, and done beside work, counted up. */
 typedef struct rpi_exchange_count {
-  int64_t messages, bytes, images, overlapped;
+  int64_t messages, bytes, images, index_values, overlapped;
 } rpi_exchange_count;
 
 /* Begins all messages of an exchange. Those that brought this version of a symbol's values before are left out;

@@ -10,6 +10,7 @@
 #include "core/comm/route.h"
 #include "core/exec/exchange.h"
 #include "core/model/dtype.h"
+#include "core/model/op.h"
 
 enum { CHUNK = 512, GAP = 8 /* elements between two that are sent with them */ };
 
@@ -29,8 +30,10 @@ typedef struct look {
   int64_t
       *reached; /* elements that other ranks hold, first sorted and each once, then as they came */
   int64_t n_reached, sorted, cap;
-  bool failed; /* no memory */
-  bool asks;   /* only whether anything of other ranks is reached: */
+  int64_t n_values; /* of index data that were read */
+  rp_status status; /* of what validators found */
+  bool failed;      /* no memory */
+  bool asks;        /* only whether anything of other ranks is reached: */
   bool reaches;
 } look;
 
@@ -120,6 +123,7 @@ static void read_run(void *arg, int64_t at, int64_t n, int64_t step) {
   for (int64_t i = 0; i < n; i += CHUNK) {
     const int64_t k = n - i < CHUNK ? n - i : CHUNK;
     load(r->node->dtype, r->l->pointers[r->node->symbol], at + i * step, k, step, values);
+    r->l->n_values += k;
     if (r->take) r->take(r->l, values, k);
     for (int64_t j = 0; j < k; j++) {
       if (values[j] < r->seen.lo) r->seen.lo = values[j];
@@ -135,17 +139,66 @@ static bool place_of(const look *l, const rpi_image_node *n, rpi_geom *box) {
     at[d] = n->kind == RPI_IMAGE_TABLE ? l->value[n->src[d]]
             : d == 0                   ? (range){l->m->row_lo, l->m->row_hi - 1}
                                        : (range){0, n->geom.shape[d] - 1};
-  if (!box_at(&n->geom, at, box)) return false;
-  upwards(box);
-  return true;
+  return box_at(&n->geom, at, box);
 }
 
 static range look_at_data(look *l, const rpi_image_node *n,
                           void (*take)(look *, const int64_t *, int64_t)) {
   reader r = {.l = l, .node = n, .take = take, .seen = nothing};
   rpi_geom box;
-  if (place_of(l, n, &box)) runs_of(&box, 0, box.offset, read_run, &r);
+  if (!place_of(l, n, &box)) return nothing;
+  upwards(&box);
+  runs_of(&box, 0, box.offset, read_run, &r);
   return r.seen;
+}
+
+/* ---- index data in order ---- */
+
+#ifdef RPI_VALIDATE
+typedef struct order {
+  look *l;
+  const rpi_image_node *node;
+  int64_t before;
+} order;
+
+static void check_run(void *arg, int64_t at, int64_t n, int64_t step) {
+  order *o = arg;
+  const rpi_image_node *node = o->node;
+  char name[RPI_OP_PARAM];
+  for (int64_t i = 0; i < n && o->l->status == RP_OK; i++) {
+    int64_t value;
+    load(node->dtype, o->l->pointers[node->symbol], at + i * step, 1, 1, &value);
+    if (value < o->before)
+      o->l->status = rpi_status_fail(
+          RP_ERR_DATA,
+          "%s.%s: the values of %s were promised not to decrease, but %lld follows %lld",
+          node->op->lib->name, node->op->name, rpi_op_param(node->op, node->store, false, name),
+          (long long)value, (long long)o->before);
+    o->before = value;
+  }
+}
+
+static void check_order(look *l, const rpi_image_node *n, const rpi_geom *box) {
+  order o = {.l = l, .node = n, .before = INT64_MIN};
+  if (l->status == RP_OK && !l->asks) runs_of(box, 0, box->offset, check_run, &o);
+}
+#endif
+
+/* Of data that are in order two values tell all; if they are not, the range is no empty one for that. */
+static range look_at_ends(look *l, const rpi_image_node *n) {
+  rpi_geom box;
+  int64_t first, last;
+  if (!place_of(l, n, &box)) return nothing;
+#ifdef RPI_VALIDATE
+  check_order(l, n, &box);
+#endif
+  const void *data = l->pointers[n->symbol];
+  int64_t end = box.offset;
+  for (int32_t d = 0; d < box.ndim; d++) end += (box.shape[d] - 1) * box.stride[d];
+  load(n->dtype, data, box.offset, 1, 1, &first);
+  load(n->dtype, data, end, 1, 1, &last);
+  l->n_values += 2;
+  return first < last ? (range){first, last} : (range){last, first};
 }
 
 /* ---- interval arithmetic ---- */
@@ -182,6 +235,7 @@ static range multiply(range a, range b) {
 static range value_of(look *l, const rpi_image_node *n) {
   if (n->kind == RPI_IMAGE_BOUNDS) return (range){n->lo, n->hi};
   if (n->kind == RPI_IMAGE_ROW) return (range){l->m->row_lo, l->m->row_hi - 1};
+  if (n->hint == RPI_IMAGE_FIRST_LAST) return look_at_ends(l, n);
   if (n->kind == RPI_IMAGE_DATA || n->kind == RPI_IMAGE_TABLE) return look_at_data(l, n, NULL);
   const range a = l->value[n->src[0]], b = l->value[n->src[1]];
   if (is_nothing(a) || is_nothing(b)) return nothing;
@@ -288,8 +342,9 @@ static void need_use(look *l, const rpi_image_use *u) {
   const rpi_image *m = l->m;
   range at[RP_MAX_DIM];
   rpi_geom box;
-  if (m->geom.ndim == 1 && is_index_data(&m->node[u->axis[0]])) {
-    if (m->geom.shape[0] > 0) look_at_data(l, &m->node[u->axis[0]], take_exactly);
+  const rpi_image_node *n = &m->node[u->axis[0]];
+  if (m->geom.ndim == 1 && is_index_data(n) && n->hint == RPI_IMAGE_EXACT) {
+    if (m->geom.shape[0] > 0) look_at_data(l, n, take_exactly);
     return;
   }
   for (int32_t d = 0; d < m->geom.ndim; d++) at[d] = l->value[u->axis[d]];
@@ -410,12 +465,14 @@ rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, void *const *pointers,
 }
 
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,
-                         const uint64_t *version, int64_t *looked) {
+                         const uint64_t *version, rpi_exchange_count *count) {
   if (RPI_LIKELY(!is_old(m, version))) return RP_OK;
-  ++*looked;
+  count->images++;
   look l = {.m = m, .pointers = pointers, .rank = rpi_comm_rank(comm)};
   l.own = (range){rpi_cuts_at(&m->cuts, l.rank), rpi_cuts_at(&m->cuts, l.rank + 1) - 1};
   if (!find_receives(&l)) return rpi_status_nomem("an image");
+  count->index_values += l.n_values;
+  if (l.status != RP_OK) return l.status;
   RPI_TRY(choose_all(comm, m));
   if (!m->all) RPI_TRY(tell_owners(comm, m));
   return rpi_messages_close(m->exchange) ? RP_OK : rpi_status_nomem("an image");

@@ -7,8 +7,9 @@
  * Not here:   recognising subscripts in a kernel (trace/subscript.h), who runs the kernel (trace/distribute.h).
  * How:        a rank evaluates the expression for its own rows in interval arithmetic: the least and the largest value of
  *             index data over what is reached of them. A table of one axis whose subscript is index data, as in x[col[k]],
- *             is exact: every element reached that other ranks hold, small gaps filled. Otherwise it is the box
- *             of the intervals (min-max). Owners follow from the cuts; they learn of it through
+ *             is exact: every element reached that other ranks hold, small gaps filled. Otherwise, or if a hint says so,
+ *             it is the box of the intervals (min-max), or that of the first and the last value of index data that are
+ *             promised to be in order; where validators run, they are held to it. Owners follow from the cuts; they learn of it through
  *             core/comm/route.h. Index data must be at hand: they are the rank's own, or came by an image before.
  *             If the rank that reaches most reaches half of the table, it is gathered instead: log2(ranks) messages, not
  *             one for each other rank.
@@ -21,6 +22,7 @@
 
 #include "core/base/status.h"
 #include "core/comm/comm.h"
+#include "core/exec/exchange.h"
 #include "core/exec/messages.h"
 #include "core/model/cuts.h"
 #include "core/model/geom.h"
@@ -36,14 +38,24 @@ typedef enum rpi_image_kind {
   RPI_IMAGE_MUL
 } rpi_image_kind;
 
+/* How index data are looked at. */
+typedef enum rpi_image_hint {
+  RPI_IMAGE_EXACT,     /* each value counts, where that can be told apart */
+  RPI_IMAGE_MIN_MAX,   /* the range of values */
+  RPI_IMAGE_FIRST_LAST /* the same, of data that do not decrease in row-major order */
+} rpi_image_hint;
+
 typedef struct rpi_image_node {
   rpi_image_kind kind;
+  rpi_image_hint hint;     /* DATA */
   int32_t src[RP_MAX_DIM]; /* nodes before this one; TABLE: one for each axis */
   int64_t lo, hi;          /* BOUNDS */
   int32_t symbol;          /* DATA, TABLE */
   rp_dtype dtype;          /* an integer's */
   rpi_geom geom;           /* DATA: over the whole space; TABLE: its own axes */
   uint64_t seen;           /* the version looked at; 0: none */
+  const struct rp_op *op;  /* FIRST_LAST: the promise is about its store, */
+  int32_t store;           /* this one */
 } rpi_image_node;
 
 /* One place in a kernel that reads the table: a node for each of its axes. */
@@ -72,9 +84,10 @@ typedef struct rpi_image {
 } rpi_image;
 
 /* Makes the exchange's messages true for the index data as they are. version[symbol] names the values of a symbol, 0: they
- * have no name. *looked is counted up if it had to look. Collective. */
+ * have no name. Counts looks and the values of index data that they read. RP_ERR_DATA: data promised to be in order are not;
+ * this rank alone may say so. Collective. */
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
-                         const uint64_t *version, int64_t *looked);
+                         const uint64_t *version, rpi_exchange_count *count);
 /* Where `all`: every rank gets all of the table, unless it has this version. Collective. */
 rp_status rpi_image_gather(rpi_comm *comm, rpi_image *image, void *const *pointers,
                            const uint64_t *version);

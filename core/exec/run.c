@@ -233,7 +233,7 @@ static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *poin
 
 static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *host,
                            void *const *pointers) {
-  RPI_TRY(rpi_image_look(host->comm, m, pointers, host->version, &host->count->images));
+  RPI_TRY(rpi_image_look(host->comm, m, pointers, host->version, host->count));
   if (m->sub >= 0) rpi_sub_inner(&plan->sub[m->sub], m->inner_lo, m->inner_hi);
   return m->all ? rpi_image_gather(host->comm, m, pointers, host->version) : RP_OK;
 }

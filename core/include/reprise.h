@@ -315,7 +315,17 @@ enum {
   RP_CONSTRAINT_IMAGE = 6,
   /* The same for ranges of rows: `b` has one axis of offsets that do not decrease; rows b[i]..b[i+1]-1 of `a` are read for
    * the offsets i and i+1 of the block, which a BLOAT with hi 1 gives it (the pointers of a CSR matrix). */
-  RP_CONSTRAINT_IMAGE_RANGES = 7
+  RP_CONSTRAINT_IMAGE_RANGES = 7,
+  /* IMAGE with a hint how several ranks find what they need of `a`; results are the same. IMAGE looks for exactly the rows
+   * that are named where `a` has one axis. MIN_MAX takes all rows from the least value to the greatest: it reads `b` once, not
+   * twice, whenever it has changed, and sends consecutive rows, also those between that nobody names. */
+  RP_CONSTRAINT_IMAGE_MIN_MAX = 8,
+  /* As MIN_MAX, but the application promises that the values of `b` do not decrease in row-major order, and of each block
+   * only the first and the last are looked at. Several ranks of a library that was built with RPI_VALIDATE check it:
+   * RP_ERR_DATA. Else rows of `a` outside that range may be anything where the promise is broken: old values, zeros. */
+  RP_CONSTRAINT_IMAGE_FIRST_LAST = 9,
+  /* IMAGE_RANGES by the first and the last offset alone, with the same promise. (IMAGE_RANGES is a MIN_MAX in itself.) */
+  RP_CONSTRAINT_IMAGE_RANGES_FIRST_LAST = 10
 };
 enum { RP_ALL_AXES = -1 };
 

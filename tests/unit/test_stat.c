@@ -275,6 +275,7 @@ static const row table[] = {
     {"bytes_sent", TWO, among_ranks, 2 * 1024 * 8},
     {"gathers", TWO, among_ranks, 1},
     {"images", TWO, among_ranks, 1},
+    {"index_values", TWO, among_ranks, 0},
     {"overlapped", TWO, among_ranks, 1},
     {"tilings", TWO, among_ranks, 1},
     {"agreements", TWO " --consensus 3", handed_over, 1},
