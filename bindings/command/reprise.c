@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bindings/command/reprise.c -- the command `reprise run`: a program on several ranks.
+ * bindings/command/reprise.c -- the commands `reprise run`: a program on several ranks, and `reprise explain`: what one
+ * of so many ranks would do.
  *
- * Lives here: the command line, and what it becomes: that of a launcher (mpirun of Open MPI, srun of Slurm),
- *             which then takes this process's place, so that signals and the exit status are the launcher's.
+ * Lives here: the command line, and what it becomes: that of a launcher (mpirun of Open MPI, srun of Slurm), or of the
+ *             program alone, which then takes this process's place, so that signals and the exit status are its own.
  * Not here:   anything of the library's. A program started by a launcher directly works as well; what this
  *             saves is to remember how each launcher is told the same thing.
  * How:        an array of words is built and executed. Knobs travel in the environment. srun takes all of it to
@@ -27,22 +28,32 @@ enum { MAX_RANKS = 1 << 20, MAX_CPUS = 4096, WRONG = 2, NOT_RUN = 126, NOT_FOUND
 
 static const char usage_text[] =
     "usage: reprise run --ranks N [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
-    "Runs PROGRAM, which uses the library, on N ranks. Each rank runs all of it; arrays are shared "
-    "out.\n"
-    "  --ranks N        how many; 1 runs the program without a launcher\n"
+    "       reprise explain --ranks N [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
+    "run: runs PROGRAM, which uses the library, on N ranks. Each rank runs all of it; arrays are "
+    "shared out.\n"
+    "explain: PROGRAM, alone, plans as one of N ranks. Its tasks do not run, nothing is sent, and "
+    "what it reads\n"
+    "of arrays is 0; the plans, with the rank's messages, are printed to stderr (as by "
+    "REPRISE_EXPLAIN=on).\n"
+    "  --ranks N        how many; run: 1 runs the program without a launcher\n"
+    "  --rank R         explain: which of them, from 0; without it, 0\n"
     "  --cpus K         each rank has K cores and as many threads (REPRISE_THREADS); without it, "
     "the\n"
     "                   launcher decides which cores a rank may use\n"
-    "  --launcher NAME  mpirun (of Open MPI) or srun; without it, srun inside a job of Slurm, else "
-    "mpirun\n"
+    "  --launcher NAME  run: mpirun (of Open MPI) or srun; without it, srun inside a job of Slurm, "
+    "else mpirun\n"
     "  --print          print the command, do not run it\n"
     "  --help           print this text\n";
 
+enum { MAX_SETTINGS = 4 };
+
 typedef struct request {
-  long ranks, cpus; /* cpus 0: not asked for */
-  const char *launcher;
+  long ranks, rank, cpus; /* cpus 0: not asked for */
+  const char *launcher;   /* NULL: explain */
   bool print;
-  char **program; /* and its arguments, up to a NULL */
+  char **program;                 /* and its arguments, up to a NULL */
+  char setting[MAX_SETTINGS][64]; /* of the environment: NAME=VALUE */
+  int n_settings;
 } request;
 
 /* ---- the command line ---- */
@@ -53,12 +64,13 @@ static _Noreturn void refuse(const char *what, const char *word) {
   exit(WRONG);
 }
 
-static long count_of(const char *text, long most, const char *complaint) {
+static long number_of(const char *text, long least, long most, const char *complaint) {
   char *end;
   errno = 0;
   const long n = strtol(text, &end, 10);
   /* strtol would take blanks and signs. */
-  if (text[0] < '0' || text[0] > '9' || *end || errno || n < 1 || n > most) refuse(complaint, text);
+  if (text[0] < '0' || text[0] > '9' || *end || errno || n < least || n > most)
+    refuse(complaint, text);
   return n;
 }
 
@@ -68,19 +80,41 @@ static const char *known_launcher(const char *name) {
   return name;
 }
 
-/* The words behind `run`. Options end at the program: what follows is the program's. */
-static request parse(int argc, char **argv) {
+static void set(request *r, const char *name, const char *value) {
+  snprintf(r->setting[r->n_settings++], sizeof r->setting[0], "REPRISE_%s=%s", name, value);
+}
+
+/* Knobs that follow from the options. */
+static void set_knobs(request *r) {
+  char value[48];
+  snprintf(value, sizeof value, "%ld", r->cpus);
+  if (r->cpus) set(r, "THREADS", value);
+  if (r->launcher) return;
+  snprintf(value, sizeof value, "%ld/%ld", r->rank, r->ranks);
+  set(r, "DRYRUN", value);
+  set(r, "EXPLAIN", "on");
+}
+
+/* The words behind the command. Options end at the program: what follows is the program's. */
+static request parse(int argc, char **argv, bool explains) {
+  /* Of both commands: as the words of one alone they would be taken for the beginnings of others. */
   static const struct option options[] = {
-      {"ranks", required_argument, NULL, 'n'},    {"cpus", required_argument, NULL, 'c'},
-      {"launcher", required_argument, NULL, 'l'}, {"print", no_argument, NULL, 'p'},
-      {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+      {"ranks", required_argument, NULL, 'n'},
+      {"rank", required_argument, NULL, 'r'},
+      {"launcher", required_argument, NULL, 'l'},
+      {"cpus", required_argument, NULL, 'c'},
+      {"print", no_argument, NULL, 'p'},
+      {"help", no_argument, NULL, 'h'},
+      {NULL, 0, NULL, 0},
   };
   request r = {.ranks = 0};
+  const char *rank = NULL;
   opterr = 0;
   for (int o; (o = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
     switch (o) {
-      case 'n': r.ranks = count_of(optarg, MAX_RANKS, "--ranks is 1 to 1048576, not"); break;
-      case 'c': r.cpus = count_of(optarg, MAX_CPUS, "--cpus is 1 to 4096, not"); break;
+      case 'n': r.ranks = number_of(optarg, 1, MAX_RANKS, "--ranks is 1 to 1048576, not"); break;
+      case 'r': rank = optarg; break;
+      case 'c': r.cpus = number_of(optarg, 1, MAX_CPUS, "--cpus is 1 to 4096, not"); break;
       case 'l': r.launcher = known_launcher(optarg); break;
       case 'p': r.print = true; break;
       case 'h': fputs(usage_text, stdout); exit(0);
@@ -89,9 +123,13 @@ static request parse(int argc, char **argv) {
     }
   }
   r.program = argv + optind;
+  if (rank && !explains) refuse("run cannot use", "--rank");
+  if (r.launcher && explains) refuse("explain cannot use", "--launcher");
   if (!r.ranks) refuse("--ranks is missing", NULL);
+  if (rank) r.rank = number_of(rank, 0, r.ranks - 1, "--rank is 0 to one less than --ranks, not");
   if (!r.program[0]) refuse("the program is missing", NULL);
-  if (!r.launcher) r.launcher = getenv("SLURM_JOB_ID") ? "srun" : "mpirun";
+  if (!explains && !r.launcher) r.launcher = getenv("SLURM_JOB_ID") ? "srun" : "mpirun";
+  set_knobs(&r);
   return r;
 }
 
@@ -148,15 +186,16 @@ static void add_srun(words *w, const request *r) {
   if (r->cpus) add_number(w, "-c", "", r->cpus);
 }
 
-/* The whole command; the threads go into the environment. */
-static words command_of(const request *r) {
-  char threads[32];
-  snprintf(threads, sizeof threads, "%ld", r->cpus);
-  if (r->cpus && setenv("REPRISE_THREADS", threads, 1) != 0) need(NULL);
+static bool is_launched(const request *r) { return r->launcher && r->ranks > 1; }
+
+/* The whole command; the knobs go into the environment, which has them from the request. */
+static words command_of(request *r) {
+  for (int i = 0; i < r->n_settings; i++)
+    if (putenv(r->setting[i]) != 0) need(NULL);
   words w = room_for(r);
-  if (r->ranks > 1 && strcmp(r->launcher, "srun") == 0)
+  if (is_launched(r) && strcmp(r->launcher, "srun") == 0)
     add_srun(&w, r);
-  else if (r->ranks > 1)
+  else if (is_launched(r))
     add_mpirun(&w, r);
   for (char **p = r->program; *p; p++) add(&w, *p);
   return w;
@@ -178,7 +217,7 @@ static void print_word(const char *word) {
 }
 
 static int print(const request *r, const words *w) {
-  if (r->cpus) printf("REPRISE_THREADS=%ld ", r->cpus);
+  for (int i = 0; i < r->n_settings; i++) printf("%s ", r->setting[i]);
   for (size_t i = 0; i < w->n; i++) {
     if (i) putchar(' ');
     print_word(w->word[i]);
@@ -208,7 +247,7 @@ static bool on_path(const char *name) {
 }
 
 static int run(const request *r, const words *w) {
-  if (r->ranks > 1 && !on_path(r->launcher)) {
+  if (is_launched(r) && !on_path(r->launcher)) {
     fprintf(stderr, "reprise: %s is not on PATH; the Debian package %s has it\n", r->launcher,
             strcmp(r->launcher, "srun") == 0 ? "slurm-client" : "openmpi-bin");
     return NOT_FOUND;
@@ -225,8 +264,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (argc < 2) refuse("a command is missing", NULL);
-  if (strcmp(argv[1], "run") != 0) refuse("there is no command", argv[1]);
-  const request r = parse(argc - 1, argv + 1);
+  const bool explains = strcmp(argv[1], "explain") == 0;
+  if (!explains && strcmp(argv[1], "run") != 0) refuse("there is no command", argv[1]);
+  request r = parse(argc - 1, argv + 1, explains);
   const words w = command_of(&r);
   return r.print ? print(&r, &w) : run(&r, &w);
 }

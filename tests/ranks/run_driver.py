@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run_driver.py REPRISE [PROGRAM] -- the command `reprise run`: what it says, what it starts.
+"""run_driver.py REPRISE STENCIL [PROGRAM] -- the commands `reprise run` and `reprise explain`: what they say and start.
 
-What it starts is seen from launchers of our own on PATH, which tell how they were called. PROGRAM, which uses the
-library, is run on two ranks by the mpirun that is there; the test says so where there is none.
+What is started is seen from launchers of our own on PATH, which tell how they were called. PROGRAM, which uses the
+library, is run on two ranks by the mpirun that is there; the test says so where there is none. What is explained of
+STENCIL is tests/golden/explain_command.txt; REPRISE_GOLDEN=update writes it.
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import job
 ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 USAGE = "usage: reprise run --ranks N"
 NOT_FOUND = 127
+GOLDEN = "tests/golden/explain_command.txt"
 FAKE = """#!/bin/sh
 echo "$0 threads=$REPRISE_THREADS"
 for word; do echo "<$word>"; done
@@ -65,6 +68,34 @@ def check_print(driver):
     expect("print knobs", "-x REPRISE_TILE" in words and "-x UCX_TLS" in words and words.endswith(" ./a\n"), words)
 
 
+    explained = [
+        ("--ranks 4 ./a -n 2", "REPRISE_DRYRUN=0/4 REPRISE_EXPLAIN=on ./a -n 2\n"),
+        ("--rank 3 --ranks 4 --cpus 2 -- ./a", "REPRISE_THREADS=2 REPRISE_DRYRUN=3/4 REPRISE_EXPLAIN=on ./a\n"),
+        ("--ranks 1048576 --rank 1048575 ./a", "REPRISE_DRYRUN=1048575/1048576 REPRISE_EXPLAIN=on ./a\n"),
+    ]
+    for words, want in explained:
+        run = call(driver, ["explain", "--print"] + words.split(), **in_slurm)
+        expect("print explain " + words, (run.returncode, run.stdout, run.stderr) == (0, want, ""), run)
+
+
+def check_explained(driver, stencil):
+    """The plans of rank 1 of 4, whatever kernels are called and the machine is asked for; then of rank 0."""
+    knobs = {"REPRISE_THREADS": "1", "REPRISE_VECTOR": "avx2", "REPRISE_TIER": "0", "PATH": "/nowhere"}
+    words = ["--ranks", "4", stencil, "--size", "200", "--iters", "5"]
+    run = call(driver, ["explain", "--rank", "1"] + words, **knobs)
+    got = re.sub(r"(kernel \w+)_[0-9a-f]{8},", r"\1,", run.stderr.split("statistics\n")[0])
+    if os.environ.get("REPRISE_GOLDEN") == "update":
+        with open(GOLDEN, "w", encoding="utf-8") as f:
+            f.write(got)
+    with open(GOLDEN, encoding="utf-8") as f:
+        expect("explain", run.returncode == 0 and got == f.read(), run.stderr)
+    run = call(driver, ["explain"] + words, **knobs)
+    first = re.findall(r"rank (\d+) of 4 (?:sends|receives) \d+ bytes of s1 (?:to|from) rank (\d+)", run.stderr)
+    expect("explain rank 0", run.returncode == 0 and set(first) == {("0", "1")}, run.stderr)
+    run = call(driver, ["explain", "--ranks", "3", "sh", "-c", "echo $REPRISE_DRYRUN; exit 5"])
+    expect("explain: status", (run.returncode, run.stdout) == (5, "0/3\n"), run)
+
+
 def check_errors(driver):
     # Words, what the first line of stderr contains.
     cases = [
@@ -83,13 +114,20 @@ def check_errors(driver):
         ("run --ranks 2 --launcher ssh ./a", "mpirun or srun, not 'ssh'"),
         ("run --ranks 2 --many ./a", "cannot use '--many'"),
         ("run --ranks 2 -z ./a", "cannot use '-z'"),
+        ("run --ranks 2 --rank 1 ./a", "cannot use '--rank'"),
+        ("explain ./a", "--ranks is missing"),
+        ("explain --ranks 4", "the program is missing"),
+        ("explain --ranks 4 --launcher srun ./a", "cannot use '--launcher'"),
+        ("explain --ranks 4 --rank 4 ./a", "--rank is 0 to one less than --ranks, not '4'"),
+        ("explain --ranks 4 --rank -1 ./a", "not '-1'"),
+        ("explain --rank 4 --ranks 3 ./a", "not '4'"),
     ]
     for words, says in cases:
         run = call(driver, words.split())
         first = run.stderr.split("\n")[0]
         right = run.returncode == 2 and not run.stdout and says in first and USAGE in run.stderr
         expect("error of '%s'" % words, right, run)
-    for words in ("--help", "run --help", "run -h"):
+    for words in ("--help", "run --help", "run -h", "explain --help"):
         run = call(driver, words.split())
         expect(words, run.returncode == 0 and run.stdout.startswith(USAGE) and not run.stderr, run)
     for launcher, package in (("mpirun", "openmpi-bin"), ("srun", "slurm-client")):
@@ -138,8 +176,9 @@ def check_program(driver, program):
     expect("bits", len(set(bits)) == 1, bits)
 
 
-def main(driver, program):
+def main(driver, stencil, program):
     check_print(driver)
+    check_explained(driver, stencil)
     check_errors(driver)
     check_started(driver)
     if program:
@@ -151,4 +190,4 @@ def main(driver, program):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None))
