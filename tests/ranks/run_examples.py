@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """run_examples.py FOLDER [--all] [NAME...] -- every rank of an example prints the `bits` of one process.
 
-FOLDER holds the programs example_NAME (what follows a colon tells runs of one program apart). The sizes are just above those from which arrays are shared out by
+FOLDER holds the programs example_NAME (what follows a colon tells runs of one program apart), and program_NAME, which is
+no example: what depends on data. The sizes are just above those from which arrays are shared out by
 default. Each example runs on each number of ranks in two opposite ways, which change from one to the next so that
 together they are all of WAYS; with --all, in every way. Where arrays of any size are shared out, the ranks must
 have shared: programs that do not know of each other print the same bits, too.
@@ -20,6 +21,7 @@ ARGUMENTS = {
     "cg:file": ["--matrix", "tests/examples/data/poisson_small.mtx", "--iters", "30"],
     "heat": ["--size", "100", "--iters", "30"],
     "portfolio": ["--size", "10007", "--iters", "5"],
+    "program_data": [],
     "power": ["--size", "9001", "--iters", "8"],
     "readme": [],
     "shrink": ["--size", "93"],
@@ -33,7 +35,8 @@ WAYS = list(itertools.product(("1", "2"), ("0", None), ("tcp", "memory")))
 
 
 def command_of(folder, name):
-    return [os.path.join(folder, "example_" + name.split(":")[0])] + ARGUMENTS[name]
+    stem = name.split(":")[0]
+    return [os.path.join(folder, stem if stem.startswith("program_") else "example_" + stem)] + ARGUMENTS[name]
 
 
 def bits_of(text):
