@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * bindings/c/api_ranks.c -- entry points for libraries whose processes have different data, such as parts of a file.
  * Lives here: checks of arguments; an error that one process finds in its own becomes all processes'.
- * Not here:   how elements come into stores (trace/supply.c) and records travel (core/comm/deal.c). */
+ * Not here:   how elements come into stores (trace/supply.c) and out (trace/outgoing.c), and records travel
+ *             (core/comm/deal.c). */
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
 #include "core/comm/collect.h"
 #include "core/comm/deal.h"
+#include "trace/calls.h"
 #include "trace/checkpoint.h"
+#include "trace/outgoing.h"
 #include "trace/places.h"
 #include "trace/supply.h"
 
@@ -96,15 +99,33 @@ rp_status rp_store_supply(rp_store *s, rp_supply_fn *fn, void *arg) {
   return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_supply"));
 }
 
+static rp_status check_share(const void *data, size_t bytes, size_t elem) {
+  if (bytes > 0 && !data) return rpi_status_fail(RP_ERR_ARGUMENT, "data is NULL");
+  if (bytes % elem != 0)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "%zu bytes are no elements of %zu bytes", bytes, elem);
+  return RP_OK;
+}
+
 rp_status rp_store_write_share(rp_store *s, const void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write_share", &ctx));
   const size_t elem = (size_t)rpi_dtype_size(s->view->dtype);
-  rp_status st = writable(s), mine = RP_OK;
-  if (bytes > 0 && !data)
-    mine = rpi_status_fail(RP_ERR_ARGUMENT, "data is NULL");
-  else if (bytes % elem != 0)
-    mine = rpi_status_fail(RP_ERR_ARGUMENT, "%zu bytes are no elements of %zu bytes", bytes, elem);
+  const rp_status mine = check_share(data, bytes, elem);
+  rp_status st = writable(s);
   if (st == RP_OK) st = rpi_supply_share(ctx, s, mine, data, (int64_t)(bytes / elem));
   return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_write_share"));
+}
+
+rp_status rp_store_read_share(rp_store *s, int64_t lo, void *data, size_t bytes) {
+  rp_context *ctx;
+  RPI_TRY(rpi_api_enter_store(s, "rp_store_read_share", &ctx));
+  const size_t elem = (size_t)rpi_dtype_size(s->view->dtype);
+  const int64_t n = (int64_t)(bytes / elem), size = s->view->size;
+  rp_status mine = check_share(data, bytes, elem);
+  if (mine == RP_OK && n > 0 && (lo < 0 || lo > size || n > size - lo))
+    mine = rpi_status_fail(RP_ERR_ARGUMENT, "%lld elements from element %lld on of a store of %lld",
+                           (long long)n, (long long)lo, (long long)size);
+  rpi_calls_note(ctx, RPI_CALLS_READ, s);
+  const rp_status st = rpi_outgoing_share(ctx, s, mine, lo, n, data);
+  return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_read_share"));
 }

@@ -469,6 +469,11 @@ RP_API rp_status rp_context_deal(rp_context *ctx, int64_t n, const int32_t *to, 
  * be as many as the store has (RP_ERR_ARGUMENT). After an error the store is unchanged, unless it is RP_ERR_RANKS. */
 RP_API rp_status rp_store_write_share(rp_store *store, const void *data, size_t bytes);
 
+/* As rp_store_read, but each rank gets only the elements it asks for: from element `lo` in C order on, as many as `bytes`
+ * are. Ranks may ask for the same, for different ones, and for none (0 bytes; data may be NULL). A range that the store
+ * does not have is RP_ERR_ARGUMENT, on all ranks. */
+RP_API rp_status rp_store_read_share(rp_store *store, int64_t lo, void *data, size_t bytes);
+
 /* ---- seeing ------------------------------------------------------------------------------------ */
 
 /* One number of the context's statistics by name ("launches", "kernels_run", ...), all of which

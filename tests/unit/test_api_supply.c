@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_supply.c -- values that ranks have in parts: stores that ask for theirs, shares that move to where
- * they are held, matrices of stencils; what each rank is asked for; what is left after an error. */
+ * they are held, and back, matrices of stencils; what each rank is asked for; what is left after an error. */
 #include "tests/support/members.h"
 
 #include "core/include/reprise_sparse.h"
@@ -202,6 +202,86 @@ static void test_share(void **state) {
   same_bits(shared, 3 * LONG + 5);
 }
 
+/* Elements of a store that this rank asks for, in two ways: a share of its own, and ranges that overlap those of others.
+ * How many of them are not what all read is added to stat[5]. */
+static rp_status ask_for(member *m, rp_store *s) {
+  const int64_t n = rp_store_size(s), elem = rp_dtype_size(rp_store_dtype(s));
+  int64_t lo[2], hi[2];
+  share_of(m, n, &lo[0], &hi[0]);
+  lo[1] = n / 3 - n / (4 + m->rank);
+  hi[1] = m->rank == 2 ? lo[1] : n - n / (5 + m->rank);
+  char *all = malloc((size_t)(n * elem) + 1), *part[2];
+  for (int32_t k = 0; k < 2; k++) {
+    part[k] = malloc((size_t)((hi[k] - lo[k]) * elem) + 1);
+    if (!part[k] || !all) return RP_ERR_MEMORY;
+    TRY(rp_store_read_share(s, lo[k], lo[k] < hi[k] ? part[k] : NULL,
+                            (size_t)((hi[k] - lo[k]) * elem)));
+  }
+  TRY(rp_store_read(s, all, (size_t)(n * elem)));
+  for (int32_t k = 0; k < 2; k++) {
+    m->stat[5] += memcmp(part[k], all + lo[k] * elem, (size_t)((hi[k] - lo[k]) * elem)) != 0;
+    free(part[k]);
+  }
+  free(all);
+  return RP_OK;
+}
+
+/* Arrays and views that are cut, and not, in closed form and in none; then what is refused. */
+static rp_status taken(member *m) {
+  const int64_t n = LONG, shape[] = {EDGE, EDGE};
+  enum { VIEWS = 9 };
+  rp_store *x, *matrix, *s[VIEWS] = {NULL};
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_I32, 2, shape, &matrix));
+  TRY(rp_store_slice(x, 0, 7, n, 1, &s[0]));
+  TRY(rp_store_slice(x, 0, 1, n, 3, &s[1]));
+  TRY(rp_store_slice(x, 0, n - 1, -n - 1, -1, &s[2]));
+  TRY(rp_store_box(matrix, (int64_t[]){1, 1}, (int64_t[]){EDGE - 1, EDGE - 1}, &s[3]));
+  TRY(rp_store_transpose(matrix, (int32_t[]){1, 0}, &s[4]));
+  TRY(rp_store_project(matrix, 1, 3, &s[5]));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, (int64_t[]){5}, &s[6]));
+  TRY(rp_store_create(m->ctx, RP_BOOL, 1, &n, &s[7]));
+  TRY(rp_store_create(m->ctx, RP_F32, 1, &n, &s[8])); /* zeros, without memory */
+  TRY(EVAL(m->ctx, "x", "x[i] = 1/(1.0 + f64(i))", x));
+  TRY(EVAL(m->ctx, "a", "a[i, j] = i32(1000*i + j)", matrix));
+  TRY(EVAL(m->ctx, "y", "y = y + 3", s[6]));
+  TRY(EVAL(m->ctx, "b", "b[i] = i % 3 == 1", s[7]));
+  TRY(rp_wait(m->ctx));
+  TRY(count(m));
+  m->stat[5] = 0;
+  TRY(ask_for(m, x));
+  TRY(ask_for(m, matrix));
+  for (int32_t i = 0; i < VIEWS; i++) TRY(ask_for(m, s[i]));
+  m->stat[6] = rp_store_read_share(x, m->rank == m->ranks - 1 ? n - 1 : 0, m->out, 16);
+  snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  m->stat[7] = rp_store_read_share(x, 0, NULL, m->rank == 0 ? 8 : 0);
+  TRY(rp_store_read_share(x, 5, m->out, 8));
+  for (int32_t i = 0; i < VIEWS; i++) TRY(rp_store_release(s[i]));
+  TRY(rp_store_release(x));
+  return rp_store_release(matrix);
+}
+
+static void test_taken(void **state) {
+  (void)state;
+  static const char *const configs[] = {"--threads 1 --tile 0", "--threads 2 --tile 100000000"};
+  member all[MOST];
+  for (int32_t k = 0; k < 2; k++) {
+    for (int32_t n = 1; n <= MOST; n++) {
+      run(all, n, configs[k], taken, LONG);
+      for (int32_t r = 0; r < n; r++) {
+        if (all[r].status != RP_OK) fail_msg("rank %d of %d: %s", r, n, rp_last_error());
+        if (k == 0 && n > 1) assert_true(all[r].stat[0] > 0);
+        assert_int_equal(all[r].stat[5], 0);
+        assert_int_equal(all[r].stat[6], RP_ERR_ARGUMENT);
+        assert_int_equal(all[r].stat[7], RP_ERR_ARGUMENT);
+        assert_non_null(strstr(all[r].said, "2 elements from element 299999 on of a store of"));
+        assert_true(all[r].out[0] == 1.0 / 6);
+      }
+      forget(all, n);
+    }
+  }
+}
+
 /* ---- ranks ---- */
 
 static rp_status counted(member *m) {
@@ -289,7 +369,7 @@ static void test_stencil(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_supply), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_share), cmocka_unit_test(test_ranks),
-                                     cmocka_unit_test(test_stencil)};
+                                     cmocka_unit_test(test_taken),  cmocka_unit_test(test_share),
+                                     cmocka_unit_test(test_ranks),  cmocka_unit_test(test_stencil)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/outgoing.h -- elements of a store that leave for the program, on each rank those that it asks for.
+ *
+ * Lives here: who holds what a rank wants, and how it comes there.
+ * Not here:   the other direction (supply.h), reading the same on all ranks (places.h), arguments (bindings/c/api_ranks.c).
+ * How:        what is asked for is a range in C order of the view. Where the elements of a view are cut in closed form,
+ *             its owners follow from it; each is told by a record (core/comm/route.h), and sends one message, which arrives where
+ *             the caller wants it. Else the array is gathered first. */
+#ifndef RPI_OUTGOING_H
+#define RPI_OUTGOING_H
+
+#include "trace/context.h"
+
+/* Elements lo..lo+n-1 come to `data`; `mine` is what this rank's arguments came to. Collective; an error is all ranks'. In
+ * a dry run they are zeros. */
+rp_status rpi_outgoing_share(rp_context *ctx, rp_store *s, rp_status mine, int64_t lo, int64_t n,
+                             void *data);
+
+#endif
