@@ -2,7 +2,7 @@
  * tests/ranks/program_data.c -- what depends on data, on ranks that are processes: scatters, outputs whose size a function
  * decides, and images by hint. Each rank prints the bits of all it computed; tests/ranks/run_examples.py compares them
  * with those of one process, over shared memory and TCP. What threads as ranks do of it: tests/unit/test_api_*. */
-#include "example.h"
+#include "tests/examples/example.h"
 
 enum { N = 20011, BINS = 9001, PASSES = 5 }; /* arrays of both sizes are shared out by default */
 
