@@ -79,7 +79,10 @@ RP_API rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y);
 /* The diagonal (rank 1, rows elements; 0 where nothing is stored) of a square matrix; one launch. */
 RP_API rp_status rp_csr_diagonal(rp_csr *a, rp_store **out);
 /* Writes "matrix coordinate real general" with as many digits as the dtype needs to come back equal.
- * Waits for the matrix. RP_ERR_IO if the file cannot be written. */
+ * Waits for the matrix. With several ranks each writes its rows; the bytes are the same for any number of them. They go
+ * to a new file beside `path`, which takes its place when all is written: RP_ERR_IO, on all ranks, and `path` is as it was,
+ * if that fails. What is no regular file (a pipe, a device) rank 0 writes in place. RP_ERR_ARGUMENT: the stores, written
+ * meanwhile, are no valid matrix. */
 RP_API rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/sparse/csr.c -- the matrix object: three stores and the ops that read them.
  * Lives here: rp_csr, its making from host arrays, its product and diagonal.
- * Not here:   assembly (csr_host.c), the file format (mm_read.c, mm_file.c).
+ * Not here:   assembly (csr_host.c), its rows on the host (csr_rows.c), the file format (mm_read.c, mm_write.c).
  * Invariants: a handle begins with a magic word, which is cleared when the last reference goes. */
 #include <fenv.h>
 #include <stdbool.h>
@@ -11,9 +11,10 @@
 #include "core/include/reprise_sparse.h"
 #include "kernels/failure.h"
 #include "kernels/sparse/csr_host.h"
+#include "kernels/sparse/csr_rows.h"
 #include "kernels/sparse/csr_stencil.h"
-#include "kernels/sparse/mm_file.h"
 #include "kernels/sparse/mm_parts.h"
+#include "kernels/sparse/mm_write.h"
 
 static const uint64_t magic = UINT64_C(0x5250435352303031);
 
@@ -443,54 +444,17 @@ rp_status rp_csr_diagonal(rp_csr *a, rp_store **out) {
 
 /* ---- writing -------------------------------------------------------------------------------------------- */
 
-/* Widens n elements of `narrow` bytes in place, from the end, into 8-byte ones. */
-static void widen(void *data, int64_t n, bool is_float) {
-  for (int64_t k = n - 1; k >= 0; k--) {
-    if (is_float) {
-      float v;
-      memcpy(&v, (char *)data + k * 4, 4);
-      const double w = (double)v;
-      memcpy((char *)data + k * 8, &w, 8);
-    } else {
-      int32_t v;
-      memcpy(&v, (char *)data + k * 4, 4);
-      const int64_t w = v;
-      memcpy((char *)data + k * 8, &w, 8);
-    }
-  }
-}
-
-static rp_status read_wide(rp_store *s, void *data) {
-  const int64_t n = rp_store_size(s);
-  const rp_dtype dtype = rp_store_dtype(s);
-  if (n == 0) return RP_OK;
-  const rp_status status = rp_store_read(s, data, (size_t)n * rp_dtype_size(dtype));
-  if (status == RP_OK && rp_dtype_size(dtype) == 4) widen(data, n, dtype == RP_F32);
-  return status;
-}
-
 rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path) {
   rp_status status = need_csr(a, __func__);
   if (status != RP_OK) return status;
   if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
-  rpi_csr_host h;
-  char message[RPI_CSR_MESSAGE];
-  status = rpi_csr_host_alloc(a->n_rows, a->n_cols, a->nnz, &h, message);
-  if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
-  status = read_wide(a->ptr, h.ptr);
-  if (status == RP_OK) status = read_wide(a->col, h.col);
-  if (status == RP_OK) status = read_wide(a->val, h.val);
-  if (status == RP_OK && h.ptr[h.n_rows] > a->nnz) {
-    status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: ptr ends at %lld, beyond %lld entries", __func__,
-                             (long long)h.ptr[h.n_rows], (long long)a->nnz);
-  }
-  if (status == RP_OK && rpi_csr_host_check(a->n_rows, a->n_cols, h.ptr, h.col, message) != RP_OK) {
-    status = rpi_failure_set(RP_ERR_ARGUMENT, "%s: %s", __func__, message);
-  }
+  rpi_csr_host h = {0};
+  rpi_mm_output o;
+  status = rpi_mm_write_begin(a->ctx, path, a->n_rows, &o);
+  if (status == RP_OK) status = rpi_csr_rows_read(a, o.first, o.end, &h);
   if (status == RP_OK) {
-    status = rpi_mm_file_write(path, &h, rp_store_dtype(a->val) == RP_F32 ? 9 : 17);
-    if (status != RP_OK) status = rpi_failure_set(status, "%s: %s", __func__, rp_last_error());
+    status = rpi_mm_write_rows(&o, a->n_rows, &h, rp_store_dtype(a->val) == RP_F32 ? 9 : 17);
   }
   rpi_csr_host_free(&h);
-  return status;
+  return status == RP_OK ? status : rpi_failure_set(status, "%s: %s", __func__, rp_last_error());
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,23 +155,4 @@ rp_status rpi_mm_file_count(const rpi_mm_file *f, int64_t at, int64_t *out) {
   }
   free(block);
   return status;
-}
-
-/* ---- writing --------------------------------------------------------------------------------------- */
-
-rp_status rpi_mm_file_write(const char *path, const rpi_csr_host *a, int digits) {
-  FILE *file = fopen(path, "wb");
-  if (!file) return io_failure(path, "create");
-  const int64_t nnz = a->ptr[a->n_rows];
-  fprintf(file,
-          "%%%%MatrixMarket matrix coordinate real general\n%" PRId64 " %" PRId64 " %" PRId64 "\n",
-          a->n_rows, a->n_cols, nnz);
-  for (int64_t i = 0; i < a->n_rows; i++) {
-    for (int64_t k = a->ptr[i]; k < a->ptr[i + 1]; k++) {
-      fprintf(file, "%" PRId64 " %" PRId64 " %.*g\n", i + 1, a->col[k] + 1, digits, a->val[k]);
-    }
-  }
-  const int bad = ferror(file);
-  if (fclose(file) != 0 || bad) return io_failure(path, "write");
-  return RP_OK;
 }

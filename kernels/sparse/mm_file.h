@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * kernels/sparse/mm_file.h -- Matrix Market files on disk: lines of a range of bytes, and writing.
- * Not here: the format (mm_read.h), which rank reads what (mm_parts.h). */
+ * kernels/sparse/mm_file.h -- Matrix Market files on disk: lines of a range of bytes.
+ * Not here: the format (mm_read.h), which rank reads what (mm_parts.h), writing (mm_write.h). */
 #ifndef RPI_MM_FILE_H
 #define RPI_MM_FILE_H
 
@@ -32,8 +32,5 @@ rp_status rpi_mm_file_head(const rpi_mm_file *f, rpi_mm_head *out);
 rp_status rpi_mm_file_lines(const rpi_mm_file *f, int64_t lo, int64_t hi, rpi_mm_lines *out);
 /* How many lines end before byte `at`. */
 rp_status rpi_mm_file_count(const rpi_mm_file *f, int64_t at, int64_t *out);
-
-/* Writes a matrix with `digits` significant digits. */
-rp_status rpi_mm_file_write(const char *path, const rpi_csr_host *a, int digits);
 
 #endif

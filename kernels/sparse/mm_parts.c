@@ -8,9 +8,9 @@
 #include "kernels/failure.h"
 #include "kernels/sparse/mm_file.h"
 
-/* ---- even shares: of n things rank r has those from begin_of(r) to begin_of(r + 1) ---- */
+/* ---- even shares ---- */
 
-static int64_t begin_of(int64_t n, int64_t ranks, int64_t r) {
+int64_t rpi_mm_parts_begin(int64_t n, int64_t ranks, int64_t r) {
   const int64_t each = n / ranks, more = n % ranks;
   return r * each + (r < more ? r : more);
 }
@@ -48,8 +48,8 @@ static rp_status read_part(reading *r, const char *path) {
   if (status == RP_OK) status = rpi_mm_file_head(&r->file, &r->head);
   if (status != RP_OK) return status;
   const int64_t at = r->head.at, body = r->file.size - at;
-  status = rpi_mm_file_lines(&r->file, at + begin_of(body, r->ranks, r->rank),
-                             at + begin_of(body, r->ranks, r->rank + 1), &r->lines);
+  status = rpi_mm_file_lines(&r->file, at + rpi_mm_parts_begin(body, r->ranks, r->rank),
+                             at + rpi_mm_parts_begin(body, r->ranks, r->rank + 1), &r->lines);
   if (status == RP_OK) rpi_mm_read_lines(&r->head, r->lines.text, r->lines.size, &r->part);
   return status;
 }
@@ -116,8 +116,8 @@ static rp_status read_entries(reading *r, const char *path) {
 /* ---- rows ---- */
 
 static rp_status assemble(reading *r, rpi_mm_rows *out) {
-  const int64_t first = begin_of(r->head.n_rows, r->ranks, r->rank);
-  const int64_t n_rows = begin_of(r->head.n_rows, r->ranks, r->rank + 1) - first;
+  const int64_t first = rpi_mm_parts_begin(r->head.n_rows, r->ranks, r->rank);
+  const int64_t n_rows = rpi_mm_parts_begin(r->head.n_rows, r->ranks, r->rank + 1) - first;
   char message[RPI_CSR_MESSAGE];
   for (int64_t k = 0; k < r->n; k++) r->entry[k].row -= first;
   const rpi_csr_triplets t = {r->n, &r->entry->row, &r->entry->col, &r->entry->val,

@@ -22,6 +22,9 @@ typedef struct rpi_mm_rows {
   int64_t before;              /* entries of lower ranks' rows */
 } rpi_mm_rows;
 
+/* Of n things that ranks share evenly, rank r has those from here on, up to where rank r + 1 begins. */
+int64_t rpi_mm_parts_begin(int64_t n, int64_t ranks, int64_t r);
+
 /* Collective. Errors are reported, with the path; then nothing is left to free. */
 rp_status rpi_mm_parts_read(rp_context *ctx, const char *path, rpi_mm_rows *out);
 void rpi_mm_parts_free(rpi_mm_rows *r);
