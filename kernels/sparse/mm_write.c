@@ -54,11 +54,12 @@ rp_status rpi_mm_write_begin(rp_context *ctx, const char *path, int64_t n_rows,
 /* ---- text ---- */
 
 typedef struct text {
-  int fd;       /* < 0: bytes are counted only */
-  int64_t at;   /* in the file; < 0: wherever it stands */
-  int64_t size; /* of the text so far */
+  int fd;
+  int64_t at; /* in the file; < 0: wherever it stands */
+  bool
+      keeps; /* all of it, since it is not known yet where it begins; else it is written in blocks */
   char *block;
-  size_t n;
+  size_t n, room;
   int failed; /* an errno */
 } text;
 
@@ -74,11 +75,20 @@ static void flush(text *t) {
   t->n = 0;
 }
 
+static void grow(text *t) {
+  char *more = realloc(t->block, 2 * t->room);
+  if (!more) {
+    t->failed = ENOMEM;
+    t->n = 0;
+    return;
+  }
+  t->block = more;
+  t->room *= 2;
+}
+
 /* What printf made of a line. */
 static void put(text *t, const char *line, int n) {
-  t->size += n;
-  if (t->fd < 0) return;
-  if (t->n + (size_t)n > BLOCK) flush(t);
+  if (t->n + (size_t)n > t->room) t->keeps ? grow(t) : flush(t);
   memcpy(t->block + t->n, line, (size_t)n);
   t->n += (size_t)n;
 }
@@ -119,6 +129,7 @@ typedef struct writing {
 
 static rp_status name_files(writing *w) {
   w->text.block = malloc(BLOCK);
+  w->text.room = BLOCK;
   w->target = realpath(w->o->path, NULL);
   if (!w->target) w->target = strdup(w->o->path); /* to be made */
   if (!w->text.block || !w->target ||
@@ -149,22 +160,26 @@ static rp_status join(writing *w) {
                          strerror(errno));
 }
 
-/* How many bytes stand before this rank's. Text is made twice, where there are several ranks to do it. */
+static void make_text(writing *w) {
+  if (w->first) put_head(&w->text, w->n_rows, w->a->n_cols, w->nnz);
+  put_rows(&w->text, w->a, w->o->first, w->digits);
+}
+
+/* How many bytes stand before this rank's. */
 static rp_status find_place(writing *w) {
   int64_t all;
-  text t = {.fd = -1};
-  if (w->first) put_head(&t, w->n_rows, w->a->n_cols, w->nnz);
-  put_rows(&t, w->a, w->o->first, w->digits);
-  return rp_context_scan(w->o->ctx, t.size, &w->text.at, &all);
+  w->text.keeps = true;
+  make_text(w);
+  return rp_context_scan(w->o->ctx, (int64_t)w->text.n, &w->text.at, &all);
 }
 
 static rp_status write_part(writing *w) {
   text *t = &w->text;
-  if (w->first) put_head(t, w->n_rows, w->a->n_cols, w->nnz);
-  put_rows(t, w->a, w->o->first, w->digits);
+  if (!t->keeps) make_text(w);
   flush(t);
-  if (t->fd >= 0 && close(t->fd) != 0 && !t->failed) t->failed = errno;
+  if (close(t->fd) != 0 && !t->failed) t->failed = errno;
   t->fd = -1;
+  if (t->failed == ENOMEM) return rpi_failure_memory("text of a matrix");
   return t->failed ? io_failure(w->o->path, "write", t->failed) : RP_OK;
 }
 

@@ -6,10 +6,10 @@
  * How:        1. Rows are shared evenly. What is no regular file (a pipe, a device) can be written in order only, and in
  *                place: rank 0 gets all rows.
  *             2. Rank 0 makes a file beside the one that is asked for, under a name that all ranks know.
- *             3. Each rank counts the bytes of its text; a scan says where it begins. It writes it there.
+ *             3. Each rank makes its text; a scan of sizes says where it begins. It writes it there.
  *             4. When all have, rank 0 gives the file its name.
  * Invariant:  the bytes do not depend on the number of ranks. An error on one rank is all ranks'; then what had the name
- *             before still has it, and nothing else is left. Text is made in blocks, never kept. */
+ *             before still has it, and nothing else is left. A process alone makes its text in blocks; of several each keeps its own. */
 #ifndef RPI_MM_WRITE_H
 #define RPI_MM_WRITE_H
 
