@@ -129,7 +129,7 @@ static bool bring_box(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rp
       !rpi_tiling_by_axes(rpi_places_tiling(w->ctx, w->held[symbol]), v->bdim, v->bshape, &t))
     return false;
   if (!s->boxes) rpi_grid_rows(&s->space, s->leaf, g, &reader);
-  if (!rpi_margin_of(&reader, g, &t, v->bshape, &m)) return false;
+  if (!rpi_margins_of(&reader, g, &t, v->bshape, &m)) return false;
   m.symbol = symbol;
   m.user = w->user;
   if (!rpi_margins_add(&w->margins, &m)) w->status = rpi_status_nomem("needs");

@@ -10,8 +10,8 @@ typedef struct box {
   int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM];
 } box;
 
-bool rpi_margin_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
-                   const int64_t *bshape, rpi_margin *out) {
+bool rpi_margins_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
+                    const int64_t *bshape, rpi_margin *out) {
   rpi_tiling_map map[RP_MAX_DIM];
   int64_t at[RP_MAX_DIM];
   out->reader = *reader;
@@ -56,6 +56,16 @@ static bool needed(const rpi_margin *n, int32_t r, box *out) {
   return true;
 }
 
+/* Of a range of indices that is needed step by step what lies in lo..hi-1, from the first to the last; false: none. */
+static bool clip(const rpi_margin *n, int32_t b, int64_t lo, int64_t hi, int64_t *from,
+                 int64_t *to) {
+  const int64_t step = n->step[b], first = *from;
+  if (*to > hi) *to = hi;
+  if (lo > first) *from = first + (lo - first + step - 1) / step * step;
+  if (*from < *to) *to = *from + (*to - 1 - *from) / step * step + 1;
+  return *from < *to;
+}
+
 /* The hull of what a reader needs of an owner's tile, over all needs of the symbol; false: nothing. */
 static bool piece(const rpi_margins *m, int32_t symbol, int32_t owner, int32_t reader, box *out) {
   bool any = false;
@@ -66,11 +76,8 @@ static bool piece(const rpi_margins *m, int32_t symbol, int32_t owner, int32_t r
         !rpi_tiling_tile(&n->owner, owner, tile.lo, tile.hi))
       continue;
     bool meets = true;
-    for (int32_t b = 0; b < n->owner.ndim; b++) {
-      if (want.lo[b] < tile.lo[b]) want.lo[b] = tile.lo[b];
-      if (want.hi[b] > tile.hi[b]) want.hi[b] = tile.hi[b];
-      meets = meets && want.lo[b] < want.hi[b];
-    }
+    for (int32_t b = 0; b < n->owner.ndim && meets; b++)
+      meets = clip(n, b, tile.lo[b], tile.hi[b], &want.lo[b], &want.hi[b]);
     if (!meets) continue;
     for (int32_t b = 0; b < n->owner.ndim; b++) {
       if (!any || want.lo[b] < out->lo[b]) out->lo[b] = want.lo[b];

@@ -32,7 +32,7 @@ typedef struct rpi_margins {
 
 /* The need of a grid of ranks through a view of an array of this shape and tiling; false: it is no box, or it would have
  * to be looked for at all ranks. */
-bool rpi_margin_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
+bool rpi_margins_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
                    const int64_t *bshape, rpi_margin *out);
 /* False without memory. */
 bool rpi_margins_add(rpi_margins *m, const rpi_margin *one);

@@ -2,6 +2,9 @@
  * core/exec/messages.c -- see messages.h. */
 #include "core/exec/messages.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/comm/comm.h"
 
@@ -45,9 +48,56 @@ bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool s
   return true;
 }
 
+/* ---- one message for a symbol, a peer and a direction ---- */
+
+static int order(const rpi_plan_message *a, const rpi_plan_message *b) {
+  if (a->symbol != b->symbol) return a->symbol < b->symbol ? -1 : 1;
+  if (a->send != b->send) return a->send ? 1 : -1;
+  return (a->peer > b->peer) - (a->peer < b->peer);
+}
+
+/* Runs of one message stay in the order in which they were added: it is the other side's order, too. */
+static int by_order(const void *a, const void *b) {
+  const rpi_plan_message *x = a, *y = b;
+  const int o = order(x, y);
+  return o != 0 ? o : (x->first_run > y->first_run) - (x->first_run < y->first_run);
+}
+
+static bool in_order(const rpi_plan_exchange *e) {
+  for (int32_t i = 1; i < e->n; i++)
+    if (order(&e->list[i - 1], &e->list[i]) >= 0) return false;
+  return true;
+}
+
+/* What was added to a message again, after others, joins it. */
+static bool join_messages(rpi_plan_exchange *e) {
+  rpi_plan_run *run = rpi_alloc(sizeof *run * ((size_t)e->n_run + 1));
+  int32_t n = 0, n_run = 0;
+  if (!run) return false;
+  qsort(e->list, (size_t)e->n, sizeof *e->list, by_order);
+  for (int32_t i = 0; i < e->n; i++) {
+    rpi_plan_message m = e->list[i];
+    memcpy(run + n_run, e->run + m.first_run, sizeof *run * (size_t)m.n_run);
+    if (n > 0 && order(&e->list[n - 1], &m) == 0) {
+      e->list[n - 1].n_run += m.n_run;
+      e->list[n - 1].bytes += m.bytes;
+    } else {
+      e->list[n] = m;
+      e->list[n++].first_run = n_run;
+    }
+    n_run += m.n_run;
+  }
+  rpi_alloc_free(e->run);
+  e->run = run;
+  e->cap_run = n_run + 1;
+  e->n = n;
+  return true;
+}
+
 bool rpi_messages_close(rpi_plan_exchange *e) {
   enum { LINE = 64 };
   int64_t bytes = 0;
+  if (!in_order(e) && !join_messages(e)) return false;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     m->seen = 0;

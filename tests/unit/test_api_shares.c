@@ -453,11 +453,45 @@ static void test_many_shapes(void **state) {
   forget(all, 3);
 }
 
+/* ---- a table in two places of a kernel ---- */
+
+enum { BACK = 11 };
+
+/* Rows backwards, each of which is read twice by what several ranks hold: still one message from each. */
+static rp_status backwards(member *m) {
+  rp_store *a, *v, *w, *y;
+  TRY(matrix(m, 35, 5, &a));
+  TRY(rp_store_slice(a, 0, 32, INT64_MIN, -2, &v));
+  TRY(rp_store_slice(v, 1, -2, INT64_MIN, -1, &w));
+  TRY(vector(m, RP_F64, BACK, NULL, &y));
+  TRY(EVAL(m->ctx, "y, a", "y[i] = f64(sum(k in 1..extent(a, 1)) a[i,k]*a[i,k-1])", y, w));
+  TRY(rp_wait(m->ctx));
+  TRY(count(m));
+  TRY(rp_store_read(y, m->out, BACK * 8));
+  return drop_all((rp_store *[]){a, v, w, y}, 4);
+}
+
+static void test_backwards(void **state) {
+  (void)state;
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1", backwards, BACK);
+  all_fine(&alone, 1);
+  for (int32_t n = 2; n <= MOST; n++) {
+    run(all, n, "--threads 1 --tile 0", backwards, BACK);
+    all_fine(all, n);
+    for (int32_t r = 0; r < n; r++)
+      assert_memory_equal(all[r].out, alone.out, BACK * sizeof(double));
+    assert_int_equal(all[0].stat[0], 1);
+    forget(all, n);
+  }
+  forget(&alone, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_over_rows),  cmocka_unit_test(test_spread),
-      cmocka_unit_test(test_matrices),   cmocka_unit_test(test_gathers),
-      cmocka_unit_test(test_calls),      cmocka_unit_test(test_from_host),
-      cmocka_unit_test(test_many_shapes)};
+      cmocka_unit_test(test_over_rows), cmocka_unit_test(test_spread),
+      cmocka_unit_test(test_matrices),  cmocka_unit_test(test_gathers),
+      cmocka_unit_test(test_calls),     cmocka_unit_test(test_from_host),
+      cmocka_unit_test(test_backwards), cmocka_unit_test(test_many_shapes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
