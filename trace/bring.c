@@ -25,6 +25,7 @@ void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
                       .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
   rpi_distribute_step(w, &s);
   w->settled[symbol] = w->n_step;
+  w->epoch[symbol]++;
   w->held[symbol] = w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
   rpi_distribute_reason(w, RPI_REASON_RANKS_GATHER);
@@ -74,12 +75,13 @@ static void rows_of(const rpi_walker *w, const rpi_share *s, int64_t *lo, int64_
 }
 
 static void add_image(rpi_walker *w, rpi_image *m, const rpi_share *s, int32_t level) {
+  m->cuts = rpi_distribute_cuts(w, w->held[m->symbol]);
+  if (rpi_ahead_has_image(w, m, s)) return;
   void *list = w->image;
   if (!rpi_alloc_grow(&list, &w->cap_image, w->n_image + 1, sizeof *w->image)) {
     w->status = rpi_status_nomem("images");
     return;
   }
-  m->cuts = rpi_distribute_cuts(w, w->held[m->symbol]);
   rows_of(w, s, &m->row_lo, &m->row_hi);
   w->image = list;
   w->image[w->n_image++] = (rpi_bring_image){m, level, w->user};
@@ -114,25 +116,24 @@ static bool is_compact(const rpi_walker *w, const rpi_geom *g, int64_t rows) {
 
 /* An affine operand of which each rank reads its rows. */
 static void bring_rows(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
-  if (!rpi_needs_add(&w->needs, symbol, w->user, &s->space, s->leaf, g))
-    w->status = rpi_status_nomem("needs");
+  rpi_ahead_need n = {.symbol = symbol, .line = rpi_needs_of(symbol, &s->space, s->leaf, g)};
+  rpi_ahead_need_of(w, &n);
 }
 
 /* An operand, of which each rank reads its rows or its box, of an array that is cut along its axes; false: that is no
  * box, or a box that is no one's. */
 static bool bring_box(rpi_walker *w, int32_t symbol, const rpi_geom *g, const rpi_share *s) {
   const rpi_view *v = w->shape[symbol];
-  rpi_margin m;
+  rpi_ahead_need n = {.symbol = symbol, .is_box = true};
   rpi_tiling t;
   rpi_grid reader = s->grid;
   if (rpi_distribute_is_uniform(g) ||
       !rpi_tiling_by_axes(rpi_places_tiling(w->ctx, w->held[symbol]), v->bdim, v->bshape, &t))
     return false;
   if (!s->boxes) rpi_grid_rows(&s->space, s->leaf, g, &reader);
-  if (!rpi_margins_of(&reader, g, &t, v->bshape, &m)) return false;
-  m.symbol = symbol;
-  m.user = w->user;
-  if (!rpi_margins_add(&w->margins, &m)) w->status = rpi_status_nomem("needs");
+  if (!rpi_margins_of(&reader, g, &t, v->bshape, &n.box)) return false;
+  n.box.symbol = symbol;
+  rpi_ahead_need_of(w, &n);
   return true;
 }
 
@@ -194,6 +195,7 @@ void rpi_bring_line(rpi_walker *w, int32_t symbol) {
   rpi_margins_deinit(&w->margins);
   w->margins = others;
   w->held[symbol] = w->place[symbol] = place;
+  w->epoch[symbol]++;
   w->settled[symbol] = w->n_step;
 }
 

@@ -18,55 +18,6 @@
  * runs whole, a part of its traffic in memory. */
 enum { MESSAGE = 8192, MEMORY = 4, HORIZON = 64 };
 
-/* ---- a walk that leaves nothing behind ---- */
-
-typedef struct snapshot {
-  rpi_plan plan;
-  bool joint_failure;
-  void *copy[5];
-} snapshot;
-
-/* What a walk changes of a plan, piece by piece. */
-static size_t piece_of(const rpi_plan *p, int32_t i, void **at) {
-  switch (i) {
-    case 0: *at = p->words; return sizeof *p->words * (size_t)p->n_words;
-    case 1: *at = p->sub; return sizeof *p->sub * (size_t)p->n_sub;
-    case 2: *at = p->pointer; return sizeof *p->pointer * (size_t)p->n_pointer;
-    case 3: *at = p->call; return sizeof *p->call * (size_t)p->n_call;
-    default: *at = p->box; return sizeof *p->box * (size_t)p->n_box;
-  }
-}
-
-static bool save(const rpi_bound *b, snapshot *s) {
-  *s = (snapshot){.plan = b->plan, .joint_failure = b->joint_failure};
-  bool ok = true;
-  for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
-    void *at;
-    const size_t bytes = piece_of(&b->plan, i, &at);
-    s->copy[i] = rpi_alloc(bytes + 1);
-    ok = ok && s->copy[i];
-    if (ok && bytes > 0) memcpy(s->copy[i], at, bytes);
-  }
-  return ok;
-}
-
-static void restore(rpi_bound *b, snapshot *s, bool saved) {
-  while (b->plan.exchanges != s->plan.exchanges) {
-    rpi_plan_exchange *e = b->plan.exchanges;
-    b->plan.exchanges = e->next;
-    rpi_messages_deinit(e);
-    rpi_alloc_free(e);
-  }
-  b->plan = s->plan;
-  b->joint_failure = s->joint_failure;
-  for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
-    void *at;
-    const size_t bytes = piece_of(&b->plan, i, &at);
-    if (saved && bytes > 0) memcpy(at, s->copy[i], bytes);
-    rpi_alloc_free(s->copy[i]);
-  }
-}
-
 /* ---- costs ---- */
 
 static int64_t log_of(int32_t ranks) { return 32 - __builtin_clz((uint32_t)ranks); }
@@ -111,8 +62,8 @@ static int64_t pass(const rpi_walker *like, bool boxes, int32_t rank) {
                   .boxes = boxes,
                   .trial = true,
                   .status = RP_OK};
-  snapshot s;
-  const bool saved = save(b, &s);
+  rpi_rehearsal s;
+  const bool saved = rpi_rehearsal_begin(b, &s);
   const bool ok = saved && rpi_distribute_walk(&w) && w.status == RP_OK;
   const int64_t cost = ok ? cost_of(&w) : -1;
   for (uint32_t i = 0; ok && i < b->an->n_slot; i++) {
@@ -120,7 +71,7 @@ static int64_t pass(const rpi_walker *like, bool boxes, int32_t rank) {
     if (out >= 0 && b->place[i] != RPI_PLACE_PINNED) b->place[i] = w.place[out];
   }
   rpi_distribute_end(&w);
-  restore(b, &s, saved);
+  rpi_rehearsal_end(b, &s, saved);
   return cost;
 }
 

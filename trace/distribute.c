@@ -70,6 +70,21 @@ static void share_kernel(rpi_walker *w, const rpi_sub *sub, int32_t i, const rpi
     rpi_distribute_reason(w, RPI_REASON_RANKS_ALIKE);
 }
 
+/* Does the call of group g write its o-th store? */
+static bool is_output(const rpi_walker *w, const rpi_group *g, int32_t o) {
+  return w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_WRITE;
+}
+
+/* What the group writes has other values from now on. */
+static void advance(rpi_walker *w, const rpi_group *g) {
+  for (int32_t o = 0; o < g->n_operand; o++) {
+    const bool writes =
+        g->opaque ? is_output(w, g, o)
+                  : (g->operand[o].ir.access & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) != 0;
+    if (writes) w->epoch[g->operand[o].symbol]++;
+  }
+}
+
 /* One that was gathered for a kernel beside it, too. */
 static void settle_results(rpi_walker *w) {
   for (int32_t k = 0; k < w->b->an->n_symbol; k++) {
@@ -149,6 +164,7 @@ static void launch(rpi_walker *w, const rpi_step *old) {
   }
   if (last >= 0) run_beside(w, &s, last);
   rpi_bring_done(w);
+  for (int32_t i = 0; i < s.n_sub; i++) advance(w, group_of(w, s.first_sub + i));
   settle_results(w);
   plan->n_joint += s.list_room > 0;
   if (s.list_room > w->room_most) w->room_most = s.list_room;
@@ -156,11 +172,6 @@ static void launch(rpi_walker *w, const rpi_step *old) {
 }
 
 /* ---- other steps ---- */
-
-/* Does the call of group g write its o-th store? */
-static bool is_output(const rpi_walker *w, const rpi_group *g, int32_t o) {
-  return w->ts->task[g->task[0]].op->privilege[o] & RP_PRIV_WRITE;
-}
 
 /* What has an effect outside happens once: on rank 0, from where all get what it wrote. */
 static void call_once(rpi_walker *w, const rpi_step *s, const rpi_group *g) {
@@ -190,9 +201,11 @@ static void call(rpi_walker *w, const rpi_step *s) {
   rpi_plan_call *c = &w->b->plan.call[s->call];
   for (int32_t o = 0; o < g->n_operand; o++) begin(w, g->operand[o].symbol);
   const rpi_share p = rpi_shares_call(w, g, c);
+  w->user = 0;
   rpi_bring_call(w, g, c, &p);
   rpi_bring_steps(w);
   rpi_bring_done(w);
+  advance(w, g);
   if (rpi_opaque_may_fail(c->opaque)) w->b->joint_failure = true;
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
     call_once(w, s, g);
@@ -228,6 +241,7 @@ static void patch(rpi_walker *w, const rpi_step *old) {
     rpi_bring_done(w);
   }
   w->filled[s.dst] = true;
+  w->epoch[s.dst]++;
   w->b->patched[s.dst] = w->place[s.dst];
   if (any) rpi_distribute_step(w, &s);
 }
@@ -242,6 +256,7 @@ static bool prepare(rpi_walker *w) {
   w->adopt = rpi_arena_get(a, sizeof *w->adopt * (size_t)(an->n_symbol + 1));
   w->result = rpi_arena_get(a, sizeof *w->result * (size_t)(an->n_symbol + 1));
   w->settled = rpi_arena_get(a, sizeof *w->settled * (size_t)(an->n_symbol + 1));
+  w->epoch = rpi_arena_get(a, sizeof *w->epoch * 3 * (size_t)(an->n_symbol + 1));
   w->begun = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->filled = rpi_arena_get(a, (size_t)an->n_symbol + 1);
   w->shape = rpi_arena_get(a, sizeof *w->shape * (size_t)(an->n_symbol + 1));
@@ -255,13 +270,15 @@ static bool prepare(rpi_walker *w) {
   w->share = rpi_arena_get(a, sizeof *w->share * (size_t)(subs + 1));
   w->moved = rpi_arena_get(a, sizeof *w->moved * (size_t)(w->b->plan.n_step + 1));
   if (a->failed) return false;
+  w->brought = w->epoch + an->n_symbol + 1;
+  w->brought_at = w->brought + an->n_symbol + 1;
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
     w->shape[i] = NULL;
     for (int32_t x = 0; x < w->ts->n_access && !w->shape[i]; x++)
       if (w->ts->access[x].slot == k->slot) w->shape[i] = w->ts->access[x].view;
     w->held[i] = w->place[i] = w->result[i] = RPI_PLACE_WHOLE;
-    w->settled[i] = 0;
+    w->settled[i] = w->epoch[i] = w->brought[i] = w->brought_at[i] = 0;
     w->begun[i] = w->filled[i] = false;
   }
   return true;
@@ -271,6 +288,7 @@ static void walk(rpi_walker *w) {
   rpi_plan *p = &w->b->plan;
   for (int32_t i = 0; i < p->n_step && w->status == RP_OK; i++) {
     w->moved[i] = w->n_step;
+    w->at = i;
     switch (p->step[i].kind) {
       case RPI_STEP_LAUNCH: launch(w, &p->step[i]); break;
       case RPI_STEP_OPAQUE: call(w, &p->step[i]); break;
@@ -314,6 +332,7 @@ void rpi_distribute_end(rpi_walker *w) {
   rpi_alloc_free(w->needs.list);
   rpi_margins_deinit(&w->margins);
   rpi_alloc_free(w->image);
+  rpi_alloc_free(w->past);
 }
 
 bool rpi_distribute_walk(rpi_walker *w) {
@@ -330,7 +349,11 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
                   .ranks = rpi_comm_size(ctx->comm),
                   .status = RP_OK};
   w.boxes = rpi_choice_boxes(&w);
-  if (!rpi_distribute_walk(&w)) return rpi_status_nomem("plan");
+  rpi_ahead ahead;
+  rpi_ahead_learn(&w, &ahead);
+  w.ahead = &ahead;
+  if (!rpi_distribute_walk(&w)) w.status = rpi_status_nomem("plan");
+  rpi_ahead_forget(&ahead);
   if (w.status == RP_OK) w.status = install(&w);
   rpi_distribute_end(&w);
   return w.status;

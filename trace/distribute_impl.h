@@ -29,6 +29,31 @@ typedef struct rpi_bring_image {
   int32_t level, user;
 } rpi_bring_image;
 
+/* What launch `at` needs of the values that a symbol has in its epoch. */
+typedef struct rpi_ahead_need {
+  int32_t at, symbol, epoch;
+  bool is_box;
+  rpi_need line;
+  rpi_margin box;
+} rpi_ahead_need;
+
+typedef struct rpi_ahead {
+  rpi_ahead_need *list;
+  int32_t n, cap;
+  bool known; /* it is all there */
+} rpi_ahead;
+
+/* The user of a need of a later launch. */
+enum { RPI_AHEAD_LATER = INT32_MAX };
+
+/* An image that was added before. */
+typedef struct rpi_ahead_image {
+  const rpi_image *image;
+  rpi_share share;
+  int32_t at;
+  uint64_t epochs; /* a hash of those of all that it reads */
+} rpi_ahead_image;
+
 typedef struct rpi_walker {
   rp_context *ctx;
   const rpi_tasks *ts;
@@ -49,7 +74,15 @@ typedef struct rpi_walker {
   rpi_needs needs;
   rpi_margins margins;
   bool boxes; /* arrays of several axes are to be cut along more than the first */
-  bool trial; /* nothing but steps and places comes of this walk */
+  bool trial; /* nothing but steps and places comes of this walk, */
+  bool notes; /* and what is needed, into `ahead` */
+  rpi_ahead *ahead;
+  int32_t at;          /* number of the step at hand */
+  int32_t *epoch;      /* per symbol: how often it was written or moved */
+  int32_t *brought;    /* per symbol: 1 + the epoch of which all needs are brought, */
+  int32_t *brought_at; /* by this step */
+  rpi_ahead_image *past;
+  int32_t n_past, cap_past;
   int32_t
       user; /* number of the kernel at hand in its launch; -1: something else needs what is brought */
   rpi_bring_image *image;
@@ -110,6 +143,28 @@ rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call
 
 /* Are arrays of several axes better cut along more than the first, in this segment? */
 bool rpi_choice_boxes(const rpi_walker *w);
+
+/* ---- rehearsal.c ---- */
+
+typedef struct rpi_rehearsal {
+  rpi_plan plan;
+  bool joint_failure;
+  void *copy[5];
+} rpi_rehearsal;
+
+/* Before and after a walk that is to leave nothing behind. False without memory: `begun` of the end. */
+bool rpi_rehearsal_begin(const rpi_bound *b, rpi_rehearsal *r);
+void rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *r, bool begun);
+
+/* ---- ahead.c ---- */
+
+/* The needs of all steps of the walk to come, if some are of the same values. To be forgotten. */
+void rpi_ahead_learn(const rpi_walker *like, rpi_ahead *out);
+void rpi_ahead_forget(rpi_ahead *a);
+/* The step at hand has this need: `line` or `box` of `symbol`. It is brought, unless it is there. */
+void rpi_ahead_need_of(rpi_walker *w, rpi_ahead_need *n);
+/* An earlier step has looked up the same of the same values; else this one is remembered. */
+bool rpi_ahead_has_image(rpi_walker *w, const rpi_image *m, const rpi_share *s);
 
 /* ---- parts.c ---- */
 

@@ -4,15 +4,17 @@
 
 #include "core/base/alloc.h"
 
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, int32_t user, const rpi_rows *space,
-                   int64_t leaf, const rpi_geom *view) {
+rpi_need rpi_needs_of(int32_t symbol, const rpi_rows *space, int64_t leaf, const rpi_geom *view) {
+  rpi_need n = {.symbol = symbol, .space = *space, .leaf = leaf, .step = view->stride[0]};
+  rpi_rows_hull(view, &n.first, &n.span);
+  return n;
+}
+
+bool rpi_needs_add(rpi_needs *needs, const rpi_need *one) {
   void *list = needs->list;
   if (!rpi_alloc_grow(&list, &needs->cap, needs->n + 1, sizeof *needs->list)) return false;
   needs->list = list;
-  rpi_need *n = &needs->list[needs->n++];
-  *n = (rpi_need){
-      .symbol = symbol, .user = user, .space = *space, .leaf = leaf, .step = view->stride[0]};
-  rpi_rows_hull(view, &n->first, &n->span);
+  needs->list[needs->n++] = *one;
   return true;
 }
 

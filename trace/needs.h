@@ -26,9 +26,10 @@ typedef struct rpi_needs {
   int32_t n, cap;
 } rpi_needs;
 
-/* What whole leaves of rows of `space` read through a view (step > 0). False without memory. */
-bool rpi_needs_add(rpi_needs *needs, int32_t symbol, int32_t user, const rpi_rows *space,
-                   int64_t leaf, const rpi_geom *view);
+/* What whole leaves of rows of `space` read through a view (step > 0). */
+rpi_need rpi_needs_of(int32_t symbol, const rpi_rows *space, int64_t leaf, const rpi_geom *view);
+/* False without memory. */
+bool rpi_needs_add(rpi_needs *needs, const rpi_need *one);
 /* The rows lo..hi-1 whose need lies in elements from..to-1. */
 void rpi_needs_within(const rpi_need *need, int64_t from, int64_t to, int64_t *lo, int64_t *hi);
 /* This rank's messages for all needs of a symbol whose array has these cuts and elements of `elem` bytes: what it

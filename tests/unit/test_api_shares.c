@@ -487,11 +487,64 @@ static void test_backwards(void **state) {
   forget(&alone, 1);
 }
 
+/* ---- what several launches read of the same values ---- */
+
+enum { LINE = 6000, ROUNDS = 5 };
+
+/* The sum between them keeps the launches apart. Two read from the right-hand neighbour, two look up the same. */
+static rp_status again(member *m) {
+  rp_store *x, *y, *z, *b, *s, *v[3];
+  int64_t index[LINE], before[8];
+  for (int32_t i = 0; i < LINE; i++) index[i] = i + 40 < LINE ? i + 40 : i;
+  TRY(vector(m, RP_F64, LINE, NULL, &x));
+  TRY(vector(m, RP_F64, LINE, NULL, &y));
+  TRY(vector(m, RP_F64, LINE, NULL, &z));
+  TRY(vector(m, RP_I64, LINE, index, &b));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &s));
+  for (int32_t k = 0; k < 3; k++) TRY(rp_store_slice(x, 0, k, LINE - 2 + k, 1, &v[k]));
+  for (int32_t pass = 0; pass < ROUNDS; pass++) {
+    TRY(EVAL(m->ctx, "x", "x = 0.5*x + 1.0/(1 + index(0))", x));
+    TRY(EVAL(m->ctx, "s, a, b", "s += a*b", s, v[0], v[1]));
+    TRY(EVAL(m->ctx, "y, x, b, s", "y[i] = s*x[b[i]]", y, x, b, s));
+    TRY(EVAL(m->ctx, "s, a, b", "s += a*b", s, v[0], v[2]));
+    TRY(EVAL(m->ctx, "z, x, b, s", "z[i] = s - x[b[i]]", z, x, b, s));
+    TRY(EVAL(m->ctx, "s, a, b", "s += a*b", s, y, z));
+    TRY(rp_wait(m->ctx));
+    if (pass == ROUNDS - 2) TRY(count(m));
+    memcpy(before, m->stat, sizeof before);
+  }
+  TRY(count(m));
+  for (int32_t i = 0; i < 8; i++) m->stat[i] -= before[i];
+  TRY(rp_store_read(y, m->out, LINE * 8));
+  TRY(rp_store_read(z, m->out + LINE, LINE * 8));
+  TRY(rp_store_read(s, m->out + 2 * LINE, 8));
+  return drop_all((rp_store *[]){x, y, z, b, s, v[0], v[1], v[2]}, 8);
+}
+
+static void test_again(void **state) {
+  (void)state;
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1", again, 2 * LINE + 1);
+  all_fine(&alone, 1);
+  for (int32_t n = 2; n <= 4; n++) {
+    run(all, n, "--threads 1 --tile 0 --overlap 0", again, 2 * LINE + 1);
+    all_fine(all, n);
+    for (int32_t r = 0; r < n; r++) {
+      assert_memory_equal(all[r].out, alone.out, (2 * LINE + 1) * sizeof(double));
+      /* One message for what views read, one for what was looked up. */
+      assert_int_equal(all[r].stat[1], r > 0 ? 2 : 0);
+    }
+    forget(all, n);
+  }
+  forget(&alone, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_over_rows), cmocka_unit_test(test_spread),
-      cmocka_unit_test(test_matrices),  cmocka_unit_test(test_gathers),
-      cmocka_unit_test(test_calls),     cmocka_unit_test(test_from_host),
-      cmocka_unit_test(test_backwards), cmocka_unit_test(test_many_shapes)};
+      cmocka_unit_test(test_over_rows),  cmocka_unit_test(test_spread),
+      cmocka_unit_test(test_matrices),   cmocka_unit_test(test_gathers),
+      cmocka_unit_test(test_calls),      cmocka_unit_test(test_from_host),
+      cmocka_unit_test(test_backwards),  cmocka_unit_test(test_again),
+      cmocka_unit_test(test_many_shapes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

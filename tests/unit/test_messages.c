@@ -33,33 +33,33 @@ static int64_t spelled(const rpi_plan_exchange *e, const rpi_plan_message *m, in
   return n;
 }
 
-/* Runs that often continue each other, to a few peers; what is named stays as it was given. */
+/* Runs that often continue each other, to a few peers by turns; what is named stays as it was given, in one message for
+ * each peer. */
 static void one_exchange(rpi_plan_exchange *e) {
-  static int64_t want[20][MOST], got[MOST];
-  static int64_t n[20];
-  int32_t messages = -1, peer = -1;
-  int64_t at = 0;
+  static int64_t want[PEERS][MOST], got[MOST];
+  int64_t n[PEERS] = {0}, at = 0;
+  int32_t peer = 0, messages = 0;
   rpi_messages_clear(e);
   for (int32_t k = 0, runs = 1 + (int32_t)below(12); k < runs; k++) {
     rpi_plan_run r = {
         .at = at, .bytes = 4 * (1 + below(3)), .count = 1 + (below(4) == 0) * below(4)};
     r.step = r.count > 1 ? r.bytes + 4 * below(3) : 0;
     at = r.at + (r.count - 1) * r.step + r.bytes + 4 * below(2);
-    const int32_t to = below(5) ? peer : (int32_t)below(PEERS);
-    if (to != peer || peer < 0) n[++messages] = 0;
-    peer = to < 0 ? 0 : to;
+    if (below(5) == 0) peer = (int32_t)below(PEERS);
+    messages += n[peer] == 0;
     for (int64_t i = 0; i < r.count; i++)
-      for (int64_t b = 0; b < r.bytes; b++) want[messages][n[messages]++] = r.at + i * r.step + b;
+      for (int64_t b = 0; b < r.bytes; b++) want[peer][n[peer]++] = r.at + i * r.step + b;
     assert_true(rpi_messages_add(e, 3, peer, false, &r));
   }
   assert_true(rpi_messages_close(e));
-  assert_int_equal(e->n, messages + 1);
+  assert_int_equal(e->n, messages);
   int64_t end = 0;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    assert_int_equal(m->bytes, n[i]);
-    assert_int_equal(spelled(e, m, got), n[i]);
-    assert_memory_equal(got, want[i], (size_t)n[i] * sizeof *got);
+    assert_int_equal(m->bytes, n[m->peer]);
+    assert_int_equal(spelled(e, m, got), n[m->peer]);
+    assert_memory_equal(got, want[m->peer], (size_t)m->bytes * sizeof *got);
+    assert_true(i == 0 || e->list[i - 1].peer < m->peer);
     const bool one_block = m->n_run == 1 && e->run[m->first_run].count == 1;
     assert_true(one_block == (m->stage < 0));
     if (one_block) continue;

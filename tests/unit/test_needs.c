@@ -199,7 +199,8 @@ static void test_messages(void **unused) {
     for (int32_t i = 0, most = 1 + (int32_t)below(3); i < most; i++) {
       view[needs.n] = any_view(n);
       if (view[needs.n].shape[0] < space.extent) continue;
-      assert_true(rpi_needs_add(&needs, 5, 0, &space, leaf, &view[needs.n]));
+      const rpi_need one = rpi_needs_of(5, &space, leaf, &view[needs.n]);
+      assert_true(rpi_needs_add(&needs, &one));
     }
     if (needs.n > 0) {
       agree(&needs, view, &c);
