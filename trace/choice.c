@@ -14,9 +14,10 @@
 #include "core/base/alloc.h"
 #include "trace/distribute_impl.h"
 
-/* A message costs as much as so many bytes more (some microseconds at some gigabytes a second); a kernel that every rank
- * runs whole, a part of its traffic in memory. */
-enum { MESSAGE = 8192, MEMORY = 4, HORIZON = 64 };
+/* A message costs as much as so many bytes more (some microseconds at some gigabytes a second), a block that is packed or
+ * unpacked (a line of the cache, which is seldom there); a kernel that every rank runs whole, a part of its traffic in
+ * memory. */
+enum { MESSAGE = 8192, BLOCK = 64, MEMORY = 4, HORIZON = 64 };
 
 /* ---- costs ---- */
 
@@ -25,6 +26,8 @@ static int64_t log_of(int32_t ranks) { return 32 - __builtin_clz((uint32_t)ranks
 static int64_t exchange_cost(const rpi_plan_exchange *e) {
   int64_t cost = 0;
   for (int32_t i = 0; i < e->n; i++) cost += e->list[i].bytes + MESSAGE;
+  for (int32_t i = 0; i < e->n_run; i++)
+    if (e->run[i].count > 1) cost += e->run[i].count * BLOCK;
   return cost / 2; /* each message is at two ends */
 }
 
@@ -105,7 +108,7 @@ static bool is_open(const rpi_walker *w, int32_t *rank) {
 
 bool rpi_choice_boxes(const rpi_walker *w) {
   int32_t rank;
-  if (w->ctx->config.cut == RPI_CUT_ROWS) return false;
+  if (w->ctx->config.cut == RPI_CUT_ROWS || w->ctx->rows_only) return false;
   if (w->ctx->config.cut == RPI_CUT_BOXES) return true;
   if (!is_open(w, &rank)) return false;
   const int64_t rows = segment_cost(w, false, rank), boxes = segment_cost(w, true, rank);

@@ -54,15 +54,28 @@ static const uint32_t *places_of(const rp_context *ctx, const rpi_template *t,
   return t->place;
 }
 
-static void settle_place(rpi_buffer *b, uint32_t now) {
-  if (b->place == RPI_PLACE_PINNED) return;
+/* A segment's choice does not see the next segment's: where they do not agree an array moves in each pass. */
+static void count_turns(rp_context *ctx, rpi_buffer *b, uint32_t now) {
+  enum { TURNS = 8 };
+  if (b->place < RPI_PLACE_TILED || now < RPI_PLACE_TILED || ctx->rows_only ||
+      rpi_places_is_grid(ctx, b->place) == rpi_places_is_grid(ctx, now) || ++b->turns < TURNS)
+    return;
+  b->turns = 0;
+  if (ctx->config.cut != RPI_CUT_AUTO) return;
+  ctx->rows_only = ctx->stale = true;
+  rpi_context_reason(ctx, RPI_REASON_RANKS_ROWS);
+}
+
+static void settle_place(rp_context *ctx, rpi_buffer *b, uint32_t now) {
+  if (b->place == RPI_PLACE_PINNED || b->place == now) return;
+  count_turns(ctx, b, now);
   if (b->place >= RPI_PLACE_TILED && now == RPI_PLACE_WHOLE) b->whole = true;
   b->place = now;
 }
 
-static void settle_places(const rpi_segment *s, const rpi_bound *b) {
+static void settle_places(rp_context *ctx, const rpi_segment *s, const rpi_bound *b) {
   for (uint32_t i = 0; b->place_out && i < s->n_slot; i++)
-    settle_place(s->slot[i], b->place_out[i]);
+    settle_place(ctx, s->slot[i], b->place_out[i]);
 }
 
 /* ---- index data ---- */
@@ -421,7 +434,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   }
   const int32_t end = dry ? b->plan.n_step : run_first(ctx, b, s, want);
   settle(ctx, t, s, b);
-  settle_places(s, b);
+  settle_places(ctx, s, b);
   b->runs++;
   count_run(ctx, b);
   if (t->died_unread > 0 && !t->late) {

@@ -45,7 +45,7 @@ bool rpi_places_grid(const rp_context *ctx, const rpi_view *v, rpi_tiling *out) 
   int64_t least[RP_MAX_DIM], parts[RP_MAX_DIM];
   rpi_cuts axis[RP_MAX_DIM];
   const bool insists = ctx->config.cut == RPI_CUT_BOXES;
-  if (!v || v->bdim < 2 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile || v->bsize == 0)
+  if (!v || ctx->rows_only || v->bdim < 2 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile || v->bsize == 0)
     return false;
   const int32_t last = v->bdim - 1;
   for (int32_t d = 0; d <= last; d++) {

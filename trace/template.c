@@ -255,6 +255,7 @@ void rpi_template_limit(rp_context *ctx) {
   ctx->seg.at = ctx->seg.end = NULL;
   rpi_store_views_trim(ctx->pool);
   rpi_places_forget(ctx);
+  ctx->stale = false;
 }
 
 void rpi_template_free_all(rp_context *ctx) {

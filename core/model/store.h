@@ -85,6 +85,7 @@ typedef struct rpi_buffer {
   uint64_t spare_tag;   /* names what the spare lacks against `inst`; 0: unknown */
   uint32_t spare_place; /* where else it is valid */
   bool whole;           /* all ranks needed all of it before: a host write leaves it so */
+  uint8_t turns;        /* between rows and boxes that it has moved */
   rpi_instance *home;   /* attached: the caller's memory */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
   uint64_t number;      /* of all that its pool made, from 1 on: the same on all ranks */

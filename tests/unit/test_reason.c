@@ -458,6 +458,31 @@ static void ranks_move(rp_context *c) {
   drop(tail);
 }
 
+/* Two ranks have the columns for what steps along them, and rows for what takes the matrix as a line. */
+static void ranks_rows(rp_context *c) {
+  enum { ROWS = 6, COLUMNS = 4096, ROUNDS = 12 };
+  rp_store *x, *line, *inside, *above, *below;
+  OK(rp_store_create(c, RP_F64, 2, (int64_t[]){ROWS, COLUMNS}, &x));
+  OK(rp_store_reshape(x, 1, (int64_t[]){ROWS * COLUMNS}, &line));
+  OK(rp_store_slice(x, 0, 1, ROWS - 1, 1, &inside));
+  OK(rp_store_slice(x, 0, 0, ROWS - 2, 1, &above));
+  OK(rp_store_slice(x, 0, 2, ROWS, 1, &below));
+  for (int i = 0; i < ROUNDS; i++) {
+    OK(EVAL(c, "o, a, b", "o = 0.5*(a + b) + 1", inside, above, below));
+    OK(rp_wait(c));
+    OK(EVAL(c, "x", "x = x + 1", line));
+    OK(rp_wait(c));
+  }
+  static double back[ROWS * COLUMNS];
+  OK(rp_store_read(x, back, sizeof back));
+  for (int i = 0; i < COLUMNS; i++) assert_true(back[i] == ROUNDS);
+  drop(x);
+  drop(line);
+  drop(inside);
+  drop(above);
+  drop(below);
+}
+
 static void ranks_gather(rp_context *c) {
   rp_store *x = zeros(c, 5000), *y = zeros(c, 5000), *one;
   increment(c, x);
@@ -520,6 +545,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"POISONED", "", bad_index, 1},
                             {"RANKS_ALIKE", TWO "--tile 1000000", ranks_alike, 1},
                             {"RANKS_MOVE", TWO "--tile 0", ranks_move, 1},
+                            {"RANKS_ROWS", TWO "--tile 0", ranks_rows, 1},
                             {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
