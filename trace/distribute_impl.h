@@ -131,6 +131,9 @@ static inline bool rpi_distribute_is_uniform(const rpi_geom *g) {
 
 /* Does the operand get rows, one for each row of the space? */
 bool rpi_shares_writes_rows(const rpi_group_operand *k, const rpi_geom *g);
+/* A written array is to be at this place (WHOLE: there was no memory for one); false: another kernel of the launch, or
+ * another operand, has it elsewhere. */
+bool rpi_shares_adopt(rpi_walker *w, int32_t symbol, uint32_t place);
 /* How a kernel is shared out, if it is; its written rows' arrays are to get the places w->adopt. */
 rpi_share rpi_shares_kernel(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                             const int64_t *extent);

@@ -111,6 +111,14 @@ static bool read_rows(const rpi_walker *w, const candidates *all, rpi_rows *out)
   return any;
 }
 
+bool rpi_shares_adopt(rpi_walker *w, int32_t symbol, uint32_t place) {
+  if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
+  if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
+  if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;
+  w->adopt[symbol] = place;
+  return true;
+}
+
 /* The array is cut where the rows are, or will be: w->adopt. */
 static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
   const int32_t symbol = k->symbol;
@@ -128,12 +136,8 @@ static bool follows(rpi_walker *w, const candidate *k, const rpi_rows *by) {
         return false;
     }
     place = rpi_places_line(w->ctx, &c);
-    if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
   }
-  if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
-  if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;
-  w->adopt[symbol] = place;
-  return true;
+  return rpi_shares_adopt(w, symbol, place);
 }
 
 /* The rows; false if what is written cannot be cut at them. */

@@ -75,12 +75,8 @@ static bool follows(rpi_walker *w, int32_t symbol, const rpi_geom *geom, const r
   if (!fits) {
     if (!rpi_grid_tiling(grid, geom, v->bdim, v->bshape, &t)) return false;
     place = rpi_places_number(w->ctx, &t);
-    if (place == RPI_PLACE_WHOLE) w->status = RP_ERR_MEMORY;
   }
-  if (w->adopt[symbol] != RPI_PLACE_WHOLE && w->adopt[symbol] != place) return false;
-  if (w->result[symbol] != RPI_PLACE_WHOLE && w->result[symbol] != place) return false;
-  w->adopt[symbol] = place;
-  return true;
+  return rpi_shares_adopt(w, symbol, place);
 }
 
 bool rpi_shares_grid(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, rpi_share *out) {

@@ -417,6 +417,7 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   b->klass = 0;
   b->place = RPI_PLACE_WHOLE;
   b->whole = false;
+  b->turns = 0;
   b->spare_place = RPI_PLACE_WHOLE;
   b->spare_tag = 0;
   b->range_version = 0;
