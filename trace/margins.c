@@ -191,7 +191,7 @@ static bool add_box(rpi_plan_exchange *out, const rpi_tiling *t, int32_t symbol,
 
 static bool add_messages(rpi_margins *m, int32_t symbol, int32_t rank, bool send,
                          const rpi_tiling *t, int32_t elem, rpi_plan_exchange *out) {
-  qsort(m->peer, (size_t)m->n_peer, sizeof *m->peer, by_number);
+  if (m->n_peer > 1) qsort(m->peer, (size_t)m->n_peer, sizeof *m->peer, by_number);
   for (int32_t i = 0; i < m->n_peer; i++) {
     const int32_t peer = m->peer[i];
     box x;

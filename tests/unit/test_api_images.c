@@ -47,10 +47,9 @@ static rp_status make(rp_library *lib, const char *name, void (*f)(void), bool r
 }
 
 /* Each point names one of a table, 16 apart and further off in each pass; segments follow the same way. */
-static rp_status picks(member *m) {
+static rp_status pick_often(member *m, rp_store *s[4]) {
   rp_library *lib;
   rp_op *gather, *segments;
-  rp_store *s[4]; /* y, near, x, ptr */
   const bool last = kind == RP_CONSTRAINT_IMAGE_FIRST_LAST;
   TRY(rp_library_create(m->ctx, "hints", &lib));
   TRY(make(lib, "pick", (void (*)(void))pick, false, kind, &gather));
@@ -74,9 +73,16 @@ static rp_status picks(member *m) {
   TRY(count(m));
   TRY(rp_stat(m->ctx, "index_values", &m->stat[6]));
   TRY(rp_stat(m->ctx, "images", &m->stat[7]));
-  TRY(rp_store_read(s[0], m->out, POINTS * 8));
-  for (int32_t i = 0; i < 4; i++) TRY(rp_store_release(s[i]));
-  return RP_OK;
+  return rp_store_read(s[0], m->out, POINTS * 8);
+}
+
+static rp_status picks(member *m) {
+  rp_store *s[4] = {0}; /* y, near, x, ptr */
+  const rp_status st = pick_often(m, s);
+  if (st != RP_OK) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  for (int32_t i = 0; i < 4; i++)
+    if (s[i]) rp_store_release(s[i]);
+  return st;
 }
 
 static const rp_constraint_kind all_kinds[] = {RP_CONSTRAINT_IMAGE, RP_CONSTRAINT_IMAGE_MIN_MAX,
