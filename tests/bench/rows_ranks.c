@@ -110,9 +110,12 @@ int bench_ranks_child(const char *name, int64_t size, int64_t passes) {
 
 /* ---- outside ----------------------------------------------------------------------------------------- */
 
+enum { MOST_RANKS = 9 };
+
 typedef struct seen {
   double seconds;                     /* the slowest rank's */
   double messages, bytes, reductions; /* of rank 1, or of the only one */
+  double sent[MOST_RANKS][2];         /* messages and bytes of each */
 } seen;
 
 /* A loop and its size; who runs it. */
@@ -146,6 +149,10 @@ static bool ask(const loop *l, side by, seen *out) {
       continue;
     lines++;
     if (s.seconds > out->seconds) out->seconds = s.seconds;
+    if (r >= 0 && r < MOST_RANKS) {
+      out->sent[r][0] = s.messages;
+      out->sent[r][1] = s.bytes;
+    }
     if (r == 1 || by.ranks == 1) {
       out->messages = s.messages;
       out->bytes = s.bytes;
@@ -189,7 +196,7 @@ static void add_count(const char *row, const char *what, double value, double ba
 static void add_messages(void) {
   seen s;
   const int64_t rows = bench_quick ? 128 : 1024;
-  if (!bench_wanted("ranks_messages") && !bench_wanted("ranks_stencil")) return;
+  if (!bench_wanted("ranks_messages")) return;
   const side four = {4, 1, "REPRISE_TILE=0"};
   bool ok = ask(&(loop){"cg", rows, bench_quick ? 5 : 50}, four, &s);
   add_count("ranks_messages", "CG, 4 ranks in a row: messages an iteration, of rank 1", s.messages,
@@ -198,9 +205,49 @@ static void add_messages(void) {
             s.messages > 0 ? s.bytes / s.messages : 0, (double)rows * 8, ok);
   add_count("ranks_messages_dots", "joint reductions an iteration: dot groups", s.reductions, 2,
             ok);
-  ok = ask(&(loop){"stencil", rows, bench_quick ? 5 : 50}, four, &s);
-  add_count("ranks_stencil", "stencil, 4 ranks in a row: messages an iteration, of rank 1",
-            s.messages, 2, ok);
+}
+
+/* Ranks in a square of p x p: each sends one edge of its tile's interior to each neighbour, and nothing else. `cells` is the
+ * side of the grid, margin included; p divides it. */
+static bool one_per_neighbour(const seen *s, int p, int64_t cells) {
+  for (int r = 0; r < p * p; r++) {
+    const int above = (r / p > 0) + (r / p < p - 1), beside = (r % p > 0) + (r % p < p - 1);
+    const int64_t rows = cells / p - (2 - above), columns = cells / p - (2 - beside);
+    const double bytes = 8.0 * (double)(above * columns + beside * rows);
+    if (s->sent[r][0] == above + beside && s->sent[r][1] == bytes) continue;
+    fprintf(stderr,
+            "reprise-bench: rank %d of %d x %d sends %g messages of %g bytes, not %d of %g\n", r, p,
+            p, s->sent[r][0], s->sent[r][1], above + beside, bytes);
+    return false;
+  }
+  return true;
+}
+
+/* Grids of 6k cells a side, so that tiles of 2 x 2 and of 3 x 3 ranks are alike. */
+static void add_stencil(void) {
+  const loop l = {"stencil", bench_quick ? 130 : 1024, bench_quick ? 5 : 50};
+  const side rows = {4, 1, "REPRISE_TILE=0 REPRISE_CUT=rows"},
+             four = {4, 1, "REPRISE_TILE=0 REPRISE_CUT=boxes"},
+             nine = {9, 1, "REPRISE_TILE=0 REPRISE_CUT=boxes"};
+  seen s;
+  if (bench_wanted("ranks_stencil")) {
+    bool ok = ask(&l, nine, &s) && one_per_neighbour(&s, 3, l.size + 2);
+    add_count("ranks_stencil", "stencil, 3 x 3 ranks: messages an iteration, of the middle one",
+              s.sent[4][0], 4, ok);
+    add_count("ranks_stencil_bytes", "bytes of these messages: an edge of the tile each",
+              s.sent[4][1], 4 * 8 * (double)((l.size + 2) / 3), ok);
+    ok = ask(&l, four, &s) && one_per_neighbour(&s, 2, l.size + 2);
+    add_count("ranks_stencil_4", "stencil, 2 x 2 ranks: messages an iteration, of rank 1",
+              s.messages, 2, ok);
+    ok = ask(&l, rows, &s);
+    add_count("ranks_stencil_rows", "stencil, 4 ranks in a row: messages an iteration, of rank 1",
+              s.messages, 2, ok && s.messages == 2);
+  }
+  add_pair((bench_row){.name = "ranks_stencil_time",
+                       .what = "stencil, 2 x 2 ranks of 1 thread",
+                       .baseline = "4 ranks in a row",
+                       .kind = BENCH_REPORTED},
+           l, four, l, rows);
 }
 
 /* ---- planning for many ------------------------------------------------------------------------------- */
@@ -316,4 +363,5 @@ void bench_rows_ranks(void) {
   }
   add_times();
   add_messages();
+  add_stencil();
 }
