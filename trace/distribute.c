@@ -144,6 +144,14 @@ static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
   s->exchange = w->step[exchange].exchange;
 }
 
+/* What explain says of a kernel that is shared out by boxes. */
+static void note_grid(rpi_walker *w, int32_t sub, const rpi_grid *grid) {
+  rpi_grid *kept = rpi_arena_get(&w->b->arena, sizeof *kept);
+  if (!kept) return;
+  *kept = *grid;
+  w->b->grid[sub] = kept;
+}
+
 static void launch(rpi_walker *w, const rpi_step *old) {
   rpi_plan *plan = &w->b->plan;
   rpi_step s = *old;
@@ -160,6 +168,7 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     plan->n_shared += p.shared;
     plan->n_boxed += p.shared && p.boxes;
     if (p.shared) rpi_parts_kernel(w, g, &p, extent, &s, sub);
+    if (p.shared && p.boxes && !w->trial) note_grid(w, s.first_sub + i, &p.grid);
     s.units += sub->units;
   }
   if (last >= 0) run_beside(w, &s, last);
@@ -350,6 +359,8 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
                   .status = RP_OK};
   w.boxes = rpi_choice_boxes(&w);
   rpi_ahead ahead;
+  b->grid = rpi_arena_get(&b->arena, sizeof *b->grid * (size_t)(b->n_flag + 1));
+  if (!b->grid) return rpi_status_nomem("plan");
   rpi_ahead_learn(&w, &ahead);
   w.ahead = &ahead;
   if (!rpi_distribute_walk(&w)) w.status = rpi_status_nomem("plan");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/exec/image.h"
+#include "trace/grid.h"
 #include "trace/runtime.h"
 #include "trace/template.h"
 
@@ -152,7 +153,25 @@ static void explain_copies(const rpi_template *t, const rpi_analysis *an, int32_
       explain_task(t, k, "    shares memory:", out);
 }
 
-static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, rpi_strbuf *out) {
+/* "rank 4 of 9 (3 x 3) runs [16:32, 16:32] of [48, 48]". */
+static void explain_grid(const rp_context *ctx, const rpi_grid *g, rpi_strbuf *out) {
+  const int32_t rank = rpi_comm_rank(ctx->comm);
+  int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM];
+  const bool any = rpi_grid_box(g, rank, lo, hi);
+  rpi_strbuf_addf(out, "      rank %d of %d (", rank, g->ranks);
+  for (int32_t k = 0; k < g->n; k++)
+    rpi_strbuf_addf(out, "%s%lld", k ? " x " : "", (long long)g->axis[k].rows.cuts.ranks);
+  rpi_strbuf_add(out, any ? ") runs [" : ") runs nothing");
+  for (int32_t d = 0; any && d < g->rank; d++)
+    rpi_strbuf_addf(out, "%s%lld:%lld", d ? ", " : "", (long long)lo[d], (long long)hi[d]);
+  rpi_strbuf_add(out, any ? "] of [" : " of [");
+  for (int32_t d = 0; d < g->rank; d++)
+    rpi_strbuf_addf(out, "%s%lld", d ? ", " : "", (long long)g->extent[d]);
+  rpi_strbuf_add(out, "]\n");
+}
+
+static void explain_group(const rp_context *ctx, const rpi_template *t, const rpi_bound *b,
+                          int32_t i, rpi_strbuf *out) {
   const rpi_group *g = &b->an->group[i];
   explain_copies(t, b->an, i, out);
   rpi_strbuf_addf(out, "    %s %d", g->opaque ? "opaque call, group" : "group", i);
@@ -172,6 +191,8 @@ static void explain_group(const rpi_template *t, const rpi_bound *b, int32_t i, 
                  : k < g->n_pro + g->n_body ? "     "
                                             : "      epilogue",
                  out);
+  for (int32_t f = 0; b->grid && f < b->n_flag; f++)
+    if (b->flag_group[f] == i && b->grid[f]) explain_grid(ctx, b->grid[f], out);
 }
 
 static void explain_refusals(const rpi_template *t, const rpi_analysis *an, rpi_strbuf *out) {
@@ -234,7 +255,7 @@ static void explain_plan(const rp_context *ctx, const rpi_template *t, const rpi
   rpi_strbuf_addf(out, " in %d launch%s, %lld bytes moved%s\n", launches, launches == 1 ? "" : "es",
                   (long long)b->plan.bytes,
                   t->n_range > 0 && !b->trusted ? ", indices checked" : "");
-  for (int32_t i = 0; i < an->n_group; i++) explain_group(t, b, i, out);
+  for (int32_t i = 0; i < an->n_group; i++) explain_group(ctx, t, b, i, out);
   explain_copies(t, an, an->n_group, out);
   explain_slots(t, an, "never stored", is_never_stored, out);
   explain_slots(t, an, "in scratch memory", is_scratch, out);

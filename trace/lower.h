@@ -20,6 +20,8 @@ typedef struct rpi_bound {
   int64_t scratch_bytes;
   int32_t n_flag; /* one per kernel of the plan */
   int32_t *flag_group;
+  const struct rpi_grid *
+      *grid;           /* one per kernel, among ranks: the boxes it is shared out by, or NULL */
   int32_t *call_group; /* one per opaque call */
   int32_t *ready;      /* per slot: number of steps after which it holds its final values */
   uint32_t *place;     /* per slot, with several ranks: RPI_PLACE_ at entry, */

@@ -356,6 +356,47 @@ static void test_ranks(void **state) {
   stencil_end(&pass);
 }
 
+/* Passes over a square of `side`, each point the mean of its four neighbours. */
+static void run_star(int64_t side, int passes) {
+  static const int64_t shift[5][2] = {{0, 0}, {-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+  rp_store *a = check_store(ctx, 2, (int64_t[]){side, side}, NULL), *v[5];
+  for (int k = 0; k < 5; k++) v[k] = stencil_view(a, side - 2, 1 + shift[k][0], 1 + shift[k][1]);
+  for (int i = 0; i < passes; i++) {
+    OK(rp_trace_begin(ctx, 1));
+    OK(EVAL(ctx, "o, n, s, w, e", "o = 0.25*(n + s + w + e)", v[0], v[1], v[2], v[3], v[4]));
+    OK(rp_trace_end(ctx, 1));
+  }
+  OK(rp_wait(ctx));
+  for (int k = 0; k < 5; k++) drop(v[k]);
+  drop(a);
+}
+
+static void check_star(const char *config, int64_t side, const char *name) {
+  OK(rp_context_destroy(ctx));
+  ctx = check_context(config);
+  run_star(side, 4);
+  check_golden(name);
+}
+
+/* The middle one of nine ranks, by boxes: four neighbours, and a row or a column to each. */
+static void test_ranks_boxes(void **state) {
+  (void)state;
+  check_star("--threads 1 --vector avx2 --tile 0 --dryrun 4/9 --cut boxes", 48, "ranks_boxes");
+}
+
+/* Among many ranks rows would be short of a message's worth: boxes are chosen. */
+static void test_ranks_auto(void **state) {
+  (void)state;
+  check_star("--threads 1 --vector avx2 --dryrun 528/1024", 1 << 15, "ranks_auto");
+}
+
+/* Two neighbours with long rows are less than what two more messages cost; and of short rows nothing is cut. */
+static void test_ranks_auto_rows(void **state) {
+  (void)state;
+  check_star("--threads 1 --vector avx2 --dryrun 1/3", 1 << 15, "ranks_auto_few");
+  check_star("--threads 1 --vector avx2 --dryrun 528/1024", 1 << 10, "ranks_auto_small");
+}
+
 /* The same with a sparse matrix: what its columns reach is looked up when there is something to look at. */
 static void test_ranks_sparse(void **state) {
   (void)state;
@@ -378,8 +419,10 @@ static void test_ranks_sparse(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_stencil), TEST(test_cg),       TEST(test_chain),  TEST(test_patch),
-      TEST(test_copy),    TEST(test_late),     TEST(test_opaque), TEST(test_beside),
-      TEST(test_moving),  TEST(test_refusals), TEST(test_ranks),  TEST(test_ranks_sparse)};
+      TEST(test_stencil),     TEST(test_cg),         TEST(test_chain),
+      TEST(test_patch),       TEST(test_copy),       TEST(test_late),
+      TEST(test_opaque),      TEST(test_beside),     TEST(test_moving),
+      TEST(test_refusals),    TEST(test_ranks),      TEST(test_ranks_sparse),
+      TEST(test_ranks_boxes), TEST(test_ranks_auto), TEST(test_ranks_auto_rows)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
