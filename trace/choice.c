@@ -91,26 +91,29 @@ static int64_t segment_cost(const rpi_walker *w, bool boxes, int32_t rank) {
 
 /* ---- the choice ---- */
 
-/* Arrays that are or could be cut so; *rank: one in the middle of the grid. */
-static bool is_open(const rpi_walker *w, int32_t *rank) {
+/* Arrays that are or could be cut so; *middle: a rank in the middle of the grid; *busy: the same or, where that one has no
+ * rows, since there are fewer than ranks, one that has. */
+static bool is_open(const rpi_walker *w, int32_t *middle, int32_t *busy) {
+  const rpi_view *v = NULL;
   rpi_tiling t;
-  bool any = false;
-  for (int32_t x = 0; x < w->ts->n_access && !any; x++) {
-    const rpi_access *a = &w->ts->access[x];
-    any = rpi_places_grid(w->ctx, a->view, &t);
-  }
-  if (!any) return false;
+  rpi_cuts rows;
   int32_t at[RP_MAX_DIM];
+  for (int32_t x = 0; x < w->ts->n_access && !v; x++)
+    if (rpi_places_grid(w->ctx, w->ts->access[x].view, &t)) v = w->ts->access[x].view;
+  if (!v) return false;
   for (int32_t d = 0; d < t.ndim; d++) at[d] = (int32_t)t.axis[d].ranks / 2;
-  *rank = rpi_tiling_rank(&t, at);
+  *middle = *busy = rpi_tiling_rank(&t, at);
+  if (rpi_places_default(w->ctx, v, &rows) &&
+      rpi_cuts_at(&rows, *busy) == rpi_cuts_at(&rows, *busy + 1))
+    *busy = rpi_cuts_owner(&rows, v->bsize / 2);
   return true;
 }
 
 bool rpi_choice_boxes(const rpi_walker *w) {
-  int32_t rank;
+  int32_t middle, busy;
   if (w->ctx->config.cut == RPI_CUT_ROWS || w->ctx->rows_only) return false;
   if (w->ctx->config.cut == RPI_CUT_BOXES) return true;
-  if (!is_open(w, &rank)) return false;
-  const int64_t rows = segment_cost(w, false, rank), boxes = segment_cost(w, true, rank);
+  if (!is_open(w, &middle, &busy)) return false;
+  const int64_t rows = segment_cost(w, false, busy), boxes = segment_cost(w, true, middle);
   return boxes >= 0 && boxes < rows;
 }

@@ -47,13 +47,18 @@ typedef struct subject {
   int64_t runs; /* how many more a block may have for each doubling of these */
   void (*run)(rp_context *ctx);
   const program *random; /* in place of `run` */
+  const char *options;   /* further knobs; NULL: none */
+  bool large;            /* planned only: its arrays are too large to be computed */
 } subject;
+
+static int32_t among; /* ranks of the run */
 
 static void run_as(const subject *s, int32_t rank, int32_t ranks, meter_peak *peak) {
   char config[200];
+  among = ranks;
   snprintf(config, sizeof config,
-           "--tier 0 --threads 1 --cache-dir none --pin off --log quiet --tile 0 --dryrun %d/%d",
-           rank, ranks);
+           "--tier 0 --threads 1 --cache-dir none --pin off --log quiet --tile 0 --dryrun %d/%d %s",
+           rank, ranks, s->options ? s->options : "");
   meter_start();
   if (s->random) {
     transcript t;
@@ -127,6 +132,7 @@ static void expect(const subject *s) {
   char why[800];
   silent = false;
   if (examine(s, why, sizeof why)) fail_msg("%s", why);
+  if (s->large) return;
   silent = true;
   const bool bad = examine(s, why, sizeof why);
   silent = false;
@@ -172,6 +178,36 @@ static void array_stencil(rp_context *ctx) {
   OK(rp_wait(ctx));
   stencil_end(&pass);
 }
+
+/* Four neighbours in two dimensions, from one square into another and back. */
+static void star(rp_context *ctx, int64_t side) {
+  static const int64_t shift[5][2] = {{0, 0}, {-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+  rp_store *a[2], *v[2][5];
+  for (int32_t i = 0; i < 2; i++)
+    OK(rp_store_create(ctx, RP_F64, 2, (int64_t[]){side, side}, &a[i]));
+  for (int32_t i = 0; i < 2; i++)
+    for (int32_t k = 0; k < 5; k++) {
+      const int64_t lo[] = {1 + shift[k][0], 1 + shift[k][1]};
+      const int64_t hi[] = {side - 1 + shift[k][0], side - 1 + shift[k][1]};
+      OK(rp_store_box(k == 0 ? a[1 - i] : a[i], lo, hi, &v[i][k]));
+    }
+  for (int32_t pass = 0; pass < 3; pass++) {
+    OK(rp_trace_begin(ctx, 1));
+    for (int32_t i = 0; i < 2; i++)
+      OK(EVAL(ctx, "o, n, s, w, e", "o = 0.25*(n + s + w + e)", v[i][0], v[i][1], v[i][2], v[i][3],
+              v[i][4]));
+    OK(rp_trace_end(ctx, 1));
+  }
+  OK(rp_wait(ctx));
+  if (among != many[1])
+    assert_int_equal(check_stat(ctx, "kernels_boxed"), 6); /* a prime is no grid */
+  for (int32_t i = 0; i < 2; i++) release(v[i], 5);
+  release(a, 2);
+}
+
+/* Of fewer MiB than make ranks compare their releases: executed, a rank has nothing to compare with. */
+static void star_of_boxes(rp_context *ctx) { star(ctx, 1 << 10); }
+static void star_of_choice(rp_context *ctx) { star(ctx, 1 << 15); }
 
 static void reductions(rp_context *ctx) {
   const int64_t n[] = {1 << 20, 1000, 7};
@@ -296,6 +332,17 @@ static void test_subjects(void **state) {
       {.few = 16, .runs = 600, .name = "a stencil of 2^20 rows", .run = long_stencil},
       {.few = 16, .runs = 600, .name = "a stencil of few rows", .run = short_stencil},
       {.few = 16, .runs = 600, .name = "a stencil of array calls", .run = array_stencil},
+      {.few = 16,
+       .runs = 600,
+       .name = "a star by boxes",
+       .run = star_of_boxes,
+       .options = "--cut boxes"},
+      {.few = 16,
+       .runs = 600,
+       .name = "a star by choice",
+       .run = star_of_choice,
+       .options = "--cut auto",
+       .large = true},
       {.few = 16, .runs = 600, .name = "reductions", .run = reductions},
       {.few = 16, .runs = 600, .name = "views", .run = views},
       {.few = 16, .runs = 600, .name = "explain", .run = explained},
