@@ -283,9 +283,111 @@ static void test_sums(void **state) {
   forget(all, 6);
 }
 
+/* ---- which of the two ways ---- */
+
+/* Each point of the interior becomes the mean of its four neighbours. */
+static rp_status spread(rp_context *ctx, const int64_t *shape, rp_store *a) {
+  rp_store *v[5];
+  TRY(inside(a, shape, 1, 0, 0, &v[0]));
+  TRY(inside(a, shape, 1, -1, 0, &v[1]));
+  TRY(inside(a, shape, 1, 1, 0, &v[2]));
+  TRY(inside(a, shape, 1, 0, -1, &v[3]));
+  TRY(inside(a, shape, 1, 0, 1, &v[4]));
+  TRY(EVAL(ctx, "o, n, s, w, e", "o = 0.25*(n + s + w + e)", v[0], v[1], v[2], v[3], v[4]));
+  TRY(rp_wait(ctx));
+  return drop_all(v, 5);
+}
+
+/* How many of four passes over squares of `side` are by boxes. */
+static int64_t boxed(int64_t side, const char *config) {
+  const int64_t shape[] = {side, side};
+  rp_context *ctx = check_context(config);
+  rp_store *s = check_store(ctx, 2, shape, NULL);
+  for (int32_t i = 0; i < 4; i++) OK(spread(ctx, shape, s));
+  const int64_t n = check_stat(ctx, "kernels_boxed");
+  assert_int_equal(check_stat(ctx, "kernels_run"), 4);
+  OK(rp_store_release(s));
+  OK(rp_context_destroy(ctx));
+  return n;
+}
+
+static void test_choice(void **state) {
+  (void)state;
+  static const int32_t as[] = {0, 1, 31, 528, 1023};
+  char config[100];
+  for (int32_t i = 0; i < 5; i++) { /* whichever rank asks */
+    snprintf(config, sizeof config, "--dryrun %d/1024", as[i]);
+    assert_int_equal(boxed(1 << 15, config), 4);
+    assert_int_equal(boxed(1 << 10, config), 0); /* columns of a leaf leave no grid */
+    strcat(config, " --cut rows");
+    assert_int_equal(boxed(1 << 15, config), 0);
+  }
+  assert_int_equal(boxed(1 << 15, "--dryrun 1/2"), 0); /* one neighbour as well as one */
+  assert_int_equal(boxed(1 << 11, "--dryrun 1/4"), 0); /* messages cost more than their bytes */
+  assert_int_equal(boxed(48, "--tile 0 --dryrun 1/4"), 0);
+  assert_int_equal(boxed(48, "--tile 0 --dryrun 1/4 --cut boxes"), 4);
+  assert_int_equal(boxed(48, "--tile 0 --dryrun 1/4 --cut rows"), 0);
+}
+
+enum { FLAT = 96, BROAD = 8 * 1024, BAND = 2 };
+
+/* Passes that are worth boxes; between them the host's program writes a row of the border, which is worth neither. */
+static rp_status bordered(member *m) {
+  const int64_t shape[] = {FLAT, BROAD};
+  rp_store *s, *row;
+  int64_t before[8] = {0};
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &s));
+  TRY(EVAL(m->ctx, "a", "a = 1.0/(1 + index(0)*31 + index(1)*7)", s));
+  TRY(rp_wait(m->ctx));
+  TRY(rp_store_project(s, 0, 0, &row));
+  for (int32_t pass = 0; pass < PASSES; pass++) {
+    if (pass == PASSES - 2) {
+      TRY(count_boxes(m));
+      memcpy(before, m->stat, sizeof before);
+    }
+    TRY(spread(m->ctx, shape, s));
+    TRY(EVAL(m->ctx, "x", "x = 0.5 - 0.125*x", row));
+    TRY(rp_wait(m->ctx));
+  }
+  TRY(count_boxes(m));
+  for (int32_t i = 0; i < 8; i++) m->stat[i] -= before[i];
+  TRY(rp_store_read_part(s, (int64_t[]){0, 0}, (int64_t[]){BAND, BROAD}, m->out,
+                         sizeof(double) * BAND * BROAD));
+  return drop_all((rp_store *[]){s, row}, 2);
+}
+
+/* In 3 x 3 ranks tiles have 32 rows and 2, 3, 3 leaves of columns; nothing but margins travels. */
+static void test_bordered(void **state) {
+  (void)state;
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1", bordered, BAND * BROAD);
+  all_fine(&alone, 1);
+  run(all, 9, "--threads 1", bordered, BAND * BROAD);
+  all_fine(all, 9);
+  for (int32_t r = 0; r < 9; r++) {
+    const int64_t y = r / 3, x = r % 3, beside = (x > 0) + (x < 2), above = (y > 0) + (y < 2);
+    const int64_t rows = y == 1 ? 32 : 31, columns = x == 0 ? 2047 : x == 1 ? 3072 : 3071;
+    assert_memory_equal(all[r].out, alone.out, sizeof(double) * BAND * BROAD);
+    assert_true(all[r].stat[7] >= 2);
+    assert_int_equal(all[r].stat[1], 2 * (beside + above));
+    assert_int_equal(all[r].stat[2], 2 * 8 * (beside * rows + above * columns));
+    assert_int_equal(all[r].stat[3], 0);
+  }
+  forget(all, 9);
+  run(all, 9, "--threads 1 --cut rows", bordered, BAND * BROAD);
+  all_fine(all, 9);
+  for (int32_t r = 0; r < 9; r++) {
+    assert_memory_equal(all[r].out, alone.out, sizeof(double) * BAND * BROAD);
+    assert_int_equal(all[r].stat[7], 0);
+  }
+  forget(all, 9);
+  forget(&alone, 1);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_star), cmocka_unit_test(test_square),
-                                     cmocka_unit_test(test_cube), cmocka_unit_test(test_mixed),
-                                     cmocka_unit_test(test_sums)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_star),    cmocka_unit_test(test_square),
+                                     cmocka_unit_test(test_cube),    cmocka_unit_test(test_mixed),
+                                     cmocka_unit_test(test_sums),    cmocka_unit_test(test_choice),
+                                     cmocka_unit_test(test_bordered)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
