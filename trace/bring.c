@@ -51,7 +51,8 @@ static void add_margins(rpi_walker *w, rpi_plan_exchange *e, int32_t symbol) {
 
 /* All its messages are there: a step, if there are any; its number, or -1. */
 static int32_t close_exchange(rpi_walker *w, rpi_plan_exchange *e) {
-  if (e && !rpi_messages_close(e)) w->status = rpi_status_nomem("messages");
+  if (e && !(w->trial ? rpi_messages_join(e) : rpi_messages_close(e)))
+    w->status = rpi_status_nomem("messages");
   if (!e || e->n == 0) return -1;
   rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = e});
   return w->n_step - 1;

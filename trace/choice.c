@@ -5,8 +5,9 @@
  * Not here:   how arrays are cut in either (places.h).
  * How:        the plan is walked over in both ways as a rank in the middle of the grid, from the places at entry and, once
  *             more, from those at the end: what moves in the second pass moves in all later ones. The first pass counts for
- *             one of HORIZON. Messages cost what the model below says; what is looked up while plans run is not known and
- *             costs the same in both.
+ *             one of HORIZON. What the segment only reads is then assumed to have been written in the same way as what
+ *             it writes; where other segments disagree, that is found out later (commit.c). Messages cost what the model
+ *             below says; what is looked up while plans run is not known and costs the same in both.
  * Invariant:  a function of the plan, of the places and of the number of ranks: all ranks choose alike, though each walks
  *             as another rank than itself. */
 #include <string.h>
@@ -54,8 +55,8 @@ static int64_t cost_of(const rpi_walker *w) {
   return cost;
 }
 
-/* One pass; the places of slots become those at its end. -1 without memory. */
-static int64_t pass(const rpi_walker *like, bool boxes, int32_t rank) {
+/* One pass; the places of slots become those at its end. */
+static rp_status pass(const rpi_walker *like, bool boxes, int32_t rank, int64_t *cost) {
   rpi_bound *b = like->b;
   rpi_walker w = {.ctx = like->ctx,
                   .ts = like->ts,
@@ -67,32 +68,64 @@ static int64_t pass(const rpi_walker *like, bool boxes, int32_t rank) {
                   .status = RP_OK};
   rpi_rehearsal s;
   const bool saved = rpi_rehearsal_begin(b, &s);
-  const bool ok = saved && rpi_distribute_walk(&w) && w.status == RP_OK;
-  const int64_t cost = ok ? cost_of(&w) : -1;
-  for (uint32_t i = 0; ok && i < b->an->n_slot; i++) {
+  if (!saved || !rpi_distribute_walk(&w)) w.status = rpi_status_nomem("plan");
+  *cost = w.status == RP_OK ? cost_of(&w) : 0;
+  for (uint32_t i = 0; w.status == RP_OK && i < b->an->n_slot; i++) {
     const int32_t out = b->an->out[i];
     if (out >= 0 && b->place[i] != RPI_PLACE_PINNED) b->place[i] = w.place[out];
   }
   rpi_distribute_end(&w);
   rpi_rehearsal_end(b, &s, saved);
-  return cost;
+  return w.status;
 }
 
-static int64_t segment_cost(const rpi_walker *w, bool boxes, int32_t rank) {
+/* A view of what a slot has. */
+static const rpi_view *view_of(const rpi_walker *w, uint32_t slot) {
+  for (int32_t x = 0; x < w->ts->n_access; x++)
+    if (w->ts->access[x].slot == slot) return w->ts->access[x].view;
+  return NULL;
+}
+
+/* What the segment only reads others have written, in the same way as this one writes its own: two arrays may change their
+ * roles from segment to segment. */
+static void assume(const rpi_walker *w, bool boxes) {
+  rpi_bound *b = w->b;
+  for (uint32_t i = 0; i < b->an->n_slot; i++) {
+    const rpi_view *v = view_of(w, i);
+    rpi_tiling t;
+    rpi_cuts c;
+    if (!v || b->an->written[i] || b->place[i] == RPI_PLACE_PINNED ||
+        !rpi_places_grid(w->ctx, v, &t))
+      continue;
+    const bool is_grid = rpi_places_is_grid(w->ctx, b->place[i]);
+    uint32_t place = RPI_PLACE_WHOLE;
+    if (boxes && !is_grid)
+      place = rpi_places_number(w->ctx, &t);
+    else if (!boxes && !rpi_places_is_line(w->ctx, b->place[i]) &&
+             rpi_places_default(w->ctx, v, &c))
+      place = rpi_places_line(w->ctx, &c);
+    if (place != RPI_PLACE_WHOLE) b->place[i] = place;
+  }
+}
+
+static rp_status segment_cost(const rpi_walker *w, bool boxes, int32_t rank, int64_t *cost) {
   const size_t bytes = sizeof *w->b->place * (w->b->an->n_slot + 1u);
   uint32_t *before = rpi_alloc(bytes);
-  if (!before) return -1;
+  int64_t first, later = 0;
+  if (!before) return rpi_status_nomem("places");
   memcpy(before, w->b->place, bytes);
-  const int64_t first = pass(w, boxes, rank), later = first < 0 ? -1 : pass(w, boxes, rank);
+  rp_status st = pass(w, boxes, rank, &first);
+  if (st == RP_OK) assume(w, boxes);
+  if (st == RP_OK) st = pass(w, boxes, rank, &later);
   memcpy(w->b->place, before, bytes);
   rpi_alloc_free(before);
-  return later < 0 ? -1 : first / HORIZON + later;
+  *cost = first / HORIZON + later;
+  return st;
 }
 
 /* ---- the choice ---- */
 
-/* Arrays that are or could be cut so; *middle: a rank in the middle of the grid; *busy: the same or, where that one has no
- * rows, since there are fewer than ranks, one that has. */
+/* Arrays that are or could be cut so; *middle: a rank in the middle of the grid; *busy: one in the middle of the rows. */
 static bool is_open(const rpi_walker *w, int32_t *middle, int32_t *busy) {
   const rpi_view *v = NULL;
   rpi_tiling t;
@@ -102,18 +135,22 @@ static bool is_open(const rpi_walker *w, int32_t *middle, int32_t *busy) {
     if (rpi_places_grid(w->ctx, w->ts->access[x].view, &t)) v = w->ts->access[x].view;
   if (!v) return false;
   for (int32_t d = 0; d < t.ndim; d++) at[d] = (int32_t)t.axis[d].ranks / 2;
-  *middle = *busy = rpi_tiling_rank(&t, at);
-  if (rpi_places_default(w->ctx, v, &rows) &&
+  *middle = rpi_tiling_rank(&t, at);
+  *busy = w->ranks / 2;
+  if (rpi_places_default(w->ctx, v, &rows) && /* there may be fewer rows than ranks */
       rpi_cuts_at(&rows, *busy) == rpi_cuts_at(&rows, *busy + 1))
     *busy = rpi_cuts_owner(&rows, v->bsize / 2);
   return true;
 }
 
-bool rpi_choice_boxes(const rpi_walker *w) {
+rp_status rpi_choice_boxes(const rpi_walker *w, bool *boxes) {
   int32_t middle, busy;
-  if (w->ctx->config.cut == RPI_CUT_ROWS || w->ctx->rows_only) return false;
-  if (w->ctx->config.cut == RPI_CUT_BOXES) return true;
-  if (!is_open(w, &middle, &busy)) return false;
-  const int64_t rows = segment_cost(w, false, busy), boxes = segment_cost(w, true, middle);
-  return boxes >= 0 && boxes < rows;
+  int64_t by_rows, by_boxes;
+  *boxes = w->ctx->config.cut == RPI_CUT_BOXES;
+  if (w->ctx->config.cut != RPI_CUT_AUTO || w->ctx->rows_only || !is_open(w, &middle, &busy))
+    return RP_OK;
+  RPI_TRY(segment_cost(w, false, busy, &by_rows));
+  RPI_TRY(segment_cost(w, true, middle, &by_boxes));
+  *boxes = by_boxes < by_rows;
+  return RP_OK;
 }

@@ -357,7 +357,7 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
                   .rank = rpi_comm_rank(ctx->comm),
                   .ranks = rpi_comm_size(ctx->comm),
                   .status = RP_OK};
-  w.boxes = rpi_choice_boxes(&w);
+  RPI_TRY(rpi_choice_boxes(&w, &w.boxes));
   rpi_ahead ahead;
   b->grid = rpi_arena_get(&b->arena, sizeof *b->grid * (size_t)(b->n_flag + 1));
   if (!b->grid) return rpi_status_nomem("plan");

@@ -145,7 +145,7 @@ rpi_share rpi_shares_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call
 /* ---- choice.c ---- */
 
 /* Are arrays of several axes better cut along more than the first, in this segment? */
-bool rpi_choice_boxes(const rpi_walker *w);
+rp_status rpi_choice_boxes(const rpi_walker *w, bool *boxes);
 
 /* ---- rehearsal.c ---- */
 

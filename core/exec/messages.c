@@ -94,10 +94,12 @@ static bool join_messages(rpi_plan_exchange *e) {
   return true;
 }
 
+bool rpi_messages_join(rpi_plan_exchange *e) { return in_order(e) || join_messages(e); }
+
 bool rpi_messages_close(rpi_plan_exchange *e) {
   enum { LINE = 64 };
   int64_t bytes = 0;
-  if (!in_order(e) && !join_messages(e)) return false;
+  if (!rpi_messages_join(e)) return false;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     m->seen = 0;

@@ -40,7 +40,9 @@ typedef struct rpi_plan_exchange {
  * memory. */
 bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
                       const rpi_plan_run *run);
-/* All are there: what has one symbol, peer and direction becomes one message; room for them to be under way. False without memory. */
+/* All are there: what has one symbol, peer and direction becomes one message. False without memory. */
+bool rpi_messages_join(rpi_plan_exchange *e);
+/* The same, and room for them to be under way. False without memory. */
 bool rpi_messages_close(rpi_plan_exchange *e);
 /* None any more; memory is kept. */
 void rpi_messages_clear(rpi_plan_exchange *e);

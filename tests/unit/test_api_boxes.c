@@ -329,6 +329,39 @@ static void test_choice(void **state) {
   assert_int_equal(boxed(48, "--tile 0 --dryrun 1/4 --cut rows"), 0);
 }
 
+/* How many kernels of passes between two arrays run by boxes, each in a segment of its own. */
+static int64_t to_and_fro(int64_t side, const char *config) {
+  enum { ROUNDS = 4 };
+  const int64_t shape[] = {side, side};
+  rp_store *a, *b, *v[6];
+  rp_context *c;
+  int64_t n;
+  OK(rp_context_create(config, &c));
+  OK(rp_store_create(c, RP_F64, 2, shape, &a));
+  OK(rp_store_create(c, RP_F64, 2, shape, &b));
+  for (int32_t i = 0; i < 2 * ROUNDS; i++) {
+    static const int64_t shift[6][2] = {{0, 0}, {0, 0}, {-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+    for (int32_t k = 0; k < 6; k++)
+      OK(inside(k == 0 ? b : a, shape, 1, shift[k][0], shift[k][1], &v[k]));
+    OK(EVAL(c, "o, c, n, s, w, e", "o = c + n + s + w + e", v[0], v[1], v[2], v[3], v[4], v[5]));
+    OK(rp_wait(c));
+    OK(drop_all(v, 6));
+    rp_store *t = a;
+    a = b;
+    b = t;
+  }
+  OK(rp_stat(c, "kernels_boxed", &n));
+  OK(drop_all((rp_store *[]){a, b}, 2));
+  OK(rp_context_destroy(c));
+  return n;
+}
+
+static void test_to_and_fro(void **state) {
+  (void)state;
+  assert_int_equal(to_and_fro(1 << 15, "--dryrun 528/1024"), 8);
+  assert_int_equal(to_and_fro(1 << 11, "--dryrun 1/4"), 0);
+}
+
 enum { FLAT = 96, BROAD = 8 * 1024, BAND = 2 };
 
 /* Passes that are worth boxes; between them the host's program writes a row of the border, which is worth neither. */
@@ -385,9 +418,10 @@ static void test_bordered(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_star),    cmocka_unit_test(test_square),
-                                     cmocka_unit_test(test_cube),    cmocka_unit_test(test_mixed),
-                                     cmocka_unit_test(test_sums),    cmocka_unit_test(test_choice),
-                                     cmocka_unit_test(test_bordered)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_star),     cmocka_unit_test(test_square),
+      cmocka_unit_test(test_cube),     cmocka_unit_test(test_mixed),
+      cmocka_unit_test(test_sums),     cmocka_unit_test(test_choice),
+      cmocka_unit_test(test_bordered), cmocka_unit_test(test_to_and_fro)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
