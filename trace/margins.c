@@ -136,6 +136,22 @@ static bool rows_within(const rpi_margin *n, int32_t b, int64_t lo, int64_t hi, 
   return *from < *to;
 }
 
+void rpi_margins_within(const rpi_margin *n, int32_t rank, int64_t *lo, int64_t *hi) {
+  box tile;
+  const bool any = rpi_tiling_tile(&n->owner, rank, tile.lo, tile.hi);
+  for (int32_t b = 0; b < n->owner.ndim; b++) {
+    const int32_t d = n->axis[b];
+    int64_t from = 0, to = 0;
+    if (any && d >= 0) {
+      if (!rows_within(n, b, tile.lo[b], tile.hi[b], &from, &to)) from = to = 0;
+      if (from > lo[d]) lo[d] = from;
+      if (to < hi[d]) hi[d] = to;
+    } else if (!any || n->first[b] < tile.lo[b] || n->first[b] >= tile.hi[b]) {
+      hi[0] = lo[0]; /* all of it needs what another rank has */
+    }
+  }
+}
+
 static bool add_readers(rpi_margins *m, const rpi_margin *n, const box *own) {
   int32_t first[RP_MAX_DIM], last[RP_MAX_DIM];
   int64_t ranks[RP_MAX_DIM];

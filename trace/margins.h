@@ -34,6 +34,9 @@ typedef struct rpi_margins {
  * to be looked for at all ranks. */
 bool rpi_margins_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
                    const int64_t *bshape, rpi_margin *out);
+/* Of the reader's box lo..hi-1, which is a rank's or lies in it, what needs nothing of other ranks is left: in each axis
+ * that the array is cut along. An empty box has hi <= lo in some axis. */
+void rpi_margins_within(const rpi_margin *need, int32_t rank, int64_t *lo, int64_t *hi);
 /* False without memory. */
 bool rpi_margins_add(rpi_margins *m, const rpi_margin *one);
 /* This rank's messages for all needs of a symbol, which have one owner tiling, with elements of `elem` bytes. False

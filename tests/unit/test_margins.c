@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_margins.c -- boxes and messages of grids of ranks in closed form, against enumeration: each point of a
- * space is in one rank's box, tilings follow each other, what r sends to s is what s receives from r, and a rank then has
- * all it needs. */
+ * space is in one rank's box, tilings follow each other, what r sends to s is what s receives from r, a rank then has
+ * all it needs, and what it needs nothing for is found. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -180,6 +180,28 @@ static void brings_all(const rpi_plan_exchange *e, const rpi_margins *m, const r
   }
 }
 
+/* What a rank reads of its own tile is a box of its box. */
+static void inner_is_own(const rpi_margins *m, const rpi_tiling *t, const rpi_geom *view) {
+  for (int32_t r = 0; r < t->ranks; r++) {
+    for (int32_t k = 0; k < m->n; k++) {
+      int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM], from[RP_MAX_DIM], to[RP_MAX_DIM], e;
+      if (!rpi_grid_box(&m->list[k].reader, r, lo, hi)) continue;
+      memcpy(from, lo, sizeof from);
+      memcpy(to, hi, sizeof to);
+      rpi_margins_within(&m->list[k], r, from, to);
+      for (int64_t i = 0; element(&view[k], lo, hi, i, &e); i++) {
+        int64_t at = i;
+        bool inner = true;
+        for (int32_t d = view[k].ndim - 1; d >= 0; at /= hi[d] - lo[d], d--) {
+          const int64_t x = lo[d] + at % (hi[d] - lo[d]);
+          inner = inner && from[d] <= x && x < to[d];
+        }
+        assert_int_equal(inner, owner_of(t, e) == r);
+      }
+    }
+  }
+}
+
 /* A reader's grid over a space of the view's shape, of as many ranks. */
 static bool any_reader(const rpi_geom *view, const int64_t *parts, int32_t n, rpi_grid *out) {
   int64_t shape[RP_MAX_DIM], mine[RP_MAX_DIM];
@@ -227,6 +249,7 @@ static void test_messages(void **state) {
     }
     agree_in_pairs(e, t.ranks);
     brings_all(e, &m, &t, view, n);
+    inner_is_own(&m, &t, view);
     for (int32_t r = 0; r < t.ranks; r++) rpi_messages_deinit(&e[r]);
     rpi_margins_deinit(&m);
   }
