@@ -364,8 +364,9 @@ bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *l
     if (w->image[i].user == user) *hi = 0; /* known when it has been looked at */
     return true;
   }
+  const bool boxes = w->share[user].shared && w->share[user].boxes; /* what they may: slabs.c */
   for (int32_t i = 0; i < w->margins.n; i++)
-    if (w->margins.list[i].user < 0 || w->margins.list[i].user == user) return false;
+    if (w->margins.list[i].user < 0 || (w->margins.list[i].user == user && !boxes)) return false;
   for (int32_t i = 0; i < w->needs.n; i++) {
     const rpi_need *n = &w->needs.list[i];
     if (n->user < 0) return false;

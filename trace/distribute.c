@@ -114,29 +114,41 @@ static bool writes_messages(const rpi_walker *w, const rpi_step *s, int32_t exch
   return false;
 }
 
+/* What of the i-th kernel of a launch needs nothing of the exchange; false: nothing at all does. */
+static bool find_inner(rpi_walker *w, const rpi_step *s, int32_t exchange, int32_t i) {
+  rpi_sub *sub = &w->b->plan.sub[s->first_sub + i];
+  const rpi_group *g = group_of(w, s->first_sub + i);
+  int64_t lo, hi, extent[RP_MAX_DIM];
+  rpi_bring_inner(w, exchange, i, &lo, &hi);
+  if (sub->boxes) {
+    rpi_analyse_geometry(g, w->ts, w->geom, extent);
+    if (hi > 0) rpi_slabs_kernel(w, exchange, i, g, s->bytes / w->ranks, sub);
+    return sub->inner_units > 0;
+  }
+  if (sub->rows_each == 0) { /* not shared out: it needs nothing of others */
+    sub->inner = sub->first;
+    sub->inner_units = sub->units;
+  } else {
+    rpi_sub_inner(sub, lo, hi);
+  }
+  return true;
+}
+
 /* The last exchange before a launch, step `exchange`, ends in its middle if what the launch does until then needs
  * nothing of it. */
 static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
   rpi_plan *plan = &w->b->plan;
   int64_t lo, hi;
-  for (int32_t i = 0; i < s->n_sub; i++)
-    if (w->share[i].shared && w->share[i].boxes) return; /* all its rows have borders */
+  bool any = false;
   if (s->bytes / w->ranks < w->ctx->config.overlap || writes_messages(w, s, exchange)) return;
   for (int32_t i = 0; i < s->n_sub; i++)
     if (!rpi_bring_inner(w, exchange, i, &lo, &hi)) return;
-  for (int32_t i = 0; i < s->n_sub; i++) {
-    rpi_sub *sub = &plan->sub[s->first_sub + i];
-    rpi_bring_inner(w, exchange, i, &lo, &hi);
-    if (sub->rows_each == 0) { /* not shared out: it needs nothing of others */
-      sub->inner = sub->first;
-      sub->inner_units = sub->units;
-    } else {
-      rpi_sub_inner(sub, lo, hi);
-    }
-  }
+  for (int32_t i = 0; i < s->n_sub; i++) any |= find_inner(w, s, exchange, i);
+  if (!any) return;
   for (int32_t k = 0; k < w->n_image; k++) {
     rpi_image *m = w->image[k].image;
     if (m->exchange != w->step[exchange].exchange) continue;
+    if (plan->sub[s->first_sub + w->image[k].user].boxes) continue; /* none of it is beside */
     m->sub = s->first_sub + w->image[k].user;
     m->block = plan->sub[m->sub].rows_each;
   }
@@ -171,7 +183,7 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     if (p.shared && p.boxes && !w->trial) note_grid(w, s.first_sub + i, &p.grid);
     s.units += sub->units;
   }
-  if (last >= 0) run_beside(w, &s, last);
+  if (last >= 0 && !w->trial) run_beside(w, &s, last);
   rpi_bring_done(w);
   for (int32_t i = 0; i < s.n_sub; i++) advance(w, group_of(w, s.first_sub + i));
   settle_results(w);

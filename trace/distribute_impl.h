@@ -174,6 +174,8 @@ bool rpi_ahead_has_image(rpi_walker *w, const rpi_image *m, const rpi_share *s);
 /* What of a kernel that is shared out is this rank's; w->geom are its operands'. */
 void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, const int64_t *extent,
                       rpi_step *step, rpi_sub *sub);
+/* How far the pointer of operand o moves, in bytes, if the space begins at `lo` of what it was. */
+int64_t rpi_parts_shift(const rpi_ir *ir, int32_t o, const rpi_geom *geom, const int64_t *lo);
 /* A call becomes one on this rank's rows. */
 void rpi_parts_call(rpi_walker *w, rpi_plan_call *c, const rpi_share *s);
 /* A patch copies what this rank holds of its destination; false: nothing. */
@@ -196,9 +198,17 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
  * asked for is kept for rpi_bring_inner. */
 int32_t rpi_bring_steps(rpi_walker *w);
 /* While exchange `step` is under way kernel `user` of the launch may run rows *lo..*hi-1; false if the exchange must
- * end before the launch. */
+ * end before the launch. Of one that is shared out by boxes: *hi 0 or not says whether any, see rpi_slabs_kernel. */
 bool rpi_bring_inner(const rpi_walker *w, int32_t step, int32_t user, int64_t *lo, int64_t *hi);
 /* What was asked for is forgotten. */
 void rpi_bring_done(rpi_walker *w);
+
+/* ---- slabs.c ---- */
+
+/* The box of kernel `user` of the launch, which is shared out by boxes, becomes pieces, of which the first may run while
+ * exchange `step` is under way; w->geom are its operands'. One that may run whole, or not at all, is left in one.
+ * `bytes`: the launch's modelled traffic on this rank. */
+void rpi_slabs_kernel(rpi_walker *w, int32_t step, int32_t user, const rpi_group *g, int64_t bytes,
+                      rpi_sub *sub);
 
 #endif

@@ -25,6 +25,14 @@ static int64_t unit_at(const rpi_ir *ir, const int64_t *extent, int64_t row) {
   return all / leaves * (row * each / RPI_ROW_LEAF);
 }
 
+int64_t rpi_parts_shift(const rpi_ir *ir, int32_t o, const rpi_geom *geom, const int64_t *lo) {
+  int64_t at = 0;
+  if (ir->operand[o].kind != RPI_OPERAND_AFFINE) return 0;
+  for (int32_t d = 0; d < ir->rank; d++)
+    at += lo[d] * geom->stride[d] * rpi_dtype_size(ir->operand[o].dtype);
+  return at;
+}
+
 /* Pointers of the operands that follow the space begin where the box does. */
 static void shift_pointers(rpi_walker *w, const rpi_group *g, const rpi_geom *geom,
                            const rpi_ir_layout *lay, const rpi_sub *sub, const int64_t *lo) {
@@ -32,9 +40,7 @@ static void shift_pointers(rpi_walker *w, const rpi_group *g, const rpi_geom *ge
   rpi_plan *plan = &w->b->plan;
   for (int32_t i = 0; i < plan->n_pointer; i++) {
     const int32_t o = plan->pointer[i].word - sub->word - lay->ptr;
-    if (o < 0 || o >= g->n_operand || g->operand[o].ir.kind != RPI_OPERAND_AFFINE) continue;
-    for (int32_t d = 0; d < ir->rank; d++)
-      plan->pointer[i].offset += lo[d] * geom[o].stride[d] * rpi_dtype_size(ir->operand[o].dtype);
+    if (o >= 0 && o < g->n_operand) plan->pointer[i].offset += rpi_parts_shift(ir, o, &geom[o], lo);
   }
 }
 

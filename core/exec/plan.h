@@ -23,6 +23,14 @@ typedef enum rpi_step_kind {
   RPI_STEP_GATHER    /* every rank gets all parts of a symbol */
 } rpi_step_kind;
 
+/* A box of a kernel's space that runs by itself: on the kernel's words, but for extents, origin and pointers. */
+typedef struct rpi_piece {
+  int64_t units;
+  rpi_word *words;     /* as long as the plan; filled before each use from the kernel's, */
+  const int64_t *move; /* this added to each of the first n_move */
+  int32_t n_move;
+} rpi_piece;
+
 /* One kernel of a launch. */
 typedef struct rpi_sub {
   const rpi_kernel *kernel;
@@ -41,6 +49,8 @@ typedef struct rpi_sub {
   int64_t inner, inner_units;    /* need nothing of it, */
   int64_t row, rows;             /* the units are these rows of the space, */
   int64_t rows_each, units_each; /* so many as so many units; 0: this rank has no part of its own */
+  const rpi_piece *piece;        /* instead, of a space that is cut into boxes: the inner one, */
+  int32_t n_piece;               /* and those around it; 0: it is not */
 } rpi_sub;
 
 /* Of its rows lo..hi-1 need nothing: the whole units among them are the inner ones. */

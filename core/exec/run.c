@@ -39,22 +39,40 @@ typedef struct launch {
   int64_t lo, hi; /* of those units, laid end to end */
 } launch;
 
-/* The i-th of two ranges of a kernel's units; returns where it ends. */
-static int64_t range_of(const rpi_sub *s, units which, int32_t i, int64_t *first) {
+/* Units first..end-1 of a kernel on these words. */
+typedef struct range {
+  const rpi_word *words;
+  int64_t first, end;
+} range;
+
+/* Of how many ranges those units are; some may be empty. */
+static int32_t count_ranges(const rpi_sub *s, units which) {
+  return which == UNITS_ALL || s->n_piece < 2 ? 2 : s->n_piece;
+}
+
+static range range_of(const rpi_plan *plan, const rpi_sub *s, units which, int32_t i) {
+  const rpi_word *words = &plan->words[s->word];
   const int64_t end = s->first + s->units, inner_end = s->inner + s->inner_units;
-  const bool all = which == UNITS_ALL || (which == UNITS_OUTER && s->inner_units == 0);
-  *first = all ? s->first : which == UNITS_INNER ? s->inner : i == 0 ? s->first : inner_end;
-  if (all || which == UNITS_INNER) return i > 0 ? *first : all ? end : inner_end;
-  return i == 0 ? s->inner : end;
+  if (which != UNITS_ALL && s->n_piece > 0) {
+    const rpi_piece *p = &s->piece[i < s->n_piece ? i : 0];
+    const bool runs = i < s->n_piece && (which == UNITS_INNER) == (i == 0);
+    return (range){p->words, 0, runs ? p->units : 0};
+  }
+  if (which == UNITS_ALL || (which == UNITS_OUTER && s->inner_units == 0))
+    return (range){words, s->first, i > 0 ? s->first : end};
+  if (which == UNITS_INNER) return (range){words, s->inner, i > 0 ? s->inner : inner_end};
+  return i == 0 ? (range){words, s->first, s->inner} : (range){words, inner_end, end};
 }
 
 static int64_t count_units(const launch *l) {
-  int64_t n = 0, first;
+  int64_t n = 0;
   if (l->which == UNITS_ALL) return l->step->units;
-  for (int32_t k = 0; k < 2 * l->step->n_sub; k++) {
-    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k / 2];
-    n += range_of(s, l->which, k % 2, &first);
-    n -= first;
+  for (int32_t k = 0; k < l->step->n_sub; k++) {
+    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k];
+    for (int32_t i = 0; i < count_ranges(s, l->which); i++) {
+      const range r = range_of(l->plan, s, l->which, i);
+      n += r.end - r.first;
+    }
   }
   return n;
 }
@@ -62,16 +80,17 @@ static int64_t count_units(const launch *l) {
 /* Units lo..hi of those that are run. */
 static void part(const launch *l, int64_t lo, int64_t hi, void *scratch) {
   int64_t base = 0;
-  for (int32_t k = 0; k < 2 * l->step->n_sub && base < hi; k++) {
-    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k / 2];
-    int64_t first;
-    const int64_t n = range_of(s, l->which, k % 2, &first) - first;
-    int64_t u0 = lo > base ? lo - base : 0;
-    int64_t u1 = hi - base < n ? hi - base : n;
-    if (u0 < u1) {
-      s->code->body(s->code->self, &l->plan->words[s->word], first + u0, first + u1, scratch);
+  for (int32_t k = 0; k < l->step->n_sub && base < hi; k++) {
+    const rpi_sub *s = &l->plan->sub[l->step->first_sub + k];
+    const int32_t ranges = count_ranges(s, l->which);
+    for (int32_t i = 0; i < ranges && base < hi; i++) {
+      const range r = range_of(l->plan, s, l->which, i);
+      const int64_t n = r.end - r.first;
+      const int64_t u0 = lo > base ? lo - base : 0;
+      const int64_t u1 = hi - base < n ? hi - base : n;
+      if (u0 < u1) s->code->body(s->code->self, r.words, r.first + u0, r.first + u1, scratch);
+      base += n;
     }
-    base += n;
   }
 }
 
@@ -106,10 +125,21 @@ static void run_units(launch *l, int64_t lo, int64_t hi) {
     bodies(l, 0, 1, rpi_workers_scratch(l->workers));
 }
 
+/* The words of a kernel's pieces are its own, as its prologue has left them, moved on. */
+static void move_words(const rpi_plan *plan, const rpi_sub *s) {
+  for (int32_t i = 0; i < s->n_piece; i++) {
+    const rpi_piece *p = &s->piece[i];
+    memcpy(p->words, &plan->words[s->word], sizeof *p->words * (size_t)s->kernel->n_words);
+    for (int32_t k = 0; k < p->n_move; k++) p->words[k].i += p->move[k];
+  }
+}
+
 /* What needs nothing of the messages under way runs first; messages are moved on from time to time. */
 static rp_status run_beside(launch *l, const rpi_run_host *host, void *const *pointers) {
   enum { TURNS = 4, BYTES = 1 << 20 };
   const int64_t turns = l->step->bytes / BYTES < TURNS ? 1 : TURNS;
+  for (int32_t i = 0; i < l->step->n_sub; i++)
+    move_words(l->plan, &l->plan->sub[l->step->first_sub + i]);
   l->which = UNITS_INNER;
   const int64_t inner = count_units(l);
   for (int64_t i = 0; i < turns && inner > 0; i++) {
@@ -263,8 +293,8 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
           st = rpi_exchange_finish(host->comm, s->exchange, pointers, host->version);
         break;
       case RPI_STEP_GATHER:
-        st = rpi_exchange_gather(host->comm, s->tiling, s->elem, pointers[s->dst],
-                                 pointers[s->dst]);
+        st =
+            rpi_exchange_gather(host->comm, s->tiling, s->elem, pointers[s->dst], pointers[s->dst]);
         break;
     }
   }

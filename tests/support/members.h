@@ -18,6 +18,7 @@ typedef struct member {
   double *out; /* what the program computed */
   int64_t n_out;
   int64_t stat[8]; /* what it counted */
+  int64_t beside;  /* of it, launches that began before their messages were there */
   int line;        /* of a call that is of interest */
   rp_context *ctx;
   rp_status status;

@@ -22,8 +22,14 @@ static rp_status drop_all(rp_store **s, int32_t n) {
   return RP_OK;
 }
 
+static int64_t overlapped(const member *all, int32_t ranks) {
+  int64_t n = 0;
+  for (int32_t r = 0; r < ranks; r++) n += all[r].beside;
+  return n;
+}
+
 /* The bits of one process on 2 to 9 ranks, with the statistics of the last. */
-static void same_boxes(rp_status (*program)(member *), int64_t n, bool boxed) {
+static void same_boxes(rp_status (*program)(member *), int64_t n, bool boxed, bool beside) {
   static const int32_t ranks[] = {2, 3, 4, 6, 7, 9};
   static const char *const configs[] = {"--threads 1 --tile 0 --cut boxes",
                                         "--threads 2 --grain 0 --tile 0 --cut boxes --overlap 0",
@@ -38,6 +44,7 @@ static void same_boxes(rp_status (*program)(member *), int64_t n, bool boxed) {
       for (int32_t r = 0; r < ranks[i]; r++)
         assert_memory_equal(all[r].out, alone.out, (size_t)n * sizeof(double));
       if (boxed && k < 2 && (ranks[i] == 4 || ranks[i] == 9)) assert_true(all[0].stat[7] > 0);
+      if (beside && k == 1) assert_true(overlapped(all, ranks[i]) > 0);
       forget(all, ranks[i]);
     }
   }
@@ -46,6 +53,7 @@ static void same_boxes(rp_status (*program)(member *), int64_t n, bool boxed) {
 
 static rp_status count_boxes(member *m) {
   TRY(count(m));
+  TRY(rp_stat(m->ctx, "overlapped", &m->beside));
   return rp_stat(m->ctx, "kernels_boxed", &m->stat[7]);
 }
 
@@ -97,7 +105,7 @@ static void test_star(void **state) {
   member all[MOST];
   static const int32_t neighbours[] = {2, 3, 2, 3, 4, 3, 2, 3, 2};
   static const int32_t elements[] = {30, 46, 30, 46, 64, 46, 30, 46, 30}; /* none of the margin's */
-  same_boxes(star, SIDE * SIDE, true);
+  same_boxes(star, SIDE * SIDE, true, true);
   run(all, 9, "--threads 1 --tile 0 --cut boxes", star, SIDE * SIDE);
   all_fine(all, 9);
   for (int32_t r = 0; r < 9; r++) {
@@ -141,7 +149,7 @@ static void test_square(void **state) {
   (void)state;
   member all[MOST];
   static const int32_t neighbours[] = {3, 5, 3, 5, 8, 5, 3, 5, 3};
-  same_boxes(square, (SIDE + 5) * (SIDE + 3), true);
+  same_boxes(square, (SIDE + 5) * (SIDE + 3), true, true);
   run(all, 9, "--threads 1 --tile 0 --cut boxes", square, (SIDE + 5) * (SIDE + 3));
   all_fine(all, 9);
   for (int32_t r = 0; r < 9; r++) assert_int_equal(all[r].stat[1], neighbours[r]);
@@ -180,7 +188,64 @@ static rp_status cube(member *m) {
 
 static void test_cube(void **state) {
   (void)state;
-  same_boxes(cube, EDGE * (EDGE + 1) * (EDGE + 2), true);
+  same_boxes(cube, EDGE * (EDGE + 1) * (EDGE + 2), true, true);
+}
+
+/* ---- beside messages ---- */
+
+enum { HIGH = 1100, BROAD = 1300 };
+
+/* So large that what runs beside messages is a part of what could; in each launch a kernel with a value that comes before
+ * its points and is another one each time, and one that needs nothing. */
+static rp_status plate(member *m) {
+  const int64_t shape[] = {HIGH, BROAD};
+  rp_store *a, *b, *c, *s, *v[6];
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &b));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &c));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &s));
+  TRY(EVAL(m->ctx, "a", "a = 1.0/(1 + index(0)*31 + index(1)*7)", a));
+  for (int32_t pass = 0; pass < 4; pass++) {
+    TRY(inside(b, shape, 1, 0, 0, &v[0]));
+    TRY(inside(a, shape, 1, 0, 0, &v[1]));
+    TRY(inside(a, shape, 1, -1, 0, &v[2]));
+    TRY(inside(a, shape, 1, 1, 0, &v[3]));
+    TRY(inside(a, shape, 1, 0, -1, &v[4]));
+    TRY(inside(a, shape, 1, 0, 1, &v[5]));
+    TRY(EVAL(m->ctx, "s", "s = s*0.5 + 1", s));
+    TRY(EVAL(m->ctx, "o, c, n, s, w, e, f", "o = c + f*(n + s - w - e) + index(1) - index(0)", v[0],
+             v[1], v[2], v[3], v[4], v[5], s));
+    TRY(EVAL(m->ctx, "c", "c = 0.5*c + index(1)", c));
+    TRY(rp_wait(m->ctx));
+    TRY(drop_all(v, 6));
+    rp_store *t = a;
+    a = b;
+    b = t;
+  }
+  TRY(count_boxes(m));
+  TRY(rp_store_read(a, m->out, (size_t)HIGH * BROAD * 8));
+  TRY(rp_store_read(c, m->out + HIGH * BROAD, (size_t)HIGH * BROAD * 8));
+  TRY(rp_store_read(s, m->out + 2 * HIGH * BROAD, 8));
+  return drop_all((rp_store *[]){a, b, c, s}, 4);
+}
+
+static void test_plate(void **state) {
+  (void)state;
+  static const int32_t ranks[] = {2, 4, 6};
+  const int64_t n = 2 * HIGH * BROAD + 1;
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1", plate, n);
+  all_fine(&alone, 1);
+  for (int32_t i = 0; i < 3; i++) {
+    run(all, ranks[i], "--threads 1 --cut boxes", plate, n);
+    all_fine(all, ranks[i]);
+    for (int32_t r = 0; r < ranks[i]; r++) {
+      assert_memory_equal(all[r].out, alone.out, (size_t)n * sizeof(double));
+      assert_int_equal(all[r].beside, 4);
+    }
+    forget(all, ranks[i]);
+  }
+  forget(&alone, 1);
 }
 
 /* ---- everything else that can be done to such an array ---- */
@@ -234,7 +299,7 @@ static rp_status mixed(member *m) {
 
 static void test_mixed(void **state) {
   (void)state;
-  same_boxes(mixed, 600 + 3 * TALL * WIDE + WIDE + TALL + 1, true);
+  same_boxes(mixed, 600 + 3 * TALL * WIDE + WIDE + TALL + 1, true, false);
 }
 
 /* ---- sums over everything ---- */
@@ -271,7 +336,7 @@ static rp_status sums(member *m) {
 static void test_sums(void **state) {
   (void)state;
   member all[MOST];
-  same_boxes(sums, 4, false);
+  same_boxes(sums, 4, false, false);
   run(all, 6, "--threads 1 --tile 0 --cut boxes", sums, 4);
   all_fine(all, 6);
   for (int32_t r = 0; r < 6; r++) {
@@ -422,6 +487,7 @@ int main(void) {
       cmocka_unit_test(test_star),     cmocka_unit_test(test_square),
       cmocka_unit_test(test_cube),     cmocka_unit_test(test_mixed),
       cmocka_unit_test(test_sums),     cmocka_unit_test(test_choice),
-      cmocka_unit_test(test_bordered), cmocka_unit_test(test_to_and_fro)};
+      cmocka_unit_test(test_bordered), cmocka_unit_test(test_to_and_fro),
+      cmocka_unit_test(test_plate)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
