@@ -47,7 +47,7 @@ typedef struct range {
 
 /* Of how many ranges those units are; some may be empty. */
 static int32_t count_ranges(const rpi_sub *s, units which) {
-  return which == UNITS_ALL || s->n_piece < 2 ? 2 : s->n_piece;
+  return which == UNITS_ALL ? 1 : s->n_piece < 2 ? 2 : s->n_piece;
 }
 
 static range range_of(const rpi_plan *plan, const rpi_sub *s, units which, int32_t i) {

@@ -193,12 +193,12 @@ static void test_cube(void **state) {
 
 /* ---- beside messages ---- */
 
-enum { HIGH = 1100, BROAD = 1300 };
+enum { HIGH = 1100, ACROSS = 1300 };
 
 /* So large that what runs beside messages is a part of what could; in each launch a kernel with a value that comes before
  * its points and is another one each time, and one that needs nothing. */
 static rp_status plate(member *m) {
-  const int64_t shape[] = {HIGH, BROAD};
+  const int64_t shape[] = {HIGH, ACROSS};
   rp_store *a, *b, *c, *s, *v[6];
   TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
   TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &b));
@@ -223,16 +223,16 @@ static rp_status plate(member *m) {
     b = t;
   }
   TRY(count_boxes(m));
-  TRY(rp_store_read(a, m->out, (size_t)HIGH * BROAD * 8));
-  TRY(rp_store_read(c, m->out + HIGH * BROAD, (size_t)HIGH * BROAD * 8));
-  TRY(rp_store_read(s, m->out + 2 * HIGH * BROAD, 8));
+  TRY(rp_store_read(a, m->out, (size_t)HIGH * ACROSS * 8));
+  TRY(rp_store_read(c, m->out + HIGH * ACROSS, (size_t)HIGH * ACROSS * 8));
+  TRY(rp_store_read(s, m->out + 2 * HIGH * ACROSS, 8));
   return drop_all((rp_store *[]){a, b, c, s}, 4);
 }
 
 static void test_plate(void **state) {
   (void)state;
   static const int32_t ranks[] = {2, 4, 6};
-  const int64_t n = 2 * HIGH * BROAD + 1;
+  const int64_t n = 2 * HIGH * ACROSS + 1;
   member alone, all[MOST];
   run(&alone, 1, "--threads 1", plate, n);
   all_fine(&alone, 1);
