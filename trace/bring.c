@@ -337,6 +337,7 @@ static int32_t exchange_needs(rpi_walker *w) {
 }
 
 int32_t rpi_bring_steps(rpi_walker *w) {
+  if (w->notes) return -1; /* it is known what is needed */
   int32_t last = exchange_needs(w);
   for (int32_t level = 0, left = w->n_image; left > 0; level++) {
     for (int32_t i = 0; i < w->n_image; i++) {

@@ -54,14 +54,15 @@ struct rp_context {
   rpi_pool *pool;
   rpi_workers *workers;
   rpi_jit *jit;
-  rpi_comm *comm; /* NULL: a process alone */
+  rpi_comm *comm;     /* NULL: a process alone */
   rpi_tiling *tiling; /* all that are in use: RPI_PLACE_TILED + number */
   int32_t n_tiling, cap_tiling;
   int32_t factor[32], n_factor; /* the number of ranks as primes, ascending */
+  rpi_tiling last_grid;         /* of rpi_places_grid */
   bool rows_only;               /* no array is cut in boxes any more, */
   bool stale;                   /* and plans that do so are to be forgotten */
-  struct rpi_calls *calls; /* what the program called last; NULL: a process alone */
-  uint64_t stamp;          /* a hash of what it did so far: the same on all ranks (calls.h) */
+  struct rpi_calls *calls;      /* what the program called last; NULL: a process alone */
+  uint64_t stamp;               /* a hash of what it did so far: the same on all ranks (calls.h) */
   struct rpi_consensus *consensus; /* on releases in any order; NULL: a process alone */
   rp_status ranks_status;          /* of the first message between ranks that failed */
   rp_library *libraries;

@@ -41,38 +41,49 @@ void rpi_places_begin(rp_context *ctx) {
 
 /* Ranks go to the axes factor by factor, the largest first, each to the axis whose tiles are longest. Where the knob does
  * not insist, the last axis is cut at leaves of reductions only: ranks could not join others. */
-bool rpi_places_grid(const rp_context *ctx, const rpi_view *v, rpi_tiling *out) {
-  int64_t least[RP_MAX_DIM], parts[RP_MAX_DIM];
-  rpi_cuts axis[RP_MAX_DIM];
-  const bool insists = ctx->config.cut == RPI_CUT_BOXES;
-  if (!v || ctx->rows_only || v->bdim < 2 || v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile || v->bsize == 0)
-    return false;
-  const int32_t last = v->bdim - 1;
-  for (int32_t d = 0; d <= last; d++) {
+static void share_axes(const rp_context *ctx, int32_t ndim, const int64_t *shape, int64_t *parts) {
+  int64_t least[RP_MAX_DIM];
+  bool several = false;
+  for (int32_t d = 0; d < ndim; d++) {
     parts[d] = 1;
-    least[d] = d == last && !insists ? RPI_LEAF : 1;
+    least[d] = d == ndim - 1 && ctx->config.cut != RPI_CUT_BOXES ? RPI_LEAF : 1;
+    several = several || (d > 0 && shape[d] >= 2 * least[d]);
   }
-  for (int32_t i = ctx->n_factor - 1; i >= 0; i--) {
+  for (int32_t i = ctx->n_factor - 1; several && i >= 0; i--) {
     const int64_t factor = ctx->factor[i];
     int32_t best = -1;
-    for (int32_t d = 0; d <= last; d++)
-      if (v->bshape[d] / (parts[d] * factor) >= least[d] &&
-          (best < 0 || v->bshape[d] / parts[d] > v->bshape[best] / parts[best]))
+    for (int32_t d = 0; d < ndim; d++)
+      if (shape[d] / (parts[d] * factor) >= least[d] &&
+          (best < 0 || shape[d] / parts[d] > shape[best] / parts[best]))
         best = d;
-    if (best < 0) return false;
+    if (best < 0) return; /* not all ranks have a part */
     parts[best] *= factor;
   }
-  bool several = false;
-  for (int32_t d = 0; d <= last; d++) {
-    const int64_t grain = d == last && v->bshape[d] / parts[d] >= RPI_LEAF ? RPI_LEAF : 1;
-    axis[d] = (rpi_cuts){.n = v->bshape[d],
-                         .grain = grain,
-                         .units = (v->bshape[d] + grain - 1) / grain,
-                         .ranks = parts[d]};
-    several = several || (d > 0 && parts[d] > 1);
+}
+
+bool rpi_places_grid(rp_context *ctx, const rpi_view *v, rpi_tiling *out) {
+  int64_t parts[RP_MAX_DIM];
+  rpi_cuts axis[RP_MAX_DIM];
+  if (!v || ctx->rows_only || v->bdim < 2 || v->bsize == 0 ||
+      v->bsize * rpi_dtype_size(v->dtype) < ctx->config.tile)
+    return false;
+  rpi_tiling *last = &ctx->last_grid; /* arrays mostly have one shape */
+  bool same = last->ndim == v->bdim;
+  for (int32_t d = 0; same && d < v->bdim; d++) same = last->axis[d].n == v->bshape[d];
+  if (!same) {
+    share_axes(ctx, v->bdim, v->bshape, parts);
+    for (int32_t d = 0; d < v->bdim; d++) {
+      const int64_t n = v->bshape[d];
+      const int64_t grain = d == v->bdim - 1 && n / parts[d] >= RPI_LEAF ? RPI_LEAF : 1;
+      axis[d] =
+          (rpi_cuts){.n = n, .grain = grain, .units = (n + grain - 1) / grain, .ranks = parts[d]};
+    }
+    *last = rpi_tiling_grid(v->bdim, axis);
   }
-  *out = rpi_tiling_grid(v->bdim, axis);
-  return several;
+  *out = *last;
+  bool several = false;
+  for (int32_t d = 1; d < v->bdim; d++) several = several || last->axis[d].ranks > 1;
+  return several && last->ranks == rpi_comm_size(ctx->comm);
 }
 
 uint32_t rpi_places_number(rp_context *ctx, const rpi_tiling *t) {

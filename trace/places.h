@@ -26,7 +26,7 @@ void rpi_places_begin(rp_context *ctx);
 /* How an array is cut that no other tells; false: too small, every rank holds all of it. v NULL: unknown. */
 bool rpi_places_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
 /* How an array of several axes is cut along more than the first; false: it is not. */
-bool rpi_places_grid(const rp_context *ctx, const rpi_view *v, rpi_tiling *out);
+bool rpi_places_grid(rp_context *ctx, const rpi_view *v, rpi_tiling *out);
 /* The place that a tiling is, or a line's; RPI_PLACE_WHOLE and a status message without memory for it. */
 uint32_t rpi_places_number(rp_context *ctx, const rpi_tiling *t);
 uint32_t rpi_places_line(rp_context *ctx, const rpi_cuts *c);
