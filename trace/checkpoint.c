@@ -53,6 +53,13 @@ bool rpi_checkpoint_follow(const rpi_tiling *t, const rpi_view *v, rpi_cuts *out
   return rpi_rows_by(c, g, g->shape[0], &rows) && rpi_rows_cuts(&rows, &dense, v->size, out);
 }
 
+rp_status rpi_checkpoint_parts(rp_context *ctx, rpi_buffer *b, const rpi_view *v, rpi_cuts *out,
+                               bool *parts) {
+  rpi_tiling line;
+  *parts = b->inst && rpi_places_as_line(ctx, b, &line) && rpi_checkpoint_follow(&line, v, out);
+  return *parts ? rpi_places_lines(ctx, b, &line) : RP_OK;
+}
+
 static rp_status describe(saving *s, const rp_store *store, rpi_checkpoint_array *a) {
   const rpi_view *v = store->view;
   rpi_buffer *b = store->buf;
@@ -60,13 +67,12 @@ static rp_status describe(saving *s, const rp_store *store, rpi_checkpoint_array
   a->ndim = v->geom.ndim;
   memcpy(a->shape, v->geom.shape, sizeof a->shape);
   a->zero = v->size == 0 || !b->inst;
+  bool parts = false;
+  if (!a->zero) RPI_TRY(rpi_checkpoint_parts(s->ctx, b, v, &a->cuts, &parts));
+  if (parts) return RP_OK;
   a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
   if (a->zero) return RP_OK;
-  if (b->place >= RPI_PLACE_TILED) {
-    if (rpi_checkpoint_follow(rpi_places_tiling(s->ctx, b->place), v, &a->cuts)) return RP_OK;
-    a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
-    RPI_TRY(rpi_places_gather(s->ctx, b));
-  }
+  RPI_TRY(rpi_places_gather(s->ctx, b));
   if (v->size * rpi_dtype_size(v->dtype) >= s->ctx->config.tile)
     a->cuts = (rpi_cuts){.n = v->size,
                          .grain = PIECE,

@@ -17,10 +17,29 @@ static void own_range(rpi_incoming *in) {
   b->place = was;
 }
 
+/* Does all of the array come, into memory that becomes its own? */
+static bool is_whole(const rp_store *s) {
+  return s->view->covers && s->view->dense && !s->buf->home;
+}
+
+rp_status rpi_incoming_prepare(rp_context *ctx, const rp_store *s) {
+  rpi_buffer *b = s->buf;
+  rpi_tiling line;
+  rpi_cuts cuts;
+  if (is_whole(s) || !rpi_places_is_grid(ctx, b->place) || !rpi_places_as_line(ctx, b, &line) ||
+      !rpi_checkpoint_follow(&line, s->view, &cuts))
+    return RP_OK;
+  const uint32_t place = rpi_places_number(ctx, &line);
+  if (place == RPI_PLACE_WHOLE) return rpi_places_failed(ctx, RP_ERR_MEMORY);
+  RPI_TRY(rpi_places_lines(ctx, b, &line));
+  if (b->place >= RPI_PLACE_TILED) b->place = place;
+  return RP_OK;
+}
+
 rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
   rpi_buffer *b = in->store->buf;
   const rpi_view *v = in->store->view;
-  const bool whole = v->covers && v->dense && !b->home;
+  const bool whole = is_whole(in->store);
   in->place = b->place;
   in->zero = zero;
   if (zero) return b->inst ? rpi_store_own(b, true) : RP_OK;

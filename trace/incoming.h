@@ -22,6 +22,9 @@ typedef struct rpi_incoming {
   uint32_t place; /* the buffer's afterwards */
 } rpi_incoming;
 
+/* Before, where no rank can have failed alone: a view of an array that is cut in boxes gets its elements by rows, and the
+ * array moves to them. Collective. */
+rp_status rpi_incoming_prepare(rp_context *ctx, const rp_store *s);
 /* All but `store` is zero; nothing is left to run that touches it, and it may be written. */
 rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero);
 /* Where element i (lo <= i < hi) goes; those behind it follow. */

@@ -84,9 +84,8 @@ static rp_status move(taking *t) {
 static rp_status take(rp_context *ctx, taking *t, rp_status mine) {
   rpi_buffer *b = t->store->buf;
   const rpi_view *v = t->store->view;
-  bool heard;
-  const bool parts = b->inst && b->place >= RPI_PLACE_TILED &&
-                     rpi_checkpoint_follow(rpi_places_tiling(ctx, b->place), v, &t->cuts);
+  bool heard, parts;
+  RPI_TRY(rpi_checkpoint_parts(ctx, b, v, &t->cuts, &parts));
   if (mine == RP_OK && parts) mine = want(t);
   RPI_TRY(rpi_checkpoint_agree(ctx, mine, &(rpi_verdict){0}, &heard));
   if (parts) return rpi_places_failed(ctx, move(t));

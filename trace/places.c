@@ -7,8 +7,10 @@
 #include "core/base/alloc.h"
 #include "core/comm/collect.h"
 #include "core/exec/exchange.h"
+#include "core/exec/mosaic.h"
 #include "jit/ir.h"
 #include "trace/index_range.h"
+#include "trace/margins.h"
 #include "trace/rows.h"
 
 /* ---- tilings ---- */
@@ -105,6 +107,18 @@ uint32_t rpi_places_line(rp_context *ctx, const rpi_cuts *c) {
   return rpi_places_number(ctx, &t);
 }
 
+bool rpi_places_as_line(const rp_context *ctx, const rpi_buffer *b, rpi_tiling *out) {
+  rpi_cuts c;
+  if (b->place < RPI_PLACE_TILED) return false;
+  if (rpi_places_is_line(ctx, b->place))
+    *out = *rpi_places_tiling(ctx, b->place);
+  else if (rpi_places_default(ctx, b->base, &c))
+    *out = rpi_tiling_line(&c);
+  else
+    return false;
+  return true;
+}
+
 static uint32_t renumbered(const int32_t *now, uint32_t place) {
   return place < RPI_PLACE_TILED ? place : RPI_PLACE_TILED + (uint32_t)now[place - RPI_PLACE_TILED];
 }
@@ -154,7 +168,45 @@ rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b) {
       ctx, rpi_exchange_gather(ctx->comm, &t, rpi_dtype_size(b->base->dtype), data, data));
 }
 
-/* A box that is read on the host. */
+/* The messages by which ranks that hold boxes get their parts of a line, and what they bring. */
+static rp_status move_to_line(rp_context *ctx, const rpi_buffer *b, const rpi_margin *part) {
+  const uint64_t version = 0; /* of values that no message has brought yet */
+  rpi_margins m = {0};
+  rpi_plan_exchange e = {0};
+  rpi_exchange_count count = {0};
+  rp_status st = RP_OK;
+  if (!rpi_margins_add(&m, part) ||
+      !rpi_margins_messages(&m, part->symbol, rpi_comm_rank(ctx->comm),
+                            rpi_dtype_size(b->base->dtype), &e) ||
+      !rpi_messages_close(&e))
+    st = rpi_status_nomem("messages");
+  if (st == RP_OK) st = rpi_exchange_start(ctx->comm, &e, &b->inst->data, &version, &count);
+  if (st == RP_OK) st = rpi_exchange_finish(ctx->comm, &e, &b->inst->data, &version);
+  ctx->stats.messages += count.messages;
+  ctx->stats.bytes_sent += count.bytes;
+  rpi_margins_deinit(&m);
+  rpi_messages_deinit(&e);
+  return st;
+}
+
+rp_status rpi_places_lines(rp_context *ctx, rpi_buffer *b, const rpi_tiling *line) {
+  const rpi_view *v = b->base;
+  rpi_margin part = {.symbol = 0, .user = -1};
+  rpi_tiling rows;
+  rpi_grid reader;
+  rpi_geom all;
+  if (!rpi_places_is_grid(ctx, b->place) || !b->inst) return RP_OK;
+  rpi_geom_dense(v->bdim, v->bshape, &all);
+  if (!rpi_tiling_by_axes(line, v->bdim, v->bshape, &rows) ||
+      !rpi_grid_by(&rows, &all, v->bshape, &reader) ||
+      !rpi_margins_of(&reader, &all, rpi_places_tiling(ctx, b->place), v->bshape, &part))
+    return rpi_places_gather(ctx, b); /* it is cut within rows */
+  return rpi_places_failed(ctx, move_to_line(ctx, b, &part));
+}
+
+/* ---- what the host reads ---- */
+
+/* A box of an array that is cut in a line. */
 typedef struct reading {
   const rpi_geom *box;
   const rpi_cuts *cuts;
@@ -167,25 +219,71 @@ static int64_t read_before(const void *arg, int32_t rank) {
 }
 
 /* In the order of memory each rank's elements are a range of the box: they come together where they are wanted. */
-static rp_status read_line(rp_context *ctx, const rpi_buffer *b, const rpi_geom *box, void *data) {
+static rp_status read_line(rp_context *ctx, const rpi_buffer *b, const rpi_tiling *line,
+                           const rpi_geom *box, void *data) {
   const int32_t elem = rpi_dtype_size(b->base->dtype);
-  const reading r = {box, &rpi_places_tiling(ctx, b->place)->axis[0], elem};
+  const reading r = {box, &line->axis[0], elem};
   int64_t lo, hi;
-  rpi_store_part(b, &lo, &hi);
+  rpi_tiling_hull(line, rpi_comm_rank(ctx->comm), &lo, &hi);
   rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
-  ctx->stats.gathers++;
   return rpi_places_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
+}
+
+static int64_t row_begin(const void *arg, int32_t k, int32_t at) {
+  return rpi_rows_at(&((const rpi_grid *)arg)->axis[k].rows, at);
+}
+
+/* Which points of a box each rank has of an array cut along its axes. Where the box runs backwards it is read forwards,
+ * and comes backwards to memory: `there` and `here`. False: its axes do not lie along the array's. */
+static bool read_grid(const rpi_tiling *t, const int64_t *bshape, const rpi_geom *box,
+                      rpi_geom *there, rpi_geom *here, rpi_grid *out) {
+  rpi_tiling_map map[RP_MAX_DIM];
+  int64_t at[RP_MAX_DIM];
+  if (!rpi_tiling_axes(box, t->ndim, bshape, map, at)) return false;
+  *there = *box;
+  rpi_geom_dense(box->ndim, box->shape, here);
+  for (int32_t d = 0; d < box->ndim; d++) {
+    if (map[d].step > 0) continue;
+    there->offset += (box->shape[d] - 1) * there->stride[d];
+    here->offset += (box->shape[d] - 1) * here->stride[d];
+    there->stride[d] = -there->stride[d];
+    here->stride[d] = -here->stride[d];
+  }
+  return rpi_grid_by(t, there, bshape, out);
+}
+
+/* Of an array that is cut in boxes only what is read comes together. */
+static rp_status read_boxes(rp_context *ctx, const rpi_buffer *b, const rpi_grid *g,
+                            const rpi_geom *there, const rpi_geom *here, void *data) {
+  rpi_mosaic m = {.n = g->n, .begin = row_begin, .arg = g};
+  for (int32_t k = 0; k < g->n; k++) {
+    m.ranks[k] = (int32_t)g->axis[k].rows.cuts.ranks;
+    m.axis[k] = g->axis[k].axis;
+    m.extent[k] = g->axis[k].rows.extent;
+  }
+  return rpi_places_failed(ctx, rpi_mosaic_gather(ctx->comm, &m, rpi_dtype_size(b->base->dtype),
+                                                  there, b->inst->data, here, data));
 }
 
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
   const int32_t elem = rpi_dtype_size(b->base->dtype);
-  if (rpi_places_is_line(ctx, b->place) && rpi_geom_ascends(box))
-    return read_line(ctx, b, box, data);
-  if (rpi_places_is_grid(ctx, b->place) && rpi_geom_is_dense(box) &&
-      rpi_geom_size(box) == b->base->bsize) {
-    ctx->stats.gathers++;
-    return rpi_places_failed(ctx, rpi_exchange_gather(ctx->comm, rpi_places_tiling(ctx, b->place),
-                                                      elem, b->inst->data, data));
+  const int64_t n = rpi_geom_size(box);
+  if (n == 0) return RP_OK;
+  if (b->place >= RPI_PLACE_TILED) {
+    const rpi_tiling t = *rpi_places_tiling(ctx, b->place);
+    const bool in_order = rpi_geom_ascends(box);
+    rpi_tiling line;
+    rpi_geom there, here;
+    rpi_grid g;
+    if (!rpi_tiling_is_line(&t) && read_grid(&t, b->base->bshape, box, &there, &here, &g)) {
+      ctx->stats.gathers += n == b->base->bsize;
+      return read_boxes(ctx, b, &g, &there, &here, data);
+    }
+    if (in_order && rpi_places_as_line(ctx, b, &line)) {
+      RPI_TRY(rpi_places_lines(ctx, b, &line));
+      ctx->stats.gathers += n == b->base->bsize;
+      return read_line(ctx, b, &line, box, data);
+    }
   }
   RPI_TRY(rpi_places_gather(ctx, b));
   rpi_store_pack(b->inst->data, box, elem, data, 0, b->base->bsize);
@@ -211,16 +309,38 @@ static void join_bounds(void *arg, void *into, int64_t *n, const void *from, int
   if (b[1] > a[1]) a[1] = b[1];
 }
 
+/* Of this rank's tile, put together in memory of its own; *n: its elements. */
+static rp_status range_of_tile(rp_context *ctx, rpi_buffer *b, int64_t *n) {
+  const int32_t elem = rpi_dtype_size(b->base->dtype);
+  rpi_geom tile;
+  void *packed = NULL;
+  *n = rpi_tiling_box(rpi_store_tiling(b), b->pool->rank, &tile) ? rpi_geom_size(&tile) : 0;
+  if (*n > 0 && b->inst) {
+    packed = rpi_alloc((size_t)(*n * elem));
+    if (!packed) return rpi_places_failed(ctx, rpi_status_nomem("a tile of index data"));
+    rpi_store_pack_part(b->inst->data, &tile, elem, 0, *n, packed);
+  }
+  rpi_index_range(ctx->workers, b, packed, *n);
+  rpi_alloc_free(packed);
+  return RP_OK;
+}
+
+static rp_status range_of_part(rp_context *ctx, rpi_buffer *b, int64_t *n) {
+  int64_t lo, hi;
+  if (rpi_places_is_grid(ctx, b->place)) return range_of_tile(ctx, b, n);
+  rpi_store_part(b, &lo, &hi);
+  *n = hi - lo;
+  const char *data = b->inst ? b->inst->data : NULL;
+  rpi_index_range(ctx->workers, b, data ? data + lo * rpi_dtype_size(b->base->dtype) : NULL, *n);
+  return RP_OK;
+}
+
 rp_status rpi_places_index_range(rp_context *ctx, rpi_buffer *b) {
   if (RPI_LIKELY(b->range_version == b->version + 1)) return RP_OK;
-  int64_t lo, hi, bounds[2] = {INT64_MAX, INT64_MIN}, bytes = sizeof bounds;
-  if (rpi_places_is_grid(ctx, b->place)) RPI_TRY(rpi_places_gather(ctx, b));
-  rpi_store_part(b, &lo, &hi);
-  const char *data = b->inst ? b->inst->data : NULL;
-  rpi_index_range(ctx->workers, b, data ? data + lo * rpi_dtype_size(b->base->dtype) : NULL,
-                  hi - lo);
+  int64_t n, bounds[2] = {INT64_MAX, INT64_MIN}, bytes = sizeof bounds;
+  RPI_TRY(range_of_part(ctx, b, &n));
   if (b->place < RPI_PLACE_TILED || rpi_comm_dry(ctx->comm)) return RP_OK;
-  if (lo < hi) bounds[0] = b->range_lo, bounds[1] = b->range_hi;
+  if (n > 0) bounds[0] = b->range_lo, bounds[1] = b->range_hi;
   const rp_status st = rpi_collect_merge(ctx->comm, bounds, &bytes, bytes, join_bounds, NULL);
   b->range_lo = bounds[0];
   b->range_hi = bounds[1];

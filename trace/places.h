@@ -16,7 +16,11 @@ rp_status rpi_places_failed(rp_context *ctx, rp_status st);
 
 /* Every rank gets all of the buffer's values. */
 rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b);
-/* The elements of a box of the buffer, which has an instance, in C order, on every rank; the buffer may stay in parts. */
+/* Every rank gets its part of a line (rpi_places_as_line) of a buffer that is cut in boxes, beside its own tile: until the
+ * buffer is written it is valid at both. */
+rp_status rpi_places_lines(rp_context *ctx, rpi_buffer *b, const rpi_tiling *line);
+/* The elements of a box of the buffer, which has an instance, in C order, on every rank. The buffer stays in parts if
+ * the box's axes lie along its own, or its elements are in the order of memory; else all of it comes to all. */
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data);
 /* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
 rp_status rpi_places_index_range(rp_context *ctx, rpi_buffer *b);
@@ -27,6 +31,8 @@ void rpi_places_begin(rp_context *ctx);
 bool rpi_places_default(const rp_context *ctx, const rpi_view *v, rpi_cuts *out);
 /* How an array of several axes is cut along more than the first; false: it is not. */
 bool rpi_places_grid(rp_context *ctx, const rpi_view *v, rpi_tiling *out);
+/* The line that a buffer is cut by, or, if it is cut in boxes, by which its elements would come; false: none. */
+bool rpi_places_as_line(const rp_context *ctx, const rpi_buffer *b, rpi_tiling *out);
 /* The place that a tiling is, or a line's; RPI_PLACE_WHOLE and a status message without memory for it. */
 uint32_t rpi_places_number(rp_context *ctx, const rpi_tiling *t);
 uint32_t rpi_places_line(rp_context *ctx, const rpi_cuts *c);

@@ -268,6 +268,7 @@ rp_status rpi_restore_stores(rp_context *ctx, const char *path, int32_t n, const
   for (int32_t i = 0; i < OPEN_MOST; i++) r.source[i].file.fd = -1;
   rpi_arena_init(&r.memory);
   rp_status st = load(&r, path, &bytes, &size);
+  for (int32_t i = 0; i < n && st == RP_OK; i++) st = rpi_incoming_prepare(ctx, stores[i]);
   if (st == RP_OK) {
     st = decode(&r, path, bytes, size);
     if (st == RP_OK) st = stage_all(&r, path, names, stores);

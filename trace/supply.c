@@ -54,6 +54,7 @@ static rp_status ask(const rpi_incoming *in, int64_t lo, int64_t n, rp_supply_fn
 rp_status rpi_supply_ask(rp_context *ctx, rp_store *s, rp_supply_fn *fn, void *arg) {
   RPI_TRY(rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WRITE));
   if (rpi_comm_dry(ctx->comm)) return pretend(ctx, s);
+  RPI_TRY(rpi_incoming_prepare(ctx, s));
   bool heard;
   rpi_incoming in = {.store = s};
   rp_status st = rpi_incoming_open(ctx, &in, false);
@@ -149,6 +150,7 @@ rp_status rpi_supply_share(rp_context *ctx, rp_store *store, rp_status mine, con
   bool heard;
   RPI_TRY(rpi_segment_settle(ctx, store->buf, RPI_REASON_CUT_WRITE));
   if (rpi_comm_dry(ctx->comm)) return mine == RP_OK ? pretend(ctx, store) : mine;
+  RPI_TRY(rpi_incoming_prepare(ctx, store));
   rpi_incoming in = {.store = store};
   sharing s = {.comm = ctx->comm,
                .in = &in,

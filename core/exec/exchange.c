@@ -5,9 +5,8 @@
 
 #include <string.h>
 
-#include "core/base/alloc.h"
 #include "core/comm/collect.h"
-#include "core/model/store.h"
+#include "core/exec/mosaic.h"
 
 /* The bytes of a message between where they belong and where they travel. */
 static void move_packed(const rpi_plan_exchange *e, const rpi_plan_message *m, char *data,
@@ -62,49 +61,38 @@ rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const 
 
 /* ---- all tiles ---- */
 
-typedef struct tiles {
-  const rpi_tiling *tiling;
+typedef struct line {
+  const rpi_cuts *cuts;
   int32_t elem;
-} tiles;
+} line;
 
 static int64_t bound(const void *arg, int32_t rank) {
-  const tiles *t = arg;
-  return rpi_tiling_before(t->tiling, rank) * t->elem;
+  const line *l = arg;
+  return rpi_cuts_at(l->cuts, rank) * l->elem;
 }
 
-/* The tile of a rank as a box of the array; false: it is empty. */
-static bool box_of(const rpi_tiling *t, int32_t rank, rpi_geom *out) {
-  int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM], shape[RP_MAX_DIM];
-  if (!rpi_tiling_tile(t, rank, lo, hi)) return false;
-  for (int32_t d = 0; d < t->ndim; d++) shape[d] = t->axis[d].n;
-  rpi_geom_dense(t->ndim, shape, out);
-  for (int32_t d = 0; d < t->ndim; d++) {
-    out->offset += lo[d] * out->stride[d];
-    out->shape[d] = hi[d] - lo[d];
-  }
-  return true;
+static int64_t tile_begin(const void *arg, int32_t k, int32_t at) {
+  return rpi_cuts_at(&((const rpi_tiling *)arg)->axis[k], at);
 }
 
 rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_tiling *tiling, int32_t elem,
                               const void *from, void *to) {
-  const tiles t = {tiling, elem};
-  const int64_t all = bound(&t, tiling->ranks);
-  const int32_t rank = rpi_comm_rank(comm);
-  rpi_geom box;
   if (rpi_tiling_is_line(tiling)) {
-    const int64_t lo = bound(&t, rank), hi = bound(&t, rank + 1);
+    const line l = {&tiling->axis[0], elem};
+    const int32_t rank = rpi_comm_rank(comm);
+    const int64_t lo = bound(&l, rank), hi = bound(&l, rank + 1);
     if (to != from) memcpy((char *)to + lo, (const char *)from + lo, (size_t)(hi - lo));
-    return rpi_collect_gather(comm, to, bound, &t);
+    return rpi_collect_gather(comm, to, bound, &l);
   }
-  char *packed = rpi_alloc((size_t)all + 1);
-  if (!packed) return rpi_status_nomem("the tiles of an array");
-  if (box_of(tiling, rank, &box))
-    rpi_store_pack(from, &box, elem, packed + bound(&t, rank), 0, all);
-  const rp_status st = rpi_collect_gather(comm, packed, bound, &t);
-  for (int32_t r = 0; st == RP_OK && r < tiling->ranks; r++)
-    if (box_of(tiling, r, &box)) rpi_store_unpack(to, &box, elem, packed + bound(&t, r), 0, all);
-  rpi_alloc_free(packed);
-  return st;
+  rpi_mosaic m = {.n = tiling->ndim, .begin = tile_begin, .arg = tiling};
+  rpi_geom all;
+  for (int32_t d = 0; d < m.n; d++) {
+    m.ranks[d] = (int32_t)tiling->axis[d].ranks;
+    m.axis[d] = d;
+    m.extent[d] = tiling->axis[d].n;
+  }
+  rpi_geom_dense(m.n, m.extent, &all);
+  return rpi_mosaic_gather(comm, &m, elem, &all, from, &all, to);
 }
 
 /* ---- reductions ---- */

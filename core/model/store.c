@@ -468,7 +468,30 @@ void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi) {
   *lo = 0;
   *hi = b->base->bsize;
   if (b->place < RPI_PLACE_TILED) return;
-  rpi_tiling_hull(&(*b->pool->tiling)[b->place - RPI_PLACE_TILED], b->pool->rank, lo, hi);
+  rpi_tiling_hull(rpi_store_tiling(b), b->pool->rank, lo, hi);
+}
+
+/* The elements of a box that has its innermost axis in runs. */
+static void copy_box(char *to, const char *from, const rpi_geom *g, int64_t elem, int32_t axis,
+                     int64_t at) {
+  const int64_t n = g->shape[axis];
+  if (axis == g->ndim - 1)
+    memcpy(to + at * elem, from + at * elem, (size_t)(n * elem));
+  else
+    for (int64_t i = 0; i < n; i++) copy_box(to, from, g, elem, axis + 1, at + i * g->stride[axis]);
+}
+
+/* What this rank holds, and no more: memory that is not touched does not exist. */
+static void copy_held(const rpi_buffer *b, char *to, const char *from) {
+  const int64_t elem = rpi_dtype_size(b->base->dtype);
+  int64_t lo, hi;
+  rpi_geom tile;
+  rpi_store_part(b, &lo, &hi);
+  if (b->place < RPI_PLACE_TILED || rpi_tiling_is_line(rpi_store_tiling(b)))
+    tile = (rpi_geom){.ndim = 1, .offset = lo, .shape = {hi - lo}, .stride = {1}};
+  else if (!rpi_tiling_box(rpi_store_tiling(b), b->pool->rank, &tile))
+    return;
+  if (lo < hi) copy_box(to, from, &tile, elem, 0, tile.offset);
 }
 
 /* Of an array that ranks share only this rank's part is copied: whoever asks for this writes then, and what came of
@@ -479,12 +502,9 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   int64_t bytes = rpi_store_bytes(b);
   rpi_instance *own = rpi_store_instance(b->pool, bytes, old);
   if (!own) return RP_ERR_MEMORY;
-  int64_t lo, hi, elem = rpi_dtype_size(b->base->dtype);
-  rpi_store_part(b, &lo, &hi);
-  if (keep && old && lo < hi)
-    memcpy((char *)own->data + lo * elem, (char *)old->data + lo * elem,
-           (size_t)((hi - lo) * elem));
-  else if (keep && !old)
+  if (keep && old)
+    copy_held(b, own->data, old->data);
+  else if (keep)
     memset(own->data, 0, (size_t)bytes);
   if (old) rpi_store_instance_release(b->pool, old);
   b->inst = own;

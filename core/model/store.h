@@ -204,7 +204,11 @@ rpi_kept *rpi_store_keep(rpi_buffer *b);
 /* Lets go of all but the first n. */
 void rpi_store_kept_trim(rpi_buffer *b, int32_t n);
 
-/* The elements lo..hi-1 of the buffer that this rank holds. */
+/* How a buffer whose place is a tiling is shared out. */
+static inline const rpi_tiling *rpi_store_tiling(const rpi_buffer *b) {
+  return &(*b->pool->tiling)[b->place - RPI_PLACE_TILED];
+}
+/* The elements lo..hi-1 of the buffer that this rank holds; of a tile that is no range, from its first to its last. */
 void rpi_store_part(const rpi_buffer *b, int64_t *lo, int64_t *hi);
 
 /* Copies between a dense host array and the elements of `geom` in `data`, as far as they are elements lo..hi-1 of the

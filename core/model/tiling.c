@@ -76,20 +76,16 @@ void rpi_tiling_hull(const rpi_tiling *t, int32_t rank, int64_t *lo, int64_t *hi
   ++*hi;
 }
 
-/* What lies before the rank's place along axis d, with all of the later axes; then, within its part, along the next. */
-int64_t rpi_tiling_before(const rpi_tiling *t, int32_t rank) {
-  int64_t all = 1, before = 0, width = 1;
-  int32_t at[RP_MAX_DIM];
-  for (int32_t d = 0; d < t->ndim; d++) all *= t->axis[d].n;
-  if (rank >= t->ranks) return all;
-  rpi_tiling_place(t, rank, at);
-  for (int32_t d = 0; d < t->ndim && all > 0; d++) {
-    const int64_t lo = rpi_cuts_at(&t->axis[d], at[d]);
-    all /= t->axis[d].n;
-    before += width * lo * all;
-    width *= rpi_cuts_at(&t->axis[d], at[d] + 1) - lo;
+bool rpi_tiling_box(const rpi_tiling *t, int32_t rank, rpi_geom *out) {
+  int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM], shape[RP_MAX_DIM];
+  if (!rpi_tiling_tile(t, rank, lo, hi)) return false;
+  for (int32_t d = 0; d < t->ndim; d++) shape[d] = t->axis[d].n;
+  rpi_geom_dense(t->ndim, shape, out);
+  for (int32_t d = 0; d < t->ndim; d++) {
+    out->offset += lo[d] * out->stride[d];
+    out->shape[d] = hi[d] - lo[d];
   }
-  return before;
+  return true;
 }
 
 /* ---- views ---- */

@@ -33,8 +33,8 @@ int32_t rpi_tiling_rank(const rpi_tiling *t, const int32_t *at);
 bool rpi_tiling_tile(const rpi_tiling *t, int32_t rank, int64_t *lo, int64_t *hi);
 /* From the tile's first element to its last, which is not in it, in C order; both the same if it is empty. */
 void rpi_tiling_hull(const rpi_tiling *t, int32_t rank, int64_t *lo, int64_t *hi);
-/* Elements of the tiles of all ranks before this one (rank 0..ranks). */
-int64_t rpi_tiling_before(const rpi_tiling *t, int32_t rank);
+/* The tile as a box of the elements of an array of the tiling's axes; false: it is empty. */
+bool rpi_tiling_box(const rpi_tiling *t, int32_t rank, rpi_geom *out);
 
 /* Index i of an axis of a view is index start + step*i of an axis of the array. */
 typedef struct rpi_tiling_map {

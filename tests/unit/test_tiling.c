@@ -27,12 +27,12 @@ static rpi_tiling random_tiling(int32_t ndim, const int64_t *shape) {
   return rpi_tiling_grid(ndim, axis);
 }
 
-/* Tiles hold each element once; what lies before a rank is what the ranks before it hold; hulls are tight. */
+/* Tiles hold each element once; boxes and hulls are tight. */
 static void test_tiles(void **state) {
   (void)state;
   for (int turn = 0; turn < 2000; turn++) {
     const int32_t ndim = (int32_t)pick(1, 3);
-    int64_t shape[RP_MAX_DIM], all = 1, before = 0;
+    int64_t shape[RP_MAX_DIM], all = 1;
     for (int32_t d = 0; d < ndim; d++) all *= shape[d] = pick(1, 9);
     const rpi_tiling t = random_tiling(ndim, shape);
     int32_t *seen = calloc((size_t)all, sizeof *seen);
@@ -41,8 +41,9 @@ static void test_tiles(void **state) {
       int32_t at[RP_MAX_DIM];
       rpi_tiling_place(&t, r, at);
       assert_int_equal(rpi_tiling_rank(&t, at), r);
-      assert_int_equal(rpi_tiling_before(&t, r), before);
       const bool any = rpi_tiling_tile(&t, r, lo, hi);
+      int64_t count = 0;
+      rpi_geom box;
       for (int64_t e = 0; e < all; e++) {
         int64_t rest = e;
         bool in = true;
@@ -54,18 +55,23 @@ static void test_tiles(void **state) {
         if (e < first) first = e;
         last = e;
         seen[e]++;
-        before++;
+        count++;
       }
       rpi_tiling_hull(&t, r, &from, &to);
       assert_int_equal(any, last >= 0);
+      assert_int_equal(rpi_tiling_box(&t, r, &box), any);
       if (any) {
+        int64_t least, most;
+        assert_int_equal(rpi_geom_size(&box), count);
+        assert_true(rpi_geom_span(&box, &least, &most));
+        assert_int_equal(least, first);
+        assert_int_equal(most, last);
         assert_int_equal(from, first);
         assert_int_equal(to, last + 1);
       } else {
         assert_int_equal(from, to);
       }
     }
-    assert_int_equal(rpi_tiling_before(&t, t.ranks), all);
     for (int64_t e = 0; e < all; e++) assert_int_equal(seen[e], 1);
     free(seen);
   }
