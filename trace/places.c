@@ -252,7 +252,7 @@ static bool read_grid(const rpi_tiling *t, const int64_t *bshape, const rpi_geom
   return rpi_grid_by(t, there, bshape, out);
 }
 
-/* Of an array that is cut in boxes only what is read comes together. */
+/* Of an array that is cut along its axes only what is read comes together. */
 static rp_status read_boxes(rp_context *ctx, const rpi_buffer *b, const rpi_grid *g,
                             const rpi_geom *there, const rpi_geom *here, void *data) {
   rpi_mosaic m = {.n = g->n, .begin = row_begin, .arg = g};
@@ -266,27 +266,26 @@ static rp_status read_boxes(rp_context *ctx, const rpi_buffer *b, const rpi_grid
 }
 
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
-  const int32_t elem = rpi_dtype_size(b->base->dtype);
+  const rpi_view *v = b->base;
   const int64_t n = rpi_geom_size(box);
+  rpi_tiling line, axes;
+  rpi_geom there, here;
+  rpi_grid g;
   if (n == 0) return RP_OK;
-  if (b->place >= RPI_PLACE_TILED) {
-    const rpi_tiling t = *rpi_places_tiling(ctx, b->place);
-    const bool in_order = rpi_geom_ascends(box);
-    rpi_tiling line;
-    rpi_geom there, here;
-    rpi_grid g;
-    if (!rpi_tiling_is_line(&t) && read_grid(&t, b->base->bshape, box, &there, &here, &g)) {
-      ctx->stats.gathers += n == b->base->bsize;
-      return read_boxes(ctx, b, &g, &there, &here, data);
-    }
-    if (in_order && rpi_places_as_line(ctx, b, &line)) {
-      RPI_TRY(rpi_places_lines(ctx, b, &line));
-      ctx->stats.gathers += n == b->base->bsize;
-      return read_line(ctx, b, &line, box, data);
-    }
+  const bool in_order = rpi_geom_ascends(box) && rpi_places_as_line(ctx, b, &line);
+  if (b->place >= RPI_PLACE_TILED && !(in_order && rpi_places_is_line(ctx, b->place)) &&
+      rpi_tiling_by_axes(rpi_places_tiling(ctx, b->place), v->bdim, v->bshape, &axes) &&
+      read_grid(&axes, v->bshape, box, &there, &here, &g)) {
+    ctx->stats.gathers += n == v->bsize;
+    return read_boxes(ctx, b, &g, &there, &here, data);
+  }
+  if (in_order) {
+    RPI_TRY(rpi_places_lines(ctx, b, &line));
+    ctx->stats.gathers += n == v->bsize;
+    return read_line(ctx, b, &line, box, data);
   }
   RPI_TRY(rpi_places_gather(ctx, b));
-  rpi_store_pack(b->inst->data, box, elem, data, 0, b->base->bsize);
+  rpi_store_pack(b->inst->data, box, rpi_dtype_size(v->dtype), data, 0, v->bsize);
   return RP_OK;
 }
 
