@@ -33,7 +33,7 @@ typedef struct rpi_margins {
 /* The need of a grid of ranks through a view of an array of this shape and tiling; false: it is no box, or it would have
  * to be looked for at all ranks. */
 bool rpi_margins_of(const rpi_grid *reader, const rpi_geom *view, const rpi_tiling *owner,
-                   const int64_t *bshape, rpi_margin *out);
+                    const int64_t *bshape, rpi_margin *out);
 /* Of the reader's box lo..hi-1, which is a rank's or lies in it, what needs nothing of other ranks is left: in each axis
  * that the array is cut along. An empty box has hi <= lo in some axis. */
 void rpi_margins_within(const rpi_margin *need, int32_t rank, int64_t *lo, int64_t *hi);

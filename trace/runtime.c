@@ -327,7 +327,8 @@ static rp_status make_parts(rp_context *ctx) {
   rpi_places_begin(ctx);
   ctx->pool->rank = rpi_comm_rank(ctx->comm);
   RPI_TRY(rpi_consensus_create(ctx));
-  RPI_TRY(rpi_workers_create((int32_t)c->threads, c->pin, c->spin, &ctx->workers));
+  RPI_TRY(rpi_workers_create((int32_t)(c->threads ? c->threads : c->cpus), c->pin, c->spin,
+                             &ctx->workers));
   RPI_TRY(rpi_jit_create(c, &ctx->jit));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);

@@ -43,9 +43,11 @@ static const char usage_text[] =
     "  --launcher NAME  run: mpirun (of Open MPI) or srun; without it, srun inside a job of Slurm, "
     "else mpirun\n"
     "  --print          print the command, do not run it\n"
+    "What is not said of ranks, cpus and launcher is taken from REPRISE_CONFIG, as in "
+    "REPRISE_CONFIG='--ranks 4'.\n"
     "  --help           print this text\n";
 
-enum { MAX_SETTINGS = 4 };
+enum { MAX_SETTINGS = 4, MAX_CONFIG = 4096 };
 
 typedef struct request {
   long ranks, rank, cpus; /* cpus 0: not asked for */
@@ -95,6 +97,44 @@ static void set_knobs(request *r) {
   set(r, "EXPLAIN", "on");
 }
 
+/* One setting of REPRISE_CONFIG: --NAME VALUE or --NAME=VALUE, the last one that is there; NULL: none. The library checks
+ * all of that text. */
+static const char *configured(const char *name, char *room, size_t size) {
+  const char *text = getenv("REPRISE_CONFIG"), *found = NULL;
+  char copy[MAX_CONFIG], *rest = copy;
+  if (!text || strlen(text) >= sizeof copy) return NULL;
+  strcpy(copy, text);
+  for (char *word; (word = strtok_r(rest, " \t\n", &rest));) {
+    if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, name, strlen(name)) != 0) continue;
+    const char end = word[2 + strlen(name)];
+    if (end != '\0' && end != '=') continue;
+    found = end == '=' ? word + 3 + strlen(name) : strtok_r(rest, " \t\n", &rest);
+    if (!found) break;
+    snprintf(room, size, "%s", found);
+    found = room;
+  }
+  return found;
+}
+
+/* What the command line leaves open. A number of ranks that it says is the library's, too. */
+static void take_config(request *r, bool explains) {
+  char text[64], number[24];
+  const char *ranks = configured("ranks", text, sizeof text);
+  if (ranks && r->ranks) {
+    snprintf(number, sizeof number, "%ld", r->ranks);
+    set(r, "RANKS", number);
+  } else if (ranks) {
+    r->ranks = number_of(ranks, 1, MAX_RANKS, "ranks of REPRISE_CONFIG is 1 to 1048576, not");
+  }
+  const char *cpus = r->cpus ? NULL : configured("cpus", text, sizeof text);
+  if (cpus) r->cpus = number_of(cpus, 1, MAX_CPUS, "cpus of REPRISE_CONFIG is 1 to 4096, not");
+  const char *launcher = r->launcher || explains ? NULL : configured("launcher", text, sizeof text);
+  if (launcher && strcmp(launcher, "auto") != 0)
+    r->launcher = known_launcher(strcmp(launcher, "srun") == 0     ? "srun"
+                                 : strcmp(launcher, "mpirun") == 0 ? "mpirun"
+                                                                   : launcher);
+}
+
 /* The words behind the command. Options end at the program: what follows is the program's. */
 static request parse(int argc, char **argv, bool explains) {
   /* Of both commands: as the words of one alone they would be taken for the beginnings of others. */
@@ -125,6 +165,7 @@ static request parse(int argc, char **argv, bool explains) {
   r.program = argv + optind;
   if (rank && !explains) refuse("run cannot use", "--rank");
   if (r.launcher && explains) refuse("explain cannot use", "--launcher");
+  take_config(&r, explains);
   if (!r.ranks) refuse("--ranks is missing", NULL);
   if (rank) r.rank = number_of(rank, 0, r.ranks - 1, "--rank is 0 to one less than --ranks, not");
   if (!r.program[0]) refuse("the program is missing", NULL);

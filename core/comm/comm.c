@@ -147,18 +147,31 @@ static rp_status find_others(const rpi_config *config, rpi_comm *c) {
       st == RP_OK ? "" : ")");
 }
 
+/* The program was to run on so many ranks. */
+static rp_status check_ranks(const rpi_config *config, int32_t size) {
+  if (config->transport == NONE || config->transport == THREADS || config->ranks == 0 ||
+      config->ranks == size)
+    return RP_OK;
+  return rpi_status_fail(RP_ERR_RANKS,
+                         "the knob ranks is %lld, but %s: start the program with `reprise run`, or "
+                         "with as many processes; or set REPRISE_RANKS=0",
+                         (long long)config->ranks,
+                         size == 1 ? "this process is alone" : "another number was started");
+}
+
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   const rpi_transport *t;
   *out = NULL;
   if (config->dryrun[0]) return open_dry(config->dryrun, out);
   RPI_TRY(choose(config, &t));
-  if (!t) return RP_OK;
+  if (!t) return check_ranks(config, 1);
   rpi_comm *c = rpi_alloc_zero(sizeof *c);
   if (!c) return rpi_status_nomem("the comm");
   c->t = t;
   c->size = 1;
   c->spin = config->spin;
-  const rp_status st = find_others(config, c);
+  rp_status st = find_others(config, c);
+  if (st == RP_OK) st = check_ranks(config, c->size);
   t = c->t;
   if (st != RP_OK || c->size == 1) {
     if (c->self) t->close(c->self, st == RP_OK);

@@ -54,6 +54,10 @@ def check_print(driver):
         (in_slurm, "--ranks 4 ./a", "srun --mpi=pmix -n 4 ./a\n"),
         (in_slurm, "--cpus 8 --ranks 4 ./a", "REPRISE_THREADS=8 srun --mpi=pmix -n 4 -c 8 ./a\n"),
         (in_slurm, "--ranks 4 --launcher mpirun ./a", mpirun("-n 4 ./a")),
+        (dict(REPRISE_CONFIG="--tile 0 --ranks 3 --launcher=srun --cpus 2"), "./a",
+         "REPRISE_THREADS=2 srun --mpi=pmix -n 3 -c 2 ./a\n"),
+        (dict(REPRISE_CONFIG="--ranks=3 --launcher auto"), "--ranks 2 --launcher srun ./a",
+         "REPRISE_RANKS=2 srun --mpi=pmix -n 2 ./a\n"),
         (in_slurm, "--ranks 1 ./a b", "./a b\n"),
         ({}, "--ranks 1 --cpus 3 ./a", "REPRISE_THREADS=3 ./a\n"),
         (dict(knobs, REPRISE_THREADS="9"), "--ranks 2 --cpus 1 --launcher srun ./a",
@@ -154,6 +158,14 @@ def check_started(driver):
     expect("no program", run.returncode == NOT_FOUND and "/nowhere/a" in run.stderr, run)
 
 
+def check_alone(program):
+    """A program that was to have several ranks does not run as one."""
+    env = dict(os.environ, REPRISE_CONFIG="--ranks 3")
+    run = subprocess.run([program, "--size", "10", "--iters", "1"], env=env, capture_output=True, text=True)
+    says = "the knob ranks is 3, but this process is alone: start the program with `reprise run`"
+    expect("ranks that are not there", run.returncode != 0 and says in run.stderr, run)
+
+
 def check_program(driver, program):
     """The program on one rank and, if mpirun is there, on two."""
     arguments = [program, "--size", "100", "--iters", "5"]
@@ -174,6 +186,12 @@ def check_program(driver, program):
         expect("%s: kernels shared out" % options, [n > 0 for n in shared] == right, shared)
         bits += lines
     expect("bits", len(set(bits)) == 1, bits)
+    env["REPRISE_CONFIG"] = "--tile 0 --ranks 2 --launcher mpirun --cpus 1"
+    run = call(driver, ["run"] + arguments, **env)
+    lines = [line for line in run.stdout.splitlines() if line.startswith("bits ")]
+    expect("settings of REPRISE_CONFIG", run.returncode == 0 and lines == bits[:1] * 2, run)
+    run = call(driver, ["run", "--ranks", "1"] + arguments, **env)
+    expect("fewer ranks than there", run.returncode == 0 and bits[0] in run.stdout, run)
 
 
 def main(driver, stencil, program):
@@ -181,6 +199,7 @@ def main(driver, stencil, program):
     check_explained(driver, stencil)
     check_errors(driver)
     check_started(driver)
+    check_alone(stencil)
     if program:
         check_program(driver, program)
     for fault in faults:
