@@ -206,8 +206,8 @@ static int32_t levels_of(int64_t n) { return n > 1 ? 64 - __builtin_clzll((uint6
 
 /* Nodes of boxes. Consecutive cells of a grid are, for each axis d, those that agree with the first cell before d
  * and come after it on d, and as much at the last cell: as many runs on axis d as boxes have points before it. A
- * run of n rows is 2 log2(n) nodes or less, the first or last leaves of a row half as many; and while a list grows from the left,
- * one run is cut. */
+ * run of n rows is 2 log2(n) nodes or less, the first or last leaves of a row half as many; and while a list grows
+ * from the left, one run is cut. */
 static int64_t nodes_of_boxes(int32_t rank, const int64_t *extent, const int64_t *most) {
   const int32_t last = rank - 1;
   int64_t nodes = 1, runs = 1, rows = 1, cut = 0;

@@ -33,8 +33,8 @@ int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent, const int64_t 
 int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
                          const int64_t *space, const int64_t *origin, int64_t first, int64_t end,
                          void *list);
-/* A join of collect.h, of lists that have no values in common; `arg` has room for as much as `into`. Lists of several kernels may be chained, the same
- * on both sides. */
+/* A join of collect.h, of lists that have no values in common; `arg` has room for as much as `into`. Lists of
+ * several kernels may be chained, the same on both sides. */
 void rpi_subtree_join(void *arg, void *into, int64_t *n, const void *from, int64_t m);
 /* Delivers the roots at the beginning of a list that stands for all ranks; returns the bytes they took. */
 int64_t rpi_subtree_deliver(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,

@@ -2,10 +2,11 @@
  * trace/ahead.c -- what later launches need of an array comes with what the first one needs.
  *
  * Lives here: the needs of a whole plan, by the values that they are of; which are brought at once.
- * How:        the plan is rehearsed, and each need is noted with its symbol and epoch: how often the symbol had been written
- *             or moved by then. In the walk that counts the first need of an epoch takes the others along, which are then
- *             at hand: between two ranks there is one message for the values of an array, however many launches read them.
- *             An image that an earlier launch has looked up in the same form, of the same values, is not looked up again.
+ * How:        the plan is rehearsed, and each need is noted with its symbol and epoch: how often the symbol had been
+ *             written or moved by then. In the walk that counts the first need of an epoch takes the others along,
+ *             which are then at hand: between two ranks there is one message for the values of an array, however
+ *             many launches read them. An image that an earlier launch has looked up in the same form, of the same
+ *             values, is not looked up again.
  * Invariant:  the rehearsal comes to the same needs in the same order, since what is brought decides on nothing else. */
 #include <string.h>
 
@@ -29,22 +30,25 @@ static bool is_worth_while(const rpi_walker *w, int32_t *last) {
   return false;
 }
 
-void rpi_ahead_learn(const rpi_walker *like, rpi_ahead *out) {
+rp_status rpi_ahead_learn(const rpi_walker *like, rpi_ahead *out) {
   rpi_bound *b = like->b;
   *out = (rpi_ahead){0};
-  if (like->ranks < 2 || b->plan.n_step < 2) return;
+  if (like->ranks < 2 || b->plan.n_step < 2) return RP_OK;
   int32_t *last = rpi_alloc(sizeof *last * ((size_t)b->an->n_symbol + 1));
-  const bool worth = last && is_worth_while(like, last);
+  if (!last) return rpi_status_nomem("plan");
+  const bool worth = is_worth_while(like, last);
   rpi_alloc_free(last);
-  if (!worth) return;
+  if (!worth) return RP_OK;
   rpi_walker w = *like;
   rpi_rehearsal s;
   w.trial = w.notes = true;
   w.ahead = out;
-  const bool saved = rpi_rehearsal_begin(b, &s);
-  out->known = saved && rpi_distribute_walk(&w) && w.status == RP_OK;
+  rp_status st = rpi_rehearsal_begin(b, &s);
+  if (st == RP_OK) st = rpi_distribute_walk(&w);
   rpi_distribute_end(&w);
-  rpi_rehearsal_end(b, &s, saved);
+  st = rpi_rehearsal_end(b, &s, st);
+  out->known = st == RP_OK;
+  return st;
 }
 
 void rpi_ahead_forget(rpi_ahead *a) { rpi_alloc_free(a->list); }

@@ -5,8 +5,9 @@
  * Not here:   the formats (core/exec/checkpoint_file.h), system calls (core/exec/checkpoint_disk.h).
  * How:        an array that is tiled is written by each rank where it lies, one that all ranks have by rank 0 if it is
  *             small, else in equal pieces. A view's elements are cut as its array is, if there is a closed form for
- *             it; else the array is gathered. An array that is cut in boxes is written by rows, which ranks get for that. Ranks agree after every 64 MiB that each has written, so that none waits
- *             for another longer than that takes; when all parts are on disk, rank 0 publishes the manifest.
+ *             it; else the array is gathered. An array that is cut in boxes is written by rows, which ranks get for
+ *             that. Ranks agree after every 64 MiB that each has written, so that none waits for another longer than
+ *             that takes; when all parts are on disk, rank 0 publishes the manifest.
  * Invariant:  a rank removes what it wrote only if all know that it will not be published. */
 #ifndef RPI_CHECKPOINT_H
 #define RPI_CHECKPOINT_H
@@ -28,8 +29,8 @@ rp_status rpi_checkpoint_agree(rp_context *ctx, rp_status mine, rpi_verdict *v, 
 /* The elements of view v of an array that is cut by c: which each rank has, in C order of the view. False: there is no
  * closed form. */
 bool rpi_checkpoint_follow(const rpi_tiling *t, const rpi_view *v, rpi_cuts *out);
-/* The same of the view's buffer, where it is now; one that is cut in boxes brings each rank its rows first, and stays where it is.
- * *parts false: there is no closed form, and nothing has been brought. Collective. */
+/* The same of the view's buffer, where it is now; one that is cut in boxes brings each rank its rows first, and
+ * stays where it is. *parts false: there is no closed form, and nothing has been brought. Collective. */
 rp_status rpi_checkpoint_parts(rp_context *ctx, rpi_buffer *b, const rpi_view *v, rpi_cuts *out,
                                bool *parts);
 

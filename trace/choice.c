@@ -67,16 +67,15 @@ static rp_status pass(const rpi_walker *like, bool boxes, int32_t rank, int64_t 
                   .trial = true,
                   .status = RP_OK};
   rpi_rehearsal s;
-  const bool saved = rpi_rehearsal_begin(b, &s);
-  if (!saved || !rpi_distribute_walk(&w)) w.status = rpi_status_nomem("plan");
-  *cost = w.status == RP_OK ? cost_of(&w) : 0;
-  for (uint32_t i = 0; w.status == RP_OK && i < b->an->n_slot; i++) {
+  rp_status st = rpi_rehearsal_begin(b, &s);
+  if (st == RP_OK) st = rpi_distribute_walk(&w);
+  *cost = st == RP_OK ? cost_of(&w) : 0;
+  for (uint32_t i = 0; st == RP_OK && i < b->an->n_slot; i++) {
     const int32_t out = b->an->out[i];
     if (out >= 0 && b->place[i] != RPI_PLACE_PINNED) b->place[i] = w.place[out];
   }
   rpi_distribute_end(&w);
-  rpi_rehearsal_end(b, &s, saved);
-  return w.status;
+  return rpi_rehearsal_end(b, &s, st);
 }
 
 /* A view of what a slot has. */

@@ -356,10 +356,10 @@ void rpi_distribute_end(rpi_walker *w) {
   rpi_alloc_free(w->past);
 }
 
-bool rpi_distribute_walk(rpi_walker *w) {
-  if (!prepare(w)) return false;
+rp_status rpi_distribute_walk(rpi_walker *w) {
+  if (!prepare(w)) return rpi_status_nomem("plan");
   walk(w);
-  return true;
+  return w->status;
 }
 
 rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
@@ -373,11 +373,11 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
   rpi_ahead ahead;
   b->grid = rpi_arena_get(&b->arena, sizeof *b->grid * (size_t)(b->n_flag + 1));
   if (!b->grid) return rpi_status_nomem("plan");
-  rpi_ahead_learn(&w, &ahead);
+  rp_status st = rpi_ahead_learn(&w, &ahead);
   w.ahead = &ahead;
-  if (!rpi_distribute_walk(&w)) w.status = rpi_status_nomem("plan");
+  if (st == RP_OK) st = rpi_distribute_walk(&w);
   rpi_ahead_forget(&ahead);
-  if (w.status == RP_OK) w.status = install(&w);
+  if (st == RP_OK) st = install(&w);
   rpi_distribute_end(&w);
-  return w.status;
+  return st;
 }

@@ -7,7 +7,7 @@
  * How:        a rank has the addresses of a whole array, but touches only its own range of elements (cuts.h) and
  *             what it receives; pages it never touches do not exist. So views, strides and offsets are those of
  *             one process, and a rank's part of a kernel is a range of its rows. A buffer is WHOLE (every rank
- *             holds valid values of all of it) or TILED (each of its own range). What is whole is cut where the
+ *             holds valid values of all of it) or TILED (each of its own range, or box). What is whole is cut where the
  *             kernel's other arrays are when it is first written in parts. A kernel is shared out if
  *             all it writes are rows of tiled arrays that are cut alike, or reductions over the first axis, which ranks
  *             join; so is a call that may be split by rows. Before it comes what it reads beyond its own rows. Whatever

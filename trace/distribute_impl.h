@@ -99,8 +99,8 @@ typedef struct rpi_walker {
 void rpi_distribute_step(rpi_walker *w, const rpi_step *s);
 
 /* Goes over the plan's steps from the places at entry: all but `ctx`, `ts`, `b`, `rank`, `ranks`, `boxes`, `trial` of the
- * walker is set. False without memory. */
-bool rpi_distribute_walk(rpi_walker *w);
+ * walker is set. */
+rp_status rpi_distribute_walk(rpi_walker *w);
 /* Frees what the walk has made but what lies in the plan's arena. */
 void rpi_distribute_end(rpi_walker *w);
 
@@ -151,18 +151,20 @@ rp_status rpi_choice_boxes(const rpi_walker *w, bool *boxes);
 
 typedef struct rpi_rehearsal {
   rpi_plan plan;
-  bool joint_failure;
+  rpi_arena arena;
+  bool joint_failure, saved;
   void *copy[5];
 } rpi_rehearsal;
 
-/* Before and after a walk that is to leave nothing behind. False without memory: `begun` of the end. */
-bool rpi_rehearsal_begin(const rpi_bound *b, rpi_rehearsal *r);
-void rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *r, bool begun);
+/* Before and after a walk that is to leave nothing behind; the end also comes after a beginning that failed. `st`: what the
+ * walk came to, and what the end returns, unless memory ran out. */
+rp_status rpi_rehearsal_begin(rpi_bound *b, rpi_rehearsal *r);
+rp_status rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *r, rp_status st);
 
 /* ---- ahead.c ---- */
 
 /* The needs of all steps of the walk to come, if some are of the same values. To be forgotten. */
-void rpi_ahead_learn(const rpi_walker *like, rpi_ahead *out);
+rp_status rpi_ahead_learn(const rpi_walker *like, rpi_ahead *out);
 void rpi_ahead_forget(rpi_ahead *a);
 /* The step at hand has this need: `line` or `box` of `symbol`. It is brought, unless it is there. */
 void rpi_ahead_need_of(rpi_walker *w, rpi_ahead_need *n);

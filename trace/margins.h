@@ -2,7 +2,8 @@
  * trace/margins.h -- what ranks read beyond their own tiles of arrays that are cut along axes, as messages.
  *
  * Lives here: such needs in closed form, and the messages of one rank that follow.
- * Not here:   arrays whose line of elements is cut, read by rows (needs.h); needs that are no closed form (core/exec/image.h).
+ * Not here:   arrays whose line of elements is cut, read by rows (needs.h); needs that are no closed form
+ *             (core/exec/image.h).
  * How:        a rank's box of a space is, through a view whose axes lie along the array's, a box of the array. What is read
  *             of one owner is the hull of what each of the needs has there: the corners of a tile, which a star-shaped
  *             stencil does not read, are not sent. Owners and readers along an axis are found by division, or bisection.

@@ -4,9 +4,9 @@
  * Lives here: who holds what a rank wants, and how it comes there.
  * Not here:   the other direction (supply.h), reading the same on all ranks (places.h), arguments (bindings/c/api_ranks.c).
  * How:        what is asked for is a range in C order of the view. Where the elements of a view are cut in closed form,
- *             its owners follow from it; each is told by a record (core/comm/route.h), and sends one message, which arrives where
- *             the caller wants it. An array that is cut in boxes brings its ranks rows first. Else the array is
- *             gathered. */
+ *             its owners follow from it; each is told by a record (core/comm/route.h), and sends one message, which
+ *             arrives where the caller wants it. An array that is cut in boxes brings its ranks rows first. Else the
+ *             array is gathered. */
 #ifndef RPI_OUTGOING_H
 #define RPI_OUTGOING_H
 

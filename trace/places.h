@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * trace/places.h -- where buffers are valid among ranks, outside of plans: tilings by their numbers, what the host reads and
- * writes, and what becomes of ranks that cannot go on.
+ * trace/places.h -- where buffers are valid among ranks, outside of plans: tilings by their numbers, what the host
+ * reads and writes, and what becomes of ranks that cannot go on.
  * Not here:   what plans do (distribute.h), closed forms (core/model/tiling.h).
  * Invariant:  places are functions of the program and the number of ranks: all ranks number tilings alike. */
 #ifndef RPI_PLACES_H

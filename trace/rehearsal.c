@@ -2,7 +2,8 @@
  * trace/rehearsal.c -- a walk over a plan that leaves nothing behind: what it has changed is put back.
  *
  * Lives here: what a walk changes. Not here: what rehearsals are for (choice.c, ahead.c).
- * Invariant:  memory of the plan's arena and numbers of tilings stay taken. */
+ * How:        the plan's lists are copied, and an arena of the rehearsal's own takes the place of the plan's.
+ * Invariant:  numbers of tilings stay taken. */
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -19,8 +20,9 @@ static size_t piece_of(const rpi_plan *p, int32_t i, void **at) {
   }
 }
 
-bool rpi_rehearsal_begin(const rpi_bound *b, rpi_rehearsal *s) {
-  *s = (rpi_rehearsal){.plan = b->plan, .joint_failure = b->joint_failure};
+rp_status rpi_rehearsal_begin(rpi_bound *b, rpi_rehearsal *s) {
+  *s = (rpi_rehearsal){.plan = b->plan, .arena = b->arena, .joint_failure = b->joint_failure};
+  rpi_arena_init(&b->arena);
   bool ok = true;
   for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
     void *at;
@@ -29,10 +31,11 @@ bool rpi_rehearsal_begin(const rpi_bound *b, rpi_rehearsal *s) {
     ok = ok && s->copy[i];
     if (ok && bytes > 0) memcpy(s->copy[i], at, bytes);
   }
-  return ok;
+  s->saved = ok;
+  return ok ? RP_OK : rpi_status_nomem("plan");
 }
 
-void rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *s, bool saved) {
+rp_status rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *s, rp_status st) {
   while (b->plan.exchanges != s->plan.exchanges) {
     rpi_plan_exchange *e = b->plan.exchanges;
     b->plan.exchanges = e->next;
@@ -44,7 +47,11 @@ void rpi_rehearsal_end(rpi_bound *b, rpi_rehearsal *s, bool saved) {
   for (int32_t i = 0; i < RPI_COUNT(s->copy); i++) {
     void *at;
     const size_t bytes = piece_of(&b->plan, i, &at);
-    if (saved && bytes > 0) memcpy(at, s->copy[i], bytes);
+    if (s->saved && bytes > 0) memcpy(at, s->copy[i], bytes);
     rpi_alloc_free(s->copy[i]);
   }
+  if (st == RP_OK && b->arena.failed) st = rpi_status_nomem("plan");
+  rpi_arena_deinit(&b->arena);
+  b->arena = s->arena;
+  return st;
 }

@@ -53,8 +53,8 @@ typedef struct merge {
   void *arg;
 } merge;
 
-/* One message from `peer` into the block `in`, and one to it of the block `out`, of so many bytes from `at` on; a block that
- * is NULL, or has none, is not moved. */
+/* One message from `peer` into the block `in`, and one to it of the block `out`, of so many bytes from `at` on; a
+ * block that is NULL, or has none, is not moved. */
 static rp_status move_bytes(const merge *g, int32_t peer, size_t at, block *in, int64_t in_bytes,
                             block *out, int64_t out_bytes) {
   rpi_message m[2];

@@ -9,10 +9,10 @@
  *             index data over what is reached of them. A table of one axis whose subscript is index data, as in x[col[k]],
  *             is exact: every element reached that other ranks hold, small gaps filled. Otherwise, or if a hint says so,
  *             it is the box of the intervals (min-max), or that of the first and the last value of index data that are
- *             promised to be in order; where validators run, they are held to it. Owners follow from the cuts; they learn of it through
- *             core/comm/route.h. Index data must be at hand: they are the rank's own, or came by an image before.
- *             If the rank that reaches most reaches half of the table, it is gathered instead: log2(ranks) messages, not
- *             one for each other rank.
+ *             promised to be in order; where validators run, they are held to it. Owners follow from the cuts; they
+ *             learn of it through core/comm/route.h. Index data must be at hand: they are the rank's own, or came by
+ *             an image before. If the rank that reaches most reaches half of the table, it is gathered instead:
+ *             log2(ranks) messages, not one for each other rank.
  * Invariants: whether a rank looks again depends on the versions of index data, which all ranks know. Subscripts out of
  *             range are clamped, as kernels do; what cannot be evaluated reaches everything.
  * Cost:       when index data have changed: a look at the rank's share of them, log2(ranks) rounds of messages. Afterwards:
@@ -84,8 +84,8 @@ typedef struct rpi_image {
 } rpi_image;
 
 /* Makes the exchange's messages true for the index data as they are. version[symbol] names the values of a symbol, 0: they
- * have no name. Counts looks and the values of index data that they read. RP_ERR_DATA: data promised to be in order are not;
- * this rank alone may say so. Collective. */
+ * have no name. Counts looks and the values of index data that they read. RP_ERR_DATA: data promised to be in order
+ * are not; this rank alone may say so. Collective. */
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
                          const uint64_t *version, rpi_exchange_count *count);
 /* Where `all`: every rank gets all of the table, unless it has this version. Collective. */

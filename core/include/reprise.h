@@ -152,7 +152,8 @@ RP_API rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *va
  * a compaction. `ndim` in 1..RP_MAX_DIM; `row` has its other ndim-1 extents (NULL if ndim is 1). It gets its size from
  * the first launch of an op that has it as RP_PRIV_UNBOUND. Any other use, such as rp_store_extent, a view, a read, or a
  * launch on it, waits for that launch and is RP_ERR_STATE before it; rp_store_dtype, _ndim, _context, _retain, _release
- * and _release_any do neither. If the writer failed, or what it read was poisoned, the store has no rows and is poisoned. */
+ * and _release_any do neither. If the writer failed, or what it read was poisoned, the store has no rows and is
+ * poisoned. */
 RP_API rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim,
                                          const int64_t *row, rp_store **out);
 
@@ -305,8 +306,8 @@ enum {
    * rows lo..hi of `b`. Chains, also backwards, give any ratio. */
   RP_CONSTRAINT_SCALE = 3,
   /* Store `a`, which is only read, has `factor` rows for each row of store `b`, and lo + hi more: with rows
-   * first..last of `b` go rows factor*first .. factor*last + lo + hi of `a` (a stencil: factor 1). Its EXTENT of axis 0 in a
-   * block counts them, too. */
+   * first..last of `b` go rows factor*first .. factor*last + lo + hi of `a` (a stencil: factor 1). Its EXTENT of
+   * axis 0 in a block counts them, too. */
   RP_CONSTRAINT_BLOAT = 4,
   /* A block has at least `factor` rows of store `a`, unless there are fewer in all. It says nothing about a launch. */
   RP_CONSTRAINT_MIN_EXTENT = 5,
@@ -317,8 +318,8 @@ enum {
    * the offsets i and i+1 of the block, which a BLOAT with hi 1 gives it (the pointers of a CSR matrix). */
   RP_CONSTRAINT_IMAGE_RANGES = 7,
   /* IMAGE with a hint how several ranks find what they need of `a`; results are the same. IMAGE looks for exactly the rows
-   * that are named where `a` has one axis. MIN_MAX takes all rows from the least value to the greatest: it reads `b` once, not
-   * twice, whenever it has changed, and sends consecutive rows, also those between that nobody names. */
+   * that are named where `a` has one axis. MIN_MAX takes all rows from the least value to the greatest: it reads `b`
+   * once, not twice, whenever it has changed, and sends consecutive rows, also those between that nobody names. */
   RP_CONSTRAINT_IMAGE_MIN_MAX = 8,
   /* As MIN_MAX, but the application promises that the values of `b` do not decrease in row-major order, and of each block
    * only the first and the last are looked at. Several ranks of a library that was built with RPI_VALIDATE check it:
@@ -368,9 +369,9 @@ typedef struct rp_opaque_desc {
  *
  * Of an unbound store one RP_CONSTRAINT_SCALE says that there is room for `factor` rows for each row of store `b`, and one
  * RP_ARG_COUNT takes the rows that the function has made: 0 up to the EXTENT of axis 0 that it is given (another count
- * fails as a status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With RP_OPAQUE_SPLIT each
- * block does so, and the rows of blocks come to lie one behind the other in the order of blocks: a function that makes
- * of each row what belongs to it gives the same bits on any number of threads and ranks. */
+ * fails as a status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With
+ * RP_OPAQUE_SPLIT each block does so, and the rows of blocks come to lie one behind the other in the order of
+ * blocks: a function that makes of each row what belongs to it gives the same bits on any number of threads and ranks. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
 
 /* How many stores and scalars a launch of `op` takes; the privilege (RP_PRIV_ bits) of store i. */
@@ -432,9 +433,9 @@ RP_API rp_status rp_checkpoint(rp_context *ctx, const char *path, int32_t n,
 
 /* Reads stores from a checkpoint that any number of ranks wrote: stores[i] gets the elements of names[i], whose dtype
  * and shape must be its own (else RP_ERR_DTYPE, RP_ERR_SHAPE). Names may be left out; one that is not there, and a
- * path where there is no checkpoint, are RP_ERR_ARGUMENT. All data are read and compared with their checksums, into memory beside
- * what the stores hold, before the first store changes: after an error no store has changed on any rank, unless it is
- * RP_ERR_RANKS. RP_ERR_IO: a damaged checkpoint, or one
+ * path where there is no checkpoint, are RP_ERR_ARGUMENT. All data are read and compared with their checksums, into
+ * memory beside what the stores hold, before the first store changes: after an error no store has changed on any
+ * rank, unless it is RP_ERR_RANKS. RP_ERR_IO: a damaged checkpoint, or one
  * that was replaced meanwhile. Restoring all of a poisoned array clears the poison. */
 RP_API rp_status rp_restore(rp_context *ctx, const char *path, int32_t n, const char *const *names,
                             rp_store *const *stores);

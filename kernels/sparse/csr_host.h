@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/sparse/csr_host.h -- CSR matrices in the host's memory: assembly and checks.
  * Lives here: triplets to CSR, and what makes CSR arrays valid.
- * Not here:   stores (csr.c), files, stencils (csr_stencil.h). Pure: errors are codes and a message in the caller's buffer. */
+ * Not here:   stores (csr.c), files, stencils (csr_stencil.h). Pure: errors are codes and a message in the caller's
+ *             buffer. */
 #ifndef RPI_CSR_HOST_H
 #define RPI_CSR_HOST_H
 

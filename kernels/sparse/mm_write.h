@@ -9,7 +9,8 @@
  *             3. Each rank makes its text; a scan of sizes says where it begins. It writes it there.
  *             4. When all have, rank 0 gives the file its name.
  * Invariant:  the bytes do not depend on the number of ranks. An error on one rank is all ranks'; then what had the name
- *             before still has it, and nothing else is left. A process alone makes its text in blocks; of several each keeps its own. */
+ *             before still has it, and nothing else is left. A process alone makes its text in blocks; of several
+ *             each keeps its own. */
 #ifndef RPI_MM_WRITE_H
 #define RPI_MM_WRITE_H
 

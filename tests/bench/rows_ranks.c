@@ -207,8 +207,8 @@ static void add_messages(void) {
             ok);
 }
 
-/* Ranks in a square of p x p: each sends one edge of its tile's interior to each neighbour, and nothing else. `cells` is the
- * side of the grid, margin included; p divides it. */
+/* Ranks in a square of p x p: each sends one edge of its tile's interior to each neighbour, and nothing else.
+ * `cells` is the side of the grid, margin included; p divides it. */
 static bool one_per_neighbour(const seen *s, int p, int64_t cells) {
   for (int r = 0; r < p * p; r++) {
     const int above = (r / p > 0) + (r / p < p - 1), beside = (r % p > 0) + (r % p < p - 1);

@@ -41,10 +41,10 @@ void way_interpreted(uint64_t seed, int32_t i, way *w);
  * when the compiler behind its back is ready. */
 void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
 
-/* On 2, 3, 4, 6 and 7 ranks in turns, whose every array is shared out, by rows or by boxes: 0 on one thread each, 1 on two and with one of
- * the turns above, 2 on ranks that differ in all that may be their own: threads, times, when and in which order finalizers
- * release stores; with `cache`, a folder that has one for each rank, also in tiers and in what they find compiled. In all
- * ways all ranks must have decided alike. */
+/* On 2, 3, 4, 6 and 7 ranks in turns, whose every array is shared out, by rows or by boxes: 0 on one thread each, 1
+ * on two and with one of the turns above, 2 on ranks that differ in all that may be their own: threads, times, when
+ * and in which order finalizers release stores; with `cache`, a folder that has one for each rank, also in tiers and
+ * in what they find compiled. In all ways all ranks must have decided alike. */
 void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
 
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
