@@ -162,7 +162,7 @@ static bool save_on(int32_t ranks, double v) {
 
 /* The one number that everything restored is. */
 static double load_on(int32_t ranks) {
-  member all[MOST];
+  member all[MOST] = {{0}};
   run(all, ranks, config, load, 2 * CELLS + 1);
   all_fine(all, ranks);
   const double v = all[0].out[0];

@@ -117,7 +117,7 @@ static rp_status routes(one_rank *r) {
   r->wrong += started.sends > 2 * rounds || started.receives > 4 * rounds;
   if (st == RP_OK) {
     const int32_t n = wanted(l, r->rank, want);
-    r->wrong += list.n != n || memcmp(list.records, want, (size_t)n * sizeof *want) != 0;
+    r->wrong += list.n != n || (n > 0 && memcmp(list.records, want, (size_t)n * sizeof *want) != 0);
     for (int32_t i = 0; i < list.n; i++) list.records[i].to = (r->rank + 1) % r->ranks;
     st = rpi_route_records(r->comm, &list);
   }
@@ -127,7 +127,7 @@ static rp_status routes(one_rank *r) {
       want[i].from = before;
       want[i].to = r->rank;
     }
-    r->wrong += list.n != n || memcmp(list.records, want, (size_t)n * sizeof *want) != 0;
+    r->wrong += list.n != n || (n > 0 && memcmp(list.records, want, (size_t)n * sizeof *want) != 0);
   }
   rpi_alloc_free(list.records);
   free(want);
@@ -234,7 +234,8 @@ static void test_no_memory(void **state) {
   for (rp_status st = RP_ERR_MEMORY; st != RP_OK; n++) {
     rpi_comm *c = dry(1, 5);
     rpi_route_list list = {0};
-    for (int32_t k = 0; k < 9; k++) assert_true(rpi_route_add(&list, k % 5, (int64_t[4]){k, k, k, k}));
+    for (int32_t k = 0; k < 9; k++)
+      assert_true(rpi_route_add(&list, k % 5, (int64_t[4]){k, k, k, k}));
     rpi_alloc_inject(n);
     st = rpi_route_records(c, &list);
     rpi_alloc_inject(-1);
