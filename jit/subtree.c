@@ -230,7 +230,8 @@ int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent, const int64_t 
   for (int32_t r = 0; r < ir->n_red; r++) {
     const tree t = tree_of(ir, extent, &ir->red[r]);
     const int64_t levels = 64 - __builtin_clzll((uint64_t)t.count | 1);
-    const int64_t nodes = most ? nodes_of_boxes(ir->rank, extent, most) : 2 * levels + 2;
+    int64_t nodes = most ? nodes_of_boxes(ir->rank, extent, most) : 2 * levels + 2;
+    if (!most && nodes > t.count) nodes = t.count; /* each has a value of its own, at least */
     bytes +=
         (int64_t)sizeof(chain) + nodes * node_bytes(t.width, ir->operand[ir->red[r].operand].dtype);
   }
