@@ -298,6 +298,19 @@ static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom
   return RP_OK;
 }
 
+/* What is read in a dry run. */
+static void fill_stub(rp_dtype t, int64_t value, int64_t n, char *data) {
+  const int32_t elem = rpi_dtype_size(t);
+  const double d = (double)value;
+  const float f = (float)value;
+  const int64_t bit = value != 0;
+  const void *one = t == RP_F64    ? (const void *)&d
+                    : t == RP_F32  ? (const void *)&f
+                    : t == RP_BOOL ? (const void *)&bit
+                                   : &value;
+  for (int64_t i = 0; i < n; i++) memcpy(data + i * elem, one, (size_t)elem);
+}
+
 static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
                           void *data) {
   rpi_buffer *b = s->buf;
@@ -308,6 +321,8 @@ static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const 
   int32_t elem = rpi_dtype_size(s->view->dtype);
   if (b->inst)
     RPI_TRY(rpi_places_read(ctx, b, g, data));
+  else if (rpi_comm_dry(ctx->comm))
+    fill_stub(s->view->dtype, ctx->config.stub, rpi_geom_size(g), data);
   else if (rpi_geom_size(g) > 0)
     memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
   if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */

@@ -15,6 +15,7 @@
 
 #include "core/base/alloc.h"
 #include "core/comm/collect.h"
+#include "core/comm/depart.h"
 #include "core/comm/dispute.h"
 #include "core/comm/transport.h"
 #include "core/comm/watch.h"
@@ -163,6 +164,7 @@ rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   const rpi_transport *t;
   *out = NULL;
   if (config->dryrun[0]) return open_dry(config->dryrun, out);
+  rpi_depart_grace((int32_t)config->grace);
   RPI_TRY(choose(config, &t));
   if (!t) return check_ranks(config, 1);
   rpi_comm *c = rpi_alloc_zero(sizeof *c);

@@ -13,7 +13,18 @@
 
 #include "core/base/alloc.h"
 
-enum { PATIENCE_S = 5, LAST_S = 2, LINGER_MS = 100 };
+enum { LINGER_MS = 100 };
+
+/* Half of it for last calls, a fifth for what the caller does once it was told. */
+static _Atomic int32_t grace = 10;
+
+void rpi_depart_grace(int32_t seconds) { grace = seconds; }
+
+/* So many tenths of it from now on. */
+static struct timespec tenths(int32_t n) {
+  const int64_t ns = (int64_t)grace * n * 100000000;
+  return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
 
 typedef struct call {
   void (*last)(void *arg);
@@ -34,7 +45,9 @@ bool rpi_depart(void (*last)(void *arg), void *arg) {
   if (!c) return false;
   *c = (call){last, arg};
   clock_gettime(CLOCK_REALTIME, &until); /* the clock of pthread_timedjoin_np */
-  until.tv_sec += PATIENCE_S;
+  const struct timespec patience = tenths(5);
+  until.tv_sec += patience.tv_sec + (until.tv_nsec + patience.tv_nsec) / 1000000000;
+  until.tv_nsec = (until.tv_nsec + patience.tv_nsec) % 1000000000;
   if (pthread_create(&thread, NULL, make, c) != 0) {
     (void)make(c);
     return true;
@@ -43,7 +56,7 @@ bool rpi_depart(void (*last)(void *arg), void *arg) {
 }
 
 static void *last_exit(void *arg) {
-  const struct timespec pause = {.tv_sec = LAST_S};
+  const struct timespec pause = tenths(2);
   (void)arg;
   nanosleep(&pause, NULL);
   _exit(RPI_DEPART_STATUS);

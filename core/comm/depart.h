@@ -6,6 +6,9 @@
 
 #include "core/base/attr.h"
 
+/* All of what is below ends within so many seconds of the time when it was known that a rank has failed: 10, if nobody says.
+ * Any thread. */
+void rpi_depart_grace(int32_t seconds);
 /* Calls last(arg) on a thread of its own. False: it did not return in time, and keeps `arg`. */
 bool rpi_depart(void (*last)(void *arg), void *arg);
 

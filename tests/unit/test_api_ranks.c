@@ -356,11 +356,37 @@ static void test_failing_function(void **state) {
   }
 }
 
+/* ---- dry runs ---- */
+
+/* What the host reads is supplied. */
+static void test_stub(void **state) {
+  (void)state;
+  rp_context *ctx = check_context("--dryrun 1/4 --stub -3");
+  rp_store *x = check_store(ctx, 1, (int64_t[]){20000}, NULL), *k, *b;
+  static double got[20000];
+  int32_t number = 0;
+  bool bit = false;
+  OK(EVAL(ctx, "x", "x = x + 1", x));
+  OK(rp_store_read(x, got, sizeof got));
+  assert_true(got[0] == -3 && got[19999] == -3);
+  OK(rp_store_create(ctx, RP_I32, 0, NULL, &k));
+  OK(rp_store_read(k, &number, sizeof number));
+  assert_int_equal(number, -3);
+  OK(rp_store_create(ctx, RP_BOOL, 0, NULL, &b));
+  OK(rp_store_read(b, &bit, 1));
+  assert_true(bit);
+  OK(rp_store_release(x));
+  OK(rp_store_release(k));
+  OK(rp_store_release(b));
+  OK(rp_context_destroy(ctx));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_solvers),    cmocka_unit_test(test_stencil),
-      cmocka_unit_test(test_cut_anew),   cmocka_unit_test(test_medley),
-      cmocka_unit_test(test_same_plans), cmocka_unit_test(test_diverging),
-      cmocka_unit_test(test_leaving),    cmocka_unit_test(test_failing_function)};
+      cmocka_unit_test(test_solvers),         cmocka_unit_test(test_stencil),
+      cmocka_unit_test(test_cut_anew),        cmocka_unit_test(test_medley),
+      cmocka_unit_test(test_same_plans),      cmocka_unit_test(test_diverging),
+      cmocka_unit_test(test_leaving),         cmocka_unit_test(test_stub),
+      cmocka_unit_test(test_failing_function)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
