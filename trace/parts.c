@@ -90,15 +90,11 @@ void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, con
                       rpi_step *step, rpi_sub *sub) {
   const rpi_geom *geom = w->geom;
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
-  const int64_t lo = rpi_rows_at(&p->space, w->rank), hi = rpi_rows_at(&p->space, w->rank + 1);
-  rpi_ir_layout lay;
-  rpi_ir_layout_get(ir, &lay);
-  int64_t mine[RP_MAX_DIM];
-  memcpy(mine, extent, sizeof mine);
   if (p->boxes) {
     cut_box(w, g, geom, p, extent, step, sub);
     return;
   }
+  const int64_t lo = rpi_rows_at(&p->space, w->rank), hi = rpi_rows_at(&p->space, w->rank + 1);
   if (p->by_units) {
     int64_t from, to;
     rpi_rows_wide(&p->space, p->leaf, w->rank, &from, &to);
@@ -116,6 +112,10 @@ void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, con
     if (sub->shared) step->list_room += rpi_subtree_room(ir, extent, NULL);
     return;
   }
+  int64_t mine[RP_MAX_DIM];
+  rpi_ir_layout lay;
+  rpi_ir_layout_get(ir, &lay);
+  memcpy(mine, extent, sizeof mine);
   mine[0] = hi - lo;
   sub->units = hi > lo ? rpi_ir_units(ir, mine) : 0;
   sub->row = lo;

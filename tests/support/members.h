@@ -72,6 +72,13 @@ static inline void all_fine(const member *all, int32_t ranks) {
     if (all[r].status != RP_OK) fail_msg("rank %d of %d: %s", r, ranks, all[r].said);
 }
 
+/* All ranks have the bits of one process. */
+static inline void same_as(const member *alone, const member *all, int32_t ranks) {
+  all_fine(all, ranks);
+  for (int32_t r = 0; r < ranks; r++)
+    assert_memory_equal(all[r].out, alone->out, (size_t)alone->n_out * sizeof(double));
+}
+
 static inline void forget(member *all, int32_t ranks) {
   for (int32_t r = 0; r < ranks; r++) free(all[r].out);
 }
@@ -87,9 +94,7 @@ static inline void same_bits(rp_status (*program)(member *), int64_t n) {
   for (int32_t i = 0; i < 4; i++) {
     for (int32_t k = 0; k < 3; k++) {
       run(all, ranks[i], configs[k], program, n);
-      all_fine(all, ranks[i]);
-      for (int32_t r = 0; r < ranks[i]; r++)
-        assert_memory_equal(all[r].out, alone.out, (size_t)n * sizeof(double));
+      same_as(&alone, all, ranks[i]);
       if (k < 2) assert_true(all[0].stat[0] > 0); /* shared out indeed */
       forget(all, ranks[i]);
     }
