@@ -57,10 +57,10 @@ rp_status rp_error_set(rp_status status, const char *sentence) {
 
 const char *rp_status_name(rp_status status) {
   static const char *const names[] = {
-      "RP_OK",         "RP_ERR_ARGUMENT", "RP_ERR_SHAPE",    "RP_ERR_DTYPE",
-      "RP_ERR_BODY",   "RP_ERR_ACCESS",   "RP_ERR_HANDLE",   "RP_ERR_STATE",
-      "RP_ERR_THREAD", "RP_ERR_MEMORY",   "RP_ERR_DATA",     "RP_ERR_IO",
-      "RP_ERR_CONFIG", "RP_ERR_OPAQUE",   "RP_ERR_INTERNAL", "RP_ERR_RANKS"};
+      "RP_OK",         "RP_ERR_ARGUMENT", "RP_ERR_SHAPE",  "RP_ERR_DTYPE",  "RP_ERR_BODY",
+      "RP_ERR_ACCESS", "RP_ERR_HANDLE",   "RP_ERR_STATE",  "RP_ERR_THREAD", "RP_ERR_MEMORY",
+      "RP_ERR_DATA",   "RP_ERR_IO",       "RP_ERR_CONFIG", "RP_ERR_OPAQUE", "RP_ERR_INTERNAL",
+      "RP_ERR_RANKS",  "RP_ERR_DEVICE"};
   return status <= 0 && -status < RPI_COUNT(names) ? names[-status] : "RP_ERR_?";
 }
 

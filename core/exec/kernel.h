@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/kernel.h -- what the runner knows of a kernel: three entries and a block of words.
  * Lives here: the ABI between the runner and code, whoever made the code (interpreter, compiler).
+ *             On a GPU code is launched, with what the words say copied into its parameters.
  * Not here:   how code is made (jit/). Invariant: all codes of one kernel give the same bits, so
  *             the runner may change from one to another between any two launches. Not within one: a
  *             code may move the bounds between its units by a few points. */
@@ -28,9 +29,30 @@ typedef struct rpi_kernel_code {
   int32_t tier; /* 0 interpreted, 1 compiled */
 } rpi_kernel_code;
 
+/* One launch on a GPU: a one-dimensional grid of blocks of `block` threads. */
+typedef struct rpi_kernel_launch {
+  void *function; /* CUfunction */
+  int32_t grid, block;
+} rpi_kernel_launch;
+
+/* A launch of a kernel is up to three on the GPU, one after another, all with the same parameters. */
+enum { RPI_KERNEL_LAUNCHES = 3, RPI_KERNEL_PARAMETERS = 4096 };
+
+typedef struct rpi_kernel_gpu {
+  /* The launches for these words and units (u1 - u0 may be 0), at least one; their number is returned. Depends on extents
+   * alone. `pack` writes the parameters, at most RPI_KERNEL_PARAMETERS bytes, and returns their number. */
+  int32_t (*launches)(const struct rpi_kernel_gpu *g, const rpi_word *w, int64_t u0, int64_t u1,
+                      rpi_kernel_launch *out);
+  int32_t (*pack)(const struct rpi_kernel_gpu *g, const rpi_word *w, int64_t u0, int64_t u1,
+                  void *out);
+  int32_t tier;             /* 0: interpreted by one kernel for all, 1: compiled */
+  int32_t registers, local; /* of the compiled body: per thread; bytes of spills */
+} rpi_kernel_gpu;
+
 /* A kernel's public face; jit/ embeds it. `code` is never NULL and is replaced at most once. */
 typedef struct rpi_kernel {
   _Atomic(const rpi_kernel_code *) code;
+  _Atomic(const rpi_kernel_gpu *) gpu; /* NULL: none yet, or no GPU */
   /* Combines the partials, in the order of SEMANTICS 3, into the reductions' destinations. NULL: none. */
   void (*finish)(const struct rpi_kernel *k, rpi_word *w);
   /* The same in two halves, for ranks: the list of what units first..end-1 are worth, its bytes returned; and from

@@ -54,14 +54,15 @@ enum {
   RP_ERR_ACCESS = -5,   /* a write to read-only data, a non-injective written view, an overlap */
   RP_ERR_HANDLE = -6,   /* a foreign, stale or released handle */
   RP_ERR_STATE = -7, /* a call at the wrong time: after fork, from a callback, another trace open */
-  RP_ERR_THREAD = -8,   /* a context used by two threads at once */
-  RP_ERR_MEMORY = -9,   /* out of memory */
-  RP_ERR_DATA = -10,    /* poisoned data: a task read or wrote out of range (see rp_last_error) */
-  RP_ERR_IO = -11,      /* a file that cannot be read, or is malformed */
-  RP_ERR_CONFIG = -12,  /* an unknown knob or a value it does not take */
-  RP_ERR_OPAQUE = -13,  /* an opaque task's function reported failure */
+  RP_ERR_THREAD = -8,    /* a context used by two threads at once */
+  RP_ERR_MEMORY = -9,    /* out of memory */
+  RP_ERR_DATA = -10,     /* poisoned data: a task read or wrote out of range (see rp_last_error) */
+  RP_ERR_IO = -11,       /* a file that cannot be read, or is malformed */
+  RP_ERR_CONFIG = -12,   /* an unknown knob or a value it does not take */
+  RP_ERR_OPAQUE = -13,   /* an opaque task's function reported failure */
   RP_ERR_INTERNAL = -14, /* a broken invariant of the library: please report it */
-  RP_ERR_RANKS = -15     /* another rank ended, was silent for too long, or ran another program */
+  RP_ERR_RANKS = -15,    /* another rank ended, was silent for too long, or ran another program */
+  RP_ERR_DEVICE = -16    /* a GPU that was asked for is not there, or a call of its driver failed */
 };
 
 /* The sentence that belongs to the last failed call of the calling thread, "" if there was none.
@@ -269,7 +270,8 @@ enum {
   RP_ARG_CONST = 4,  /* int64_t: `value` */
   RP_ARG_SIZE = 5,   /* int64_t: number of elements of store `a` */
   RP_ARG_OFFSET = 6, /* int64_t: index along axis 0 of store `a` of the first row handed over */
-  RP_ARG_COUNT = 7   /* int64_t *: the function writes there how many rows of unbound store `a` it made */
+  RP_ARG_COUNT =
+      7 /* int64_t *: the function writes there how many rows of unbound store `a` it made */
 };
 
 typedef struct rp_opaque_arg {
@@ -284,7 +286,8 @@ enum {
   RP_PRIV_READ = 1,
   RP_PRIV_WRITE = 2, /* every element is written */
   RP_PRIV_READ_WRITE = 3,
-  RP_PRIV_UNBOUND = 6 /* the store is made by rp_store_create_unbound, and the function decides how many rows it gets */
+  RP_PRIV_UNBOUND =
+      6 /* the store is made by rp_store_create_unbound, and the function decides how many rows it gets */
 };
 
 enum {
@@ -352,7 +355,8 @@ typedef struct rp_opaque_desc {
   int32_t n_constraints;
   int32_t reserved;   /* 0 */
   int64_t block_rows; /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
-  size_t constraint_size; /* sizeof(rp_constraint); 0: 40 (16 where struct_size ends before this member) */
+  size_t
+      constraint_size; /* sizeof(rp_constraint); 0: 40 (16 where struct_size ends before this member) */
 } rp_opaque_desc;
 
 /* Registers a C function as an op. It runs on the calling thread, whole, and must not call the library

@@ -17,10 +17,11 @@ EXAMPLES = "tests/examples"
 MAY_INCLUDE = {
     PUBLIC: [],
     "core/base": [PUBLIC],
+    "core/device": [PUBLIC, "core/base"],
     # memory.h is a leaf of exec: it knows sizes, no store.
-    "core/model": [PUBLIC, "core/base", "core/exec/memory.h"],
+    "core/model": [PUBLIC, "core/base", "core/device", "core/exec/memory.h"],
     "core/comm": [PUBLIC, "core/base"],
-    "core/exec": [PUBLIC, "core/base", "core/model", "core/comm"],
+    "core/exec": [PUBLIC, "core/base", "core/device", "core/model", "core/comm"],
     "jit": [PUBLIC, "core"],
     "trace": [PUBLIC, "core", "jit"],
     "kernels": [PUBLIC],

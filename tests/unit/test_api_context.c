@@ -19,7 +19,8 @@ static void test_facts(void **state) {
   assert_string_equal(rp_status_name(RP_ERR_SHAPE), "RP_ERR_SHAPE");
   assert_string_equal(rp_status_name(RP_ERR_INTERNAL), "RP_ERR_INTERNAL");
   assert_string_equal(rp_status_name(RP_ERR_RANKS), "RP_ERR_RANKS");
-  assert_string_equal(rp_status_name(-16), "RP_ERR_?");
+  assert_string_equal(rp_status_name(RP_ERR_DEVICE), "RP_ERR_DEVICE");
+  assert_string_equal(rp_status_name(-17), "RP_ERR_?");
   assert_string_equal(rp_status_name(1), "RP_ERR_?");
   assert_string_equal(rp_status_name(INT32_MIN), "RP_ERR_?");
   assert_string_equal(rp_dtype_name(RP_U16), "u16");

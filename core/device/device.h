@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/device/device.h -- one GPU: its facts, its memory, its stream.
+ *
+ * Lives here: what the rest of the library asks of a GPU. Not here: the driver's symbols (cuda.h), who owns which
+ *             memory (core/model/residence.h), kernels' texts (jit/).
+ * How:        a device is the primary context of one GPU, retained, and one stream: all work of a context goes there in
+ *             the order of the calls, so memory that was given back may be handed out again at once. Only what names a host
+ *             address that it reads or fills before it returns waits.
+ * Errors:     RP_ERR_MEMORY when the GPU's memory does not suffice; RP_ERR_DEVICE for all else, with the call, the
+ *             driver's word for it, and for failures that come late (a kernel's illegal access) a note that an earlier
+ *             launch is meant. A device that has failed so stays failed.
+ * Threads:    one thread at a time. The GPU's context is current during a call only; the caller's is restored. */
+#ifndef RPI_DEVICE_H
+#define RPI_DEVICE_H
+
+#include "core/base/status.h"
+#include "core/device/cuda_types.h"
+
+typedef struct rpi_device rpi_device;
+
+typedef struct rpi_device_facts {
+  char name[128];
+  int32_t ordinal;
+  int32_t arch; /* 90: compute capability 9.0 */
+  int32_t multiprocessors;
+  int32_t driver; /* 12040: CUDA 12.4 */
+  int64_t memory; /* bytes */
+  int64_t l2;     /* bytes */
+  int32_t
+      parameter_most; /* bytes of a kernel's parameters: 4096, or 32764 where the driver takes them */
+} rpi_device_facts;
+
+typedef struct rpi_device_stats {
+  int64_t live, peak;            /* bytes handed out */
+  int64_t uploads, upload_bytes; /* host to device */
+  int64_t downloads, download_bytes;
+  int64_t launches, waits;
+  int64_t graph_launches;
+} rpi_device_stats;
+
+/* How many GPUs there are; RP_ERR_DEVICE with one sentence why there is none: no driver library, the stub of the toolkit,
+ * driver too old (with both versions), no device. `library`: path of libcuda, or NULL. Makes no context. */
+rp_status rpi_device_count(const char *library, int32_t *out);
+/* GPU number `ordinal`; `limit`: bytes of memory to use at most, 0: all there is. */
+rp_status rpi_device_open(const char *library, int32_t ordinal, int64_t limit, rpi_device **out);
+/* Waits for what runs. NULL is allowed. What is handed out is freed. */
+void rpi_device_close(rpi_device *d);
+const rpi_device_facts *rpi_device_facts_get(const rpi_device *d);
+const rpi_device_stats *rpi_device_stats_get(const rpi_device *d);
+/* RP_OK, or the error that the device failed with. */
+rp_status rpi_device_status(const rpi_device *d);
+CUstream rpi_device_stream(const rpi_device *d);
+
+/* ---- memory, in stream order: what was put back may be in use by earlier work. 256-byte aligned. */
+rp_status rpi_device_get(rpi_device *d, int64_t bytes, CUdeviceptr *out);
+void rpi_device_put(rpi_device *d, CUdeviceptr p,
+                    int64_t bytes); /* bytes as asked for; 0: nothing */
+/* Blocks that were put back go to the driver, after a wait. */
+void rpi_device_trim(rpi_device *d);
+
+/* ---- copies, in stream order */
+/* `from` is free for other use when it returns. */
+rp_status rpi_device_upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes);
+/* Waits for all work before, and for the copy. */
+rp_status rpi_device_download(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes);
+rp_status rpi_device_copy(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes);
+rp_status rpi_device_zero(rpi_device *d, CUdeviceptr to, int64_t bytes);
+/* `rows` rows of `bytes`, `pitch` bytes from one to the next, on both sides. */
+rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
+                               int64_t rows, int64_t pitch);
+rp_status rpi_device_wait(rpi_device *d);
+
+/* ---- code */
+rp_status rpi_device_module(rpi_device *d, const void *image, CUmodule *out);
+void rpi_device_module_unload(rpi_device *d, CUmodule m);
+typedef struct rpi_device_function {
+  CUfunction function;
+  int32_t registers, local; /* per thread; bytes of spills and arrays */
+  int32_t shared;           /* bytes per block */
+  int32_t threads_most;     /* of a block */
+} rpi_device_function;
+/* RP_ERR_DEVICE names the function if the module has none. */
+rp_status rpi_device_function_get(rpi_device *d, CUmodule m, const char *name,
+                                  rpi_device_function *out);
+/* Blocks of `threads` that one multiprocessor holds at once. */
+rp_status rpi_device_occupancy(rpi_device *d, CUfunction f, int32_t threads, int32_t *out);
+/* One-dimensional grid and block; `parameters` is one struct, copied before the return. */
+rp_status rpi_device_launch(rpi_device *d, CUfunction f, int32_t grid, int32_t block,
+                            const void *parameters, int64_t bytes);
+
+#endif

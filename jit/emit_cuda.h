@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_cuda.h -- kernel IR to CUDA C++ text, any number of kernels in one.
+ *
+ * Lives here: the contract between the text and who launches it: names, parameters, grids.
+ * Not here:   compiling it (nvrtc.h), what an operation computes (lanes.h: the scalar half, rps_*).
+ * How:        the text stands alone: a head (lanes_cuda.h, then the scalars of lanes.h, then cuda_frame.h), then the
+ *             kernels. It is C as well as C++, and says what belongs to CUDA by words that a host head can define
+ *             (RPG_KERNEL, RPG_DEVICE, RPG_SHARED, RPG_SYNC(), RPG_DOWN(v, n), RPG_THREAD, ...), so tests run the same text
+ *             on a CPU.
+ *
+ * Units:      those of ir.h. No reduction: a group of 2^k threads does a unit (2^k <= block), so that short rows leave few
+ *             threads idle; a thread does `lanes` neighbouring columns at a time. LEAF mode: a warp does a leaf: lane t
+ *             holds accumulators 2t and 2t+1 of the 64. ROW mode: a thread does whole columns of a unit's rows.
+ * Reductions: a block joins what its warps have of one row by the pairwise tree, so partials are of runs of up to
+ *             RPI_CUDA_GROUP leaves; the last block to finish (a counter) does the tree above, joins old values, and then
+ *             the epilogue. Where there is more to do than a block should (many kept indices, or many
+ *             partials) a second launch does that. Every form gives SEMANTICS' tree.
+ * Prologue:   each thread computes it for itself; what it stores is stored by the last block, since the other blocks may
+ *             still read what was there. If it has loops a launch of one thread computes it before, and leaves the
+ *             values in memory.
+ * Invariants: nothing depends on the grid. Indices are 64 bits wide if `wide`, else all offsets in elements, and units
+ *             times RPI_LEAF, fit 31 bits. */
+#ifndef RPI_EMIT_CUDA_H
+#define RPI_EMIT_CUDA_H
+
+#include "core/exec/kernel.h"
+#include "jit/ir.h"
+
+enum { RPI_CUDA_GROUP = 8, RPI_CUDA_BLOCK = 256, RPI_CUDA_FLAG_BYTES = 8 };
+
+/* What is known of the operands' places, beside the IR: part of the kernel's key. */
+typedef struct rpi_cuda_shape {
+  bool wide;
+  uint64_t
+      aligned; /* bit o: AFFINE operand o, of stride 1 on the last axis, begins each row at a multiple of 16 bytes */
+} rpi_cuda_shape;
+
+/* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for those
+ * of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bits
+ * 8..15: log2 of the threads of a unit. If `apart`, one more word behind all of them: a pointer to n_pro words of the prologue's
+ * values in device memory. On a GPU the flag word points to two 32-bit words: the flag, and the counter of blocks that
+ * have finished, 0 between launches. */
+typedef struct rpi_cuda_form {
+  int32_t n_words;
+  int32_t bytes; /* of the parameters */
+  int32_t lanes; /* columns a thread does at a time */
+  bool apart;    /* the prologue is a launch of its own: rpk_pro_KEY */
+  bool ends;     /* there is something to do after the last point */
+  bool finishes; /* it has reductions: rpk_fin_KEY exists */
+} rpi_cuda_form;
+void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_form *out);
+
+/* How a launch of it is cut: `mode` for the parameters; grids of rpk_pro_KEY (0: not launched), rpk_main_KEY, and
+ * rpk_fin_KEY (0: not launched). `most`: blocks of rpk_main_KEY that the GPU should be given at once. */
+typedef struct rpi_cuda_grid {
+  int64_t mode;
+  int32_t pro, main, fin;
+} rpi_cuda_grid;
+void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
+                       int64_t u1, int32_t most, rpi_cuda_grid *out);
+/* Fills the parameters from the words; `uniforms`: device memory for the prologue's values where form->apart. */
+void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
+                   int64_t u1, int64_t mode, uint64_t uniforms, void *out);
+
+typedef struct rpi_cuda_unit {
+  const rpi_ir *ir;
+  const char *key; /* 32 hex digits: the kernels are rpk_main_KEY, rpk_pro_KEY, rpk_fin_KEY */
+  rpi_cuda_shape shape;
+} rpi_cuda_unit;
+/* Why this IR has no CUDA text, a sentence, or NULL: more parameters than `parameter_most` bytes, and the like. */
+const char *rpi_emit_cuda_refusal(const rpi_ir *ir, const rpi_cuda_shape *shape,
+                                  int32_t parameter_most);
+/* Appends the text of n >= 1 kernels: no include, nothing but what NVRTC has built in. */
+rp_status rpi_emit_cuda(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out);
+
+#endif
