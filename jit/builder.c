@@ -111,7 +111,7 @@ static rp_status compile(rpi_builder *b, rpi_jit_record *const *k, int32_t n) {
     status = rpi_cc_compile(b->tools.cc, rpi_strbuf_str(&text), path);
     atomic_fetch_add(&b->counts.compile_ns, rpi_clock_ns() - from);
     for (int32_t i = 0; i < n && status == RP_OK && b->tools.keep_source; i++)
-      rpi_cache_keep(b->tools.cache, key[i], rpi_strbuf_str(&text));
+      rpi_cache_keep(b->tools.cache, key[i], ".c", rpi_strbuf_str(&text));
     const rpi_emit_entry *table =
         status == RP_OK ? rpi_cache_publish(b->tools.cache, key, n, path) : NULL;
     if (status == RP_OK && !table)

@@ -137,46 +137,67 @@ static const rpi_emit_entry *open_object(const char *path, rpi_hash128 key) {
   return entry;
 }
 
-/* The whole entry is as it was written: size, checksum, owner. */
-static bool verify(int fd, const struct stat *st) {
+/* The object of an entry that is as it was written: size, checksum, owner. NULL: it is not. */
+static unsigned char *verified(int fd, const struct stat *st, size_t *n) {
   trailer t;
   bool good = false;
-  if (!S_ISREG(st->st_mode) || !ours(st)) return false;
-  if (st->st_size <= (off_t)sizeof t || st->st_size > MAX_OBJECT) return false;
+  if (!S_ISREG(st->st_mode) || !ours(st)) return NULL;
+  if (st->st_size <= (off_t)sizeof t || st->st_size > MAX_OBJECT) return NULL;
   const size_t size = (size_t)st->st_size - sizeof t;
   unsigned char *bytes = rpi_alloc(size + sizeof t);
   size_t have = 0;
   while (bytes && have < size + sizeof t) {
-    const ssize_t n = read(fd, bytes + have, size + sizeof t - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    have += (size_t)n;
+    const ssize_t got = read(fd, bytes + have, size + sizeof t - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    have += (size_t)got;
   }
   if (bytes && have == size + sizeof t) {
     memcpy(&t, bytes + size, sizeof t);
     good = memcmp(t.magic, magic, sizeof magic) == 0 && t.version == VERSION && t.size == size &&
            rpi_hash_equal(t.sum, rpi_hash_bytes(bytes, size));
   }
+  *n = size;
+  if (good) return bytes;
   rpi_alloc_free(bytes);
-  return good;
+  return NULL;
+}
+
+/* The bytes of an entry, and its path; NULL: there is none. One that is bad goes. */
+static unsigned char *read_entry(rpi_cache *c, rpi_hash128 key, const char *suffix, char *path,
+                                 size_t *n) {
+  struct stat st;
+  if (!c->dir[0]) return NULL;
+  entry_path(c, key, suffix, path);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return NULL;
+  unsigned char *bytes = fstat(fd, &st) == 0 ? verified(fd, &st, n) : NULL;
+  if (bytes && c->writable && time(NULL) - st.st_mtime > TOUCH_EVERY) futimens(fd, NULL);
+  close(fd);
+  return bytes;
+}
+
+static void remove_bad(const rpi_cache *c, const char *path) {
+  if (!c->writable || access(path, F_OK) != 0) return;
+  rpi_log(RPI_LOG_INFO, "a bad entry of the kernel cache is removed: %s", path);
+  unlink(path);
 }
 
 const rpi_emit_entry *rpi_cache_load(rpi_cache *c, rpi_hash128 key) {
-  char path[PATH_SIZE];
-  struct stat st;
-  if (!c->dir[0]) return NULL;
-  entry_path(c, key, ".so", path);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return NULL;
-  const bool good = fstat(fd, &st) == 0 && verify(fd, &st);
-  const rpi_emit_entry *entry = good ? open_object(path, key) : NULL;
-  if (entry && c->writable && time(NULL) - st.st_mtime > TOUCH_EVERY) futimens(fd, NULL);
-  close(fd);
-  if (!entry && c->writable) {
-    rpi_log(RPI_LOG_INFO, "a bad entry of the kernel cache is removed: %s", path);
-    unlink(path);
-  }
+  char path[PATH_SIZE] = "";
+  size_t n;
+  unsigned char *bytes = read_entry(c, key, ".so", path, &n);
+  const rpi_emit_entry *entry = bytes ? open_object(path, key) : NULL;
+  rpi_alloc_free(bytes);
+  if (!entry && path[0]) remove_bad(c, path);
   return entry;
+}
+
+bool rpi_cache_read(rpi_cache *c, rpi_hash128 key, const char *suffix, void **bytes, size_t *n) {
+  char path[PATH_SIZE] = "";
+  *bytes = read_entry(c, key, suffix, path, n);
+  if (!*bytes && path[0]) remove_bad(c, path);
+  return *bytes != NULL;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -277,7 +298,8 @@ static file *list_entries(DIR *d, int32_t *n, int64_t *total) {
     struct stat st;
     const size_t len = strlen(e->d_name);
     const bool temp = strstr(e->d_name, ".tmp") != NULL;
-    const bool entry = ends_with(e->d_name, ".so") || ends_with(e->d_name, ".c");
+    const bool entry = ends_with(e->d_name, ".so") || ends_with(e->d_name, ".c") ||
+                       ends_with(e->d_name, ".cubin") || ends_with(e->d_name, ".cu");
     if ((!temp && !entry) || len < 32 ||
         fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
       continue;
@@ -372,13 +394,24 @@ void rpi_cache_unlock(rpi_cache *c, rpi_hash128 key) {
   unlink(path);
 }
 
-void rpi_cache_keep(rpi_cache *c, rpi_hash128 key, const char *text) {
+/* A file of these bytes, and a trailer if it is to be `sealed`, under the entry's name. */
+static void write_entry(rpi_cache *c, rpi_hash128 key, const char *suffix, const void *bytes,
+                        size_t n, bool sealed) {
   char path[PATH_SIZE], temp[PATH_SIZE];
-  if (!c->writable || rpi_cache_temp(c, key, temp, sizeof temp) != RP_OK) return;
+  if (!c->writable || rpi_cache_temp(c, key, temp, sizeof temp) != RP_OK || !c->writable) return;
   const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return;
-  const size_t size = strlen(text);
-  const bool good = write(fd, text, size) == (ssize_t)size;
-  entry_path(c, key, ".c", path);
-  if (close(fd) != 0 || !good || rename(temp, path) != 0) unlink(temp);
+  const bool good = write(fd, bytes, n) == (ssize_t)n;
+  entry_path(c, key, suffix, path);
+  if (close(fd) != 0 || !good || (sealed && !seal(temp)) || rename(temp, path) != 0) unlink(temp);
+}
+
+void rpi_cache_keep(rpi_cache *c, rpi_hash128 key, const char *suffix, const char *text) {
+  write_entry(c, key, suffix, text, strlen(text), false);
+}
+
+void rpi_cache_write(rpi_cache *c, rpi_hash128 key, const char *suffix, const void *bytes,
+                     size_t n) {
+  write_entry(c, key, suffix, bytes, n, true);
+  trim(c);
 }

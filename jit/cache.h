@@ -29,8 +29,13 @@ const rpi_emit_entry *rpi_cache_publish(rpi_cache *c, const rpi_hash128 *key, in
 /* Takes / gives back the key's lock; false: somebody else compiles it now. */
 bool rpi_cache_lock(rpi_cache *c, rpi_hash128 key);
 void rpi_cache_unlock(rpi_cache *c, rpi_hash128 key);
-/* Keeps a text beside the entry (keep_source). */
-void rpi_cache_keep(rpi_cache *c, rpi_hash128 key, const char *text);
+/* Keeps a text beside the entry (keep_source); `suffix` is ".c" or ".cu". */
+void rpi_cache_keep(rpi_cache *c, rpi_hash128 key, const char *suffix, const char *text);
+/* Entries that are bytes and not loaded here, with the same trailer and checks; `suffix` ".cubin". Reads into memory of
+ * rpi_alloc; false: there is none. Writing fails in silence. */
+bool rpi_cache_read(rpi_cache *c, rpi_hash128 key, const char *suffix, void **bytes, size_t *n);
+void rpi_cache_write(rpi_cache *c, rpi_hash128 key, const char *suffix, const void *bytes,
+                     size_t n);
 const char *rpi_cache_dir(const rpi_cache *c); /* "" while off */
 
 #endif

@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "jit/finish.h"
+#include "jit/gpu_kernels.h"
 #include "jit/subtree.h"
 #include "jit/jit_impl.h"
 
@@ -38,6 +39,7 @@ struct rpi_jit {
   rpi_cache *cache;     /* NULL in tier 0 */
   rpi_cc *cc;           /* NULL: none found, or not looked for yet */
   rpi_builder *builder; /* made with cc */
+  rpi_gpu_kernels *gpu; /* NULL: no GPU */
   rpi_map table;
   kernel *all;
   kernel *asked, **asked_end; /* since the last start, oldest first */
@@ -63,7 +65,7 @@ static rp_status choose_vector(int32_t knob, int32_t *out) {
   return RP_OK;
 }
 
-rp_status rpi_jit_create(const rpi_config *config, rpi_jit **out) {
+rp_status rpi_jit_create(const rpi_config *config, rpi_device *device, rpi_jit **out) {
   int32_t vector = RPI_VECTOR_AVX2;
   *out = NULL;
   RPI_TRY(choose_vector(config->vector, &vector));
@@ -78,9 +80,10 @@ rp_status rpi_jit_create(const rpi_config *config, rpi_jit **out) {
   j->asked_end = &j->asked;
   j->cc_knob = rpi_alloc_string(config->cc ? config->cc : "");
   if (!j->cc_knob) status = rpi_status_nomem("the jit");
-  if (status == RP_OK && j->tier != RPI_TIER_0) {
+  if (status == RP_OK && (j->tier != RPI_TIER_0 || device)) {
     status = rpi_cache_create(config->cache_dir, config->cache_mb, &j->cache);
   }
+  if (status == RP_OK && device) status = rpi_gpu_kernels_create(config, device, j->cache, &j->gpu);
   if (status != RP_OK) {
     rpi_jit_destroy(j);
     return status;
@@ -103,6 +106,7 @@ static void kernel_free(kernel *k) {
 void rpi_jit_destroy(rpi_jit *j) {
   if (!j) return;
   if (!forked(j)) {
+    rpi_gpu_kernels_free(j->gpu);
     rpi_builder_free(j->builder);
     rpi_cc_free(j->cc);
     rpi_cache_free(j->cache);
@@ -265,6 +269,20 @@ rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const r
 }
 
 const rpi_ir *rpi_jit_ir(const rpi_kernel *k) { return &((const kernel *)k)->ir; }
+
+rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *face, const rpi_cuda_shape *shape,
+                      const rpi_kernel_gpu **out) {
+  kernel *k = (kernel *)face;
+  const char *why;
+  RPI_TRY(rpi_gpu_kernels_get(j->gpu, &k->ir, k->bytes.text, k->bytes.len, shape, out, &why));
+  if (why) k->gpu_refusal = why;
+  return RP_OK;
+}
+
+const char *rpi_jit_gpu_refusal(const rpi_kernel *face) {
+  const char *why = ((const kernel *)face)->gpu_refusal;
+  return why ? why : "";
+}
 
 void rpi_jit_wait(rpi_jit *j) {
   if (forked(j)) return;

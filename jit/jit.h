@@ -13,6 +13,8 @@
 
 #include "core/base/config.h"
 #include "core/exec/kernel.h"
+#include "core/device/device.h"
+#include "jit/emit_cuda.h"
 #include "jit/ir.h"
 
 typedef struct rpi_jit rpi_jit;
@@ -27,13 +29,20 @@ typedef struct rpi_jit_stats {
   int64_t pending;       /* queued or running */
 } rpi_jit_stats;
 
-rp_status rpi_jit_create(const rpi_config *config, rpi_jit **out);
+/* `device`: NULL, or the GPU that kernels are made for, too; it outlives the jit. */
+rp_status rpi_jit_create(const rpi_config *config, rpi_device *device, rpi_jit **out);
 void rpi_jit_destroy(rpi_jit *j); /* ends the compile thread; a running compiler is killed */
 
 /* The kernel of this IR (checked, optimised); `name` is a readable prefix. Borrowed from the jit.
  * The IR is copied. */
 rp_status rpi_jit_kernel(rpi_jit *j, const rpi_ir *ir, const char *name, const rpi_kernel **out);
 const rpi_ir *rpi_jit_ir(const rpi_kernel *k);
+/* Kernel k on the GPU, for operands that lie so. Borrowed from the jit. *out NULL and RP_OK: it cannot be made for the GPU
+ * (rpi_jit_gpu_refusal says why). */
+rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *k, const rpi_cuda_shape *shape,
+                      const rpi_kernel_gpu **out);
+/* A sentence, or "". */
+const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
 /* Starts the compiles of the kernels asked for since the last call, several per run of the compiler;
  * with tier 1 they are done before the return. */
 void rpi_jit_start(rpi_jit *j);

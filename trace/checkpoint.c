@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/model/residence.h"
 #include "trace/places.h"
 #include "trace/rows.h"
 
@@ -68,7 +69,10 @@ static rp_status describe(saving *s, const rp_store *store, rpi_checkpoint_array
   memcpy(a->shape, v->geom.shape, sizeof a->shape);
   a->zero = v->size == 0 || !b->inst;
   bool parts = false;
-  if (!a->zero) RPI_TRY(rpi_checkpoint_parts(s->ctx, b, v, &a->cuts, &parts));
+  if (!a->zero) {
+    RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
+    RPI_TRY(rpi_checkpoint_parts(s->ctx, b, v, &a->cuts, &parts));
+  }
   if (parts) return RP_OK;
   a->cuts = rpi_checkpoint_cuts_first(v->size, s->table.parts);
   if (a->zero) return RP_OK;

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/exec/run.h"
+#include "core/model/residence.h"
 #include "trace/calls.h"
+#include "trace/gpu_bind.h"
 #include "trace/places.h"
 #include "trace/index_range.h"
 #include "trace/outcome.h"
@@ -102,9 +104,11 @@ static rp_status reserve_symbols(rp_context *ctx, int32_t n) {
   if (r) ctx->patch_bytes = r;
   rpi_instance **i = rpi_alloc_resize(ctx->instances, sizeof(*i) * (size_t)n);
   if (i) ctx->instances = i;
+  CUdeviceptr *g = rpi_alloc_resize(ctx->addresses, sizeof *g * (size_t)n);
+  if (g) ctx->addresses = g;
   uint64_t *v = rpi_alloc_resize(ctx->values, sizeof *v * (size_t)n);
   if (v) ctx->values = v;
-  if (!p || !q || !r || !i || !v) return rpi_status_nomem("symbols");
+  if (!p || !q || !r || !i || !g || !v) return rpi_status_nomem("symbols");
   ctx->cap_symbols = n;
   return RP_OK;
 }
@@ -117,7 +121,7 @@ static rp_status reserve_held(rp_context *ctx, int32_t n) {
 }
 
 static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
-  if (b->scratch_bytes > ctx->scratch_bytes) {
+  if (b->scratch_bytes > ctx->scratch_bytes && (!ctx->device || b->sides.host)) {
     if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
     ctx->scratch_bytes = 0;
     ctx->scratch = rpi_memory_get(ctx->memory, (size_t)b->scratch_bytes, NULL);
@@ -125,7 +129,7 @@ static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
     ctx->scratch_bytes = b->scratch_bytes;
   }
   if (b->n_flag > ctx->cap_flags) {
-    uint32_t *f = rpi_alloc_resize(ctx->flags, sizeof *f * (size_t)b->n_flag);
+    rpi_kernel_flag *f = rpi_alloc_resize(ctx->flags, sizeof *f * (size_t)b->n_flag);
     if (!f) return rpi_status_nomem("flags");
     memset(f, 0, sizeof *f * (size_t)b->n_flag);
     ctx->flags = f;
@@ -192,7 +196,7 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
   }
   ctx->pointers[an->n_symbol] = ctx->scratch;
   ctx->pointers[an->n_symbol + 1] = ctx->flags;
-  return RP_OK;
+  return ctx->device ? rpi_gpu_bind_symbols(ctx, bound) : RP_OK;
 }
 
 /* ---- afterwards ---- */
@@ -287,7 +291,7 @@ static void count_run(rp_context *ctx, const rpi_bound *b) {
 
 static int64_t count_nonfinite(const rpi_buffer *b) {
   int64_t bad = 0, n = b->base->bsize;
-  if (!b->inst) return 0;
+  if (!b->inst || rpi_residence_host(b->pool, b->inst, RPI_USE_READ) != RP_OK) return 0;
   if (b->base->dtype == RP_F64)
     for (int64_t i = 0; i < n; i++) bad += !__builtin_isfinite(((const double *)b->inst->data)[i]);
   if (b->base->dtype == RP_F32)
@@ -335,11 +339,14 @@ static rp_status name_place(const rpi_segment *s, rp_status st) {
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
   rpi_exchange_count count = {0};
-  const rpi_run_host host = {ctx->workers, ctx->comm, ctx->values, &count};
+  const rpi_run_host host = {ctx->workers, ctx->comm,   ctx->values,
+                             &count,       ctx->device, ctx->addresses};
   rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                               ctx->patch_bytes, s->scalar);
+  if (st == RP_OK && ctx->device) st = rpi_gpu_bind_flags(ctx, b);
   if (RPI_UNLIKELY(st != RP_OK)) st = name_place(s, st);
-  rpi_places_failed(ctx, st);
+  if (ctx->device && ctx->gpu_status == RP_OK) ctx->gpu_status = st;
+  if (!ctx->device) rpi_places_failed(ctx, st);
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   ctx->stats.images += count.images;
@@ -385,7 +392,7 @@ static bool may_fail(const rpi_template *t, const rpi_bound *b) {
 
 /* How many steps the wanted buffer needs. */
 static int32_t steps_for(const rpi_segment *s, const rpi_bound *b, const rpi_buffer *want) {
-  if (want && may_fail(s->done, b)) return b->plan.n_step;
+  if (want && (b->sides.gpu || may_fail(s->done, b))) return b->plan.n_step;
   for (uint32_t i = 0; want && i < s->n_slot; i++)
     if (s->slot[i] == want) return b->ready[i];
   return b->plan.n_step;
@@ -407,7 +414,7 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
 static int32_t run_first(rp_context *ctx, rpi_bound *b, const rpi_segment *s,
                          const rpi_buffer *want) {
   const int32_t end = steps_for(s, b, want);
-  rpi_run_bind(&b->plan, ctx->pointers, s->scalar);
+  rpi_run_bind(&b->plan, ctx->pointers, ctx->addresses, s->scalar);
   run_steps(ctx, b, s, 0, end);
   if (end == b->plan.n_step || !(rpi_poison_raised(ctx, b) || ctx->config.nonfinite)) return end;
   run_steps(ctx, b, s, end, b->plan.n_step);
@@ -420,7 +427,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rpi_bound *b = NULL;
   rpi_commit_finish(ctx);
   if (ctx->comm) rpi_calls_commit(ctx, s);
-  rp_status st = choose_plan(ctx, s, next, &b);
+  rp_status st = ctx->gpu_status == RP_OK ? choose_plan(ctx, s, next, &b) : ctx->gpu_status;
   if (ctx->comm && st == RP_OK) rpi_calls_decided(ctx, b->decided);
   const bool dry = rpi_comm_dry(ctx->comm);
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
@@ -433,6 +440,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     return st;
   }
   const int32_t end = dry ? b->plan.n_step : run_first(ctx, b, s, want);
+  if (ctx->device) rpi_gpu_bind_settle(ctx, b);
   settle(ctx, t, s, b);
   settle_places(ctx, s, b);
   b->runs++;
@@ -450,6 +458,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   } else {
     close_run(ctx, s, b);
   }
+  if (RPI_UNLIKELY(ctx->gpu_status != RP_OK)) return ctx->gpu_status;
   if (RPI_LIKELY(ctx->ranks_status == RP_OK)) return RP_OK;
   return rpi_status_context(ctx->ranks_status, "the ranks of the context have parted");
 }

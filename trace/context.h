@@ -51,6 +51,7 @@ struct rp_context {
   const void *caller;          /* the return address of that call, or of the last one */
   rpi_config config;
   rpi_memory *memory;
+  rpi_device *device; /* NULL: no GPU */
   rpi_pool *pool;
   rpi_workers *workers;
   rpi_jit *jit;
@@ -92,7 +93,11 @@ struct rp_context {
 
   void *scratch; /* leased to the plan that runs: scratch of a segment */
   int64_t scratch_bytes;
-  void **pointers; /* per symbol of the plan at hand, with what goes with it */
+  CUdeviceptr gpu_scratch, gpu_flags; /* the same on the GPU */
+  int64_t gpu_scratch_bytes, gpu_flags_bytes;
+  rp_status gpu_status;   /* of the first run on it that failed */
+  void **pointers;        /* per symbol of the plan at hand, with what goes with it */
+  CUdeviceptr *addresses; /* the same on the GPU */
   bool *patch;
   int64_t *patch_bytes;
   uint64_t
@@ -101,7 +106,7 @@ struct rp_context {
   rpi_instance *
       *held; /* given up by their buffers, but steps that are left to run still read them */
   int32_t cap_symbols, cap_held, n_held;
-  uint32_t *flags; /* raised by kernels when an index was clamped */
+  rpi_kernel_flag *flags; /* of the kernels of the plan at hand */
   int32_t cap_flags;
   bool data_error; /* something was poisoned since the last wait */
   char *data_message;

@@ -2,6 +2,7 @@
  * trace/incoming.c -- see incoming.h. */
 #include "trace/incoming.h"
 
+#include "core/model/residence.h"
 #include "trace/checkpoint.h"
 #include "trace/places.h"
 #include "trace/index_range.h"
@@ -36,16 +37,22 @@ rp_status rpi_incoming_prepare(rp_context *ctx, const rp_store *s) {
   return RP_OK;
 }
 
+static rp_status own_on_host(rpi_buffer *b) {
+  RPI_TRY(rpi_store_own(b, true));
+  return rpi_residence_host(b->pool, b->inst, RPI_USE_UPDATE);
+}
+
 rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
   rpi_buffer *b = in->store->buf;
   const rpi_view *v = in->store->view;
   const bool whole = is_whole(in->store);
   in->place = b->place;
   in->zero = zero;
-  if (zero) return b->inst ? rpi_store_own(b, true) : RP_OK;
+  if (zero) return b->inst ? own_on_host(b) : RP_OK;
   if (whole) {
     in->inst = rpi_store_instance(b->pool, rpi_store_bytes(b), b->inst);
     if (!in->inst) return RP_ERR_MEMORY;
+    RPI_TRY(rpi_residence_host(b->pool, in->inst, RPI_USE_OVERWRITE));
     RPI_TRY(rpi_places_host(ctx, b, &in->place));
   }
   in->hi = v->size;
@@ -60,7 +67,7 @@ rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
     return RP_OK;
   }
   in->stage = rpi_memory_get(ctx->memory, (size_t)((in->hi - in->lo) * element(in)), NULL);
-  return in->stage ? rpi_store_own(b, true) : RP_ERR_MEMORY;
+  return in->stage ? own_on_host(b) : RP_ERR_MEMORY;
 }
 
 char *rpi_incoming_at(const rpi_incoming *in, int64_t i) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "jit/shape.h"
 #include "trace/distribute.h"
 #include "trace/rows.h"
 
@@ -17,6 +18,9 @@ typedef struct lowerer {
   int64_t partial_bytes; /* of the launch at hand, and of the widest one */
   int64_t partial_most;
   int32_t *symbol_ready;
+  int64_t extent[RP_MAX_DIM]; /* of the group at hand, whose boxes are in geom; */
+  const rpi_kernel_gpu *gpu;  /* its code there, */
+  uint8_t side;               /* and where it runs */
   bool mismatch;
 } lowerer;
 
@@ -46,6 +50,7 @@ static bool allocate(lowerer *l) {
   for (int32_t i = 0; i < an->n_group; i++) {
     count_group(&an->group[i], &n);
     n.n_step += 1 + an->group[i].n_patch;
+    if (l->ctx->device) n.n_step += an->group[i].n_operand + 2 * an->group[i].n_patch;
     n.n_box += 2 * RP_MAX_DIM * an->group[i].n_patch;
     if (an->group[i].n_operand > operands) operands = an->group[i].n_operand;
   }
@@ -64,7 +69,7 @@ static bool allocate(lowerer *l) {
   l->symbol_ready = rpi_arena_get(a, sizeof(int32_t) * (size_t)(an->n_symbol + 1));
   l->b->ready = rpi_arena_get(a, sizeof(int32_t) * (an->n_slot + 1u));
   l->b->tag = rpi_arena_get(a, sizeof(uint64_t) * (an->n_slot + 1u));
-  return !a->failed;
+  return !a->failed && rpi_sides_init(&l->b->sides, l->ctx->device != NULL, an, l->ts, a);
 }
 
 /* ---- scratch: symbols whose groups overlap get disjoint places ---- */
@@ -106,7 +111,8 @@ static void plan_scratch(lowerer *l) {
 
 static void add_pointer(lowerer *l, int32_t word, int32_t symbol, int64_t offset) {
   rpi_plan *p = &l->b->plan;
-  p->pointer[p->n_pointer++] = (rpi_plan_pointer){.word = word, .symbol = symbol, .offset = offset};
+  p->pointer[p->n_pointer++] = (rpi_plan_pointer){
+      .word = word, .symbol = symbol, .gpu = l->side == RPI_AT_DEVICE, .offset = offset};
 }
 
 static int64_t box_elements(const rpi_geom *g) {
@@ -152,15 +158,13 @@ static void bind_tasks(lowerer *l, const rpi_group *g, const rpi_ir_layout *lay,
   }
 }
 
-/* Returns false if the kernel does not fit this geometry. */
-static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
+static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   rpi_bound *b = l->b;
   rpi_plan *p = &b->plan;
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   rpi_ir_layout lay;
   rpi_ir_layout_get(ir, &lay);
-  int64_t extent[RP_MAX_DIM] = {0};
-  if (!rpi_analyse_geometry(g, l->ts, l->geom, extent)) return false;
+  const int64_t *extent = l->extent;
   int32_t word = p->n_words;
   p->n_words += g->kernel->n_words;
   for (int32_t d = 0; d < ir->rank; d++) {
@@ -182,12 +186,14 @@ static bool lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
     *partials += align64(rpi_ir_partials(ir, extent) *
                          rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
   }
-  add_pointer(l, word + lay.flag, l->an->n_symbol + 1, 4 * (int64_t)b->n_flag);
+  add_pointer(l, word + lay.flag, l->an->n_symbol + 1,
+              (int64_t)sizeof(rpi_kernel_flag) * b->n_flag);
   b->flag_group[b->n_flag++] = (int32_t)(g - l->an->group);
   bool body = ir->n_body > ir->n_pro;
-  p->sub[p->n_sub++] =
-      (rpi_sub){.kernel = g->kernel, .word = word, .units = body ? rpi_ir_units(ir, extent) : 0};
-  return true;
+  p->sub[p->n_sub++] = (rpi_sub){.kernel = g->kernel,
+                                 .gpu = l->gpu,
+                                 .word = word,
+                                 .units = body ? rpi_ir_units(ir, extent) : 0};
 }
 
 /* Blocks have the same rows of both. */
@@ -352,32 +358,70 @@ static void lower_patches(lowerer *l, const rpi_group *g, bool behind) {
     const rpi_access *a = patched_around(l, g->patch[i], start);
     if (behind != (a && g->kernel && g->n_epi == 0)) continue;
     rpi_step *s = &p->step[p->n_step++];
-    *s = (rpi_step){
-        .kind = RPI_STEP_PATCH, .src = l->an->symbol[g->patch[i]].old, .dst = g->patch[i]};
+    *s = (rpi_step){.kind = RPI_STEP_PATCH,
+                    .gpu = l->side == RPI_AT_DEVICE,
+                    .src = l->an->symbol[g->patch[i]].old,
+                    .dst = g->patch[i]};
     if (a) complement(p, s, a, start);
     if (behind) l->symbol_ready[g->patch[i]] = p->n_step;
   }
 }
 
-static void lower_group(lowerer *l, const rpi_group *g) {
+static void move_symbol(void *arg, int32_t symbol, uint8_t to) {
+  lowerer *l = arg;
   rpi_plan *p = &l->b->plan;
+  p->step[p->n_step++] = (rpi_step){.kind = to == RPI_AT_HOST ? RPI_STEP_DOWNLOAD : RPI_STEP_UPLOAD,
+                                    .gpu = true,
+                                    .dst = symbol,
+                                    .bytes = l->b->sides.bytes[symbol]};
+  if (to == RPI_AT_HOST) rpi_context_reason(l->ctx, RPI_REASON_GPU_HOST);
+}
+
+/* Where the group runs; what it needs there moves. Patches of a group without anything to do are copies on the GPU. */
+static rp_status take_side(lowerer *l, const rpi_group *g) {
+  rpi_cuda_shape shape;
+  l->gpu = NULL;
+  l->side = RPI_AT_HOST;
+  if (l->ctx->device && g->kernel) {
+    rpi_shape_get(rpi_jit_ir(g->kernel), l->geom, l->extent, &shape);
+    RPI_TRY(rpi_jit_gpu(l->ctx->jit, g->kernel, &shape, &l->gpu));
+    if (!l->gpu) rpi_context_reason(l->ctx, RPI_REASON_GPU_KERNEL);
+  }
+  if (l->ctx->device && g->opaque) rpi_context_reason(l->ctx, RPI_REASON_GPU_OPAQUE);
+  if (l->gpu || (l->ctx->device && !g->kernel && !g->opaque)) l->side = RPI_AT_DEVICE;
+  rpi_sides_group(&l->b->sides, l->an, l->ts, g, l->side, move_symbol, l);
+  return RP_OK;
+}
+
+/* A step of its own, or a place in the one before. */
+static rpi_step *launch_step(lowerer *l, const rpi_group *g) {
+  rpi_plan *p = &l->b->plan;
+  const bool gpu = l->side == RPI_AT_DEVICE;
+  rpi_step *last = p->n_step > 0 ? &p->step[p->n_step - 1] : NULL;
+  if (g->beside && last && last->kind == RPI_STEP_LAUNCH && last->gpu == gpu) return last;
+  l->partial_bytes = 0;
+  last = &p->step[p->n_step++];
+  *last = (rpi_step){.kind = RPI_STEP_LAUNCH, .gpu = gpu, .first_sub = p->n_sub, .threads = 1};
+  return last;
+}
+
+static rp_status lower_group(lowerer *l, const rpi_group *g) {
+  rpi_plan *p = &l->b->plan;
+  memset(l->extent, 0, sizeof l->extent);
+  if (g->kernel && !rpi_analyse_geometry(g, l->ts, l->geom, l->extent)) {
+    l->mismatch = true;
+    return RP_OK;
+  }
+  RPI_TRY(take_side(l, g));
   lower_patches(l, g, false);
   if (g->opaque) {
     lower_call(l, g);
     note_ready(l, g);
-    return;
+    return RP_OK;
   }
-  if (!g->kernel) return;
-  bool join = g->beside && p->n_step > 0 && p->step[p->n_step - 1].kind == RPI_STEP_LAUNCH;
-  if (!join) {
-    p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_LAUNCH, .first_sub = p->n_sub, .threads = 1};
-    l->partial_bytes = 0;
-  }
-  rpi_step *s = &p->step[p->n_step - 1];
-  if (!lower_kernel(l, g, &l->partial_bytes)) {
-    l->mismatch = true;
-    return;
-  }
+  if (!g->kernel) return RP_OK;
+  rpi_step *s = launch_step(l, g);
+  lower_kernel(l, g, &l->partial_bytes);
   if (l->partial_bytes > l->partial_most) l->partial_most = l->partial_bytes;
   s->n_sub++;
   s->units += p->sub[p->n_sub - 1].units;
@@ -385,6 +429,7 @@ static void lower_group(lowerer *l, const rpi_group *g) {
   p->n_kernels++;
   note_ready(l, g);
   lower_patches(l, g, true);
+  return RP_OK;
 }
 
 /* How many units a thread takes at a time: pieces of GRAINS grains or more, PIECES at most to a thread. */
@@ -466,7 +511,13 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
   bool ok = allocate(&l);
   if (ok) {
     plan_scratch(&l);
-    for (int32_t i = 0; i < an->n_group && !l.mismatch; i++) lower_group(&l, &an->group[i]);
+    rp_status st = RP_OK;
+    for (int32_t i = 0; i < an->n_group && !l.mismatch && st == RP_OK; i++)
+      st = lower_group(&l, &an->group[i]);
+    if (st != RP_OK) {
+      rpi_lower_free(b);
+      return st;
+    }
     place_partials(&l);
     b->scratch_bytes += l.partial_most;
     name_writes(&l);

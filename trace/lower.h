@@ -7,6 +7,7 @@
 
 #include "core/exec/plan.h"
 #include "trace/analyse.h"
+#include "trace/sides.h"
 
 /* A plan of a template, for one set of live outputs. Symbols beyond the analysis' own: */
 typedef struct rpi_bound {
@@ -32,6 +33,7 @@ typedef struct rpi_bound {
   int32_t *marks;      /* one per flag, one per call (outcome.h) */
   bool moves;          /* some buffer changes its instance */
   uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
+  rpi_sides sides;     /* where the symbols are, with a GPU */
   int64_t runs;
   rpi_arena arena;
   struct rpi_bound *next;

@@ -25,11 +25,11 @@ void rpi_outcome_join(rp_context *ctx, rpi_bound *b) {
   const int32_t rank = rpi_comm_rank(ctx->comm);
   int32_t *call = b->marks + b->n_flag;
   int64_t bytes = (b->n_flag + b->plan.n_call) * (int64_t)sizeof *b->marks;
-  for (int32_t f = 0; f < b->n_flag; f++) b->marks[f] = ctx->flags[f] ? rank : NOWHERE;
+  for (int32_t f = 0; f < b->n_flag; f++) b->marks[f] = ctx->flags[f].raised ? rank : NOWHERE;
   for (int32_t c = 0; c < b->plan.n_call; c++) call[c] = b->plan.call[c].failed ? rank : NOWHERE;
   const rp_status st = rpi_collect_merge(ctx->comm, b->marks, &bytes, bytes, lowest, NULL);
   if (rpi_places_failed(ctx, st) != RP_OK) return;
-  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = b->marks[f] != NOWHERE;
+  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f].raised = b->marks[f] != NOWHERE;
   for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = call[c] != NOWHERE;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/comm/route.h"
+#include "core/model/residence.h"
 #include "trace/checkpoint.h"
 #include "trace/places.h"
 
@@ -113,6 +114,7 @@ rp_status rpi_outgoing_share(rp_context *ctx, rp_store *s, rp_status mine, int64
   }
   if (s->buf->poison)
     return rpi_status_fail(RP_ERR_DATA, "the data are poisoned: %s", s->buf->poison);
+  if (s->buf->inst) RPI_TRY(rpi_residence_host(s->buf->pool, s->buf->inst, RPI_USE_READ));
   const rp_status st = take(ctx, &t, mine);
   rpi_alloc_free(t.message);
   rpi_alloc_free(t.list.records);

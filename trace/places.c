@@ -2,6 +2,7 @@
  * trace/places.c -- see places.h. */
 #include "trace/places.h"
 
+#include "core/model/residence.h"
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -265,13 +266,26 @@ static rp_status read_boxes(rp_context *ctx, const rpi_buffer *b, const rpi_grid
                                                   there, b->inst->data, here, data));
 }
 
+/* Some consecutive elements of an array on the GPU come from there; the rest stays. */
+static bool read_run(const rpi_buffer *b, const rpi_geom *box, void *data, rp_status *st) {
+  enum { FEW = 8 }; /* of what is read more than an eighth comes along soon, too */
+  const int64_t elem = rpi_dtype_size(b->base->dtype), bytes = rpi_geom_size(box) * elem;
+  if (!rpi_geom_is_dense(box) || bytes > b->inst->bytes / FEW) return false;
+  *st = rpi_device_download(b->pool->device, data,
+                            b->inst->device + (CUdeviceptr)(box->offset * elem), bytes);
+  return true;
+}
+
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
   const rpi_view *v = b->base;
   const int64_t n = rpi_geom_size(box);
   rpi_tiling line, axes;
   rpi_geom there, here;
   rpi_grid g;
+  rp_status st;
   if (n == 0) return RP_OK;
+  if (b->inst->valid == RPI_AT_DEVICE && read_run(b, box, data, &st)) return st;
+  RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
   const bool in_order = rpi_geom_ascends(box) && rpi_places_as_line(ctx, b, &line);
   if (b->place >= RPI_PLACE_TILED && !(in_order && rpi_places_is_line(ctx, b->place)) &&
       rpi_tiling_by_axes(rpi_places_tiling(ctx, b->place), v->bdim, v->bshape, &axes) &&
@@ -329,6 +343,7 @@ static rp_status range_of_part(rp_context *ctx, rpi_buffer *b, int64_t *n) {
   if (rpi_places_is_grid(ctx, b->place)) return range_of_tile(ctx, b, n);
   rpi_store_part(b, &lo, &hi);
   *n = hi - lo;
+  if (b->inst) RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
   const char *data = b->inst ? b->inst->data : NULL;
   rpi_index_range(ctx->workers, b, data ? data + lo * rpi_dtype_size(b->base->dtype) : NULL, *n);
   return RP_OK;

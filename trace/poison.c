@@ -25,7 +25,7 @@ static int32_t failed_call(const rpi_bound *b, int32_t group) {
  * function reported failure. */
 static bool group_failed(const rp_context *ctx, const rpi_bound *b, int32_t group) {
   for (int32_t f = 0; f < b->n_flag; f++)
-    if (b->flag_group[f] == group && ctx->flags[f]) return true;
+    if (b->flag_group[f] == group && ctx->flags[f].raised) return true;
   return failed_call(b, group) >= 0;
 }
 
@@ -125,7 +125,7 @@ static void walk(rp_context *ctx, rpi_template *t, const rpi_segment *s, const r
 
 bool rpi_poison_raised(const rp_context *ctx, const rpi_bound *b) {
   bool r = ctx->pool->n_poisoned > 0;
-  for (int32_t f = 0; f < b->n_flag; f++) r = r || ctx->flags[f];
+  for (int32_t f = 0; f < b->n_flag; f++) r = r || ctx->flags[f].raised;
   for (int32_t c = 0; c < b->plan.n_call; c++) r = r || b->plan.call[c].failed;
   return r;
 }
@@ -133,6 +133,6 @@ bool rpi_poison_raised(const rp_context *ctx, const rpi_bound *b) {
 void rpi_poison_spread(rp_context *ctx, rpi_template *t, const rpi_segment *s, rpi_bound *b) {
   if (RPI_LIKELY(!rpi_poison_raised(ctx, b))) return;
   walk(ctx, t, s, b);
-  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f] = 0;
+  for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f].raised = 0;
   for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = false;
 }

@@ -11,6 +11,7 @@
 #include "jit/body.h"
 #include "trace/calls.h"
 #include "trace/consensus.h"
+#include "trace/gpu_bind.h"
 #include "trace/places.h"
 #include "trace/scatter.h"
 #include "trace/template.h"
@@ -279,6 +280,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->pointers);
   rpi_alloc_free(ctx->patch);
   rpi_alloc_free(ctx->patch_bytes);
+  rpi_alloc_free(ctx->addresses);
   rpi_alloc_free(ctx->values);
   rpi_alloc_free(ctx->instances);
   rpi_alloc_free(ctx->held);
@@ -309,6 +311,7 @@ static rp_status destroy(rp_context *ctx) {
   if (ctx->pool) rpi_store_pool_close(ctx->pool);
   rpi_alloc_free(ctx->calls);
   if (ctx->jit) rpi_jit_destroy(ctx->jit);
+  rpi_gpu_bind_close(ctx);
   if (ctx->workers) rpi_workers_destroy(ctx->workers);
   if (ctx->memory) rpi_memory_destroy(ctx->memory);
   rpi_config_deinit(&ctx->config);
@@ -329,7 +332,9 @@ static rp_status make_parts(rp_context *ctx) {
   RPI_TRY(rpi_consensus_create(ctx));
   RPI_TRY(rpi_workers_create((int32_t)(c->threads ? c->threads : c->cpus), c->pin, c->spin,
                              &ctx->workers));
-  RPI_TRY(rpi_jit_create(c, &ctx->jit));
+  RPI_TRY(rpi_gpu_bind_open(ctx));
+  ctx->pool->device = ctx->device;
+  RPI_TRY(rpi_jit_create(c, ctx->device, &ctx->jit));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);
 }

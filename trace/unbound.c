@@ -8,6 +8,7 @@
 #include "core/comm/route.h"
 #include "core/exec/opaque.h"
 #include "core/exec/pieces.h"
+#include "core/model/residence.h"
 #include "trace/context.h"
 #include "trace/places.h"
 
@@ -113,7 +114,14 @@ static rp_status keep_memory(const piece *p) {
   if (b->inst->bytes <= 2 * bytes) return RP_OK;
   rpi_instance *own = bytes > 0 ? rpi_store_instance(b->pool, bytes, NULL) : NULL;
   if (bytes > 0 && !own) return RP_ERR_MEMORY;
-  if (own) memcpy(own->data, p->data, (size_t)bytes);
+  if (own) {
+    rp_status st = rpi_residence_host(b->pool, own, RPI_USE_OVERWRITE);
+    if (st != RP_OK) {
+      rpi_store_instance_release(b->pool, own);
+      return st;
+    }
+    memcpy(own->data, p->data, (size_t)bytes);
+  }
   rpi_store_instance_release(b->pool, b->inst);
   b->inst = own;
   return RP_OK;
@@ -226,8 +234,10 @@ static rpi_pieces_made made_by(rp_context *ctx, const rp_store *s) {
 }
 
 static rp_status take_size(rp_context *ctx, rp_store *s) {
-  const rpi_pieces_made made = made_by(ctx, s);
   rpi_buffer *b = s->buf;
+  rpi_instance *number = s->made->buf->inst;
+  if (number) RPI_TRY(rpi_residence_host(b->pool, number, RPI_USE_READ));
+  const rpi_pieces_made made = made_by(ctx, s);
   rpi_geom one = s->view->geom;
   one.shape[0] = 1;
   piece p = {.store = s,
@@ -239,6 +249,7 @@ static rp_status take_size(rp_context *ctx, rp_store *s) {
   p.now = view_of(s, p.all);
   if (!p.now) return RP_ERR_MEMORY;
   if (b->inst) {
+    RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
     p.data = (const char *)b->inst->data + made.first * p.row * p.elem;
     RPI_TRY(made.part ? retile(ctx, &p) : keep_memory(&p));
   }

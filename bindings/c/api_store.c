@@ -7,6 +7,7 @@
 
 #include "bindings/c/api.h"
 #include "core/base/alloc.h"
+#include "core/model/residence.h"
 #include "trace/calls.h"
 #include "trace/places.h"
 #include "trace/index_range.h"
@@ -109,7 +110,8 @@ static rp_status attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int
     rpi_store_release(s);
     return st != RP_OK ? st : rpi_status_nomem("instance");
   }
-  *i = (rpi_instance){.data = data, .bytes = bytes, .refs = 2, .foreign = true};
+  *i = (rpi_instance){
+      .data = data, .bytes = bytes, .refs = 2, .valid = RPI_AT_HOST, .foreign = true};
   b->inst = b->home = i;
   b->place = RPI_PLACE_PINNED;
   b->klass = access == RP_READ_ONLY ? RPI_CLASS_READ_ONLY : 0;
@@ -142,10 +144,12 @@ static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
   if (!b->home) return rpi_status_fail(RP_ERR_STATE, "%s: the store is not attached", call);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   if (b->poison) return poisoned(call, b);
-  if (b->inst == b->home) return RP_OK;
+  if (b->inst == b->home) return rpi_residence_host(b->pool, b->home, RPI_USE_UPDATE);
   /* Copies that share the caller's memory keep the values it has until now. */
   RPI_TRY(rpi_store_unshare(b->pool, b->home, 1 + (b->spare == b->home)));
+  RPI_TRY(rpi_residence_host(b->pool, b->home, RPI_USE_OVERWRITE));
   if (b->inst) {
+    RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
     memcpy(b->home->data, b->inst->data, (size_t)b->home->bytes);
     rpi_store_instance_release(b->pool, b->inst);
   } else {
@@ -171,9 +175,13 @@ static rp_status detach(rp_context *ctx, rp_store *s) {
   rpi_buffer *b = s->buf;
   rpi_instance *own = rpi_store_instance(b->pool, b->home->bytes, b->home);
   if (!own) return RP_ERR_MEMORY;
-  memcpy(own->data, b->home->data, (size_t)b->home->bytes);
+  rp_status st = rpi_residence_copy(b->pool, own, b->home);
   /* Copies that still share the caller's memory get values of their own. */
-  RPI_TRY(rpi_store_unshare(b->pool, b->home, 2));
+  if (st == RP_OK) st = rpi_store_unshare(b->pool, b->home, 2);
+  if (st != RP_OK) {
+    rpi_store_instance_release(b->pool, own);
+    return st;
+  }
   for (rpi_buffer **at = &b->pool->attached; *at; at = &(*at)->next)
     if (*at == b) {
       *at = b->next;
@@ -344,6 +352,7 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
   if (!rpi_comm_dry(ctx->comm)) {
     int64_t lo, hi;
     RPI_TRY(rpi_store_own(b, !all));
+    RPI_TRY(rpi_residence_host(b->pool, b->inst, all ? RPI_USE_OVERWRITE : RPI_USE_UPDATE));
     rpi_store_part(b, &lo, &hi);
     rpi_store_unpack(b->inst->data, g, rpi_dtype_size(s->view->dtype), data, lo, hi);
   }

@@ -18,6 +18,12 @@ typedef union rpi_word {
   void *p;
 } rpi_word;
 
+/* What a kernel's flag word points to. */
+typedef struct rpi_kernel_flag {
+  uint32_t raised;   /* an index was clamped */
+  uint32_t finished; /* GPU: blocks of a launch that are done; 0 between launches */
+} rpi_kernel_flag;
+
 /* Scratch memory a thread hands to `body`, 64-byte aligned. */
 enum { RPI_KERNEL_SCRATCH = 1 << 19 };
 
@@ -38,21 +44,28 @@ typedef struct rpi_kernel_launch {
 /* A launch of a kernel is up to three on the GPU, one after another, all with the same parameters. */
 enum { RPI_KERNEL_LAUNCHES = 3, RPI_KERNEL_PARAMETERS = 4096 };
 
-typedef struct rpi_kernel_gpu {
+typedef struct rpi_kernel_gpu_code {
   /* The launches for these words and units (u1 - u0 may be 0), at least one; their number is returned. Depends on extents
-   * alone. `pack` writes the parameters, at most RPI_KERNEL_PARAMETERS bytes, and returns their number. */
-  int32_t (*launches)(const struct rpi_kernel_gpu *g, const rpi_word *w, int64_t u0, int64_t u1,
-                      rpi_kernel_launch *out);
-  int32_t (*pack)(const struct rpi_kernel_gpu *g, const rpi_word *w, int64_t u0, int64_t u1,
+   * alone. */
+  int32_t (*launches)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
+                      int64_t u1, rpi_kernel_launch *out);
+  /* Writes the parameters, at most RPI_KERNEL_PARAMETERS bytes, and returns their number. */
+  int32_t (*pack)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
                   void *out);
+  const void *self;
   int32_t tier;             /* 0: interpreted by one kernel for all, 1: compiled */
-  int32_t registers, local; /* of the compiled body: per thread; bytes of spills */
+  int32_t registers, local; /* of the body: per thread; bytes of spills */
+} rpi_kernel_gpu_code;
+
+/* A kernel on a GPU, for operands that lie in some way (jit/emit_cuda.h). `code` is replaced at most once, by the
+ * context's thread. */
+typedef struct rpi_kernel_gpu {
+  const rpi_kernel_gpu_code *code; /* NULL: the compiler is waited for (rpi_jit_gpu_wait) */
 } rpi_kernel_gpu;
 
 /* A kernel's public face; jit/ embeds it. `code` is never NULL and is replaced at most once. */
 typedef struct rpi_kernel {
   _Atomic(const rpi_kernel_code *) code;
-  _Atomic(const rpi_kernel_gpu *) gpu; /* NULL: none yet, or no GPU */
   /* Combines the partials, in the order of SEMANTICS 3, into the reductions' destinations. NULL: none. */
   void (*finish)(const struct rpi_kernel *k, rpi_word *w);
   /* The same in two halves, for ranks: the list of what units first..end-1 are worth, its bytes returned; and from

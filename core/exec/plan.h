@@ -20,7 +20,9 @@ typedef enum rpi_step_kind {
   RPI_STEP_PATCH,  /* copy an instance into another, where it is not written anyway, if needed */
   RPI_STEP_IMAGE, /* if index data have changed, the messages of the exchange that follows are found anew */
   RPI_STEP_EXCHANGE, /* messages between ranks: what kernels read beyond this rank's part */
-  RPI_STEP_GATHER    /* every rank gets all parts of a symbol */
+  RPI_STEP_GATHER,   /* every rank gets all parts of a symbol */
+  RPI_STEP_UPLOAD,   /* all of symbol dst goes to the GPU */
+  RPI_STEP_DOWNLOAD  /* and comes from there */
 } rpi_step_kind;
 
 /* A box of a kernel's space that runs by itself: on the kernel's words, but for extents, origin and pointers. */
@@ -34,6 +36,7 @@ typedef struct rpi_piece {
 /* One kernel of a launch. */
 typedef struct rpi_sub {
   const rpi_kernel *kernel;
+  const rpi_kernel_gpu *gpu; /* of a launch on the GPU */
   const rpi_kernel_code
       *code;              /* of the launch in progress: two codes may cut the space differently */
   int32_t word;           /* where its words begin */
@@ -65,6 +68,7 @@ static inline void rpi_sub_inner(rpi_sub *s, int64_t lo, int64_t hi) {
 
 typedef struct rpi_step {
   rpi_step_kind kind;
+  bool gpu;                 /* LAUNCH, PATCH: on the GPU */
   int32_t first_sub, n_sub; /* LAUNCH */
   int32_t threads;          /* LAUNCH: how many are worth waking */
   int64_t units;            /* LAUNCH: sum over its kernels */
@@ -87,21 +91,24 @@ typedef struct rpi_step {
 typedef struct rpi_plan_call {
   const rpi_opaque *opaque;
   const rpi_geom *geom;
-  const rpi_geom *unit; /* of stores that are cut: the elements from a unit's first to its last, row by unit */
+  const rpi_geom
+      *unit; /* of stores that are cut: the elements from a unit's first to its last, row by unit */
   const int64_t *unit_bytes;
   int64_t first, units; /* of the stores that are cut; 0: none is */
   int64_t block_units;  /* that a block should have at least */
   bool part;            /* `units` are this rank's: not all that the geometry says */
-  int32_t n_unbound;    /* stores whose size the call decides; as many last pointers are for rpi_pieces_made */
-  int64_t *counts;      /* rows that each thread's block made of each */
+  int32_t
+      n_unbound; /* stores whose size the call decides; as many last pointers are for rpi_pieces_made */
+  int64_t *counts; /* rows that each thread's block made of each */
   int32_t threads;
   int32_t word, n, scalar;
   bool failed; /* set by the runner: the function reported failure */
 } rpi_plan_call;
 
-/* words[word] = pointer of the symbol + offset bytes. */
+/* words[word] = pointer of the symbol, on the host or the GPU, + offset bytes. */
 typedef struct rpi_plan_pointer {
   int32_t word, symbol;
+  bool gpu;
   int64_t offset;
 } rpi_plan_pointer;
 
@@ -120,8 +127,8 @@ typedef struct rpi_plan {
   char *lists; /* room for two lists of joint reductions of any step */
   int32_t n_box;
   int32_t n_words, n_step, n_sub, n_call, n_pointer, n_scalar;
-  int32_t n_kernels;                   /* kernels run each time */
-  int64_t bytes;                       /* modelled traffic of one run */
+  int32_t n_kernels;                            /* kernels run each time */
+  int64_t bytes;                                /* modelled traffic of one run */
   int32_t n_shared, n_boxed, n_gather, n_joint; /* the same of kernels and steps among ranks */
   rpi_plan_exchange *exchanges;
 } rpi_plan;

@@ -15,14 +15,19 @@
 
 #include "core/exec/image.h"
 #include "core/exec/pieces.h"
+#include "core/exec/run_gpu.h"
 
 enum { MODE = 0x1f80 }; /* MXCSR: round to nearest, all exceptions masked, no FTZ or DAZ */
 
-void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars) {
+void rpi_run_bind(rpi_plan *plan, void *const *pointers, const CUdeviceptr *addresses,
+                  const uint64_t *scalars) {
   rpi_word *w = plan->words;
   for (int32_t i = 0; i < plan->n_pointer; i++) {
     const rpi_plan_pointer *p = &plan->pointer[i];
-    w[p->word].p = (char *)pointers[p->symbol] + p->offset;
+    if (p->gpu)
+      w[p->word].u = addresses[p->symbol] + (uint64_t)p->offset;
+    else
+      w[p->word].p = (char *)pointers[p->symbol] + p->offset;
   }
   for (int32_t i = 0; i < plan->n_scalar; i++)
     w[plan->scalar[i].word].u = scalars[plan->scalar[i].scalar];
@@ -276,6 +281,11 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);
   for (int32_t i = first; i < end && st == RP_OK; i++) {
     const rpi_step *s = &plan->step[i];
+    if (s->gpu) {
+      const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch, patch_bytes};
+      st = rpi_run_gpu_step(plan, s, &gpu);
+      continue;
+    }
     switch (s->kind) {
       case RPI_STEP_LAUNCH: st = run_launch(plan, s, host, pointers); break;
       case RPI_STEP_OPAQUE:
@@ -296,6 +306,8 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         st =
             rpi_exchange_gather(host->comm, s->tiling, s->elem, pointers[s->dst], pointers[s->dst]);
         break;
+      case RPI_STEP_UPLOAD:
+      case RPI_STEP_DOWNLOAD: break; /* always the GPU's */
     }
   }
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(mode);

@@ -8,17 +8,21 @@
 #include "core/exec/exchange.h"
 #include "core/exec/workers.h"
 
-/* Writes pointers and scalars into the plan's words. pointers[symbol]; scalars as gathered. */
-void rpi_run_bind(rpi_plan *plan, void *const *pointers, const uint64_t *scalars);
+/* Writes pointers and scalars into the plan's words. pointers[symbol], addresses[symbol] on the GPU (NULL: none);
+ * scalars as gathered. */
+void rpi_run_bind(rpi_plan *plan, void *const *pointers, const CUdeviceptr *addresses,
+                  const uint64_t *scalars);
 /* What a plan runs on. */
 typedef struct rpi_run_host {
   rpi_workers *workers;
-  rpi_comm *comm;            /* NULL: alone */
-  const uint64_t *version;   /* per symbol: names its values; 0: they have no name */
-  rpi_exchange_count *count; /* what goes to other ranks is counted here */
+  rpi_comm *comm;               /* NULL: alone */
+  const uint64_t *version;      /* per symbol: names its values; 0: they have no name */
+  rpi_exchange_count *count;    /* what goes to other ranks is counted here */
+  rpi_device *device;           /* NULL: no GPU */
+  const CUdeviceptr *addresses; /* of the symbols there */
 } rpi_run_host;
 
-/* Runs the steps first..end-1; fails only where a message between ranks does. needs_patch[symbol] says
+/* Runs the steps first..end-1; fails only where a message between ranks, or the GPU, does. needs_patch[symbol] says
  * whether a PATCH into that symbol must copy, and patch_bytes[symbol] how much. */
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,

@@ -9,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
+#include "core/model/residence.h"
 
 rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out) {
   *out = NULL;
@@ -69,6 +70,7 @@ void rpi_store_pool_close(rpi_pool *p) {
   for (int32_t i = 0; i < p->n_free_instances; i++) rpi_alloc_free(p->free_instances[i]);
   p->n_free_instances = 0;
   p->memory = NULL;
+  p->device = NULL;
   pthread_mutex_lock(&p->closed);
   atomic_store(&p->ctx, NULL);
   bool unused = p->live_stores == 0;
@@ -440,19 +442,18 @@ rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance 
     rpi_status_nomem("instance");
     return NULL;
   }
+  *i = (rpi_instance){.bytes = bytes, .refs = 1};
+  if (p->device) return i;
   i->data = rpi_memory_get(p->memory, (size_t)bytes, like ? like->data : NULL);
-  if (!i->data) {
-    rpi_alloc_free(i);
-    return NULL;
-  }
-  i->bytes = bytes;
-  i->refs = 1;
-  i->foreign = false;
-  return i;
+  i->valid = RPI_AT_HOST;
+  if (i->data) return i;
+  rpi_alloc_free(i);
+  return NULL;
 }
 
 void rpi_store_instance_release(rpi_pool *p, rpi_instance *i) {
   if (--i->refs > 0) return;
+  rpi_residence_leave(p, i);
   if (!i->foreign && p->memory) rpi_memory_put(p->memory, i->data, (size_t)i->bytes);
   void *list = (void *)p->free_instances;
   if (p->memory && rpi_alloc_grow(&list, &p->cap_free_instances, p->n_free_instances + 1,
@@ -502,10 +503,17 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   int64_t bytes = rpi_store_bytes(b);
   rpi_instance *own = rpi_store_instance(b->pool, bytes, old);
   if (!own) return RP_ERR_MEMORY;
-  if (keep && old)
+  rp_status st = RP_OK;
+  if (keep && old && b->place >= RPI_PLACE_TILED)
     copy_held(b, own->data, old->data);
+  else if (keep && old)
+    st = rpi_residence_copy(b->pool, own, old);
   else if (keep)
-    memset(own->data, 0, (size_t)bytes);
+    st = rpi_residence_zero(b->pool, own);
+  if (st != RP_OK) {
+    rpi_store_instance_release(b->pool, own);
+    return st;
+  }
   if (old) rpi_store_instance_release(b->pool, old);
   b->inst = own;
   return RP_OK;

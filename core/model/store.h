@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "core/base/map.h"
+#include "core/device/device.h"
 #include "core/exec/memory.h"
 #include "core/model/tiling.h"
 #include "core/model/dtype.h"
@@ -47,11 +48,17 @@ typedef struct rpi_view {
   bool injective;
 } rpi_view;
 
+enum { RPI_AT_HOST = 1, RPI_AT_DEVICE = 2 };
+
 typedef struct rpi_instance {
-  void *data;
+  void *data;         /* on the host; NULL: no memory there */
+  CUdeviceptr device; /* on the GPU; 0: no memory there */
   int64_t bytes;
   int32_t refs;
-  bool foreign; /* memory of the caller: never freed, never given to another buffer */
+  uint8_t valid; /* RPI_AT_ bits: where its values are */
+  bool foreign;  /* `data` is memory of the caller: never freed, never given to another buffer */
+  uint64_t used; /* the pool's turn in which the GPU used it last */
+  struct rpi_instance *newer, *older; /* of those with memory on the GPU, by last use */
 } rpi_instance;
 
 enum { RPI_CLASS_READ_ONLY = 1 };
@@ -106,7 +113,8 @@ struct rp_store {
   int32_t refs;
   int32_t readonly_view; /* broadcast: not injective */
   rp_context *ctx;
-  rp_store *made;         /* unbound: gets what its writer made (trace/unbound.h); NULL: not written, or bound */
+  rp_store
+      *made; /* unbound: gets what its writer made (trace/unbound.h); NULL: not written, or bound */
   rp_store *next;         /* free list, or the queue of releases */
   _Atomic int32_t queued; /* releases that wait in the queue */
 };
@@ -119,6 +127,10 @@ typedef struct rpi_pool {
   _Atomic(rp_store *) released; /* queue of rp_store_release_any */
   pthread_mutex_t closed;       /* serialises releases after that */
   rpi_memory *memory;
+  rpi_device *device;            /* NULL: no GPU */
+  rpi_instance *newest, *oldest; /* with memory there, by last use */
+  uint64_t turn;                 /* of plans that bind memory there */
+  int64_t spilled;               /* instances that left it because it was full */
   rpi_buffer *free_buffers;
   rp_store *free_stores;
   rpi_kept *free_kept;
@@ -136,10 +148,10 @@ typedef struct rpi_pool {
   int64_t live_stores, live_buffers;
   int64_t live_bytes; /* if weighs */
   bool weighs;
-  uint64_t versions;     /* given out */
-  uint64_t numbers;      /* the same, of buffers */
+  uint64_t versions;         /* given out */
+  uint64_t numbers;          /* the same, of buffers */
   rpi_tiling *const *tiling; /* with several ranks: the context's tilings, */
-  int32_t rank;          /* and which of the ranks this is */
+  int32_t rank;              /* and which of the ranks this is */
   int32_t n_poisoned;
   rpi_buffer **buffer_slab; /* RPI_POOL_SLAB records each */
   int32_t n_buffer_slabs, cap_buffer_slabs;
@@ -183,7 +195,7 @@ static inline void rpi_store_buffer_unbind(rpi_buffer *b) {
 }
 
 /* An instance for `bytes` (contents undefined), counted once; NULL when out of memory. It is laid out like
- * `like`, one of the same buffer, if there is one. */
+ * `like`, one of the same buffer, if there is one. With a GPU it has no memory yet (residence.h). */
 rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance *like);
 void rpi_store_instance_release(rpi_pool *p, rpi_instance *i);
 /* Gives `b` an instance of its own that holds its values (zeros if it had none); with `keep` false

@@ -94,7 +94,7 @@ static void test_round_trip(void **state) {
   assert_non_null(put(c, key_of(1), key_of(1)));
   assert_int_equal(count(folder, ".so"), 1);
   assert_int_equal(count(folder, ".tmp"), 0);
-  rpi_cache_keep(c, key_of(1), "text\n");
+  rpi_cache_keep(c, key_of(1), ".c", "text\n");
   assert_int_equal(count(folder, ".c"), 1);
   rpi_cache_free(c);
   c = make(folder, 64);

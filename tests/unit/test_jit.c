@@ -45,7 +45,7 @@ static rpi_jit *make(const char *options) {
   char text[256];
   snprintf(text, sizeof text, "--cache_dir %s %s", folder, options);
   if (rpi_config_init(&config, text) != RP_OK) fail_msg("%s", rpi_status_message());
-  if (rpi_jit_create(&config, &j) != RP_OK) fail_msg("%s", rpi_status_message());
+  if (rpi_jit_create(&config, NULL, &j) != RP_OK) fail_msg("%s", rpi_status_message());
   rpi_config_deinit(&config);
   return j;
 }
@@ -334,7 +334,7 @@ static void test_vector(void **state) {
   rpi_jit *j = (rpi_jit *)folder;
   (void)state;
   assert_int_equal(rpi_config_init(&config, "--vector avx512 --tier 0"), RP_OK);
-  const rp_status status = rpi_jit_create(&config, &j);
+  const rp_status status = rpi_jit_create(&config, NULL, &j);
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
     assert_int_equal(status, RP_OK);
     assert_string_equal(rpi_jit_vector(j), "avx512");

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/run_gpu.c -- see run_gpu.h. */
+#include "core/exec/run_gpu.h"
+
+static rp_status launch_sub(const rpi_plan *plan, const rpi_sub *s, rpi_device *d) {
+  _Alignas(16) char parameters[RPI_KERNEL_PARAMETERS];
+  rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
+  const rpi_kernel_gpu_code *code = s->gpu->code;
+  const rpi_word *w = &plan->words[s->word];
+  const int64_t end = s->first + s->units;
+  const int32_t n = code->launches(code, w, s->first, end, l);
+  const int32_t bytes = code->pack(code, w, s->first, end, parameters);
+  for (int32_t i = 0; i < n; i++)
+    RPI_TRY(rpi_device_launch(d, l[i].function, l[i].grid, l[i].block, parameters, bytes));
+  return RP_OK;
+}
+
+/* One box of both instances. Runs of the last axis are consecutive; the axis before it goes along in one copy. */
+static rp_status copy_box(const rpi_run_gpu *g, const rpi_step *s, const rpi_geom *box,
+                          int32_t axis, int64_t at) {
+  const int64_t elem = s->elem;
+  const CUdeviceptr to = g->addresses[s->dst] + (CUdeviceptr)(at * elem);
+  const CUdeviceptr from = g->addresses[s->src] + (CUdeviceptr)(at * elem);
+  const int32_t last = box->ndim - 1;
+  if (axis == last) return rpi_device_copy(g->device, to, from, box->shape[last] * elem);
+  if (axis == last - 1)
+    return rpi_device_copy_rows(g->device, to, from, box->shape[last] * elem, box->shape[axis],
+                                box->stride[axis] * elem);
+  for (int64_t i = 0; i < box->shape[axis]; i++)
+    RPI_TRY(copy_box(g, s, box, axis + 1, at + i * box->stride[axis]));
+  return RP_OK;
+}
+
+static rp_status patch(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g) {
+  if (!g->needs_patch[s->dst]) return RP_OK;
+  if (s->n_box == 0)
+    return rpi_device_copy(g->device, g->addresses[s->dst], g->addresses[s->src],
+                           g->patch_bytes[s->dst]);
+  for (int32_t i = 0; i < s->n_box; i++) {
+    const rpi_geom *box = &plan->box[s->first_box + i];
+    RPI_TRY(copy_box(g, s, box, 0, box->offset));
+  }
+  return RP_OK;
+}
+
+rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g) {
+  switch (s->kind) {
+    case RPI_STEP_LAUNCH:
+      for (int32_t i = 0; i < s->n_sub; i++)
+        RPI_TRY(launch_sub(plan, &plan->sub[s->first_sub + i], g->device));
+      return RP_OK;
+    case RPI_STEP_PATCH: return patch(plan, s, g);
+    case RPI_STEP_UPLOAD:
+      return rpi_device_upload(g->device, g->addresses[s->dst], g->pointers[s->dst], s->bytes);
+    case RPI_STEP_DOWNLOAD:
+      return rpi_device_download(g->device, g->pointers[s->dst], g->addresses[s->dst], s->bytes);
+    default:
+      return rpi_status_fail(RP_ERR_INTERNAL, "a step of kind %d is none of a GPU's", s->kind);
+  }
+}

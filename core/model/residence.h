@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/model/residence.h -- on which side an instance's values are: in host memory, in a GPU's, or in both.
+ *
+ * Lives here: moving an instance to where it is to be used, memory for it there, and what leaves a GPU that is full.
+ * Not here:   which side a step of a plan runs on (trace/sides.h), the GPU's allocator and copies (core/device).
+ * How:        `valid` says where the values are. Who uses an instance says on which side, and whether it reads, changes
+ *             or overwrites it; what is stale after that gives its memory back at once, but the caller's own (foreign).
+ *             Instances with memory on the GPU are in a list by last use. When the GPU is full, those that the turn at
+ *             hand does not use leave it: first the oldest whose values the host has as well, then the oldest.
+ * Invariants: valid != 0 once an instance has been written; a side that is valid has memory. Without a GPU all of it is
+ *             at the host, and nothing here does anything.
+ * Threads:    the context's. Work of the GPU that is under way may still use memory that is given back: its order is
+ *             that of the calls (core/device/device.h). */
+#ifndef RPI_RESIDENCE_H
+#define RPI_RESIDENCE_H
+
+#include "core/model/store.h"
+
+typedef enum rpi_use {
+  RPI_USE_READ,     /* values are needed, and stay what they are */
+  RPI_USE_UPDATE,   /* values are needed, and will change: the other side's are stale */
+  RPI_USE_OVERWRITE /* all of it will be written */
+} rpi_use;
+
+/* The instance has memory on the host, valid unless it is overwritten. Waits for the GPU if the values are there only. */
+rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use);
+static inline rp_status rpi_residence_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
+  return RPI_LIKELY(!p->device) ? RP_OK : rpi_residence_to_host(p, i, use);
+}
+/* The same on the GPU; it stays there for the turn. RP_ERR_MEMORY says how much there is, and what the turn uses of it. */
+rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use);
+/* Memory on a side that is not valid there, for a plan that will write it later: */
+rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides);
+/* The plan has run: the values are on these sides now. */
+void rpi_residence_settle(rpi_pool *p, rpi_instance *i, uint8_t valid);
+/* What is bound from now on stays on the GPU until the next turn. */
+static inline void rpi_residence_turn(rpi_pool *p) { p->turn++; }
+
+/* Plain memory of the GPU, for which others may have to leave. */
+rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out);
+
+/* Values of `from` to the whole of `to` (same size), where they are; `to` is valid there alone afterwards. */
+rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from);
+rp_status rpi_residence_zero(rpi_pool *p, rpi_instance *i);
+/* Gives back what the instance has on the GPU, and its place in the list. */
+void rpi_residence_leave(rpi_pool *p, rpi_instance *i);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/gpu_bind.c -- see gpu_bind.h. */
+#include "trace/gpu_bind.h"
+
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/model/residence.h"
+
+/* ---- the device ---- */
+
+static const char *library_of(const rpi_config *c) { return c->cuda && *c->cuda ? c->cuda : NULL; }
+
+rp_status rpi_gpu_bind_open(rp_context *ctx) {
+  const rpi_config *c = &ctx->config;
+  const bool asked = c->gpus > 0;
+  int32_t n = 0;
+  if (c->gpus == 0 || (!asked && ctx->comm)) return RP_OK;
+  if (asked && ctx->comm)
+    return rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but GPUs are used by a process alone so far",
+                           (long long)c->gpus);
+  if (c->gpus > 1)
+    return rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but a context uses one so far",
+                           (long long)c->gpus);
+  if (library_of(c) && strcmp(c->cuda, "none") == 0)
+    return asked ? rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but cuda is \"none\"",
+                                   (long long)c->gpus)
+                 : RP_OK;
+  rp_status st = rpi_device_count(library_of(c), &n);
+  if (st == RP_OK && c->gpu >= n)
+    st = rpi_status_fail(RP_ERR_CONFIG, "gpu: %lld, but there are %d", (long long)c->gpu, (int)n);
+  if (st == RP_OK)
+    st = rpi_device_open(library_of(c), (int32_t)c->gpu, c->gpu_mb << 20, &ctx->device);
+  if (st == RP_OK || asked) return st;
+  rpi_log(RPI_LOG_INFO, "no GPU is used: %s", rpi_status_message());
+  return RP_OK;
+}
+
+void rpi_gpu_bind_close(rp_context *ctx) {
+  if (!ctx->device) return;
+  rpi_device_put(ctx->device, ctx->gpu_scratch, ctx->gpu_scratch_bytes);
+  rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
+  rpi_device_close(ctx->device);
+  ctx->device = NULL;
+}
+
+/* ---- before a run ---- */
+
+/* At least so many bytes; what was there is lost. */
+static rp_status reserve(rp_context *ctx, CUdeviceptr *p, int64_t *have, int64_t bytes, bool zero) {
+  if (bytes <= *have) return RP_OK;
+  rpi_device_put(ctx->device, *p, *have);
+  *p = 0;
+  *have = 0;
+  RPI_TRY(rpi_residence_get(ctx->pool, bytes, p));
+  *have = bytes;
+  return zero ? rpi_device_zero(ctx->device, *p, bytes) : RP_OK;
+}
+
+static rp_status bring(rp_context *ctx, rpi_instance *i, uint8_t side, bool keeps) {
+  if (!keeps || side == 0) return RP_OK;
+  return side == RPI_AT_HOST ? rpi_residence_host(ctx->pool, i, RPI_USE_READ)
+                             : rpi_residence_device(ctx->pool, i, RPI_USE_READ);
+}
+
+rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
+  const rpi_analysis *an = b->an;
+  const rpi_sides *s = &b->sides;
+  enum { LEAST_FLAGS = 256 };
+  const int64_t flags =
+      (b->n_flag < LEAST_FLAGS ? LEAST_FLAGS : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
+  rpi_residence_turn(ctx->pool);
+  RPI_TRY(reserve(ctx, &ctx->gpu_flags, &ctx->gpu_flags_bytes, flags, true));
+  if (s->gpu)
+    RPI_TRY(reserve(ctx, &ctx->gpu_scratch, &ctx->gpu_scratch_bytes, b->scratch_bytes, false));
+  for (int32_t i = 0; i < an->n_symbol; i++) {
+    const rpi_symbol *k = &an->symbol[i];
+    rpi_instance *inst = ctx->instances[i];
+    if (!inst) {
+      ctx->addresses[i] = ctx->gpu_scratch + (CUdeviceptr)b->scratch[i];
+      continue;
+    }
+    const bool keeps = k->kind == RPI_SYMBOL_IN ? k->needs_old || !k->written : !ctx->patch[i];
+    RPI_TRY(bring(ctx, inst, s->entry[i], keeps));
+    RPI_TRY(rpi_residence_room(ctx->pool, inst, s->room[i]));
+    ctx->pointers[i] = inst->data;
+    ctx->addresses[i] = inst->device;
+    ctx->patch_bytes[i] = inst->bytes;
+  }
+  ctx->addresses[an->n_symbol] = ctx->gpu_scratch;
+  ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags;
+  return RP_OK;
+}
+
+/* ---- after it ---- */
+
+void rpi_gpu_bind_settle(rp_context *ctx, const rpi_bound *b) {
+  const rpi_analysis *an = b->an;
+  const rpi_sides *s = &b->sides;
+  for (int32_t i = 0; i < an->n_symbol; i++) {
+    rpi_instance *inst = ctx->instances[i];
+    if (!inst) continue;
+    const bool only_read = an->symbol[i].kind == RPI_SYMBOL_IN && !an->symbol[i].written;
+    const uint8_t valid = only_read ? inst->valid | s->valid[i] : s->valid[i];
+    if (valid != 0) rpi_residence_settle(ctx->pool, inst, valid);
+  }
+}
+
+static bool may_raise(const rpi_bound *b) {
+  bool may = false;
+  for (int32_t i = 0; i < b->plan.n_step; i++) {
+    const rpi_step *s = &b->plan.step[i];
+    for (int32_t k = 0; s->kind == RPI_STEP_LAUNCH && s->gpu && k < s->n_sub; k++) {
+      const rpi_ir *ir = rpi_jit_ir(b->plan.sub[s->first_sub + k].kernel);
+      for (int32_t o = 0; o < ir->n_operand; o++) may = may || ir->operand[o].checked;
+    }
+  }
+  return may;
+}
+
+rp_status rpi_gpu_bind_flags(rp_context *ctx, const rpi_bound *b) {
+  if (!b->sides.gpu || !may_raise(b)) return RP_OK;
+  const int64_t bytes = b->n_flag * (int64_t)sizeof(rpi_kernel_flag);
+  bool raised = false;
+  rpi_context_reason(ctx, RPI_REASON_GPU_FLAG);
+  rpi_kernel_flag *now = rpi_alloc((size_t)bytes);
+  if (!now) return rpi_status_nomem("flags");
+  rp_status st = rpi_device_download(ctx->device, now, ctx->gpu_flags, bytes);
+  for (int32_t f = 0; f < b->n_flag && st == RP_OK; f++) {
+    ctx->flags[f].raised |= now[f].raised;
+    raised = raised || now[f].raised;
+  }
+  if (raised) st = rpi_device_zero(ctx->device, ctx->gpu_flags, bytes);
+  rpi_alloc_free(now);
+  return st;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/gpu_bind.h -- memory of a plan on the GPU, each time it runs.
+ * Lives here: what a commit does beside binding on the host: instances come to where the plan wants them at entry, scratch
+ *             and flags have memory, and afterwards instances know where their values are.
+ * Not here:   which side that is (sides.h), moving (core/model/residence.h).
+ * Without a GPU none of this is called. */
+#ifndef RPI_GPU_BIND_H
+#define RPI_GPU_BIND_H
+
+#include "trace/lower.h"
+
+/* Opens what the knobs ask for: ctx->device, or NULL where none is to be used. RP_ERR_DEVICE if one was asked for by
+ * number and cannot be had. */
+rp_status rpi_gpu_bind_open(rp_context *ctx);
+void rpi_gpu_bind_close(rp_context *ctx);
+/* The symbols' instances are known (ctx->instances); fills in ctx->pointers and ctx->addresses. */
+rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b);
+/* The plan has been run, or queued: the instances' values are where it leaves them. */
+void rpi_gpu_bind_settle(rp_context *ctx, const rpi_bound *b);
+/* Flags that kernels on the GPU may have raised come to ctx->flags; waits, if there can be any. */
+rp_status rpi_gpu_bind_flags(rp_context *ctx, const rpi_bound *b);
+
+#endif
