@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/memory.c -- the allocator of arrays: one free list per size class.
  *
- * Lives here: size classes, the lists, heap blocks (below 2 MiB) and mappings (from there on).
+ * Lives here: the lists, heap blocks (below 2 MiB) and mappings (from there on).
  * Not here:   records of the library (core/base/alloc.h).
- * How:        a size in units of 64 bytes is its own class up to 8 units; above, each power of two
- *             is cut into eight equal steps, so that at most an eighth is lost. A free block holds
+ * How:        classes are those of size_class.h, in units of 64 bytes. A free block holds
  *             the link of its list in its first word. A mapping starts at a multiple of 2 MiB and
  *             is a page longer than its class: the block begins 0..15 sixteenths of a page into it,
  *             by turns, which leaves at least 64 bytes behind it. The mapping's start is the
@@ -16,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "core/base/alloc.h"
+#include "core/base/size_class.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define RPI_POISON 1
@@ -39,7 +39,7 @@
 
 _Static_assert(UNIT + TAIL <= PAGE, "no phase leaves room for the tail");
 
-enum { N_CLASSES = 8 + 8 * (47 - 6 - 3) };
+enum { N_CLASSES = RPI_SIZE_CLASSES(47 - 6) };
 
 typedef struct free_block {
   struct free_block *next;
@@ -54,23 +54,9 @@ struct rpi_memory {
 
 /* The class of a request of `size` bytes; *bytes is the size of its blocks. */
 static int32_t size_class(size_t size, size_t *bytes) {
-  size_t units = size ? (size + UNIT - 1) / UNIT : 1;
-  if (units <= 8) {
-    *bytes = units * UNIT;
-    return (int32_t)units - 1;
-  }
-  size_t below = units - 1;
-  int32_t step =
-      60 - __builtin_clzll(below); /* eight steps of 2^step units between powers of two */
-  size_t eighth = (below >> step) & 7;
-  *bytes = ((9 + eighth) << step) * UNIT;
-  return 8 + 8 * step + (int32_t)eighth;
-}
-
-/* Bytes of class c: the inverse of size_class. */
-static size_t class_bytes(int32_t c) {
-  if (c < 8) return (size_t)(c + 1) * UNIT;
-  return (size_t)(9 + (c - 8) % 8) << ((c - 8) / 8) << 6;
+  const int32_t c = rpi_size_class_of(size ? (size + UNIT - 1) / UNIT : 1);
+  *bytes = rpi_size_class_units(c) * UNIT;
+  return c;
 }
 
 static size_t system_bytes(size_t bytes) { return bytes + (bytes < HUGE_PAGE ? TAIL : PAGE); }
@@ -171,7 +157,7 @@ void rpi_memory_put(rpi_memory *m, void *p, size_t size) {
 
 void rpi_memory_trim(rpi_memory *m) {
   for (int32_t c = 0; c < N_CLASSES; c++) {
-    size_t bytes = class_bytes(c);
+    size_t bytes = rpi_size_class_units(c) * UNIT;
     while (m->lists[c]) {
       free_block *b = m->lists[c];
       m->lists[c] = b->next;
