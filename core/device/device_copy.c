@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/device/device_copy.c -- copies between the host's memory and a GPU's, and within the latter; waits.
+ *
+ * Lives here: the ring of pinned memory, the choice of a path for a copy.
+ * Not here:   which arrays are copied when (core/model/residence.h), launches (device_code.c).
+ * How:        up to 64 KiB go through the ring: the host copies them there and goes on, and the GPU copies them when their turn
+ *             comes. What is longer the driver takes from where it lies: it has staged pageable memory when the call returns,
+ *             but reads memory that it knows (pinned, managed), and any memory on GPUs that share the host's page tables,
+ *             after that, so there we wait.
+ * Invariant:  of the ring's segments only those that are pending, and the one being filled, may be in use by the GPU. */
+#include <string.h>
+
+#include "core/device/device_impl.h"
+
+/* ---- the ring: within the bracket ----------------------------------------------------------------------- */
+
+CUresult rpi_device_ring_init(rpi_device *d, const char **call) {
+  rpi_device_ring *r = &d->ring;
+  void *memory = NULL;
+  *call = "cuMemHostAlloc";
+  CUresult e = d->cu->host_get(&memory, (size_t)RPI_DEVICE_SEGMENT * RPI_DEVICE_SEGMENTS, 0);
+  if (e != CUDA_SUCCESS) return e;
+  r->memory = memory;
+  *call = "cuEventCreate";
+  for (int32_t i = 0; i < RPI_DEVICE_SEGMENTS && e == CUDA_SUCCESS; i++)
+    e = d->cu->event_create(&r->done[i], CU_EVENT_DISABLE_TIMING);
+  return e;
+}
+
+void rpi_device_ring_deinit(rpi_device *d) {
+  for (int32_t i = 0; i < RPI_DEVICE_SEGMENTS; i++)
+    if (d->ring.done[i]) (void)d->cu->event_destroy(d->ring.done[i]);
+  if (d->ring.memory) (void)d->cu->host_put(d->ring.memory);
+}
+
+CUresult rpi_device_drain(rpi_device *d) {
+  d->stats.waits++;
+  const CUresult e = d->cu->stream_wait(d->stream);
+  if (e != CUDA_SUCCESS) return e;
+  memset(d->ring.pending, 0, sizeof d->ring.pending);
+  d->ring.used = 0;
+  return e;
+}
+
+/* The next segment, when the GPU has done with it. */
+static CUresult next_segment(rpi_device *d, const char **call) {
+  rpi_device_ring *r = &d->ring;
+  *call = "cuEventRecord";
+  CUresult e = d->cu->event_record(r->done[r->at], d->stream);
+  if (e != CUDA_SUCCESS) return e;
+  r->pending[r->at] = true;
+  const int32_t next = (r->at + 1) % RPI_DEVICE_SEGMENTS;
+  if (r->pending[next]) {
+    *call = "cuEventQuery";
+    e = d->cu->event_query(r->done[next]);
+    if (e == CUDA_ERROR_NOT_READY) {
+      *call = "cuEventSynchronize";
+      d->stats.waits++;
+      e = d->cu->event_wait(r->done[next]);
+    }
+    if (e != CUDA_SUCCESS) return e;
+    r->pending[next] = false;
+  }
+  r->at = next;
+  r->used = 0;
+  return e;
+}
+
+/* Pinned memory for a copy of at most a segment. */
+static CUresult stage(rpi_device *d, int64_t bytes, char **out, const char **call) {
+  rpi_device_ring *r = &d->ring;
+  const int32_t size = (int32_t)(bytes + 63) / 64 * 64;
+  if (r->used + size > RPI_DEVICE_SEGMENT) {
+    const CUresult e = next_segment(d, call);
+    if (e != CUDA_SUCCESS) return e;
+  }
+  *out = r->memory + (int64_t)r->at * RPI_DEVICE_SEGMENT + r->used;
+  r->used += size;
+  return CUDA_SUCCESS;
+}
+
+/* ---- host and GPU --------------------------------------------------------------------------------------- */
+
+/* Is it memory that the GPU may still read when the driver's call has returned? */
+static bool is_read_later(const rpi_device *d, const void *from) {
+  unsigned int type = 0;
+  if (d->direct) return true;
+  return d->cu->pointer_attribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                  (CUdeviceptr)(uintptr_t)from) == CUDA_SUCCESS;
+}
+
+static CUresult upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
+                       const char **call) {
+  char *staged = NULL;
+  CUresult e;
+  if (bytes <= RPI_DEVICE_SEGMENT) {
+    e = stage(d, bytes, &staged, call);
+    if (e != CUDA_SUCCESS) return e;
+    memcpy(staged, from, (size_t)bytes);
+  }
+  *call = "cuMemcpyHtoDAsync";
+  e = d->cu->upload(to, staged ? staged : from, (size_t)bytes, d->stream);
+  if (e != CUDA_SUCCESS || staged || !is_read_later(d, from)) return e;
+  *call = "cuStreamSynchronize after cuMemcpyHtoDAsync";
+  return rpi_device_drain(d);
+}
+
+rp_status rpi_device_upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes) {
+  const char *call;
+  if (bytes == 0) return RP_OK;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = upload(d, to, from, bytes, &call);
+  RPI_TRY(rpi_device_leave(d, e, call, "of %lld bytes", (long long)bytes));
+  d->stats.uploads++;
+  d->stats.upload_bytes += bytes;
+  return RP_OK;
+}
+
+static CUresult download(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes,
+                         const char **call) {
+  char *staged = NULL;
+  CUresult e;
+  if (bytes <= RPI_DEVICE_SEGMENT) {
+    e = stage(d, bytes, &staged, call);
+    if (e != CUDA_SUCCESS) return e;
+  }
+  *call = "cuMemcpyDtoHAsync";
+  e = d->cu->download(staged ? staged : to, from, (size_t)bytes, d->stream);
+  if (e != CUDA_SUCCESS) return e;
+  *call = "cuStreamSynchronize after cuMemcpyDtoHAsync";
+  e = rpi_device_drain(d);
+  if (e == CUDA_SUCCESS && staged) memcpy(to, staged, (size_t)bytes);
+  return e;
+}
+
+rp_status rpi_device_download(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes) {
+  const char *call;
+  if (bytes == 0) return rpi_device_wait(d);
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = download(d, to, from, bytes, &call);
+  RPI_TRY(rpi_device_leave(d, e, call, "of %lld bytes", (long long)bytes));
+  d->stats.downloads++;
+  d->stats.download_bytes += bytes;
+  return RP_OK;
+}
+
+rp_status rpi_device_wait(rpi_device *d) {
+  RPI_TRY(rpi_device_enter(d));
+  return rpi_device_leave(d, rpi_device_drain(d), "cuStreamSynchronize", "%s", "");
+}
+
+/* ---- within the GPU ------------------------------------------------------------------------------------- */
+
+rp_status rpi_device_copy(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes) {
+  if (bytes == 0) return RP_OK;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->copy(to, from, (size_t)bytes, d->stream);
+  return rpi_device_leave(d, e, "cuMemcpyDtoDAsync", "of %lld bytes", (long long)bytes);
+}
+
+rp_status rpi_device_zero(rpi_device *d, CUdeviceptr to, int64_t bytes) {
+  if (bytes == 0) return RP_OK;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->fill(to, 0, (size_t)bytes, d->stream);
+  return rpi_device_leave(d, e, "cuMemsetD8Async", "of %lld bytes", (long long)bytes);
+}
+
+rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
+                               int64_t rows, int64_t pitch) {
+  if (bytes == 0 || rows == 0) return RP_OK;
+  if (rows == 1 || bytes == pitch) return rpi_device_copy(d, to, from, bytes * rows);
+  rpi_assert(bytes < pitch);
+  if (pitch > INT32_MAX) { /* more than any GPU takes: few rows, then */
+    for (int64_t i = 0; i < rows; i++)
+      RPI_TRY(rpi_device_copy(d, to + (uint64_t)(i * pitch), from + (uint64_t)(i * pitch), bytes));
+    return RP_OK;
+  }
+  const CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                             .srcDevice = from,
+                             .srcPitch = (size_t)pitch,
+                             .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                             .dstDevice = to,
+                             .dstPitch = (size_t)pitch,
+                             .WidthInBytes = (size_t)bytes,
+                             .Height = (size_t)rows,
+                             .Depth = 1};
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->copy_box(&box, d->stream);
+  return rpi_device_leave(d, e, "cuMemcpy3DAsync", "of %lld rows of %lld bytes, %lld apart",
+                          (long long)rows, (long long)bytes, (long long)pitch);
+}
