@@ -11,6 +11,12 @@
  *             gcc >= 12 or clang >= 14, x86-64, C11 or later, -mavx2 -mfma (level 512: also
  *             -mavx512f -mavx512bw -mavx512dq -mavx512vl), -ffp-contract=off -fno-math-errno.
  *
+ * The scalars alone: RPV_ONE before it leaves out all vectors, by leaving out what RPV_WIDE holds; RPV_W and
+ *             RPV_MASK are not needed then. That text is C11 and C++17, and with RPV_CUDA what NVRTC
+ *             compiles for a GPU (lanes_cuda.h): the functions of <math.h> are then CUDA's, so class E
+ *             keeps its bits and class M has those of CUDA's. Without RPV_CUDA it is the same text run
+ *             on a CPU, with the bits of level RPV_BITS.
+ *
  * Before it, the reader defines
  *   RPV_W        lanes of every vector in this text: 4, 8 or 16
  *   RPV_BITS     256 or 512: the vector level, that is whose libmvec symbols are called
@@ -59,10 +65,13 @@
 #ifndef RPV_LANES_H
 #define RPV_LANES_H
 
-#if !defined(RPV_W) || !defined(RPV_BITS) || !defined(RPV_MASK)
+#if !defined(RPV_ONE) && (!defined(RPV_W) || !defined(RPV_BITS) || !defined(RPV_MASK))
 #error "define RPV_W, RPV_BITS and RPV_MASK before lanes.h"
+#elif !defined(RPV_CUDA) && !defined(RPV_BITS)
+#error "define RPV_BITS before lanes.h: whose math functions?"
 #endif
 
+#ifndef RPV_CUDA
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -72,19 +81,26 @@
 /* The dtype is a word of its own here, whatever <stdbool.h> made of it. */
 #pragma push_macro("bool")
 #undef bool
+#endif
 
+#ifndef RPV_FN
 #define RPV_FN static inline __attribute__((always_inline, unused))
+#endif
 #define RPV_CAT_(a, b) a##b
 #define RPV_CAT(a, b) RPV_CAT_(a, b)
 
 #include "jit/lanes_type.h"
+#ifndef RPV_CUDA
 #include "jit/lanes_hw.h"
+#endif
 #include "jit/lanes_move.h"
 #include "jit/lanes_int.h"
 #include "jit/lanes_float.h"
 #include "jit/lanes_cast.h"
 #include "jit/lanes_reduce.h"
 
+#ifndef RPV_CUDA
 #pragma pop_macro("bool")
 #pragma GCC diagnostic pop
+#endif
 #endif

@@ -3,6 +3,7 @@
 /* Tables of macros, laid out by hand: */
 /* clang-format off */
 
+#ifndef RPV_ONE
 /* Floats that are known to be in range, to 64-bit integers. Without AVX-512 there is no such instruction:
  * split t = hi * 2^32 + lo, exactly, and read each half from the low bits of a number near 2^52. */
 #if RPV_BITS == 512
@@ -39,16 +40,19 @@ RPV_FN rpv_i64 rpv_trunc_f32_i64(rpv_f32 a) {
 RPV_FN rpv_u64 rpv_trunc_f32_u64(rpv_f32 a) {
   return rpv_trunc_f64_u64(__builtin_convertvector(a, rpv_f64));
 }
+#endif
 
 #define RPV_CAST_SCALAR(S, T) \
   RPV_FN rpc_##T rps_cast_##S##_##T(rpc_##S a) { return (rpc_##T)a; }
 #define RPV_CAST_PLAIN(S, T)                                     \
   RPV_CAST_SCALAR(S, T)                                          \
-  RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) { return __builtin_convertvector(a, rpv_##T); }
+  RPV_WIDE(RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) { return __builtin_convertvector(a, rpv_##T); })
 /* Integers to integers, by the widths: narrowing, or the sign or zeros carried up. */
 #define RPV_CAST_LOW(S, T, from, to)                                                     \
   RPV_CAST_SCALAR(S, T)                                                                  \
-  RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) { return (rpv_##T)rpv_low_##from##_##to((rpv_i##from)a); }
+  RPV_WIDE(RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) {                                \
+    return (rpv_##T)rpv_low_##from##_##to((rpv_i##from)a);                               \
+  })
 #define RPV_CAST_LOW_64_32(S, T) RPV_CAST_LOW(S, T, 64, 32)
 #define RPV_CAST_LOW_64_16(S, T) RPV_CAST_LOW(S, T, 64, 16)
 #define RPV_CAST_LOW_64_8(S, T) RPV_CAST_LOW(S, T, 64, 8)
@@ -70,10 +74,10 @@ RPV_FN rpv_u64 rpv_trunc_f32_u64(rpv_f32 a) {
 #define RPV_LANE_FLOAT(i, v) (float)v[i]
 #define RPV_CAST_LONG_f32(S)                                      \
   RPV_CAST_SCALAR(S, f32)                                         \
-  RPV_FN rpv_f32 rpv_cast_##S##_f32(rpv_##S a) { return (rpv_f32){RPV_EACH(RPV_LANE_FLOAT, a)}; }
+  RPV_WIDE(RPV_FN rpv_f32 rpv_cast_##S##_f32(rpv_##S a) { return (rpv_f32){RPV_EACH(RPV_LANE_FLOAT, a)}; })
 #define RPV_CAST_LONG_f64(S)  \
   RPV_CAST_SCALAR(S, f64)     \
-  RPV_FN rpv_f64 rpv_cast_##S##_f64(rpv_##S a) { return rpv_exact_##S##_f64(a); }
+  RPV_WIDE(RPV_FN rpv_f64 rpv_cast_##S##_f64(rpv_##S a) { return rpv_exact_##S##_f64(a); })
 #define RPV_CAST_INT_FLOAT(S, T) RPV_CAST_INT_FLOAT_##S(S, T)
 #define RPV_CAST_INT_FLOAT_i8 RPV_CAST_PLAIN
 #define RPV_CAST_INT_FLOAT_i16 RPV_CAST_PLAIN
@@ -99,7 +103,7 @@ RPV_FN rpv_u64 rpv_trunc_f32_u64(rpv_f32 a) {
     if (a < (rpc_##S)RPV_MIN_##T) return RPV_MIN_##T;                                          \
     return (rpc_##T)a;                                                                         \
   }                                                                                            \
-  RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) {                                               \
+  RPV_WIDE(RPV_FN rpv_##T rpv_cast_##S##_##T(rpv_##S a) {                                      \
     RPV_IV(S) over = (RPV_IV(S))(a >= (rpc_##S)RPV_TOP_##T);                                   \
     RPV_IV(S) under = (RPV_IV(S))(a < (rpc_##S)RPV_MIN_##T);                                   \
     rpv_##S in = (rpv_##S)(RPV_BITS_OF(S, a) & ~over & ~under & (RPV_IV(S))(a == a));          \
@@ -108,15 +112,15 @@ RPV_FN rpv_u64 rpv_trunc_f32_u64(rpv_f32 a) {
     rpv_##T hi = (rpv_##T)RPV_MASK_OF(T, RPV_TO_BOOL(S, over)) & (rpc_##T)RPV_MAX_##T;         \
     rpv_##T lo = (rpv_##T)RPV_MASK_OF(T, RPV_TO_BOOL(S, under)) & (rpc_##T)RPV_MIN_##T;        \
     return r | hi | lo;                                                                        \
-  }
+  })
 #define RPV_CAST_TO_BOOL(S, x)                                                                  \
   RPV_FN rpc_bool rps_cast_##S##_bool(rpc_##S a) { return (rpc_bool)(a != 0); }                 \
-  RPV_FN rpv_bool rpv_cast_##S##_bool(rpv_##S a) { return RPV_TO_BOOL(S, a != 0); }
+  RPV_WIDE(RPV_FN rpv_bool rpv_cast_##S##_bool(rpv_##S a) { return RPV_TO_BOOL(S, a != 0); })
 #define RPV_CAST_FROM_BOOL(T, x)                                                                \
   RPV_FN rpc_##T rps_cast_bool_##T(rpc_bool a) { return (rpc_##T)a; }                           \
-  RPV_FN rpv_##T rpv_cast_bool_##T(rpv_bool a) {                                                \
+  RPV_WIDE(RPV_FN rpv_##T rpv_cast_bool_##T(rpv_bool a) {                                       \
     return (rpv_##T)(RPV_MASK_OF(T, a) & (RPV_IV(T))rpv_splat_##T(1));                          \
-  }
+  })
 #define RPV_CAST_FROM_INT(S, x) \
   RPV_IF_f32(RPV_CAST_INT_FLOAT(S, f32)) RPV_IF_f64(RPV_CAST_INT_FLOAT(S, f64))
 RPV_IF_i8(RPV_CAST_W8(i8)) RPV_IF_i16(RPV_CAST_W16(i16)) RPV_IF_i32(RPV_CAST_W32(i32))
@@ -133,5 +137,5 @@ RPV_NUMBERS(RPV_CAST_TO_BOOL, 0)
 RPV_NUMBERS(RPV_CAST_FROM_BOOL, 0)
 RPV_INTEGERS(RPV_CAST_FROM_INT, 0)
 RPV_FLOATS(RPV_CAST_FROM_FLOAT, 0)
-RPV_FN rpv_bool rpv_cast_bool_bool(rpv_bool a) { return a; }
+RPV_WIDE(RPV_FN rpv_bool rpv_cast_bool_bool(rpv_bool a) { return a; })
 RPV_FN rpc_bool rps_cast_bool_bool(rpc_bool a) { return (rpc_bool)(a != 0); }

@@ -4,12 +4,22 @@
 /* Tables of macros, laid out by hand: */
 /* clang-format off */
 
-extern double lgamma_r(double, int *);
-extern float lgammaf_r(float, int *);
+/* Where the functions come from; in CUDA text lanes_cuda.h says so. */
+#ifndef RPV_CUDA
+#ifdef __cplusplus
+#define RPV_EXTERN extern "C"
+#else
+#define RPV_EXTERN extern
+#endif
+RPV_EXTERN double lgamma_r(double, int *);
+RPV_EXTERN float lgammaf_r(float, int *);
 #define RPV_LIBM_f32(name) __builtin_##name##f
 #define RPV_LIBM_f64(name) __builtin_##name
 #define RPV_LGAMMA_f32 lgammaf_r
 #define RPV_LGAMMA_f64 lgamma_r
+#define RPV_MINUS_f32 __builtin_signbit
+#define RPV_MINUS_f64 __builtin_signbit
+#endif
 #define RPV_BITS_OF(T, v) ((RPV_IV(T))(v))
 #define RPV_FLOOR_f32(v) RPV_ROUND_f32(v, 9)
 #define RPV_FLOOR_f64(v) RPV_ROUND_f64(v, 9)
@@ -23,14 +33,14 @@ extern float lgammaf_r(float, int *);
 /* r = a where `pick`, else b; where a == b, which can only differ in zeros, the bits are joined: or
  * makes -0 of any -0 (min), and makes +0 of any +0 (max). */
 #define RPV_MINMAX(T, op, pick, join)                                                       \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) {                                     \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) {                            \
     RPV_IV(T) r = RPV_BITS_OF(T, RPV_PICK(T, pick, a, b)), same = (RPV_IV(T))(a == b);      \
     return (rpv_##T)join(r, same, RPV_BITS_OF(T, a));                                       \
-  }
+  })
 #define RPV_JOIN_OR(r, same, a) ((r) | ((same) & (a)))
 #define RPV_JOIN_AND(r, same, a) ((r) & (~(same) | (a)))
 #define RPV_FLOAT1(T, op, body)                       \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { body }
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { body })
 #define RPV_LIBM1(T, op) \
   RPV_FN rpc_##T rps_##op##_##T(rpc_##T a) { return RPV_LIBM_##T(op)(a); }
 #define RPV_LIBM2(T, op) \
@@ -51,11 +61,11 @@ extern float lgammaf_r(float, int *);
   RPV_MINMAX(T, fmin, (a < b) | (b != b), RPV_JOIN_OR)                                             \
   RPV_MINMAX(T, fmax, (a > b) | (b != b), RPV_JOIN_AND)                                            \
   RPV_FN rpc_##T rps_min_##T(rpc_##T a, rpc_##T b) {                                               \
-    if (a == b) return __builtin_signbit(a) ? a : b;                                               \
+    if (a == b) return RPV_MINUS_##T(a) ? a : b;                                                   \
     return a < b || a != a ? a : b;                                                                \
   }                                                                                                \
   RPV_FN rpc_##T rps_max_##T(rpc_##T a, rpc_##T b) {                                               \
-    if (a == b) return __builtin_signbit(a) ? b : a;                                               \
+    if (a == b) return RPV_MINUS_##T(a) ? b : a;                                                   \
     return a > b || a != a ? a : b;                                                                \
   }                                                                                                \
   RPV_FN rpc_##T rps_fmin_##T(rpc_##T a, rpc_##T b) {                                              \
@@ -64,19 +74,19 @@ extern float lgammaf_r(float, int *);
   RPV_FN rpc_##T rps_fmax_##T(rpc_##T a, rpc_##T b) {                                              \
     return a != a ? b : b != b ? a : rps_max_##T(a, b);                                            \
   }                                                                                                \
-  RPV_FN rpv_##T rpv_fma_##T(rpv_##T a, rpv_##T b, rpv_##T c) { RPV_HW3(T, RPV_FMA_##T) }          \
+  RPV_WIDE(RPV_FN rpv_##T rpv_fma_##T(rpv_##T a, rpv_##T b, rpv_##T c) { RPV_HW3(T, RPV_FMA_##T) }) \
   RPV_FN rpc_##T rps_fma_##T(rpc_##T a, rpc_##T b, rpc_##T c) { return RPV_LIBM_##T(fma)(a, b, c); } \
   RPV_LIBM2(T, fmod) RPV_BY_LANE2(T, fmod)                                                         \
   RPV_FN rpc_##T rps_mod_##T(rpc_##T a, rpc_##T b) {                                               \
     rpc_##T r = RPV_LIBM_##T(fmod)(a, b);                                                          \
-    if (r == 0) return RPV_LIBM_##T(copysign)(0, b);                                               \
+    if (r == 0) return RPV_LIBM_##T(copysign)((rpc_##T)0, b);                                      \
     return (r < 0) != (b < 0) ? r + b : r;                                                         \
   }                                                                                                \
   RPV_FN rpc_##T rps_floordiv_##T(rpc_##T a, rpc_##T b) {                                          \
     if (b == 0) return a / b;                                                                      \
     rpc_##T r = RPV_LIBM_##T(fmod)(a, b), q = (a - r) / b;                                         \
     if (r != 0 && (r < 0) != (b < 0)) q -= 1;                                                      \
-    if (q == 0) return RPV_LIBM_##T(copysign)(0, a / b);                                           \
+    if (q == 0) return RPV_LIBM_##T(copysign)((rpc_##T)0, a / b);                                  \
     rpc_##T f = RPV_LIBM_##T(floor)(q);                                                            \
     return q - f > (rpc_##T)0.5 ? f + 1 : f;                                                       \
   }                                                                                                \
@@ -93,21 +103,21 @@ RPV_FLOATS(RPV_FLOAT_ARITHMETIC, 0)
           (RPV_BITS_OF(T, a) & ~RPV_SIGN_##T) |                                                  \
               (RPV_BITS_OF(T, b) & RPV_SIGN_##T & (RPV_IV(T))(b == b)),                          \
           RPV_LIBM_##T(copysign)(a, b != b ? 1 : b))                                             \
-  RPV_FN rpv_bool rpv_signbit_##T(rpv_##T a) {                                                   \
+  RPV_WIDE(RPV_FN rpv_bool rpv_signbit_##T(rpv_##T a) {                                          \
     return RPV_TO_BOOL(T, (RPV_BITS_OF(T, a) < 0) & (RPV_IV(T))(a == a));                        \
-  }                                                                                              \
+  })                                                                                             \
   RPV_FN rpc_bool rps_signbit_##T(rpc_##T a) {                                                   \
-    return (rpc_bool)(a == a && __builtin_signbit(a) != 0);                                      \
+    return (rpc_bool)(a == a && RPV_MINUS_##T(a) != 0);                                      \
   }                                                                                              \
-  RPV_FN rpv_bool rpv_isnan_##T(rpv_##T a) { return RPV_TO_BOOL(T, a != a); }                    \
+  RPV_WIDE(RPV_FN rpv_bool rpv_isnan_##T(rpv_##T a) { return RPV_TO_BOOL(T, a != a); })          \
   RPV_FN rpc_bool rps_isnan_##T(rpc_##T a) { return (rpc_bool)(a != a); }                        \
-  RPV_FN rpv_bool rpv_isinf_##T(rpv_##T a) {                                                     \
+  RPV_WIDE(RPV_FN rpv_bool rpv_isinf_##T(rpv_##T a) {                                            \
     return RPV_TO_BOOL(T, rpv_abs_##T(a) == RPV_INF_##T);                                        \
-  }                                                                                              \
+  })                                                                                             \
   RPV_FN rpc_bool rps_isinf_##T(rpc_##T a) { return (rpc_bool)(rps_abs_##T(a) == RPV_INF_##T); }  \
-  RPV_FN rpv_bool rpv_isfinite_##T(rpv_##T a) {                                                  \
+  RPV_WIDE(RPV_FN rpv_bool rpv_isfinite_##T(rpv_##T a) {                                         \
     return RPV_TO_BOOL(T, rpv_abs_##T(a) < RPV_INF_##T);                                         \
-  }                                                                                              \
+  })                                                                                             \
   RPV_FN rpc_bool rps_isfinite_##T(rpc_##T a) {                                                  \
     return (rpc_bool)(rps_abs_##T(a) < RPV_INF_##T);                                             \
   }                                                                                              \
@@ -126,16 +136,21 @@ RPV_FLOATS(RPV_FLOAT_ARITHMETIC, 0)
 RPV_FLOATS(RPV_FLOAT_BITS, 0)
 
 /* libmvec. The symbols are declared as the functions are named, without a header. */
+#ifdef RPV_CUDA
+#define RPV_MATH1(T, op) RPV_LIBM1(T, op)
+#define RPV_MATH2(T, op) RPV_LIBM2(T, op)
+#else
 #define RPV_MATH1(T, op)                                                    \
-  extern rpv_hw_##T RPV_MVEC1_##T(op)(rpv_hw_##T);                          \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { RPV_HW1(T, RPV_MVEC1_##T(op)) } \
+  RPV_EXTERN rpv_hw_##T RPV_MVEC1_##T(op)(rpv_hw_##T);                      \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { RPV_HW1(T, RPV_MVEC1_##T(op)) }) \
   RPV_FN rpc_##T rps_##op##_##T(rpc_##T a) { return RPV_MVEC1_##T(op)(RPV_HW_SPLAT(T, a))[0]; }
 #define RPV_MATH2(T, op)                                                               \
-  extern rpv_hw_##T RPV_MVEC2_##T(op)(rpv_hw_##T, rpv_hw_##T);                         \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) { RPV_HW2(T, RPV_MVEC2_##T(op)) } \
+  RPV_EXTERN rpv_hw_##T RPV_MVEC2_##T(op)(rpv_hw_##T, rpv_hw_##T);                     \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) { RPV_HW2(T, RPV_MVEC2_##T(op)) }) \
   RPV_FN rpc_##T rps_##op##_##T(rpc_##T a, rpc_##T b) {                                \
     return RPV_MVEC2_##T(op)(RPV_HW_SPLAT(T, a), RPV_HW_SPLAT(T, b))[0];               \
   }
+#endif
 #define RPV_MATHS(T, x)                                                                       \
   RPV_MATH1(T, exp) RPV_MATH1(T, exp2) RPV_MATH1(T, expm1) RPV_MATH1(T, log) RPV_MATH1(T, log2) \
   RPV_MATH1(T, log10) RPV_MATH1(T, log1p) RPV_MATH1(T, sin) RPV_MATH1(T, cos) RPV_MATH1(T, tan) \

@@ -44,6 +44,7 @@ typedef float rpv_hw_f32 __attribute__((vector_size(RPV_BITS / 8)));
 #define RPV_HW_SPLAT(T, x) \
   __builtin_shufflevector((rpv_hw_##T){x}, (rpv_hw_##T){x}, RPV_ZEROS_##T)
 
+#ifndef RPV_ONE
 /* Function bodies that apply f, which works on hardware vectors: _SAME where W is the hardware's
  * number of lanes, _CUT where it is larger, _FILL where it is smaller. */
 #define RPV_1_SAME(T, f) return f(a);
@@ -95,3 +96,4 @@ typedef float rpv_hw_f32 __attribute__((vector_size(RPV_BITS / 8)));
 #define RPV_HW1(T, f) RPV_CAT(RPV_1, RPV_FIT_##T)(T, f)
 #define RPV_HW2(T, f) RPV_CAT(RPV_2, RPV_FIT_##T)(T, f)
 #define RPV_HW3(T, f) RPV_CAT(RPV_3, RPV_FIT_##T)(T, f)
+#endif

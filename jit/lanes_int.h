@@ -6,10 +6,10 @@
 /* ---- bool ------------------------------------------------------------------------------------------ */
 
 #define RPV_BOOL1(op, vec, scal)                                          \
-  RPV_FN rpv_bool rpv_##op##_bool(rpv_bool a) { return vec; }             \
+  RPV_WIDE(RPV_FN rpv_bool rpv_##op##_bool(rpv_bool a) { return vec; })             \
   RPV_FN rpc_bool rps_##op##_bool(rpc_bool a) { return (rpc_bool)(scal); }
 #define RPV_BOOL2(op, vec, scal)                                                         \
-  RPV_FN rpv_bool rpv_##op##_bool(rpv_bool a, rpv_bool b) { return vec; }                \
+  RPV_WIDE(RPV_FN rpv_bool rpv_##op##_bool(rpv_bool a, rpv_bool b) { return vec; })                \
   RPV_FN rpc_bool rps_##op##_bool(rpc_bool a, rpc_bool b) { return (rpc_bool)(scal); }
 RPV_BOOL1(abs, a, a)
 RPV_BOOL1(not, ~a, !a)
@@ -28,25 +28,25 @@ RPV_BOOL2(ne, a ^ b, a != b)
 /* ---- integers and floats: what both have ------------------------------------------------------------- */
 
 #define RPV_COMPARE(T, op, c)                                                                       \
-  RPV_FN rpv_bool rpv_##op##_##T(rpv_##T a, rpv_##T b) { return RPV_TO_BOOL(T, a c b); }            \
+  RPV_WIDE(RPV_FN rpv_bool rpv_##op##_##T(rpv_##T a, rpv_##T b) { return RPV_TO_BOOL(T, a c b); })            \
   RPV_FN rpc_bool rps_##op##_##T(rpc_##T a, rpc_##T b) { return (rpc_bool)(a c b); }
 #define RPV_COMPARES(T, x) \
   RPV_COMPARE(T, lt, <) RPV_COMPARE(T, le, <=) RPV_COMPARE(T, eq, ==) RPV_COMPARE(T, ne, !=)
 RPV_NUMBERS(RPV_COMPARES, 0)
 
 #define RPV_VS1(T, op, vec, scal)                                          \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { return (rpv_##T)(vec); }      \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { return (rpv_##T)(vec); })      \
   RPV_FN rpc_##T rps_##op##_##T(rpc_##T a) { return (rpc_##T)(scal); }
 #define RPV_VS2(T, op, vec, scal)                                                     \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) { return (rpv_##T)(vec); }      \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) { return (rpv_##T)(vec); })      \
   RPV_FN rpc_##T rps_##op##_##T(rpc_##T a, rpc_##T b) { return (rpc_##T)(scal); }
 /* A scalar function first, then lane by lane. */
 #define RPV_BY_LANE1(T, op) \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { return (rpv_##T){RPV_EACH(RPV_LANE_F1, rps_##op##_##T)}; }
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a) { return (rpv_##T){RPV_EACH(RPV_LANE_F1, rps_##op##_##T)}; })
 #define RPV_BY_LANE2(T, op)                                 \
-  RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) {     \
+  RPV_WIDE(RPV_FN rpv_##T rpv_##op##_##T(rpv_##T a, rpv_##T b) { \
     return (rpv_##T){RPV_EACH(RPV_LANE_F2, rps_##op##_##T)}; \
-  }
+  })
 
 /* ---- integers: all arithmetic is unsigned, so it wraps ----------------------------------------------- */
 
@@ -83,10 +83,10 @@ RPV_FN rpc_u64 rpv_power(rpc_u64 m, rpc_u64 e) {
   RPV_VS1(T, abs, RPV_U(T, a ^ (a >> (RPV_WIDTH(T) - 1))) - RPV_U(T, a >> (RPV_WIDTH(T) - 1)),    \
           a < 0 ? 0 - RPV_L(a) : RPV_L(a))                                                       \
   RPV_VS1(T, sign, (a < 0) - (a > 0), (a > 0) - (a < 0))                                         \
-  RPV_FN rpv_##T rpv_shr_##T(rpv_##T a, rpv_##T b) {                                             \
+  RPV_WIDE(RPV_FN rpv_##T rpv_shr_##T(rpv_##T a, rpv_##T b) {                                    \
     rpv_##T far = (rpv_##T)(RPV_U(T, b) >= (RPV_UC(T))RPV_WIDTH(T));                             \
     return a >> ((b & ~far) | (far & (rpc_##T)(RPV_WIDTH(T) - 1)));                              \
-  }                                                                                              \
+  })                                                                                             \
   RPV_FN rpc_##T rps_shr_##T(rpc_##T a, rpc_##T b) {                                             \
     return (rpc_##T)(a >> ((RPV_UC(T))b < RPV_WIDTH(T) ? (int)b : RPV_WIDTH(T) - 1));            \
   }                                                                                              \

@@ -3,6 +3,12 @@
 /* Tables of macros, laid out by hand: */
 /* clang-format off */
 
+#define RPV_SELECT(T, x) \
+  RPV_FN rpc_##T rps_select_##T(rpc_bool c, rpc_##T a, rpc_##T b) { return c ? a : b; }
+RPV_NUMBERS(RPV_SELECT, 0)
+RPV_SELECT(bool, 0)
+
+#ifndef RPV_ONE
 RPV_FN rpv_i64 rpv_iota(void) { return (rpv_i64){RPV_EACH(RPV_LANE_I, 0)}; }
 
 #define RPV_LANE_S(i, p) p[(i) * stride]
@@ -37,8 +43,7 @@ RPV_FN rpv_i64 rpv_iota(void) { return (rpv_i64){RPV_EACH(RPV_LANE_I, 0)}; }
   }                                                                                               \
   RPV_FN rpv_##T rpv_select_##T(rpv_bool c, rpv_##T a, rpv_##T b) {                               \
     return RPV_PICK(T, RPV_MASK_OF(T, c), a, b);                                                  \
-  }                                                                                               \
-  RPV_FN rpc_##T rps_select_##T(rpc_bool c, rpc_##T a, rpc_##T b) { return c ? a : b; }
+  }
 RPV_NUMBERS(RPV_MOVES, 0)
 
 /* The first n lanes: masked where the vector is one of the hardware's and its lanes have 4 or 8 bytes, else
@@ -124,4 +129,4 @@ RPV_FN rpv_bool rpv_gather_bool(const rpc_bool *p, rpv_i64 index) {
   return rpv_wide_bool((rpv_u8){RPV_EACH(RPV_LANE_G, p)});
 }
 RPV_FN rpv_bool rpv_select_bool(rpv_bool c, rpv_bool a, rpv_bool b) { return (a & c) | (b & ~c); }
-RPV_FN rpc_bool rps_select_bool(rpc_bool c, rpc_bool a, rpc_bool b) { return c ? a : b; }
+#endif

@@ -4,7 +4,7 @@
 /* clang-format off */
 
 #define RPV_RED(T, red, op, identity, empty)                                                        \
-  RPV_FN rpv_##T rpv_red_##red##_##T(rpv_##T a, rpv_##T b) { return rpv_##op##_##T(a, b); }         \
+  RPV_WIDE(RPV_FN rpv_##T rpv_red_##red##_##T(rpv_##T a, rpv_##T b) { return rpv_##op##_##T(a, b); }) \
   RPV_FN rpc_##T rps_red_##red##_##T(rpc_##T a, rpc_##T b) { return rps_##op##_##T(a, b); }         \
   RPV_FN rpc_##T rps_identity_##red##_##T(void) { return (rpc_##T)(identity); }                     \
   RPV_FN rpc_##T rps_empty_##red##_##T(void) { return (rpc_##T)(empty); }

@@ -5,17 +5,22 @@
 /* clang-format off */
 
 typedef unsigned char rpc_bool;
-typedef __INT8_TYPE__ rpc_i8;
-typedef __INT16_TYPE__ rpc_i16;
-typedef __INT32_TYPE__ rpc_i32;
-typedef __INT64_TYPE__ rpc_i64;
-typedef __UINT8_TYPE__ rpc_u8;
-typedef __UINT16_TYPE__ rpc_u16;
-typedef __UINT32_TYPE__ rpc_u32;
-typedef __UINT64_TYPE__ rpc_u64;
+typedef signed char rpc_i8;
+typedef short rpc_i16;
+typedef int rpc_i32;
+typedef long rpc_i64;
+typedef unsigned char rpc_u8;
+typedef unsigned short rpc_u16;
+typedef unsigned int rpc_u32;
+typedef unsigned long rpc_u64;
 typedef float rpc_f32;
 typedef double rpc_f64;
 
+/* What is there only beside vectors. */
+#ifdef RPV_ONE
+#define RPV_WIDE(...)
+#else
+#define RPV_WIDE(...) __VA_ARGS__
 #define RPV_VECTOR(T, bytes) \
   typedef rpc_##T rpv_##T __attribute__((vector_size(RPV_W * bytes)));
 RPV_VECTOR(i8, 1)
@@ -32,6 +37,7 @@ RPV_VECTOR(f64, 8)
 typedef rpv_i64 rpv_bool;
 #else
 typedef rpv_i32 rpv_bool;
+#endif
 #endif
 
 /* The signed and unsigned integers of a dtype's width; its width; where it is made from a float. */
@@ -90,8 +96,10 @@ typedef rpv_i32 rpv_bool;
 #define RPV_TOP_u16 0x1p16f
 #define RPV_TOP_u32 0x1p32f
 #define RPV_TOP_u64 0x1p64f
+#ifndef RPV_CUDA
 #define RPV_INF_f32 __builtin_inff()
 #define RPV_INF_f64 __builtin_inf()
+#endif
 #define RPV_SIGN_f32 ((rpc_i32)RPV_MIN_i32)
 #define RPV_SIGN_f64 ((rpc_i64)RPV_MIN_i64)
 
@@ -106,6 +114,7 @@ typedef rpv_i32 rpv_bool;
 #define RPV_LANE_F1(i, f) f(a[i])
 #define RPV_LANE_F2(i, f) f(a[i], b[i])
 
+#ifndef RPV_ONE
 /* ---- integers between widths ---------------------------------------------------------------------- */
 
 /* Narrowing keeps the low part of each lane. Without AVX-512 there is no instruction for it and gcc
@@ -148,6 +157,8 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #define RPV_TO_BOOL_i32(m) __builtin_convertvector(m, rpv_bool)
 #define RPV_MASK_OF(T, c) RPV_CAT(rpv_mask_, RPV_SAME_I_##T)(c)
 #define RPV_TO_BOOL(T, m) RPV_CAT(RPV_TO_BOOL_, RPV_SAME_I_##T)((RPV_IV(T))(m))
+#endif
+
 /* ---- lists of dtypes ----------------------------------------------------------------------------- */
 
 #ifdef RPV_USE_ALL
@@ -222,6 +233,7 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #define RPV_INTEGERS(D, x) RPV_SIGNED(D, x) RPV_UNSIGNED(D, x)
 #define RPV_NUMBERS(D, x) RPV_INTEGERS(D, x) RPV_FLOATS(D, x)
 
+#ifndef RPV_ONE
 /* m ? a : b on the bits; m has lanes of T's width. GCC makes a blend only of a loop over lanes, clang only
  * of the logic. */
 #if defined(__clang__) || __GNUC__ < 12
@@ -239,3 +251,4 @@ RPV_FN rpv_i64 rpv_mask_i64(rpv_bool c) { return __builtin_convertvector(c, rpv_
 #endif
 RPV_NUMBERS(RPV_PICK_FN, 0)
 #define RPV_PICK(T, m, a, b) rpv_pick_##T((RPV_IV(T))(m), a, b)
+#endif
