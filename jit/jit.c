@@ -22,7 +22,6 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "jit/finish.h"
-#include "jit/gpu_kernels.h"
 #include "jit/subtree.h"
 #include "jit/jit_impl.h"
 
@@ -277,6 +276,11 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *face, const rpi_cuda_shape *
   RPI_TRY(rpi_gpu_kernels_get(j->gpu, &k->ir, k->bytes.text, k->bytes.len, shape, out, &why));
   if (why) k->gpu_refusal = why;
   return RP_OK;
+}
+
+void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out) {
+  *out = (rpi_gpu_counts){0};
+  if (j->gpu) rpi_gpu_kernels_counts(j->gpu, out);
 }
 
 const char *rpi_jit_gpu_refusal(const rpi_kernel *face) {

@@ -14,7 +14,7 @@
 #include "core/base/config.h"
 #include "core/exec/kernel.h"
 #include "core/device/device.h"
-#include "jit/emit_cuda.h"
+#include "jit/gpu_kernels.h"
 #include "jit/ir.h"
 
 typedef struct rpi_jit rpi_jit;
@@ -43,6 +43,7 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *k, const rpi_cuda_shape *sha
                       const rpi_kernel_gpu **out);
 /* A sentence, or "". */
 const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
+void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out); /* zeros without a GPU */
 /* Starts the compiles of the kernels asked for since the last call, several per run of the compiler;
  * with tier 1 they are done before the return. */
 void rpi_jit_start(rpi_jit *j);

@@ -25,8 +25,8 @@ typedef struct rpi_jit_kernel_record {
   rpi_hash128 key;
   char hex[33];
   char name[RPI_JIT_NAME];
-  _Atomic(char *) refusal;             /* why it stays interpreted; NULL: none */
-  const char *gpu_refusal;             /* why it does not run on the GPU; NULL: it does, or there is none */
+  _Atomic(char *) refusal; /* why it stays interpreted; NULL: none */
+  const char *gpu_refusal; /* why it does not run on the GPU; NULL: it does, or there is none */
   struct rpi_jit_kernel_record *next;  /* in one list of the builder */
   struct rpi_jit_kernel_record *older; /* in the jit's list of all */
 } rpi_jit_record;

@@ -339,8 +339,13 @@ static rp_status name_place(const rpi_segment *s, rp_status st) {
 static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32_t first,
                       int32_t end) {
   rpi_exchange_count count = {0};
-  const rpi_run_host host = {ctx->workers, ctx->comm,   ctx->values,
-                             &count,       ctx->device, ctx->addresses};
+  const rpi_run_host host = {.workers = ctx->workers,
+                             .comm = ctx->comm,
+                             .version = ctx->values,
+                             .count = &count,
+                             .device = ctx->device,
+                             .graphs = ctx->config.graphs,
+                             .addresses = ctx->addresses};
   rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                               ctx->patch_bytes, s->scalar);
   if (st == RP_OK && ctx->device) st = rpi_gpu_bind_flags(ctx, b);

@@ -47,20 +47,58 @@ static const stat_row memory_stats[] = {
     {"memory_held", "bytes taken from the system", offsetof(rpi_memory_stats, held)},
     {"memory_calls", "system calls for memory", offsetof(rpi_memory_stats, system_calls)}};
 
+/* All zero without a GPU. */
+typedef struct gpu_stats {
+  rpi_device_stats device;
+  rpi_gpu_counts kernels;
+  int64_t spilled;
+} gpu_stats;
+
+static const stat_row gpu_rows[] = {
+#define ROW(name, field, meaning) \
+  { name, meaning, offsetof(gpu_stats, field) }
+    ROW("gpu_kernels", kernels.kernels, "kernels made for the GPU"),
+    ROW("gpu_disk_hits", kernels.disk_hits, "of these, found compiled on disk"),
+    ROW("gpu_compiles", kernels.compiles, "of these, given to NVRTC"),
+    ROW("gpu_compile_ns", kernels.compile_ns, "time that it took, ns"),
+    ROW("gpu_spills", kernels.spills, "of these, with values that do not fit the registers"),
+    ROW("gpu_launches", device.launches, "kernels launched on the GPU, but those of graphs"),
+    ROW("gpu_graphs", device.graph_launches, "graphs launched"),
+    ROW("gpu_waits", device.waits, "times that the host waited for the GPU"),
+    ROW("gpu_uploads", device.uploads, "copies from the host to the GPU"),
+    ROW("gpu_upload_bytes", device.upload_bytes, "bytes of these"),
+    ROW("gpu_downloads", device.downloads, "copies from the GPU to the host"),
+    ROW("gpu_download_bytes", device.download_bytes, "bytes of these"),
+    ROW("gpu_memory_live", device.live, "bytes in use on the GPU now"),
+    ROW("gpu_memory_peak", device.peak, "bytes in use there at most"),
+    ROW("gpu_spilled", spilled, "arrays that left the GPU because it was full")};
+
 typedef struct stat_table {
   const stat_row *row;
   int32_t n;
   const void *base;
 } stat_table;
 
-/* All tables of statistics with their values; `jit` and `memory` are the caller's to hold. */
-static void tables(rp_context *ctx, rpi_jit_stats *jit, rpi_memory_stats *memory,
-                   stat_table out[3]) {
-  rpi_jit_stats_get(ctx->jit, jit);
-  rpi_memory_stats_get(ctx->memory, memory);
-  out[0] = (stat_table){stats, RPI_COUNT(stats), &ctx->stats};
-  out[1] = (stat_table){jit_stats, RPI_COUNT(jit_stats), jit};
-  out[2] = (stat_table){memory_stats, RPI_COUNT(memory_stats), memory};
+enum { TABLES = 4 };
+
+/* All tables of statistics with their values. */
+typedef struct all_stats {
+  rpi_jit_stats jit;
+  rpi_memory_stats memory;
+  gpu_stats gpu;
+  stat_table table[TABLES];
+} all_stats;
+
+static void read_stats(rp_context *ctx, all_stats *s) {
+  rpi_jit_stats_get(ctx->jit, &s->jit);
+  rpi_memory_stats_get(ctx->memory, &s->memory);
+  s->gpu = (gpu_stats){.spilled = ctx->pool->spilled};
+  if (ctx->device) s->gpu.device = *rpi_device_stats_get(ctx->device);
+  rpi_jit_gpu_counts(ctx->jit, &s->gpu.kernels);
+  s->table[0] = (stat_table){stats, RPI_COUNT(stats), &ctx->stats};
+  s->table[1] = (stat_table){jit_stats, RPI_COUNT(jit_stats), &s->jit};
+  s->table[2] = (stat_table){memory_stats, RPI_COUNT(memory_stats), &s->memory};
+  s->table[3] = (stat_table){gpu_rows, RPI_COUNT(gpu_rows), &s->gpu};
 }
 
 static int64_t value_of(const stat_table *t, int32_t i) {
@@ -70,14 +108,12 @@ static int64_t value_of(const stat_table *t, int32_t i) {
 }
 
 bool rpi_explain_stat(rp_context *ctx, const char *name, int64_t *out) {
-  rpi_jit_stats jit;
-  rpi_memory_stats memory;
-  stat_table t[3];
-  tables(ctx, &jit, &memory, t);
-  for (int32_t k = 0; k < 3; k++)
-    for (int32_t i = 0; i < t[k].n; i++)
-      if (strcmp(t[k].row[i].name, name) == 0) {
-        *out = value_of(&t[k], i);
+  all_stats s;
+  read_stats(ctx, &s);
+  for (const stat_table *t = s.table; t < s.table + TABLES; t++)
+    for (int32_t i = 0; i < t->n; i++)
+      if (strcmp(t->row[i].name, name) == 0) {
+        *out = value_of(t, i);
         return true;
       }
   return false;
@@ -294,6 +330,12 @@ void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
   rpi_strbuf_addf(out, "threads %d, vector %s, fusion %s, tracing %s\n",
                   rpi_workers_count(ctx->workers), rpi_jit_vector(ctx->jit),
                   ctx->config.fusion ? "on" : "off", ctx->config.tracing ? "on" : "off");
+  if (ctx->device) {
+    const rpi_device_facts *f = rpi_device_facts_get(ctx->device);
+    rpi_strbuf_addf(out, "GPU %d: %s, sm_%d, %d multiprocessors, %lld MiB, driver for CUDA %d.%d\n",
+                    f->ordinal, f->name, f->arch, f->multiprocessors, (long long)(f->memory >> 20),
+                    f->driver / 1000, f->driver % 1000 / 10);
+  }
   rpi_template *oldest = reversed(ctx->all_templates);
   for (const rpi_template *t = oldest; t; t = t->all) explain_template(ctx, t, out);
   ctx->all_templates = reversed(oldest);
@@ -304,12 +346,10 @@ void rpi_explain(rp_context *ctx, rpi_strbuf *out) {
       rpi_strbuf_addf(out, "  %8lld  %-18s %s\n", (long long)ctx->reason[r], reason_name[r],
                       reason_text[r]);
   rpi_strbuf_add(out, "statistics\n");
-  rpi_jit_stats jit;
-  rpi_memory_stats memory;
-  stat_table t[3];
-  tables(ctx, &jit, &memory, t);
-  for (int32_t k = 0; k < 3; k++)
-    for (int32_t i = 0; i < t[k].n; i++)
-      rpi_strbuf_addf(out, "  %-16s %14lld  %s\n", t[k].row[i].name, (long long)value_of(&t[k], i),
-                      t[k].row[i].meaning);
+  all_stats s;
+  read_stats(ctx, &s);
+  for (int32_t k = 0; k < (ctx->device ? TABLES : TABLES - 1); k++)
+    for (int32_t i = 0; i < s.table[k].n; i++)
+      rpi_strbuf_addf(out, "  %-16s %14lld  %s\n", s.table[k].row[i].name,
+                      (long long)value_of(&s.table[k], i), s.table[k].row[i].meaning);
 }

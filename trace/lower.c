@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/exec/graph.h"
 #include "jit/shape.h"
 #include "trace/distribute.h"
 #include "trace/rows.h"
@@ -546,6 +547,7 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
 void rpi_lower_free(rpi_bound *b) {
   if (!b) return;
   if (b->owns) rpi_analyse_free(b->an);
+  rpi_graph_free(b->plan.graphs);
   for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {
     next = e->next;
     rpi_messages_deinit(e);

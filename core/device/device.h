@@ -88,4 +88,21 @@ rp_status rpi_device_occupancy(rpi_device *d, CUfunction f, int32_t threads, int
 rp_status rpi_device_launch(rpi_device *d, CUfunction f, int32_t grid, int32_t block,
                             const void *parameters, int64_t bytes);
 
+/* ---- graphs: launches with an order among them, queued by one call */
+typedef struct rpi_device_node {
+  CUfunction function;
+  int32_t grid, block;
+  int32_t first_after, n_after; /* the nodes before it that must have ended, a range of them */
+  const void *parameters;       /* as for rpi_device_launch */
+  int64_t bytes;
+} rpi_device_node;
+typedef struct rpi_device_graph rpi_device_graph;
+rp_status rpi_device_graph_create(rpi_device *d, const rpi_device_node *nodes, int32_t n,
+                                  rpi_device_graph **out);
+/* Node i has these parameters in launches from now on. */
+rp_status rpi_device_graph_set(rpi_device *d, rpi_device_graph *g, int32_t i,
+                               const rpi_device_node *node);
+rp_status rpi_device_graph_launch(rpi_device *d, rpi_device_graph *g);
+void rpi_device_graph_free(rpi_device *d, rpi_device_graph *g); /* NULL is allowed */
+
 #endif

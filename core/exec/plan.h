@@ -131,6 +131,7 @@ typedef struct rpi_plan {
   int64_t bytes;                                /* modelled traffic of one run */
   int32_t n_shared, n_boxed, n_gather, n_joint; /* the same of kernels and steps among ranks */
   rpi_plan_exchange *exchanges;
+  struct rpi_graphs *graphs; /* graph.h; NULL: none yet */
 } rpi_plan;
 
 #endif

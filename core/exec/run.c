@@ -13,6 +13,7 @@
 #include <string.h>
 #include <xmmintrin.h>
 
+#include "core/exec/graph.h"
 #include "core/exec/image.h"
 #include "core/exec/pieces.h"
 #include "core/exec/run_gpu.h"
@@ -283,6 +284,11 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
     const rpi_step *s = &plan->step[i];
     if (s->gpu) {
       const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch, patch_bytes};
+      const int32_t next = host->graphs ? rpi_graph_end(plan, i, end, needs_patch) : i;
+      if (next > i && rpi_graph_run(plan, host->device, i, next, &st)) {
+        i = next - 1;
+        continue;
+      }
       st = rpi_run_gpu_step(plan, s, &gpu);
       continue;
     }
