@@ -10,6 +10,7 @@
  *               --batch N      seeds per process; 1: each in contexts of its own
  *               --ranks        the ways among ranks
  *               --cache DIR    of these the last: with tiers, and a folder of kernels for each rank in DIR
+ *               --gpu LIBRARY  the ways on a GPU, with the kernels in --cache
  *               --keep         go on after a failure
  *               --print        print each program
  *               --long N       in stretches of N, with a line for each
@@ -70,6 +71,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[i], "--ranks") == 0) c.choice.ranks = true;
     if (strcmp(argv[i], "--print") == 0) c.print = true;
     if (strcmp(argv[i], "--only") == 0) c.choice.only = value;
+    if (strcmp(argv[i], "--gpu") == 0) c.choice.gpu = value;
     if (strcmp(argv[i], "--cache") == 0) c.choice.cache = value;
     if (strcmp(argv[i], "--way") == 0) c.choice.one = atoi(value);
     if (strcmp(argv[i], "--batch") == 0) c.batch = atoi(value);

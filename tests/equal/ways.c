@@ -76,6 +76,22 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
              i + 1, grain(i + 1), w->ranks, cut(seed, i), more);
 }
 
+void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
+  static const char *const rooms[] = {"1", "2", "0"};
+  *w = (way){.twice = i == 2};
+  if (i == WAY_ORACLE) {
+    snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
+    return;
+  }
+  snprintf(w->config, sizeof w->config,
+           "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON, gpu, gpu, cache,
+           seed % 2 ? "0" : "1");
+  const size_t n = strlen(w->config);
+  if (i == 1)
+    snprintf(w->config + n, sizeof w->config - n, " --graphs off --gpu_mb %s %s", rooms[seed / 2 % 3],
+             turns[seed / 4 % N_TURN]);
+}
+
 void way_processes(uint64_t seed, int32_t i, way *w) {
   const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w = (way){0};
@@ -88,7 +104,9 @@ void way_processes(uint64_t seed, int32_t i, way *w) {
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
-  if (c->ranks)
+  if (c->gpu)
+    way_gpu(seed, i, c->gpu, c->cache, w);
+  else if (c->ranks)
     way_ranks(seed, i, c->cache, w);
   else if (c->cache)
     way_compiled(seed, i, c->cache, w);

@@ -47,6 +47,11 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
  * in what they find compiled. In all ways all ranks must have decided alike. */
 void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
 
+/* On a GPU whose driver and compiler are the library `gpu`, with the folder of kernels `cache`: 0 replays graphs, 1 has
+ * none, memory for a few arrays only and one of the turns above, 2 runs twice in one context; by turns with interpreted
+ * and with compiled kernels, or with `tier` in that alone. */
+void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
+
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
  * process alone, whatever the launcher says. */
 void way_processes(uint64_t seed, int32_t i, way *w);
@@ -65,6 +70,7 @@ void way_contexts_free(way_contexts *c); /* waits for their compiles first */
 /* What is to be examined. */
 typedef struct way_choice {
   const char *cache; /* the compiled ways; NULL: the interpreted ones */
+  const char *gpu;   /* the ways on a GPU */
   const char *only;  /* configurations that contain this; NULL: all */
   int32_t one;       /* this way alone; -1: all */
   bool ranks;        /* the ways among ranks */

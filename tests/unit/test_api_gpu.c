@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_api_gpu.c -- programs on a GPU, which here is the emulated one: what comes where, when, and how
+ * often; errors. That results have the CPU's bits random programs show (tests/equal). */
+#include "tests/support/api_check.h"
+
+#include "tests/emulator/emu.h"
+
+static char library[4096];
+
+static rp_context *gpu_context(const char *more) {
+  char config[9000];
+  rp_context *c = NULL;
+  snprintf(config, sizeof config,
+           "--gpus 1 --cuda %s --nvrtc %s --tier 1 --threads 1 --pin off --cc none %s %s", library,
+           library, strstr(more, "cache") ? "" : "--cache_dir " GPU_CACHE, more);
+  OK(rp_context_create(config, &c));
+  return c;
+}
+
+static void end(rp_context *c) {
+  OK(rp_context_destroy(c));
+  emu_check_empty();
+}
+
+static struct emu_counts counts(void) {
+  struct emu_counts n;
+  emu_counts(&n);
+  return n;
+}
+
+static rp_store *scalar_of(rp_context *c) {
+  rp_store *s = NULL;
+  OK(rp_store_create(c, RP_F64, 0, NULL, &s));
+  return s;
+}
+
+/* A long vector: x[i] = i mod 97. */
+static rp_store *ramp(rp_context *c, int64_t n) {
+  double *data = malloc((size_t)n * sizeof *data);
+  assert_non_null(data);
+  for (int64_t i = 0; i < n; i++) data[i] = (double)(i % 97);
+  rp_store *s = check_vector(c, n, data);
+  free(data);
+  return s;
+}
+
+/* ---- where values are */
+
+static void test_chain(void **state) {
+  (void)state;
+  rp_context *c = gpu_context("");
+  rp_store *x = check_vector(c, 5, (double[]){1, 2, 3, 4, 5}), *y = check_vector(c, 5, NULL);
+  OK(EVAL(c, "y, x", "y = 2*x + 1", y, x));
+  OK(EVAL(c, "y", "y = y*y", y));
+  check_values(y, (double[]){9, 25, 49, 81, 121});
+  assert_int_equal(check_stat(c, "kernels_run"), 1);
+  assert_int_equal(counts().kernels, 1);
+  char *text = check_explained(c);
+  assert_non_null(strstr(text, "GPU 0: "));
+  free(text);
+  OK(rp_store_release(x));
+  OK(rp_store_release(y));
+  end(c);
+}
+
+/* What is computed stays; what the host has not changed is not sent again; what it reads comes once. */
+static void test_stays(void **state) {
+  (void)state;
+  enum { N = 50000 };
+  rp_context *c = gpu_context("");
+  rp_store *x = ramp(c, N), *y = check_vector(c, N, NULL), *s = scalar_of(c);
+  const struct emu_counts before = counts();
+  for (int i = 0; i < 5; i++) {
+    OK(rp_trace_begin(c, 1));
+    OK(EVAL(c, "y, x", "y = y + x", y, x));
+    OK(EVAL(c, "s, y", "s += y", s, y));
+    OK(rp_trace_end(c, 1));
+  }
+  double sum = 0;
+  for (int64_t i = 0; i < N; i++) sum += (double)(i % 97);
+  assert_true(check_scalar(s) == sum * 15);
+  assert_true(check_scalar(s) == sum * 15);
+  const struct emu_counts after = counts();
+  assert_int_equal(after.uploads - before.uploads, 1);
+  assert_in_range(after.download_bytes - before.download_bytes, 8, 64);
+  OK(rp_store_release(x));
+  OK(rp_store_release(y));
+  OK(rp_store_release(s));
+  end(c);
+}
+
+/* One element of a long array comes alone; a write of a part keeps the rest. */
+static void test_parts(void **state) {
+  (void)state;
+  enum { N = 3000 };
+  rp_context *c = gpu_context("");
+  rp_store *x = ramp(c, N);
+  OK(EVAL(c, "x", "x = x + 1", x));
+  const struct emu_counts before = counts();
+  double v;
+  OK(rp_store_read_part(x, (int64_t[]){100}, (int64_t[]){101}, &v, sizeof v));
+  assert_true(v == 4);
+  assert_int_equal(counts().download_bytes - before.download_bytes, 8);
+  OK(rp_store_write_part(x, (int64_t[]){7}, (int64_t[]){8}, (double[]){-5}, sizeof v));
+  OK(EVAL(c, "x", "x = 2*x", x));
+  OK(rp_store_read_part(x, (int64_t[]){7}, (int64_t[]){8}, &v, sizeof v));
+  assert_true(v == -10);
+  OK(rp_store_read_part(x, (int64_t[]){8}, (int64_t[]){9}, &v, sizeof v));
+  assert_true(v == 18);
+  OK(rp_store_release(x));
+  end(c);
+}
+
+static void add_one(double *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) x[i] += 1;
+}
+
+/* A C function in the middle of a segment runs on the host, and its array goes there and back. */
+static void test_function(void **state) {
+  (void)state;
+  static const int32_t both[] = {RP_PRIV_READ_WRITE};
+  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "add_one",
+                            .params = "x",
+                            .privileges = both,
+                            .args = args,
+                            .n_args = 2,
+                            .function = (void (*)(void))add_one,
+                            .flags = RP_OPAQUE_DENSE};
+  rp_context *c = gpu_context("");
+  rp_library *lib = NULL;
+  rp_op *op = NULL;
+  OK(rp_library_create(c, "test", &lib));
+  OK(rp_op_opaque(lib, &d, &op));
+  rp_store *x = check_vector(c, 3, (double[]){1, 2, 3});
+  for (int i = 0; i < 4; i++) {
+    OK(rp_trace_begin(c, 1));
+    OK(EVAL(c, "x", "x = 2*x", x));
+    OK(rp_launch(op, STORES(x), NULL));
+    OK(EVAL(c, "x", "x = 3*x", x));
+    OK(rp_trace_end(c, 1));
+  }
+  check_values(x, (double[]){6 * (6 * (6 * 9 + 3) + 3) + 3, 6 * (6 * (6 * 15 + 3) + 3) + 3,
+                             6 * (6 * (6 * 21 + 3) + 3) + 3});
+  char *text = check_explained(c);
+  assert_non_null(strstr(text, "GPU_OPAQUE"));
+  free(text);
+  OK(rp_store_release(x));
+  end(c);
+}
+
+/* ---- replays */
+
+/* From the third run on launches are one graph; two buffers in turns have a graph each; a scalar that changes is a changed
+ * node. */
+static void test_graph(void **state) {
+  (void)state;
+  enum { N = 2500, PASSES = 12 };
+  rp_context *c = gpu_context("");
+  rp_store *u = ramp(c, N), *v = check_vector(c, N, NULL), *s = scalar_of(c), *a[2], *b[2];
+  OK(rp_store_slice(u, 0, 1, N - 1, 1, &a[0]));
+  OK(rp_store_slice(v, 0, 1, N - 1, 1, &b[0]));
+  OK(rp_store_slice(u, 0, 2, N, 1, &a[1]));
+  OK(rp_store_slice(v, 0, 2, N, 1, &b[1]));
+  for (int i = 0; i < PASSES; i++) {
+    OK(rp_trace_begin(c, 1));
+    OK(EVAL(c, "b, a, r", "b = 0.5*(a + r)", b[0], a[0], a[1]));
+    OK(EVAL(c, "a, b, r", "a = 0.5*(b + r)", a[0], b[0], b[1]));
+    OK(EVAL(c, "s, a", "s += a", s, a[0]));
+    OK(EVAL(c, "a, s", "a = a - s/1000000", a[0], s));
+    OK(rp_trace_end(c, 1));
+  }
+  OK(rp_wait(c));
+  const struct emu_counts n = counts();
+  assert_in_range(n.graph_launches, PASSES - 4, PASSES);
+  assert_in_range(n.graph_instantiations, 1, 4);
+  assert_int_equal(check_stat(c, "gpu_graphs"), n.graph_launches);
+  for (int i = 0; i < 2; i++) {
+    OK(rp_store_release(a[i]));
+    OK(rp_store_release(b[i]));
+  }
+  OK(rp_store_release(u));
+  OK(rp_store_release(v));
+  OK(rp_store_release(s));
+  end(c);
+}
+
+/* ---- memory */
+
+/* Six arrays of 256 KiB where four fit: all keep their values. */
+static void test_spill(void **state) {
+  (void)state;
+  enum { N = 32768, ARRAYS = 6 };
+  rp_context *c = gpu_context("--gpu_mb 1");
+  rp_store *x[ARRAYS];
+  for (int i = 0; i < ARRAYS; i++) x[i] = ramp(c, N);
+  for (int pass = 0; pass < 3; pass++)
+    for (int i = 0; i < ARRAYS; i++) OK(EVAL(c, "x", "x = x + 1", x[i]));
+  OK(rp_wait(c));
+  for (int i = 0; i < ARRAYS; i++) {
+    double v;
+    OK(rp_store_read_part(x[i], (int64_t[]){96}, (int64_t[]){97}, &v, sizeof v));
+    assert_true(v == 99);
+  }
+  assert_in_range(check_stat(c, "gpu_spilled"), 3, 100);
+  for (int i = 0; i < ARRAYS; i++) OK(rp_store_release(x[i]));
+  end(c);
+}
+
+/* One launch needs more than there is. */
+static void test_too_large(void **state) {
+  (void)state;
+  rp_context *c = gpu_context("--gpu_mb 1");
+  rp_store *x = check_vector(c, 100000, NULL), *y = check_vector(c, 100000, NULL);
+  OK(EVAL(c, "y, x", "y = x + 1", y, x));
+  FAILS(RP_ERR_MEMORY, "on the GPU", rp_wait(c));
+  /* What fits goes on. */
+  rp_store *z = check_vector(c, 3, (double[]){1, 2, 3});
+  OK(EVAL(c, "z", "z = z + 1", z));
+  check_values(z, (double[]){2, 3, 4});
+  OK(rp_store_release(x));
+  OK(rp_store_release(y));
+  OK(rp_store_release(z));
+  end(c);
+}
+
+/* ---- what cannot be had */
+
+static void test_missing(void **state) {
+  (void)state;
+  rp_context *c = NULL;
+  char config[9000];
+  FAILS(RP_ERR_DEVICE, "/nowhere/libcuda.so",
+        rp_context_create("--gpus 1 --cuda /nowhere/libcuda.so", &c));
+  FAILS(RP_ERR_CONFIG, "cuda is \"none\"", rp_context_create("--gpus 1 --cuda none", &c));
+  snprintf(config, sizeof config, "--gpus 1 --cuda %s --gpu 3", library);
+  FAILS(RP_ERR_CONFIG, "gpu: 3, but there are 1", rp_context_create(config, &c));
+  snprintf(config, sizeof config, "--gpus 1 --cuda %s --nvrtc /nowhere/libnvrtc.so", library);
+  FAILS(RP_ERR_DEVICE, "/nowhere/libnvrtc.so", rp_context_create(config, &c));
+  OK(rp_context_create("--cuda /nowhere/libcuda.so", &c)); /* nobody asked for one */
+  OK(rp_context_destroy(c));
+  emu_check_empty();
+}
+
+/* ---- kernels on disk */
+
+static void test_second_process(void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    rp_context *c = gpu_context("");
+    rp_store *x = check_vector(c, 4, (double[]){1, 2, 3, 4});
+    OK(EVAL(c, "x", "x = x*x*x - 7", x));
+    check_values(x, (double[]){-6, 1, 20, 57});
+    if (i == 1) assert_int_equal(check_stat(c, "gpu_compiles"), 0);
+    if (i == 1) assert_in_range(check_stat(c, "gpu_disk_hits"), 1, 8);
+    OK(rp_store_release(x));
+    end(c);
+  }
+}
+
+/* ---- failures of the driver, at each of its calls */
+
+/* A program that meets all of it; its first status that is not RP_OK. */
+static rp_status whole_life(int64_t *calls) {
+  char config[9000];
+  rp_context *c = NULL;
+  rp_store *x = NULL, *y = NULL, *s = NULL;
+  double v = 0;
+  const int64_t n = 2000, from = emu_calls();
+  snprintf(config, sizeof config,
+           "--gpus 1 --cuda %s --nvrtc %s --tier 1 --threads 1 --pin off --cc none --cache_dir %s "
+           "--log quiet",
+           library, library, GPU_CACHE);
+  rp_status st = rp_context_create(config, &c);
+  if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, &n, &x);
+  if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, &n, &y);
+  if (st == RP_OK) st = rp_store_create(c, RP_F64, 0, NULL, &s);
+  for (int i = 0; i < 5 && st == RP_OK; i++) {
+    st = rp_trace_begin(c, 1);
+    if (st == RP_OK) st = EVAL(c, "x", "x = x + 1", x);
+    if (st == RP_OK) st = EVAL(c, "s, x", "s += x", s, x);
+    if (st == RP_OK) st = EVAL(c, "y, x, s", "y = x*s", y, x, s);
+    if (st == RP_OK) st = EVAL(c, "s, y", "s min= y", s, y);
+    if (st == RP_OK) st = rp_trace_end(c, 1);
+  }
+  if (st == RP_OK) st = rp_store_read(s, &v, sizeof v);
+  if (st == RP_OK && !(v > 0)) st = RP_ERR_INTERNAL;
+  rp_store_release(x);
+  rp_store_release(y);
+  rp_store_release(s);
+  const rp_status last = rp_context_destroy(c);
+  *calls = emu_calls() - from;
+  return st != RP_OK ? st : last;
+}
+
+static void test_each_call_fails(void **state) {
+  (void)state;
+  static const CUresult codes[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_LAUNCH_FAILED};
+  int64_t calls, failed = 0;
+  assert_int_equal(whole_life(&calls), RP_OK);
+  assert_in_range(calls, 50, 2000);
+  for (int k = 0; k < 2; k++)
+    for (int64_t i = 1, n = calls; i <= n; i++) {
+      emu_fail(i, codes[k]);
+      const rp_status st = whole_life(&calls);
+      emu_fail(0, CUDA_SUCCESS);
+      if (st != RP_OK && st != RP_ERR_DEVICE && st != RP_ERR_MEMORY)
+        fail_msg("call %lld: %s, %s", (long long)i, rp_status_name(st), rp_last_error());
+      failed += st != RP_OK;
+      emu_check_empty();
+    }
+  assert_in_range(failed, calls, 2 * calls);
+}
+
+int main(void) {
+  const char *path = getenv("RPI_EMULATED_CUDA");
+  if (!path) {
+    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
+    return 77;
+  }
+  snprintf(library, sizeof library, "%s", path);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_chain),          cmocka_unit_test(test_stays),
+      cmocka_unit_test(test_parts),          cmocka_unit_test(test_function),
+      cmocka_unit_test(test_graph),          cmocka_unit_test(test_spill),
+      cmocka_unit_test(test_too_large),      cmocka_unit_test(test_missing),
+      cmocka_unit_test(test_second_process), cmocka_unit_test(test_each_call_fails),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
