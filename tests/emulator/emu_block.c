@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/emulator/emu_block.c -- the threads of a block take turns on one core.
+ *
+ * Lives here: blocks, threads, barriers, shuffles.
+ * Not here:   what is launched (emu_module.c), the words that call this (host_head.h).
+ * How:        a *fiber* is a stack of its own on which threads run one after another, as in a loop. A thread that must wait for
+ *             others keeps its fiber; the next thread then gets another one. When all have run, warps whose 32 threads have met
+ *             go on, and when none has, the block's barrier is passed. The order of blocks, of warps, and of threads in
+ *             them is random. What is shared is EMU_POISON at a block's begin.
+ * Sanitizers: this file is compiled without them, and kernels are, too: nothing that runs on a fiber's stack
+ *             tells a sanitizer of its frames, so none is led astray by the switches.
+ * Invariants: under the lock of all calls, so there is one block at a time. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/emulator/emu_inside.h"
+
+enum { THREADS_MOST = 1024, WARP = 32, STACK = 64 << 10 };
+
+typedef struct fiber {
+  void *stack_pointer; /* while it does not run */
+  struct fiber *next;  /* idle ones */
+} fiber;
+
+typedef enum meeting { NONE, SYNC, WARPS, DOWN, DONE } meeting;
+typedef struct thread {
+  meeting at; /* NONE: not begun, or may go on */
+  int line, by, width;
+  uint64_t bits;
+  fiber *on;
+} thread;
+
+static struct {
+  const emu_kernel *kernel;
+  const struct rpg_fact *fact;
+  struct rpg_place *place;
+  thread threads[THREADS_MOST];
+  int order[THREADS_MOST];
+  int n, begun, done;
+  fiber *running, *idle;
+  void *scheduler; /* its stack pointer */
+} now;
+
+/* Saves the callee's registers and the stack pointer there, and goes on where `to` was saved. */
+void emu_block_switch(void **save, void *to);
+__asm__(".text\n"
+        ".globl emu_block_switch\n"
+        ".hidden emu_block_switch\n"
+        ".type emu_block_switch,@function\n"
+        "emu_block_switch:\n"
+        "  push %rbp\n  push %rbx\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+        "  mov %rsp, (%rdi)\n"
+        "  mov %rsi, %rsp\n"
+        "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbx\n  pop %rbp\n"
+        "  ret\n"
+        ".size emu_block_switch, . - emu_block_switch\n");
+
+/* ---- on a fiber */
+
+static void fiber_main(void) {
+  for (;;) {
+    fiber *self = now.running;
+    while (now.begun < now.n) {
+      const int t = now.order[now.begun++];
+      now.threads[t].on = self;
+      now.place->thread = t;
+      now.fact->run(now.kernel->parameters);
+      now.threads[now.place->thread].at = DONE;
+      now.done++;
+    }
+    self->next = now.idle;
+    now.idle = self;
+    emu_block_switch(&self->stack_pointer, now.scheduler);
+  }
+}
+
+static thread *meet(meeting at, int line) {
+  thread *t = &now.threads[now.place->thread];
+  t->at = at;
+  t->line = line;
+  return t;
+}
+
+static void pause_here(thread *t) { emu_block_switch(&t->on->stack_pointer, now.scheduler); }
+
+static void hook_sync(int line) { pause_here(meet(SYNC, line)); }
+
+static void hook_warp(int line) { pause_here(meet(WARPS, line)); }
+
+static uint64_t hook_down(uint64_t bits, int by, int width, int line) {
+  thread *t = meet(DOWN, line);
+  t->bits = bits;
+  t->by = by;
+  t->width = width;
+  pause_here(t);
+  return t->bits;
+}
+
+static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down};
+
+/* ---- the scheduler */
+
+static fiber *fiber_make(void) {
+  char *at =
+      mmap(NULL, STACK + EMU_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  fiber *f = emu_get(sizeof *f);
+  if (at == MAP_FAILED || mprotect(at, EMU_PAGE, PROT_NONE) != 0) emu_die("no stack for a thread");
+  /* Six registers, where to begin, and no caller. */
+  void **top = (void **)(void *)(at + EMU_PAGE + STACK) - 8;
+  memset(top, 0, 8 * sizeof *top);
+  void (*begin)(void) = fiber_main;
+  memcpy(&top[6], &begin, sizeof begin);
+  f->stack_pointer = top;
+  return f;
+}
+
+static void resume(fiber *f) {
+  now.running = f;
+  emu_block_switch(&now.scheduler, f->stack_pointer);
+}
+
+static void go_on(int t) {
+  now.threads[t].at = NONE;
+  now.place->thread = t;
+  resume(now.threads[t].on);
+}
+
+static void shuffle(int *a, int n) {
+  for (int i = n - 1; i > 0; i--) {
+    const int j = (int)emu_random((uint64_t)i + 1), x = a[i];
+    a[i] = a[j];
+    a[j] = x;
+  }
+}
+
+/* Warps in a random order, and the threads of each. */
+static void shuffle_threads(void) {
+  int warps[THREADS_MOST / WARP], n = 0;
+  const int n_warps = (now.n + WARP - 1) / WARP;
+  for (int w = 0; w < n_warps; w++) warps[w] = w;
+  shuffle(warps, n_warps);
+  for (int i = 0; i < n_warps; i++) {
+    const int first = n;
+    for (int t = warps[i] * WARP; t < now.n && t < (warps[i] + 1) * WARP; t++) now.order[n++] = t;
+    shuffle(now.order + first, n - first);
+  }
+}
+
+static const char *place_name(meeting at) {
+  return at == SYNC ? "barrier" : at == WARPS ? "warp's barrier" : "shuffle";
+}
+
+/* Threads a and b should have met: a waits, b does so elsewhere or has returned. */
+static _Noreturn void apart(int a, int b) {
+  const thread *x = &now.threads[a], *y = &now.threads[b];
+  if (y->at == DONE)
+    emu_die("kernel %s, block %d: thread %d waits at the %s of line %d, and thread %d has returned",
+            now.fact->name, now.place->block, a, place_name(x->at), x->line, b);
+  emu_die("kernel %s, block %d: thread %d waits at the %s of line %d, and thread %d at the %s of "
+          "line %d",
+          now.fact->name, now.place->block, a, place_name(x->at), x->line, b, place_name(y->at),
+          y->line);
+}
+
+/* Have the threads of a warp met? Aborts if two of them wait at different places within the warp. */
+static bool met(int first, int end) {
+  const thread *f = &now.threads[first];
+  bool all = true;
+  int waits = -1;
+  for (int t = first; t < end; t++) {
+    const thread *x = &now.threads[t];
+    const bool here = x->at == WARPS || x->at == DOWN;
+    if (here && waits < 0) waits = t;
+    all = all && here && x->at == f->at && x->line == f->line && x->width == f->width;
+  }
+  if (all || waits < 0) return all;
+  for (int t = first; t < end; t++)
+    if (now.threads[t].at != now.threads[waits].at ||
+        now.threads[t].line != now.threads[waits].line ||
+        now.threads[t].width != now.threads[waits].width)
+      apart(waits, t);
+  return false;
+}
+
+static void exchange(int first) {
+  uint64_t old[WARP];
+  if (first + WARP > now.n)
+    emu_die("kernel %s: a shuffle in a warp of %d threads", now.fact->name, now.n - first);
+  for (int i = 0; i < WARP; i++) old[i] = now.threads[first + i].bits;
+  for (int i = 0; i < WARP; i++) {
+    thread *t = &now.threads[first + i];
+    if (t->by < 0 || t->by >= WARP) emu_die("kernel %s: a shuffle by %d", now.fact->name, t->by);
+    if (i + t->by < WARP) t->bits = old[i + t->by];
+  }
+}
+
+/* Lets warps go on as far as they can without the others. */
+static void run_warps(void) {
+  int lanes[WARP];
+  for (int first = 0; first < now.n; first += WARP) {
+    const int end = first + WARP < now.n ? first + WARP : now.n;
+    while (met(first, end)) {
+      if (now.threads[first].at == DOWN) exchange(first);
+      for (int t = first; t < end; t++) lanes[t - first] = t;
+      shuffle(lanes, end - first);
+      for (int i = 0; i < end - first; i++) go_on(lanes[i]);
+    }
+  }
+}
+
+/* All have come to the block's barrier, or the sentence says who has not. */
+static void pass_barrier(void) {
+  int waits = 0;
+  while (now.threads[waits].at != SYNC) waits++;
+  for (int t = 0; t < now.n; t++)
+    if (now.threads[t].at != SYNC || now.threads[t].line != now.threads[waits].line)
+      apart(waits, t);
+  shuffle_threads();
+  for (int i = 0; i < now.n; i++) go_on(now.order[i]);
+}
+
+static void run_block(int block, const struct rpg_unit *unit) {
+  now.place->block = block;
+  now.begun = now.done = 0;
+  for (int t = 0; t < now.n; t++) now.threads[t] = (thread){.at = NONE};
+  if (unit->shared) memset(unit->shared, EMU_POISON, (size_t)(unit->shared_end - unit->shared));
+  shuffle_threads();
+  while (now.begun < now.n) {
+    fiber *f = now.idle ? now.idle : fiber_make();
+    if (f == now.idle) now.idle = f->next;
+    resume(f);
+  }
+  for (;;) {
+    run_warps();
+    if (now.done == now.n) return;
+    pass_barrier();
+  }
+}
+
+static uint64_t common(uint64_t a, uint64_t b) { return b ? common(b, a % b) : a; }
+
+void emu_block_run(const emu_kernel *k) {
+  const struct rpg_unit *unit = k->function->module->unit;
+  now.kernel = k;
+  now.fact = k->function->fact;
+  now.place = unit->place;
+  now.n = (int)k->block;
+  *unit->hooks = &hooks;
+  *unit->place = (struct rpg_place){.threads = (int)k->block, .blocks = (int)k->grid};
+  const uint64_t from = emu_random(k->grid);
+  uint64_t step = 1 + emu_random(k->grid);
+  while (common(step, k->grid) != 1) step++;
+  for (uint64_t b = 0; b < k->grid; b++) run_block((int)((from + b * step) % k->grid), unit);
+}

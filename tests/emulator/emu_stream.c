@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/emulator/emu_stream.c -- streams and events: in which order work runs, and when.
+ *
+ * Lives here: queues, waiting, events.
+ * Not here:   the work (emu_work.c).
+ * How:        work waits in its stream until somebody waits for it, or another stream does whose turn it is, or QUEUE_MOST
+ *             pieces wait. An event is a place in a stream's queue: how many pieces must have run. A query
+ *             of an event runs one piece, so that polling ends. */
+#include <stdlib.h>
+
+#include "tests/emulator/emu_inside.h"
+
+enum { QUEUE_MOST = 256 };
+
+struct CUevent_st {
+  emu_handle handle;
+  CUstream stream; /* NULL: never recorded */
+  int64_t end;
+};
+
+CUstream emu_stream_check(CUstream stream) {
+  emu_handle_check(stream, EMU_STREAM);
+  return stream->handle.device == emu_context_device() ? stream : NULL;
+}
+
+void emu_stream_run(CUstream s, int64_t end) {
+  emu_memory_open();
+  while (s->done < end) {
+    emu_work *w = s->first;
+    s->first = w->next;
+    if (!s->first) s->last = &s->first;
+    emu_work_run(w, s->handle.device);
+    s->done++;
+    emu_work_deinit(w);
+    free(w);
+  }
+  emu_memory_close();
+}
+
+CUresult emu_stream_add(CUstream s, const emu_work *work) {
+  emu_work *w = emu_get(sizeof *w);
+  *w = *work;
+  w->call = emu_now;
+  w->next = NULL;
+  emu_work_count(w);
+  *s->last = w;
+  s->last = &w->next;
+  s->queued++;
+  if (s->queued - s->done >= QUEUE_MOST) emu_stream_run(s, s->queued);
+  return s->handle.device->sticky;
+}
+
+CUresult cu_stream_create(CUstream *stream, unsigned int flags) {
+  EMU_ENTER(stream_create, EMU_CURRENT);
+  if (flags & ~(unsigned)CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+  CUstream s = emu_handle_make(EMU_STREAM, sizeof *s, emu_context_device());
+  s->last = &s->first;
+  *stream = s;
+  return CUDA_SUCCESS;
+}
+
+CUresult cu_stream_destroy(CUstream stream) {
+  EMU_ENTER(stream_destroy, EMU_CURRENT | EMU_RELEASES);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  emu_stream_run(stream, stream->queued);
+  emu_handle_end(stream);
+  return late;
+}
+
+CUresult cu_stream_wait(CUstream stream) {
+  EMU_ENTER(stream_wait, EMU_CURRENT);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  emu_counted.waits++;
+  emu_stream_run(stream, stream->queued);
+  return stream->handle.device->sticky;
+}
+
+CUresult cu_stream_wait_event(CUstream stream, CUevent event, unsigned int flags) {
+  EMU_ENTER(stream_wait_event, EMU_CURRENT);
+  emu_handle_check(event, EMU_EVENT);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (flags) return CUDA_ERROR_INVALID_VALUE;
+  if (!event->stream) return CUDA_SUCCESS;
+  return emu_stream_add(stream,
+                        &(emu_work){.kind = EMU_WORK_WAIT, .u.wait = {event->stream, event->end}});
+}
+
+CUresult cu_event_create(CUevent *event, unsigned int flags) {
+  EMU_ENTER(event_create, EMU_CURRENT);
+  if (flags & ~(unsigned)CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_VALUE;
+  *event = emu_handle_make(EMU_EVENT, sizeof(struct CUevent_st), emu_context_device());
+  return CUDA_SUCCESS;
+}
+
+CUresult cu_event_destroy(CUevent event) {
+  EMU_ENTER(event_destroy, EMU_CURRENT | EMU_RELEASES);
+  emu_handle_check(event, EMU_EVENT);
+  emu_handle_end(event);
+  return late;
+}
+
+CUresult cu_event_record(CUevent event, CUstream stream) {
+  EMU_ENTER(event_record, EMU_CURRENT);
+  emu_handle_check(event, EMU_EVENT);
+  if (!emu_stream_check(stream) || event->handle.device != stream->handle.device)
+    return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult bad = emu_stream_add(stream, &(emu_work){.kind = EMU_WORK_RECORD});
+  event->stream = stream;
+  event->end = stream->queued;
+  return bad;
+}
+
+CUresult cu_event_wait(CUevent event) {
+  EMU_ENTER(event_wait, EMU_CURRENT);
+  emu_handle_check(event, EMU_EVENT);
+  emu_counted.waits++;
+  if (!event->stream) return CUDA_SUCCESS;
+  emu_stream_run(event->stream, event->end);
+  return event->stream->handle.device->sticky;
+}
+
+CUresult cu_event_query(CUevent event) {
+  EMU_ENTER(event_query, EMU_CURRENT);
+  emu_handle_check(event, EMU_EVENT);
+  CUstream s = event->stream;
+  if (!s || s->done >= event->end) return CUDA_SUCCESS;
+  emu_stream_run(s, s->done + 1);
+  return s->handle.device->sticky ? s->handle.device->sticky : CUDA_ERROR_NOT_READY;
+}
