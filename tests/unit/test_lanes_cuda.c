@@ -4,7 +4,9 @@
  * Checked: on a CPU every function has the bits of the scalars beside vectors, on special values and random
  *          bits. With the argument "nvrtc" (77 where there is none): a text with all functions compiles
  *          without a word for three architectures, multiplies and adds apart, and divides and takes roots
- *          and converts as IEEE 754 says. */
+ *          and converts as IEEE 754 says; and where the compiler computes a result itself, since all
+ *          arguments are literals, it is the CPU's.
+ * Not:     what CUDA's own fmod and ldexp give, which the compiler leaves to the GPU. */
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -329,6 +331,109 @@ static void test_instructions(void **state) {
   rpi_strbuf_deinit(&ptx);
 }
 
+/* ---- what the compiler itself computes ------------------------------------------------------------- */
+
+enum { SAMPLES = 6 };
+typedef struct sample {
+  const lanes_row *row;
+  uint64_t in[3], want;
+} sample;
+static sample samples[N_ROWS * SAMPLES];
+
+/* CUDA's own functions: their last bits are not the CPU's. */
+static int is_math(const lanes_row *r) {
+  static const char *const names[] = {
+      "exp",   "exp2", "expm1", "log",  "log2",   "log10",  "log1p", "sin",   "cos",
+      "tan",   "asin", "acos",  "atan", "sinh",   "cosh",   "tanh",  "asinh", "acosh",
+      "atanh", "cbrt", "erf",   "erfc", "tgamma", "lgamma", "atan2", "hypot", "pow"};
+  for (size_t k = 0; k < sizeof names / sizeof *names && r->from[0][0] == 'f'; k++) {
+    const size_t n = strlen(names[k]);
+    if (strncmp(r->name + 4, names[k], n) == 0 && r->name[4 + n] == '_') return 1;
+  }
+  return 0;
+}
+
+/* A kernel for each sample: it stores the bits of a function of literals. */
+static int sample_text(rpi_strbuf *text) {
+  rpi_strbuf_add(text, "#define VALUE_f32(x) __int_as_float((int)(x))\n"
+                       "#define VALUE_f64(x) __longlong_as_double((long long)(x))\n"
+                       "#define OUT_f32(x) (rpc_u32)__float_as_int(x)\n"
+                       "#define OUT_f64(x) (rpc_u64)__double_as_longlong(x)\n");
+  for (int t = 0; t < 9; t++)
+    rpi_strbuf_addf(text, "#define VALUE_%s(x) ((rpc_%s)(x))\n#define OUT_%s(x) (rpc_%c%d)(x)\n",
+                    all[t].dtype, all[t].dtype, all[t].dtype, 'u', 8 * all[t].size);
+  int n = 0;
+  for (int k = 0; k < N_ROWS; k++) {
+    const lanes_row *r = &rows[k];
+    for (int i = 0; i < SAMPLES && !is_math(r); i++) {
+      sample *p = &samples[n];
+      p->row = r;
+      p->want = 0;
+      rpi_strbuf_addf(text, "RPG_KERNEL(fold%d, lanes_args) { *(rpc_u64 *)a.r = OUT_%s(%s(", n++,
+                      r->result, r->name);
+      for (int j = 0; j < 3; j++) {
+        const values *v = values_of(r->from[j]);
+        p->in[j] = v->at[pick(0, v->n - 1)].bits;
+        if (j < r->n)
+          rpi_strbuf_addf(text, "%sVALUE_%s(%lluULL)", j > 0 ? ", " : "", r->from[j],
+                          (unsigned long long)p->in[j]);
+      }
+      rpi_strbuf_add(text, ")); }\n");
+      r->run(&p->in[0], &p->in[1], &p->in[2], &p->want);
+      if (r->n == 0) break;
+    }
+  }
+  return n;
+}
+
+/* The literal that the kernel whose text begins at `at` stores; 0: it computes at run time. */
+static int stored(const char *at, uint64_t *bits) {
+  const char *end = strstr(at, "\n}"), *store = strstr(at, "st.global."),
+             *comma = store ? strchr(store, ',') : NULL;
+  if (end == NULL || comma == NULL || comma > end) return 0;
+  const char *branch = strstr(at, "bra");
+  if (branch != NULL && branch < end) return 0;
+  char name[24] = "", wanted[40];
+  if (sscanf(comma, ", %20[%a-z0-9]", name) != 1) return 0;
+  (void)snprintf(wanted, sizeof wanted, " \t%s, ", name);
+  for (const char *m = strstr(at, "mov."); m != NULL && m < store; m = strstr(m + 1, "mov.")) {
+    const char *space = strchr(m, ' ');
+    if (space == NULL || strncmp(space, wanted, strlen(wanted)) != 0) continue;
+    const char *literal = space + strlen(wanted);
+    if (*literal == '%' || *literal == '{') return 0;
+    *bits = literal[1] == 'd'   ? strtoull(literal + 2, NULL, 16)
+            : literal[0] == '-' ? 0 - strtoull(literal + 1, NULL, 10)
+                                : strtoull(literal, NULL, 10);
+    return 1;
+  }
+  return 0;
+}
+
+static void test_folded(void **state) {
+  (void)state;
+  rpi_strbuf text, ptx;
+  rpi_strbuf_init(&text);
+  rpi_strbuf_init(&ptx);
+  const int n = sample_text(&text);
+  compile(text.text, "--gpu-architecture=compute_90", "--fmad=false", &ptx);
+  int folded = 0;
+  for (const char *at = strstr(ptx.text, ".entry fold"); at != NULL;
+       at = strstr(at + 1, ".entry fold")) {
+    const sample *p = &samples[strtol(at + strlen(".entry fold"), NULL, 10)];
+    uint64_t bits = 0;
+    if (!stored(at, &bits)) continue;
+    folded++;
+    if (!same(p->row->result, bits, p->want))
+      fail_msg("%s(%#llx, %#llx, %#llx): %#llx on the CPU, %#llx as CUDA", p->row->name,
+               (unsigned long long)p->in[0], (unsigned long long)p->in[1],
+               (unsigned long long)p->in[2], (unsigned long long)p->want, (unsigned long long)bits);
+  }
+  print_message("%d of %d results are literals\n", folded, n);
+  assert_true(folded > n / 2);
+  rpi_strbuf_deinit(&ptx);
+  rpi_strbuf_deinit(&text);
+}
+
 int main(int argc, char **argv) {
   (void)argv;
   static const char *const names[] = {"bool", "i8",  "i16", "i32", "i64", "u8",
@@ -342,6 +447,7 @@ int main(int argc, char **argv) {
     return 77;
   }
   const struct CMUnitTest by_nvrtc[] = {cmocka_unit_test(test_all), cmocka_unit_test(test_words),
-                                        cmocka_unit_test(test_instructions)};
+                                        cmocka_unit_test(test_instructions),
+                                        cmocka_unit_test(test_folded)};
   return cmocka_run_group_tests(by_nvrtc, NULL, NULL);
 }
