@@ -78,8 +78,7 @@ static const char checked_helpers[] =
     "  return inside;\n"
     "}\n";
 
-/* The dtypes a kernel touches, a bit each. */
-static uint32_t dtypes_of(const rpi_ir *ir) {
+uint32_t rpi_emit_dtypes(const rpi_ir *ir) {
   uint32_t used = 0;
   for (int32_t o = 0; o < ir->n_operand; o++) used |= 1u << ir->operand[o].dtype;
   for (int32_t i = 0; i < ir->n_ins; i++) {
@@ -121,7 +120,7 @@ static void emit_head(const rpi_emit_unit *unit, int32_t n, int32_t vector, rpi_
   bool checked = false;
   for (int32_t k = 0; k < n; k++) {
     rpi_assert(rpi_emit_c_lanes(unit[k].ir, vector) == lanes);
-    used |= dtypes_of(unit[k].ir);
+    used |= rpi_emit_dtypes(unit[k].ir);
     checked |= checks(unit[k].ir);
   }
   rpi_strbuf_addf(out, "#define RPV_W %d\n#define RPV_BITS %d\n#define RPV_MASK %d\n", lanes, bits,
@@ -171,6 +170,8 @@ static rp_status emit_kernel(const rpi_emit_unit *unit, int32_t vector, uint32_t
                 .key = unit->key,
                 .out = out,
                 .folds = folds,
+                .index = "int64_t",
+                .first = "c0",
                 .bits = vector_bits(vector),
                 .lanes = rpi_emit_c_lanes(ir, vector),
                 .loop_inner = -1};

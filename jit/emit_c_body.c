@@ -28,9 +28,12 @@ static void emit_row_pointers(rpi_emit *e) {
     int32_t len = snprintf(text, sizeof text, "p%d", o);
     for (int32_t d = 0; d < ir->rank; d++) {
       const bool last = d == ir->rank - 1;
-      if (op->sclass[d] == RPI_STRIDE_ZERO) continue;
+      if (op->sclass[d] == RPI_STRIDE_ZERO || (last && !e->first)) continue;
       char at[16];
-      snprintf(at, sizeof at, last ? "c0" : "i%d", d);
+      if (last)
+        snprintf(at, sizeof at, "%s", e->first);
+      else
+        snprintf(at, sizeof at, "i%d", d);
       if (op->sclass[d] == RPI_STRIDE_UNIT)
         len += snprintf(text + len, sizeof text - (size_t)len, " + %s", at);
       else
@@ -61,17 +64,22 @@ static void emit_row_indices(rpi_emit *e) {
   for (int32_t d = 0; d < ir->rank; d++) {
     if (!asks_index(ir, d)) continue;
     if (d == ir->rank - 1)
-      rpi_emit_line(e, "const int64_t at%d = o%d + c0;", d, d);
+      rpi_emit_line(e, "const int64_t at%d = o%d%s%s;", d, d, e->first ? " + " : "",
+                    e->first ? e->first : "");
     else
       rpi_emit_line(e, "const int64_t at%d = o%d + i%d;", d, d, d);
   }
 }
 
+void rpi_emit_row(rpi_emit *e) {
+  emit_row_pointers(e);
+  emit_row_indices(e);
+}
+
 /* One leaf of one row, all stages. */
 static void emit_leaf(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
-  emit_row_pointers(e);
-  emit_row_indices(e);
+  rpi_emit_row(e);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (e->level[i] != RPI_EMIT_ROW) continue;
     emit_once(e, i);
@@ -79,17 +87,15 @@ static void emit_leaf(rpi_emit *e) {
   rpi_emit_stages(e);
 }
 
-/* r, the flattened number of axes [from, to), into i<from> ... */
-static void emit_decode(rpi_emit *e, int32_t from, int32_t to, const char *r) {
+void rpi_emit_decode(rpi_emit *e, int32_t from, int32_t to, const char *r) {
   for (int32_t d = to - 1; d > from; d--) {
-    rpi_emit_line(e, "int64_t i%d = %s %% e%d;", d, r, d);
+    rpi_emit_line(e, "%s i%d = %s %% e%d;", e->index, d, r, d);
     rpi_emit_line(e, "%s /= e%d;", r, d);
   }
-  if (to > from) rpi_emit_line(e, "int64_t i%d = %s;", from, r);
+  if (to > from) rpi_emit_line(e, "%s i%d = %s;", e->index, from, r);
 }
 
-/* The next place in axes [from, to); the first of them runs free. */
-static void emit_advance(rpi_emit *e, int32_t from, int32_t to) {
+void rpi_emit_advance(rpi_emit *e, int32_t from, int32_t to) {
   int32_t open = 0;
   for (int32_t d = to - 1; d >= from; d--) {
     if (d == from) {
@@ -142,7 +148,7 @@ static void emit_leaf_units(rpi_emit *e) {
   else
     rpi_emit_line(e, "int64_t l = u0 %% leaves, r = u0 / leaves;");
   rpi_emit_line(e, "(void)r;");
-  emit_decode(e, 0, ir->rank - 1, "r");
+  rpi_emit_decode(e, 0, ir->rank - 1, "r");
   rpi_emit_open(e, "for (int64_t u = u0; u < u1; u++) {");
   rpi_emit_line(e, "const int64_t c0 = l * %d, n = columns - c0 < %d ? columns - c0 : %d;",
                 RPI_LEAF, RPI_LEAF, RPI_LEAF);
@@ -161,7 +167,7 @@ static void emit_leaf_units(rpi_emit *e) {
   }
   rpi_emit_open(e, "if (++l == leaves) {");
   rpi_emit_line(e, "l = 0;");
-  emit_advance(e, 0, ir->rank - 1);
+  rpi_emit_advance(e, 0, ir->rank - 1);
   rpi_emit_close(e);
   rpi_emit_close(e);
 }
@@ -185,35 +191,42 @@ static void emit_row_units(rpi_emit *e) {
   rpi_emit_line(e, "int64_t f = kr / kept * %d;", RPI_ROW_LEAF);
   rpi_emit_line(e, "const int64_t f1 = rows - f < %d ? rows : f + %d;", RPI_ROW_LEAF, RPI_ROW_LEAF);
   rpi_emit_line(e, "kr %%= kept;");
-  emit_decode(e, k, ir->rank - 1, "kr");
+  rpi_emit_decode(e, k, ir->rank - 1, "kr");
   rpi_emit_line(e, "int64_t r = f;");
-  emit_decode(e, 0, k, "r");
+  rpi_emit_decode(e, 0, k, "r");
   rpi_emit_open(e, "for (; f < f1; f++) {");
   emit_leaf(e);
-  emit_advance(e, 0, k);
+  rpi_emit_advance(e, 0, k);
   rpi_emit_close(e);
   rpi_emit_close(e);
+}
+
+void rpi_emit_rows_kept(rpi_emit *e) {
+  char rows[128] = "1", kept[128] = "1";
+  int32_t nr = 1, nk = 1;
+  for (int32_t d = 0; d < e->ir->rank - 1; d++) {
+    if (d < e->n_prefix)
+      nr += snprintf(rows + nr, sizeof rows - (size_t)nr, " * e%d", d);
+    else
+      nk += snprintf(kept + nk, sizeof kept - (size_t)nk, " * e%d", d);
+  }
+  rpi_emit_line(e, "const %s rows = %s, kept = %s;", e->index, rows, kept);
+}
+
+void rpi_emit_origins(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  for (int32_t d = 0; d < ir->rank; d++)
+    if (asks_index(ir, d)) rpi_emit_line(e, "const int64_t o%d = w[%d].i;", d, e->l.origin + d);
 }
 
 static void emit_constants(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   for (int32_t d = 0; d < ir->rank; d++)
     rpi_emit_line(e, "const int64_t e%d = w[%d].i;", d, e->l.extent + d);
-  for (int32_t d = 0; d < ir->rank; d++)
-    if (asks_index(ir, d)) rpi_emit_line(e, "const int64_t o%d = w[%d].i;", d, e->l.origin + d);
+  rpi_emit_origins(e);
   rpi_emit_line(e, "const int64_t columns = e%d, leaves = (columns + %d) / %d;", ir->rank - 1,
                 RPI_LEAF - 1, RPI_LEAF);
-  if (e->row_mode) {
-    char rows[128] = "1", kept[128] = "1";
-    int32_t nr = 1, nk = 1;
-    for (int32_t d = 0; d < ir->rank - 1; d++) {
-      if (d < e->n_prefix)
-        nr += snprintf(rows + nr, sizeof rows - (size_t)nr, " * e%d", d);
-      else
-        nk += snprintf(kept + nk, sizeof kept - (size_t)nk, " * e%d", d);
-    }
-    rpi_emit_line(e, "const int64_t rows = %s, kept = %s;", rows, kept);
-  }
+  if (e->row_mode) rpi_emit_rows_kept(e);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (e->slot[i] < 0) continue;
     const char *t = rpi_emit_ctype(ir->ins[i].dtype);
@@ -228,8 +241,7 @@ static void emit_constants(rpi_emit *e) {
   }
 }
 
-/* A name that tells what the kernel does, for profilers: the first few operations of its body. */
-static void worker_name(const rpi_emit *e, char *name, size_t size) {
+void rpi_emit_worker_name(const rpi_emit *e, char *name, size_t size) {
   const rpi_ir *ir = e->ir;
   int32_t len = snprintf(name, size, "k"), words = 0;
   uint8_t last = RPI_IR_N_OPS;
@@ -249,7 +261,7 @@ static void worker_name(const rpi_emit *e, char *name, size_t size) {
 void rpi_emit_body(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   char name[160];
-  worker_name(e, name, sizeof name);
+  rpi_emit_worker_name(e, name, sizeof name);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     if (ir->ins[i].op == RPI_IR_LOOP && rpi_emit_apart(e, i)) rpi_emit_long(e, i);
   }

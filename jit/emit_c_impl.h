@@ -28,7 +28,8 @@ typedef enum rpi_emit_place {
   RPI_EMIT_ONCE,   /* vector code of row values: every lane the same */
   RPI_EMIT_POINT,  /* scalar code at column c */
   RPI_EMIT_SCALAR, /* scalar code of prologue and epilogue */
-  RPI_EMIT_LANES   /* vector code inside an inner loop: lanes are consecutive k */
+  RPI_EMIT_LANES,  /* vector code inside an inner loop: lanes are consecutive k */
+  RPI_EMIT_THREAD  /* CUDA: scalar code of a thread, at column c or, of several, c_<lane> */
 } rpi_emit_place;
 
 typedef struct rpi_emit {
@@ -38,8 +39,14 @@ typedef struct rpi_emit {
   rpi_strbuf *out;
   uint32_t *folds; /* per dtype, a bit per operator: the folds that the text has already */
   int32_t indent;
-  int32_t bits;  /* of a hardware vector */
-  int32_t lanes; /* of every vector in this text */
+  int32_t bits;      /* of a hardware vector */
+  int32_t lanes;     /* of every vector in this text; CUDA: neighbouring columns of a thread */
+  int32_t lane;      /* CUDA: the column at hand, of several */
+  const char *index; /* the type of indices and strides */
+  const char *first; /* the first column of q<o>, from the row's on; NULL: the row's first */
+  bool cuda;
+  bool apart;       /* CUDA: the prologue is a launch of its own */
+  uint64_t aligned; /* CUDA: of rpi_cuda_shape */
   bool row_mode;
   bool checked;   /* some gather clamps */
   bool streaming; /* stores at hand ask `past` whether to write past the caches */
@@ -76,7 +83,19 @@ static inline bool rpi_emit_leaf_mode(const rpi_emit *e) {
   return e->ir->n_red > 0 && !e->row_mode;
 }
 
+/* Pairs LOOP with ENDLOOP in all sections: `end`. */
+rp_status rpi_emit_plan_loops(rpi_emit *e);
+
+/* ---- emit_c.c */
+/* The dtypes a kernel touches, a bit each. */
+uint32_t rpi_emit_dtypes(const rpi_ir *ir);
+
 /* ---- emit_c_line.c */
+/* Appends to an expression of at most RPI_EMIT_EXPR characters. */
+enum { RPI_EMIT_EXPR = 4096 };
+void rpi_emit_add(char *buf, const char *fmt, ...) RPI_PRINTF(2, 3);
+/* The name of scalar value v. */
+void rpi_emit_add_name(const rpi_emit *e, char *buf, int32_t v, rpi_emit_place where);
 /* One indented line. */
 void rpi_emit_line(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3);
 void rpi_emit_open(rpi_emit *e, const char *fmt, ...) RPI_PRINTF(2, 3); /* line, then deeper */
@@ -114,6 +133,17 @@ int32_t rpi_emit_n_streams(const rpi_emit *e);
 void rpi_emit_stream_test(rpi_emit *e);
 
 /* ---- emit_c_body.c */
+/* Pointers q<o> of the row at i0, i1, ..., and at<d>, where it lies in the whole space. */
+void rpi_emit_row(rpi_emit *e);
+/* Number r of axes [from, to), flattened, into i<from>, ...; the next place there: the first axis runs free. */
+void rpi_emit_decode(rpi_emit *e, int32_t from, int32_t to, const char *r);
+void rpi_emit_advance(rpi_emit *e, int32_t from, int32_t to);
+/* Origins of the axes whose indices the body asks for. */
+void rpi_emit_origins(rpi_emit *e);
+/* ROW mode: the products of the reduced and of the kept leading extents. */
+void rpi_emit_rows_kept(rpi_emit *e);
+/* A name that tells what the kernel does, for profilers: the first few operations of its body. */
+void rpi_emit_worker_name(const rpi_emit *e, char *name, size_t size);
 /* The worker, named after what it does and the key, and rpk_body, which calls it. */
 void rpi_emit_body(rpi_emit *e);
 

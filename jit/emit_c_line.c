@@ -14,8 +14,7 @@
 #include <string.h>
 
 #include "core/model/dtype.h"
-
-enum { EXPR = 4096 }; /* longest expression: RP_MAX_DIM index terms of a gather */
+#include "jit/emit_cuda_impl.h"
 
 static const char *const ctypes[] = {
 #define RPI_DTYPE(ID, name, ctype, kind) #ctype,
@@ -25,8 +24,16 @@ static const char *const ctypes[] = {
 
 const char *rpi_emit_ctype(rp_dtype t) { return ctypes[t]; }
 
+void rpi_emit_add(char *buf, const char *fmt, ...) {
+  const size_t used = strlen(buf);
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(buf + used, RPI_EMIT_EXPR - used, fmt, args);
+  va_end(args);
+}
+
 static void add_line(rpi_emit *e, const char *fmt, va_list args) {
-  char text[2 * EXPR];
+  char text[2 * RPI_EMIT_EXPR];
   static const char blanks[] = "                                ";
   const int32_t n =
       2 * e->indent < (int32_t)sizeof blanks - 1 ? 2 * e->indent : (int32_t)sizeof blanks - 1;
@@ -86,8 +93,14 @@ static const char *bits_text(rp_dtype t, uint64_t bits, char *buf, size_t size) 
   }
 }
 
+void rpi_emit_add_name(const rpi_emit *e, char *buf, int32_t v, rpi_emit_place where) {
+  const bool body = v >= e->ir->n_pro && v < e->ir->n_body;
+  rpi_emit_add(buf, "s%d", v);
+  if (where == RPI_EMIT_THREAD && body && e->lanes > 1) rpi_emit_add(buf, "_%d", e->lane);
+}
+
 static bool vectors(rpi_emit_place where) {
-  return where != RPI_EMIT_POINT && where != RPI_EMIT_SCALAR;
+  return where != RPI_EMIT_POINT && where != RPI_EMIT_SCALAR && where != RPI_EMIT_THREAD;
 }
 
 /* The letter of value i among vectors: what is the same for the whole row has no twin. */
@@ -98,20 +111,11 @@ static char letter_of(const rpi_emit *e, int32_t i) {
 /* The first column of the vector at hand. */
 static const char *column_of(const rpi_emit *e) { return e->twin ? "c1" : "c"; }
 
-static void add(char *buf, const char *fmt, ...) RPI_PRINTF(2, 3);
-static void add(char *buf, const char *fmt, ...) {
-  const size_t used = strlen(buf);
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(buf + used, EXPR - used, fmt, args);
-  va_end(args);
-}
-
 /* "p3 (f64), task 2": what a person wants to know of a memory access. */
 static void add_note(const rpi_emit *e, int32_t i, char *buf) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
-  add(buf, " /* operand %d %s, task %d */", (int)ins->imm,
-      rpi_dtype_name(e->ir->operand[ins->imm].dtype), ins->origin);
+  rpi_emit_add(buf, " /* operand %d %s, task %d */", (int)ins->imm,
+               rpi_dtype_name(e->ir->operand[ins->imm].dtype), ins->origin);
 }
 
 static void load_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char *buf) {
@@ -123,29 +127,29 @@ static void load_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char *
   const char *truth = ins->dtype == RP_BOOL ? " != 0" : "";
   const bool column = where == RPI_EMIT_FULL || where == RPI_EMIT_TAIL;
   if (where == RPI_EMIT_SCALAR) {
-    add(buf, "p%d[0]%s", o, truth);
+    rpi_emit_add(buf, "p%d[0]%s", o, truth);
   } else if (where == RPI_EMIT_POINT || where == RPI_EMIT_LANES) {
-    if (where == RPI_EMIT_LANES) add(buf, "rpv_splat_%s(", t);
+    if (where == RPI_EMIT_LANES) rpi_emit_add(buf, "rpv_splat_%s(", t);
     if (sclass == RPI_STRIDE_ZERO)
-      add(buf, "q%d[0]%s", o, truth);
+      rpi_emit_add(buf, "q%d[0]%s", o, truth);
     else if (sclass == RPI_STRIDE_UNIT)
-      add(buf, "q%d[c]%s", o, truth);
+      rpi_emit_add(buf, "q%d[c]%s", o, truth);
     else
-      add(buf, "q%d[c * p%d_s%d]%s", o, o, e->ir->rank - 1, truth);
-    if (where == RPI_EMIT_LANES) add(buf, ")");
+      rpi_emit_add(buf, "q%d[c * p%d_s%d]%s", o, o, e->ir->rank - 1, truth);
+    if (where == RPI_EMIT_LANES) rpi_emit_add(buf, ")");
   } else if (sclass == RPI_STRIDE_ZERO || !column) {
-    add(buf, "rpv_splat_%s(q%d[0]%s)", t, o, truth);
+    rpi_emit_add(buf, "rpv_splat_%s(q%d[0]%s)", t, o, truth);
   } else if (sclass == RPI_STRIDE_UNIT) {
     if (where == RPI_EMIT_FULL)
-      add(buf, "rpv_load_%s(q%d + %s)", t, o, column_of(e));
+      rpi_emit_add(buf, "rpv_load_%s(q%d + %s)", t, o, column_of(e));
     else
-      add(buf, "rpk_loadn_%s(q%d + c, m)", t, o);
+      rpi_emit_add(buf, "rpk_loadn_%s(q%d + c, m)", t, o);
   } else if (where == RPI_EMIT_FULL) {
-    add(buf, "rpv_loads_%s(q%d + %s * p%d_s%d, p%d_s%d)", t, o, column_of(e), o, e->ir->rank - 1, o,
-        e->ir->rank - 1);
+    rpi_emit_add(buf, "rpv_loads_%s(q%d + %s * p%d_s%d, p%d_s%d)", t, o, column_of(e), o,
+                 e->ir->rank - 1, o, e->ir->rank - 1);
   } else {
-    add(buf, "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)", t, o, o, e->ir->rank - 1, o,
-        e->ir->rank - 1);
+    rpi_emit_add(buf, "rpk_loadsn_%s(q%d + c * p%d_s%d, p%d_s%d, m)", t, o, o, e->ir->rank - 1, o,
+                 e->ir->rank - 1);
   }
   add_note(e, i, buf);
 }
@@ -196,49 +200,51 @@ static void gather_expr(const rpi_emit *e, int32_t i, rpi_emit_place where, char
   const bool run = where == RPI_EMIT_LANES && gathers_run(e, ins);
   const char *t = rpi_dtype_name(ins->dtype);
   if (run)
-    add(buf, "rpv_load_%s(p%d", t, o);
+    rpi_emit_add(buf, "rpv_load_%s(p%d", t, o);
   else if (v)
-    add(buf, "rpv_gather_%s(p%d, ", t, o);
+    rpi_emit_add(buf, "rpv_gather_%s(p%d, ", t, o);
   else
-    add(buf, "p%d[", o);
+    rpi_emit_add(buf, "p%d[", o);
   char term[64];
   for (int32_t d = 0; d < ins->n_src; d++) {
     const int32_t s = rpi_ir_src(e->ir, ins, d);
     const bool unit = d == ins->n_src - 1 && op->sclass[d] == RPI_STRIDE_UNIT;
     if (run) {
       if (unit)
-        add(buf, " + k%d", e->loop_inner);
+        rpi_emit_add(buf, " + k%d", e->loop_inner);
       else
-        add(buf, " + s%d * p%d_s%d", s, o, d);
+        rpi_emit_add(buf, " + s%d * p%d_s%d", s, o, d);
       continue;
     }
     if (renamed && (v || op->checked))
       snprintf(term, sizeof term, "g%d_%d", i, d);
     else
       snprintf(term, sizeof term, "%c%d", v ? 'v' : 's', s);
-    if (d) add(buf, " + ");
+    if (d) rpi_emit_add(buf, " + ");
     if (unit)
-      add(buf, "%s", term);
+      rpi_emit_add(buf, "%s", term);
     else if (v)
-      add(buf, "%s * rpv_splat_i64(p%d_s%d)", term, o, d);
+      rpi_emit_add(buf, "%s * rpv_splat_i64(p%d_s%d)", term, o, d);
     else
-      add(buf, "%s * p%d_s%d", term, o, d);
+      rpi_emit_add(buf, "%s * p%d_s%d", term, o, d);
   }
-  add(buf, v ? ")" : "]%s", !v && ins->dtype == RP_BOOL ? " != 0" : "");
+  rpi_emit_add(buf, v ? ")" : "]%s", !v && ins->dtype == RP_BOOL ? " != 0" : "");
   add_note(e, i, buf);
 }
 
 static void index_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where, char *buf) {
   const int32_t d = (int32_t)ins->imm;
   const bool last = d == e->ir->rank - 1;
-  if (where == RPI_EMIT_POINT)
-    add(buf, last ? "at%d + c" : "at%d", d);
+  if (where == RPI_EMIT_THREAD && last && e->lanes > 1)
+    rpi_emit_add(buf, "at%d + c_%d", d, e->lane);
+  else if (where == RPI_EMIT_POINT || where == RPI_EMIT_THREAD)
+    rpi_emit_add(buf, last ? "at%d + c" : "at%d", d);
   else if (!last)
-    add(buf, "rpv_splat_i64(at%d)", d);
+    rpi_emit_add(buf, "rpv_splat_i64(at%d)", d);
   else if (where == RPI_EMIT_LANES)
-    add(buf, "rpv_splat_i64(at%d + c)", d);
+    rpi_emit_add(buf, "rpv_splat_i64(at%d + c)", d);
   else
-    add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(at%d + %s))", d, column_of(e));
+    rpi_emit_add(buf, "rpv_add_i64(rpv_iota(), rpv_splat_i64(at%d + %s))", d, column_of(e));
 }
 
 static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_place where,
@@ -247,43 +253,57 @@ static void compute_expr(const rpi_emit *e, const rpi_ir_ins *ins, rpi_emit_plac
   const char *pre = vectors(where) ? "rpv" : "rps";
   const rp_dtype from = ir->ins[rpi_ir_src(ir, ins, 0)].dtype;
   if (ins->op == RPI_IR_CAST) {
-    add(buf, "%s_cast_%s_%s(", pre, rpi_dtype_name(from), rpi_dtype_name(ins->dtype));
+    rpi_emit_add(buf, "%s_cast_%s_%s(", pre, rpi_dtype_name(from), rpi_dtype_name(ins->dtype));
   } else {
-    add(buf, "%s_%s_%s(", pre, rpi_ir_op_name(ins->op),
-        rpi_dtype_name(ins->op == RPI_IR_SELECT ? ins->dtype : from));
+    rpi_emit_add(buf, "%s_%s_%s(", pre, rpi_ir_op_name(ins->op),
+                 rpi_dtype_name(ins->op == RPI_IR_SELECT ? ins->dtype : from));
   }
   for (int32_t s = 0; s < ins->n_src; s++) {
     const rpi_irval v = rpi_ir_src(ir, ins, s);
-    add(buf, "%s%c%d", s ? ", " : "", vectors(where) ? letter_of(e, v) : 's', v);
+    if (s) rpi_emit_add(buf, ", ");
+    if (vectors(where))
+      rpi_emit_add(buf, "%c%d", letter_of(e, v), v);
+    else
+      rpi_emit_add_name(e, buf, v, where);
   }
-  add(buf, ")");
+  rpi_emit_add(buf, ")");
 }
 
 static void word_expr(const rpi_emit *e, const rpi_ir_ins *ins, char *buf) {
   char bits[96];
   if (ins->op == RPI_IR_CONST) {
-    add(buf, "%s", bits_text(ins->dtype, ins->imm, bits, sizeof bits));
+    rpi_emit_add(buf, "%s", bits_text(ins->dtype, ins->imm, bits, sizeof bits));
   } else {
     const int32_t word = (ins->op == RPI_IR_SCALAR ? e->l.scalar : e->l.param) + (int32_t)ins->imm;
-    add(buf, "rpk_%s(w[%d].u)", rpi_dtype_name(ins->dtype), word);
+    rpi_emit_add(buf, "rpk_%s(w[%d].u)", rpi_dtype_name(ins->dtype), word);
   }
 }
 
 void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const char *t = rpi_dtype_name(ins->dtype);
-  char buf[EXPR] = "";
+  char buf[RPI_EMIT_EXPR] = "", name[32] = "";
+  rpi_emit_add_name(e, name, i, where);
   switch (ins->op) {
     case RPI_IR_CONST:
     case RPI_IR_SCALAR:
     case RPI_IR_EXTENT:
-      if (vectors(where)) add(buf, "rpv_splat_%s(", t);
+      if (vectors(where)) rpi_emit_add(buf, "rpv_splat_%s(", t);
       word_expr(e, ins, buf);
-      if (vectors(where)) add(buf, ")");
+      if (vectors(where)) rpi_emit_add(buf, ")");
       break;
     case RPI_IR_INDEX: index_expr(e, ins, where, buf); break;
-    case RPI_IR_LOAD: load_expr(e, i, where, buf); break;
+    case RPI_IR_LOAD:
+      if (where == RPI_EMIT_THREAD)
+        rpi_emit_thread_load(e, i, buf);
+      else
+        load_expr(e, i, where, buf);
+      break;
     case RPI_IR_GATHER:
+      if (where == RPI_EMIT_THREAD) {
+        rpi_emit_thread_gather(e, i, buf);
+        break;
+      }
       gather_checks(e, i, where);
       gather_expr(e, i, where, buf);
       break;
@@ -292,7 +312,7 @@ void rpi_emit_value(rpi_emit *e, int32_t i, rpi_emit_place where) {
   if (vectors(where))
     rpi_emit_line(e, "const rpv_%s %c%d = %s;", t, letter_of(e, i), i, buf);
   else
-    rpi_emit_line(e, "const %s s%d = %s;", ctypes[ins->dtype], i, buf);
+    rpi_emit_line(e, "const %s %s = %s;", ctypes[ins->dtype], name, buf);
 }
 
 bool rpi_emit_streams(const rpi_emit *e, int32_t o) {
@@ -342,6 +362,7 @@ void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to) {
       const uint8_t code = ir->ins[i].op;
       used = (code == RPI_IR_LOAD || code == RPI_IR_STORE || code == RPI_IR_GATHER) &&
              ir->ins[i].imm == (uint64_t)o;
+      used |= e->cuda && code == RPI_IR_REDUCE && ir->red[ir->ins[i].imm].operand == o;
     }
     if (!used) continue;
     const int32_t at = rpi_ir_layout_stride(ir, &e->l, o);
@@ -353,15 +374,20 @@ void rpi_emit_operands(rpi_emit *e, int32_t from, int32_t to) {
         rpi_emit_line(e, "const int64_t p%d_n%d = w[%d].i; p%d_empty |= p%d_n%d <= 0;", o, d,
                       at + op->rank + d, o, o, d);
       }
-      rpi_emit_line(e, "%s *const p%d = p%d_empty ? (%s *)rpk_zero : (%s *)w[%d].p;", t, o, o, t, t,
-                    e->l.ptr + o);
-    } else {
+      if (!e->cuda)
+        rpi_emit_line(e, "%s *const p%d = p%d_empty ? (%s *)rpk_zero : (%s *)w[%d].p;", t, o, o, t,
+                      t, e->l.ptr + o);
+    }
+    if (e->cuda || !table || !op->checked) {
       rpi_emit_line(e, "%s *const p%d = (%s *)w[%d].p;", t, o, t, e->l.ptr + o);
     }
     for (int32_t d = 0; d < op->rank; d++) {
       if (op->sclass[d] == RPI_STRIDE_UNIT || (!table && op->sclass[d] == RPI_STRIDE_ZERO))
         continue;
-      rpi_emit_line(e, "const int64_t p%d_s%d = w[%d].i;", o, d, at + d);
+      if (e->cuda)
+        rpi_emit_line(e, "const %s p%d_s%d = (%s)w[%d].i;", e->index, o, d, e->index, at + d);
+      else
+        rpi_emit_line(e, "const int64_t p%d_s%d = w[%d].i;", o, d, at + d);
     }
   }
 }

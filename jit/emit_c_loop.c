@@ -238,7 +238,7 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
   if (p.op == RPI_RED_ARGMIN || p.op == RPI_RED_ARGMAX) {
     emit_arg(e, &p);
   } else {
-    const bool deep = nests(e, &p), scalar = where == RPI_EMIT_SCALAR;
+    const bool deep = nests(e, &p), scalar = where != RPI_EMIT_POINT;
     if (p.rule == RPI_LOOP_SEGMENT && !deep) {
       rpi_emit_open(e, "if (__builtin_expect(lo < hi && hi - lo <= %d, 1)) {", RPI_SEGMENT_LEAF);
       emit_in_order(e, &p);

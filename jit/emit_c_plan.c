@@ -37,8 +37,7 @@ static rp_status plan_alloc(rpi_emit *e) {
   return RP_OK;
 }
 
-/* Pairs LOOP with ENDLOOP in all sections. */
-static rp_status plan_loops(rpi_emit *e) {
+rp_status rpi_emit_plan_loops(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   int32_t open[64], depth = 0;
   for (int32_t i = 0; i < ir->n_ins; i++) {
@@ -182,7 +181,7 @@ rp_status rpi_emit_plan(rpi_emit *e) {
   e->row_mode = ir->n_red > 0 && rpi_ir_row_mode(ir);
   for (int32_t d = 0; e->row_mode && d < ir->rank; d++) e->n_prefix += ir->red[0].mask >> d & 1;
   RPI_TRY(plan_alloc(e));
-  RPI_TRY(plan_loops(e));
+  RPI_TRY(rpi_emit_plan_loops(e));
   RPI_TRY(plan_levels(e));
   const size_t size = (size_t)e->n_stage * (size_t)ir->n_body;
   e->mark = rpi_alloc_zero(size ? size : 1);

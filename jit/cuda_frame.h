@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/cuda_frame.h -- what every CUDA kernel stands on: words, checked indices, warps, the end of a grid,
+ * and the upper half of reductions.
+ *
+ * Lives here: text behind the head of jit/lanes_cuda.h, C11 and CUDA C++ alike; the build embeds it.
+ * Not here:   what an operation computes (lanes.h), the kernels (emit_cuda.c).
+ * How:        RPG_FINISH(op, T) writes, for one operator and dtype, what joins partials: the pairwise tree of SEMANTICS
+ *             3 over the groups of each row, then over the rows of each kept index. Value i of a tree stays at its first
+ *             place while subtrees join, so nothing moves and a level has no hazards; a thread does three levels of
+ *             an aligned run of 8 at once. A block does a kept index if that has many partials, else a thread does.
+ *             RPG_FOLD(op, T) folds the 64 accumulators of a warp. A text names only those that it uses. */
+/* Tables of macros, laid out by hand: */
+/* clang-format off */
+#ifndef RPI_CUDA_FRAME_H
+#define RPI_CUDA_FRAME_H
+
+typedef rpc_i8 int8_t; typedef rpc_i16 int16_t; typedef rpc_i32 int32_t; typedef rpc_i64 int64_t;
+typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; typedef rpc_u64 uint64_t;
+typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;
+
+/* Values from and to the bits of a word; a value of the thread n further in the warp; n neighbours in memory. */
+#define RPG_BITS(T, width)                                                                          \
+  RPG_DEVICE rpc_##T rpk_##T(uint64_t u) {                                                          \
+    union { uint64_t u; rpc_##T v; } x; x.u = u; return x.v;                                        \
+  }                                                                                                 \
+  RPG_DEVICE uint64_t rpk_put_##T(rpc_##T v) {                                                      \
+    union { uint64_t u; rpc_##T v; } x; x.u = 0; x.v = v; return x.u;                               \
+  }                                                                                                 \
+  RPG_DEVICE rpc_##T rpk_down_##T(rpc_##T v, int n) {                                               \
+    return rpk_##T(RPG_DOWN##width((rpc_u##width)rpk_put_##T(v), n));                               \
+  }                                                                                                 \
+  typedef struct RPG_ALIGN(2 * sizeof(rpc_##T)) rpk_##T##_2 { rpc_##T v[2]; } rpk_##T##_2;
+#define RPG_FOURS(T) \
+  typedef struct RPG_ALIGN(4 * sizeof(rpc_##T)) rpk_##T##_4 { rpc_##T v[4]; } rpk_##T##_4;
+RPG_BITS(bool, 32) RPG_BITS(i8, 32) RPG_BITS(i16, 32) RPG_BITS(i32, 32) RPG_BITS(i64, 64)
+RPG_BITS(u8, 32) RPG_BITS(u16, 32) RPG_BITS(u32, 32) RPG_BITS(u64, 64) RPG_BITS(f32, 32) RPG_BITS(f64, 64)
+RPG_FOURS(bool) RPG_FOURS(i8) RPG_FOURS(i16) RPG_FOURS(i32) RPG_FOURS(u8) RPG_FOURS(u16) RPG_FOURS(u32)
+RPG_FOURS(f32)
+
+/* Indices out of range are clamped and noted; an empty table is read as 0 by the caller. */
+RPG_DEVICE int64_t rpk_clamp(int64_t i, int64_t n, int *bad) {
+  const int64_t k = i >= n ? n - 1 : i;
+  const int64_t inside = k < 0 ? 0 : k;
+  *bad |= inside != i || n <= 0;
+  return inside;
+}
+
+/* Is this the last block of the grid to come here? `flag`: the flag and the counter of blocks, 0 again afterwards.
+ * All threads come; what other blocks wrote before is seen afterwards. */
+RPG_DEVICE int rpk_last(uint32_t *flag) {
+  RPG_SHARED int last;
+  RPG_SYNC(); /* what threads of this block wrote */
+  if (RPG_BLOCKS == 1) return 1;
+  RPG_FENCE();
+  RPG_SYNC();
+  if (RPG_THREAD == 0) {
+    last = RPG_COUNT(flag + 1) == (uint32_t)RPG_BLOCKS - 1;
+    if (last) flag[1] = 0;
+  }
+  RPG_SYNC();
+  RPG_FENCE();
+  return last;
+}
+
+/* ---- reductions ----------------------------------------------------------------------------------- */
+
+/* One reduction: partials of `groups` groups for each row. LEAF mode: rows are the points of `rank` axes, all but the
+ * last, and a row's groups are neighbours. ROW mode: all axes count, a kept index is a row of its own, and groups are
+ * `step` apart, one for each kept index. Kept indices are row-major numbers. */
+enum { RPK_AXES = 8, RPK_ALONE = 1, RPK_MANY = 2, RPK_RUN = 8, RPK_FEW = 64 };
+typedef struct rpk_finish {
+  int32_t rank, mask; /* mask: axes that are reduced */
+  int64_t groups, step;
+  int64_t extent[RPK_AXES], stride[RPK_AXES]; /* of the space, of the destination */
+} rpk_finish;
+
+RPG_DEVICE int64_t rpk_product(const rpk_finish *f, int32_t mask) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < f->rank; d++) if (mask >> d & 1) n *= f->extent[d];
+  return n;
+}
+
+/* Where partial g of row `row` of kept index k is. */
+RPG_DEVICE int64_t rpk_place(const rpk_finish *f, int64_t k, int64_t row, int64_t g) {
+  int64_t at = 0, size = 1;
+  if (f->step > 0) return k + g * f->step;
+  for (int32_t d = f->rank - 1; d >= 0; d--) {
+    const int64_t n = f->extent[d];
+    if (f->mask >> d & 1) {
+      at += row % n * size;
+      row /= n;
+    } else {
+      at += k % n * size;
+      k /= n;
+    }
+    size *= n;
+  }
+  return at * f->groups + g;
+}
+
+RPG_DEVICE int64_t rpk_target(const rpk_finish *f, int64_t k) {
+  int64_t at = 0;
+  for (int32_t d = f->rank - 1; d >= 0; d--) {
+    if (f->mask >> d & 1) continue;
+    at += k % f->extent[d] * f->stride[d];
+    k /= f->extent[d];
+  }
+  return at;
+}
+
+/* rpk_trees: by the whole block, trees over the groups of each of `rows` rows (over: 0), or over the rows (over: 1).
+ * rpk_tree: by one thread, all of a kept index. rpk_finish: kept indices block, block + blocks, ... or so of a
+ * reduction whose kept indices are one (RPK_ALONE) or more (RPK_MANY), if `which` says so. */
+#define RPG_FINISH(op, T)                                                                           \
+  RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, int64_t n, int over) { \
+    for (int64_t h = 1; h < n; h *= RPK_RUN) {                                                      \
+      const int64_t per = (n + RPK_RUN * h - 1) / (RPK_RUN * h);                                    \
+      for (int64_t i = RPG_THREAD; i < rows * per; i += RPG_THREADS) {                              \
+        const int64_t row = i / per, first = i % per * RPK_RUN * h;                                 \
+        rpc_##T v[RPK_RUN];                                                                         \
+        for (int j = 0; j < RPK_RUN; j++) {                                                         \
+          const int64_t at = first + j * h < n ? first + j * h : first;                             \
+          v[j] = p[over ? rpk_place(f, k, at, 0) : rpk_place(f, k, row, at)];                       \
+        }                                                                                           \
+        for (int d = 1; d < RPK_RUN; d *= 2)                                                        \
+          for (int j = 0; j + d < RPK_RUN; j += 2 * d)                                              \
+            if (first + (j + d) * h < n) v[j] = rps_red_##op##_##T(v[j], v[j + d]);                 \
+        p[over ? rpk_place(f, k, first, 0) : rpk_place(f, k, row, first)] = v[0];                   \
+      }                                                                                             \
+      RPG_SYNC();                                                                                   \
+    }                                                                                               \
+  }                                                                                                 \
+  RPG_DEVICE rpc_##T rpk_tree_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows) { \
+    for (int64_t row = 0; row < rows; row++)                                                        \
+      for (int64_t h = 1; h < f->groups; h *= 2)                                                    \
+        for (int64_t g = 0; g + h < f->groups; g += 2 * h) {                                        \
+          rpc_##T *const a = p + rpk_place(f, k, row, g);                                           \
+          *a = rps_red_##op##_##T(*a, p[rpk_place(f, k, row, g + h)]);                              \
+        }                                                                                           \
+    for (int64_t h = 1; h < rows; h *= 2)                                                           \
+      for (int64_t row = 0; row + h < rows; row += 2 * h) {                                         \
+        rpc_##T *const a = p + rpk_place(f, k, row, 0);                                             \
+        *a = rps_red_##op##_##T(*a, p[rpk_place(f, k, row + h, 0)]);                                \
+      }                                                                                             \
+    return p[rpk_place(f, k, 0, 0)];                                                                \
+  }                                                                                                 \
+  RPG_FAR void rpk_finish_##op##_##T(const rpk_finish *f, rpc_##T *p, rpc_##T *to, int join, int which, \
+                                     int block, int blocks) {                                       \
+    const int64_t kept = rpk_product(f, ~f->mask), rows = f->step > 0 ? 1 : rpk_product(f, f->mask); \
+    const int empty = rows * f->groups == 0, whole = !empty && (kept == 1 || rows * f->groups > RPK_FEW); \
+    if (!(which & (kept == 1 ? RPK_ALONE : RPK_MANY))) return;                                      \
+    const int64_t first = whole ? block : (int64_t)block * RPG_THREADS + RPG_THREAD;                \
+    const int64_t next = whole ? blocks : (int64_t)blocks * RPG_THREADS;                            \
+    for (int64_t k = first; k < kept; k += next) {                                                  \
+      rpc_##T v;                                                                                    \
+      if (whole) {                                                                                  \
+        rpk_trees_##op##_##T(f, p, k, rows, f->groups, 0);                                          \
+        rpk_trees_##op##_##T(f, p, k, 1, rows, 1);                                                  \
+        if (RPG_THREAD != 0) continue;                                                              \
+        v = p[rpk_place(f, k, 0, 0)];                                                               \
+      } else {                                                                                      \
+        v = empty ? rps_empty_##op##_##T() : rpk_tree_##op##_##T(f, p, k, rows);                    \
+      }                                                                                             \
+      rpc_##T *const t = to + rpk_target(f, k);                                                     \
+      *t = join ? rps_red_##op##_##T(v, *t) : v;                                                    \
+    }                                                                                               \
+  }
+
+/* The accumulators of a leaf, 2t and 2t + 1 at thread t of a warp, folded by halving: thread 0 has the value. Then
+ * the pairwise tree over n values of neighbouring leaves, in place. */
+#define RPG_FOLD(op, T)                                                                             \
+  RPG_DEVICE rpc_##T rpk_fold_##op##_##T(rpc_##T even, rpc_##T odd) {                               \
+    for (int h = 16; h > 0; h /= 2) {                                                               \
+      even = rps_red_##op##_##T(even, rpk_down_##T(even, h));                                       \
+      odd = rps_red_##op##_##T(odd, rpk_down_##T(odd, h));                                          \
+    }                                                                                               \
+    return rps_red_##op##_##T(even, odd);                                                           \
+  }                                                                                                 \
+  RPG_DEVICE rpc_##T rpk_group_##op##_##T(rpc_##T *v, int n) {                                      \
+    for (int h = 1; h < n; h *= 2)                                                                  \
+      for (int i = 0; i + h < n; i += 2 * h) v[i] = rps_red_##op##_##T(v[i], v[i + h]);             \
+    return v[0];                                                                                    \
+  }
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_cuda.c -- a text of CUDA kernels: a head for all, then each one's kernels.
+ *
+ * Lives here: what a text is made of, and rpk_main and rpk_fin from their parts.
+ * Not here:   the loops over units (emit_cuda_body.c), the lines inside them (emit_cuda_line.c), prologue
+ *             and end (emit_cuda_end.c), grids and parameters (emit_cuda_form.c).
+ * How:        the same instructions, names and scalar functions as the C text (emit_c_impl.h); a thread is what an
+ *             inner loop of the C text is: scalar code at one point. */
+#include "jit/emit_cuda.h"
+
+#include "core/base/alloc.h"
+#include "core/model/dtype.h"
+#include "jit/emit_cuda_impl.h"
+
+extern const char
+    rpi_cuda_head_text[]; /* jit/lanes_cuda.h and jit/lanes.h, embedded by the build */
+extern const char rpi_cuda_frame_text[]; /* jit/cuda_frame.h */
+
+enum { FOLD = 16 }; /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD */
+
+static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
+  uint32_t used = 1u << RP_I64 | 1u << RP_BOOL;
+  for (int32_t k = 0; k < n; k++) used |= rpi_emit_dtypes(unit[k].ir);
+  for (int32_t t = 0; t < RPI_N_DTYPE; t++)
+    if (used >> t & 1) rpi_strbuf_addf(out, "#define RPV_USE_%s\n", rpi_dtype_name(t));
+  rpi_strbuf_add(out, "#line 1 \"lanes.h\"\n");
+  rpi_strbuf_add(out, rpi_cuda_head_text);
+  rpi_strbuf_add(out, "#line 1 \"cuda_frame.h\"\n");
+  rpi_strbuf_add(out, rpi_cuda_frame_text);
+  rpi_strbuf_add(out, "#line 1 \"kernel.cu\"\n");
+}
+
+/* What reductions need of the frame, if the text does not have it yet. */
+static void emit_operators(rpi_emit *e) {
+  for (int32_t r = 0; r < e->ir->n_red; r++) {
+    const rp_dtype t = rpi_emit_red_dtype(e, r);
+    const int32_t op = e->ir->red[r].op;
+    const char *name = rpi_emit_red_name(&e->ir->red[r]);
+    if (!(e->folds[t] >> op & 1)) rpi_emit_line(e, "RPG_FINISH(%s, %s)", name, rpi_dtype_name(t));
+    e->folds[t] |= 1u << op;
+    if (e->row_mode) continue;
+    if (!(e->folds[t] >> (FOLD + op) & 1))
+      rpi_emit_line(e, "RPG_FOLD(%s, %s)", name, rpi_dtype_name(t));
+    e->folds[t] |= 1u << (FOLD + op);
+  }
+}
+
+static bool prologue_loads(const rpi_ir *ir) {
+  for (int32_t i = 0; i < ir->n_pro; i++)
+    if (ir->ins[i].op == RPI_IR_LOAD) return true;
+  return false;
+}
+
+static void emit_main(rpi_emit *e, const rpi_cuda_form *form) {
+  const rpi_ir *ir = e->ir;
+  const bool direct = rpi_cuda_may_be_direct(ir);
+  rpi_emit_open(e, "RPG_KERNEL(rpk_main_%s, rpk_args_%.8s) {", e->key, e->key);
+  rpi_emit_line(e, "const rpk_word *const w = a.w;");
+  rpi_emit_open(e, "{");
+  rpi_emit_cuda_bounds(e);
+  rpi_emit_cuda_prologue(e, form, form->ends);
+  if (direct && prologue_loads(ir))
+    rpi_emit_line(e,
+                  "if (direct) RPG_SYNC(); /* what others of the block deliver, they have read */");
+  if (ir->n_body > ir->n_pro) {
+    rpi_emit_open(e, "{");
+    rpi_emit_operands(e, ir->n_pro, ir->n_body);
+    rpi_emit_cuda_units(e);
+    rpi_emit_close(e);
+  }
+  if (form->finishes) rpi_emit_line(e, "if (a.mode & 1) return;");
+  if (direct && ir->n_ins == ir->n_body) rpi_emit_line(e, "if (direct) return;");
+  if (form->ends) {
+    rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
+    rpi_emit_cuda_end(e, form, true, "RPK_ALONE | RPK_MANY");
+  }
+  rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
+static void emit_fin(rpi_emit *e, const rpi_cuda_form *form) {
+  rpi_emit_open(e, "RPG_KERNEL(rpk_fin_%s, rpk_args_%.8s) {", e->key, e->key);
+  rpi_emit_line(e, "const rpk_word *const w = a.w;");
+  rpi_emit_cuda_prologue(e, form, false);
+  rpi_emit_line(e, "rpk_join_%.8s(w, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);", e->key);
+  rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
+  rpi_emit_cuda_end(e, form, false, "RPK_ALONE");
+  rpi_emit_close(e);
+}
+
+static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_strbuf *out) {
+  const rpi_ir *ir = unit->ir;
+  rpi_cuda_form form;
+  char name[160];
+  rpi_cuda_form_get(ir, &unit->shape, &form);
+  rpi_emit e = {.ir = ir,
+                .key = unit->key,
+                .out = out,
+                .folds = folds,
+                .lanes = form.lanes,
+                .index = unit->shape.wide ? "int64_t" : "int32_t",
+                .cuda = true,
+                .apart = form.apart,
+                .aligned = unit->shape.aligned,
+                .loop_inner = -1};
+  e.end = rpi_alloc_zero(((size_t)ir->n_ins + 1) * sizeof *e.end);
+  if (!e.end) return rpi_status_nomem("a plan of a kernel's text");
+  rpi_ir_layout_get(ir, &e.l);
+  e.l.partial -= ir->n_pro;
+  e.l.flag -= ir->n_pro;
+  e.row_mode = ir->n_red > 0 && rpi_ir_row_mode(ir);
+  for (int32_t d = 0; e.row_mode && d < ir->rank; d++) e.n_prefix += ir->red[0].mask >> d & 1;
+  for (int32_t o = 0; o < ir->n_operand; o++) e.checked |= ir->operand[o].checked != 0;
+  const rp_status status = rpi_emit_plan_loops(&e);
+  if (status == RP_OK) {
+    rpi_emit_worker_name(&e, name, sizeof name);
+    rpi_emit_line(&e, "/* %s: rank %d, %d instructions, %d operands, %d reductions. */", name,
+                  ir->rank, ir->n_ins, ir->n_operand, ir->n_red);
+    emit_operators(&e);
+    rpi_emit_line(&e, "struct rpk_args_%.8s { int64_t u0, u1, mode; rpk_word w[%d]; };", e.key,
+                  form.n_words + (form.apart ? 1 : 0));
+    if (form.apart) rpi_emit_cuda_apart(&e, &form);
+    if (form.finishes) rpi_emit_cuda_join(&e);
+    emit_main(&e, &form);
+    if (form.finishes) emit_fin(&e, &form);
+  }
+  rpi_alloc_free(e.end);
+  return status;
+}
+
+rp_status rpi_emit_cuda(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
+  uint32_t folds[RPI_N_DTYPE] = {0};
+  emit_head(unit, n, out);
+  for (int32_t k = 0; k < n; k++) RPI_TRY(emit_kernel(&unit[k], folds, out));
+  return out->failed ? rpi_status_nomem("a kernel's text") : RP_OK;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_cuda_body.c -- rpk_main: the loops of a grid over units.
+ *
+ * Lives here: how threads, warps and blocks share the units of ir.h; accumulators; partials.
+ * Not here:   the lines of a point (emit_cuda_line.c), what comes before and after (emit_cuda_end.c).
+ * How:        no reduction: 2^k threads do a unit, k from the mode. LEAF mode: a warp does a leaf; element j of it goes
+ *             to accumulator j mod 64, that is c mod 2 of thread c / 2 mod 32, in order. 2^k warps do a row, or a
+ *             group of 8 leaves of a longer one, and join them by the pairwise tree in the block's memory, so a
+ *             partial is a subtree. ROW mode: 2^k threads do the columns of a unit, at most a block's; a unit of
+ *             more columns is taken in parts.
+ * Invariants: every thread of a block goes through the same barriers. u0 and u1 cut rows at multiples of
+ *             RPI_CUDA_GROUP leaves only. */
+#include <stdio.h>
+
+#include "core/model/dtype.h"
+#include "jit/emit_cuda_impl.h"
+
+enum { SHORT_BODY = 40 }; /* instructions of a body that is worth unrolling */
+
+void rpi_emit_cuda_bounds(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  const char *x = e->index;
+  for (int32_t d = 0; d < ir->rank; d++)
+    rpi_emit_line(e, "const %s e%d = (%s)w[%d].i;", x, d, x, e->l.extent + d);
+  rpi_emit_origins(e);
+  if (ir->rank > 0)
+    rpi_emit_line(e, "const %s columns = e%d, leaves = (columns + %d) / %d;", x, ir->rank - 1,
+                  RPI_LEAF - 1, RPI_LEAF);
+  if (e->row_mode) rpi_emit_rows_kept(e);
+  if (!rpi_cuda_may_be_direct(ir)) return;
+  if (e->row_mode)
+    rpi_emit_line(e, "const int direct = rows > 0 && rows <= %d;", RPI_ROW_LEAF);
+  else
+    rpi_emit_line(e, "const int direct = leaves > 0 && leaves <= %d;", RPI_CUDA_GROUP);
+}
+
+static void emit_unroll(rpi_emit *e) {
+  if (e->ir->n_body - e->ir->n_pro > SHORT_BODY || rpi_cuda_loops(e->ir)) return;
+  rpi_emit_line(e, "#ifndef RPG_HOST");
+  rpi_emit_line(e, "#pragma unroll 4");
+  rpi_emit_line(e, "#endif");
+}
+
+/* The columns [c0, stop) of the row's leaf l. */
+static void emit_leaf_bounds(rpi_emit *e, const char *l) {
+  rpi_emit_line(e, "const %s c0 = %s * %d, stop = columns - c0 < %d ? columns : c0 + %d;", e->index,
+                l, RPI_LEAF, RPI_LEAF, RPI_LEAF);
+}
+
+/* ---- no reduction */
+
+static void emit_plain_units(rpi_emit *e) {
+  const char *x = e->index;
+  const int32_t rank = e->ir->rank;
+  rpi_emit_line(e, "const int k = (int)(a.mode >> 8 & 255), lane = RPG_THREAD & ((1 << k) - 1);");
+  rpi_emit_line(
+      e, "const %s first = (%s)a.u0 + (%s)RPG_BLOCK * (RPG_THREADS >> k) + (RPG_THREAD >> k);", x,
+      x, x);
+  rpi_emit_open(e, "for (%s u = first; u < (%s)a.u1; u += (%s)RPG_BLOCKS * (RPG_THREADS >> k)) {",
+                x, x, x);
+  if (rank > 1) {
+    rpi_emit_line(e, "%s r = u / leaves;", x);
+    rpi_emit_line(e, "const %s l = u %% leaves;", x);
+    rpi_emit_decode(e, 0, rank - 1, "r");
+  }
+  emit_leaf_bounds(e, rank > 1 ? "l" : "u");
+  rpi_emit_row(e);
+  rpi_emit_open(e, "for (%s c = c0 + (%s)lane * %d; c < stop; c += (%s)%d << k) {", x, x, e->lanes,
+                x, e->lanes);
+  rpi_emit_thread_point(e, "stop");
+  rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
+/* ---- the values of reductions */
+
+/* `value` goes to reduction r's destination at i0, i1, ... and column c. */
+static void emit_deliver(rpi_emit *e, int32_t r, const char *value) {
+  const rpi_ir *ir = e->ir;
+  const int32_t o = ir->red[r].operand;
+  const rpi_ir_operand *op = &ir->operand[o];
+  char place[512];
+  int32_t len = snprintf(place, sizeof place, "p%d", o);
+  for (int32_t d = 0; d < ir->rank; d++) {
+    if (op->sclass[d] == RPI_STRIDE_ZERO) continue;
+    len +=
+        snprintf(place + len, sizeof place - (size_t)len, d == ir->rank - 1 ? " + c" : " + i%d", d);
+    if (op->sclass[d] == RPI_STRIDE_ANY)
+      len += snprintf(place + len, sizeof place - (size_t)len, " * p%d_s%d", o, d);
+  }
+  rpi_emit_line(e, "%s *const to = %s;", rpi_emit_ctype(op->dtype), place);
+  if (ir->red[r].join)
+    rpi_emit_line(e, "*to = rps_red_%s_%s(%s, *to);", rpi_emit_red_name(&ir->red[r]),
+                  rpi_dtype_name(op->dtype), value);
+  else
+    rpi_emit_line(e, "*to = %s;", value);
+}
+
+/* A value goes to its destination, or to place `at` of the partials. */
+static void emit_value_of(rpi_emit *e, int32_t r, const char *value, const char *at) {
+  const char *t = rpi_emit_ctype(rpi_emit_red_dtype(e, r));
+  char partial[96];
+  snprintf(partial, sizeof partial, "((%s *)w[%d].p)[%s] = %s;", t, e->l.partial + r, at, value);
+  if (!rpi_cuda_may_be_direct(e->ir)) {
+    rpi_emit_line(e, "%s", partial);
+    return;
+  }
+  rpi_emit_open(e, "if (direct) {");
+  emit_deliver(e, r, value);
+  e->indent--;
+  rpi_emit_open(e, "} else {");
+  rpi_emit_line(e, "%s", partial);
+  rpi_emit_close(e);
+}
+
+static void emit_identity(rpi_emit *e, int32_t r, const char *suffix) {
+  const rp_dtype t = rpi_emit_red_dtype(e, r);
+  rpi_emit_line(e, "%s a%d%s = rps_identity_%s_%s();", rpi_emit_ctype(t), r, suffix,
+                rpi_emit_red_name(&e->ir->red[r]), rpi_dtype_name(t));
+}
+
+/* ---- LEAF mode */
+
+/* Units become tasks: a group of leaves of one row each. */
+static void emit_leaf_tasks(rpi_emit *e) {
+  const char *x = e->index;
+  for (int32_t r = 0; r < e->ir->n_red; r++)
+    rpi_emit_line(e, "RPG_SHARED %s leaf%d[%d];", rpi_emit_ctype(rpi_emit_red_dtype(e, r)), r,
+                  RPI_CUDA_BLOCK / RPI_CUDA_WARP);
+  rpi_emit_line(
+      e, "const int k = (int)(a.mode >> 8 & 255), lane = RPG_THREAD & %d, warp = RPG_THREAD / %d;",
+      RPI_CUDA_WARP - 1, RPI_CUDA_WARP);
+  rpi_emit_line(e, "const int at = warp & ((1 << k) - 1), per = RPG_THREADS / %d >> k;",
+                RPI_CUDA_WARP);
+  rpi_emit_line(e, "const %s groups = (leaves + %d) / %d, some = leaves > 0 ? leaves : 1;", x,
+                RPI_CUDA_GROUP - 1, RPI_CUDA_GROUP);
+  rpi_emit_line(e, "const %s t0 = (%s)a.u0 / some * groups + (%s)a.u0 %% some / %d;", x, x, x,
+                RPI_CUDA_GROUP);
+  rpi_emit_line(e, "const %s t1 = (%s)a.u1 / some * groups + ((%s)a.u1 %% some + %d) / %d;", x, x,
+                x, RPI_CUDA_GROUP - 1, RPI_CUDA_GROUP);
+}
+
+static void emit_leaf(rpi_emit *e) {
+  const char *x = e->index;
+  rpi_emit_open(e, "if (on) {");
+  emit_leaf_bounds(e, "l");
+  rpi_emit_row(e);
+  emit_unroll(e);
+  if (e->lanes > 1)
+    rpi_emit_open(e, "for (%s c = c0 + 2 * lane; c < stop; c += %d) {", x, RPI_ACCUMULATORS);
+  else
+    rpi_emit_open(e, "for (%s c = c0 + 2 * lane; c < stop; c += c & 1 ? %d : 1) {", x,
+                  RPI_ACCUMULATORS - 1);
+  rpi_emit_thread_point(e, "stop");
+  rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
+static void emit_leaf_join(rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const rp_dtype t = rpi_emit_red_dtype(e, r);
+    rpi_emit_line(e, "%s v%d = rpk_fold_%s_%s(a%d_0, a%d_1);", rpi_emit_ctype(t), r,
+                  rpi_emit_red_name(&ir->red[r]), rpi_dtype_name(t), r, r);
+  }
+  rpi_emit_open(e, "if (k > 0) {");
+  for (int32_t r = 0; r < ir->n_red; r++)
+    rpi_emit_line(e, "if (lane == 0) leaf%d[warp] = v%d;", r, r);
+  rpi_emit_line(e, "RPG_SYNC();");
+  rpi_emit_close(e);
+  rpi_emit_open(e, "if (lane == 0 && at == 0 && on) {");
+  rpi_emit_line(e, "const int n = leaves - l < %d ? (int)(leaves - l) : %d;", RPI_CUDA_GROUP,
+                RPI_CUDA_GROUP);
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    char value[16];
+    snprintf(value, sizeof value, "v%d", r);
+    rpi_emit_line(e, "if (k > 0) v%d = rpk_group_%s_%s(leaf%d + warp, n);", r,
+                  rpi_emit_red_name(&ir->red[r]), rpi_dtype_name(rpi_emit_red_dtype(e, r)), r);
+    emit_value_of(e, r, value, "t");
+  }
+  rpi_emit_close(e);
+  rpi_emit_line(e, "if (k > 0) RPG_SYNC();");
+}
+
+static void emit_leaf_units(rpi_emit *e) {
+  const char *x = e->index;
+  emit_leaf_tasks(e);
+  rpi_emit_open(e, "for (%s b = t0 + (%s)RPG_BLOCK * per; b < t1; b += (%s)RPG_BLOCKS * per) {", x,
+                x, x);
+  rpi_emit_line(e, "const %s t = b + (warp >> k), l = t %% groups * %d + at;", x, RPI_CUDA_GROUP);
+  rpi_emit_line(e, "const int on = t < t1 && l < leaves;");
+  if (e->ir->rank > 1) {
+    rpi_emit_line(e, "%s r = t / groups;", x);
+    rpi_emit_decode(e, 0, e->ir->rank - 1, "r");
+    for (int32_t d = 0; d < e->ir->rank - 1; d++) rpi_emit_line(e, "(void)i%d;", d);
+  }
+  for (int32_t r = 0; r < e->ir->n_red; r++) {
+    emit_identity(e, r, "_0");
+    emit_identity(e, r, "_1");
+  }
+  emit_leaf(e);
+  emit_leaf_join(e);
+  rpi_emit_close(e);
+}
+
+/* ---- ROW mode */
+
+static void emit_row_task(rpi_emit *e) {
+  const char *x = e->index;
+  const int32_t prefix = e->n_prefix;
+  rpi_emit_line(e, "const %s u = t / parts, kr = u / leaves;", x);
+  rpi_emit_line(e, "const %s c0 = u %% leaves * %d, c = c0 + (t %% parts << k) + lane;", x,
+                RPI_LEAF);
+  rpi_emit_line(e, "if (c >= columns || c >= c0 + %d) continue;", RPI_LEAF);
+  rpi_emit_line(e, "%s f = kr / kept * %d;", x, RPI_ROW_LEAF);
+  rpi_emit_line(e, "const %s f1 = rows - f < %d ? rows : f + %d;", x, RPI_ROW_LEAF, RPI_ROW_LEAF);
+  for (int32_t r = 0; r < e->ir->n_red; r++) emit_identity(e, r, "");
+  rpi_emit_line(e, "%s left = kr %% kept, r = f;", x);
+  rpi_emit_decode(e, prefix, e->ir->rank - 1, "left");
+  rpi_emit_decode(e, 0, prefix, "r");
+  rpi_emit_line(e, "(void)left, (void)r;");
+  emit_unroll(e);
+  rpi_emit_open(e, "for (; f < f1; f++) {");
+  rpi_emit_row(e);
+  rpi_emit_thread_point(e, "columns");
+  rpi_emit_advance(e, 0, prefix);
+  rpi_emit_close(e);
+  for (int32_t r = 0; r < e->ir->n_red; r++) {
+    char value[16];
+    snprintf(value, sizeof value, "a%d", r);
+    emit_value_of(e, r, value, "kr * columns + c");
+  }
+}
+
+static void emit_row_units(rpi_emit *e) {
+  const char *x = e->index;
+  rpi_emit_line(e, "const int k = (int)(a.mode >> 8 & 255), lane = RPG_THREAD & ((1 << k) - 1);");
+  rpi_emit_line(e, "const %s parts = ((columns < %d ? columns : %d) + (1 << k) - 1) >> k;", x,
+                RPI_LEAF, RPI_LEAF);
+  rpi_emit_line(
+      e,
+      "const %s first = (%s)a.u0 * parts + (%s)RPG_BLOCK * (RPG_THREADS >> k) + (RPG_THREAD >> k);",
+      x, x, x);
+  rpi_emit_open(
+      e, "for (%s t = first; t < (%s)a.u1 * parts; t += (%s)RPG_BLOCKS * (RPG_THREADS >> k)) {", x,
+      x, x);
+  emit_row_task(e);
+  rpi_emit_close(e);
+}
+
+void rpi_emit_cuda_units(rpi_emit *e) {
+  if (e->checked) rpi_emit_line(e, "int bad = 0;");
+  if (e->ir->n_red == 0)
+    emit_plain_units(e);
+  else if (e->row_mode)
+    emit_row_units(e);
+  else
+    emit_leaf_units(e);
+  if (e->checked) rpi_emit_line(e, "if (bad) RPG_RAISE((uint32_t *)w[%d].p);", e->l.flag);
+}

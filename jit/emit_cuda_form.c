@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_cuda_form.c -- what a kernel looks like from outside: lanes, parameters, grids.
+ *
+ * Lives here: every decision that the text and who launches it must agree on. Not here: text.
+ * How:        lanes: as many columns as make 16 bytes of the widest dtype, if half of what a thread touches is aligned
+ *             for it; one if the body loops, or threads do columns of rows. A finish is a launch of its own if
+ *             it is more than a block should do while the others idle. */
+#include "core/model/dtype.h"
+#include "jit/emit_cuda_impl.h"
+
+enum { APART = 64 }; /* instructions of a prologue that not every thread should repeat */
+enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FEW = 64 /* RPK_FEW */ };
+
+bool rpi_cuda_loops(const rpi_ir *ir) {
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++)
+    if (ir->ins[i].op == RPI_IR_LOOP) return true;
+  return false;
+}
+
+bool rpi_cuda_stores_early(const rpi_ir *ir) {
+  for (int32_t i = 0; i < ir->n_pro; i++)
+    if (ir->ins[i].op == RPI_IR_STORE) return true;
+  return false;
+}
+
+/* Nothing that the prologue stores may come between, and all reductions are over the last axis alone. */
+bool rpi_cuda_may_be_direct(const rpi_ir *ir) {
+  if (ir->n_red == 0 || rpi_cuda_stores_early(ir)) return false;
+  for (int32_t r = 0; r < ir->n_red && !rpi_ir_row_mode(ir); r++)
+    if (ir->red[r].mask != 1u << (ir->rank - 1)) return false;
+  return true;
+}
+
+static bool is_apart(const rpi_ir *ir) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < ir->n_pro; i++) n += rpi_ir_op_class((rpi_irop)ir->ins[i].op) != 'X';
+  return n > APART;
+}
+
+static int32_t lanes_of(const rpi_ir *ir, const rpi_cuda_shape *shape) {
+  const int32_t last = ir->rank - 1;
+  int32_t widest = 4, touched = 0, aligned = 0;
+  if (ir->rank == 0 || rpi_cuda_loops(ir) || (ir->n_red > 0 && rpi_ir_row_mode(ir))) return 1;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const rpi_ir_ins *ins = &ir->ins[i];
+    if (ins->op != RPI_IR_LOAD && ins->op != RPI_IR_STORE) continue;
+    if (ir->operand[ins->imm].sclass[last] == RPI_STRIDE_ZERO) continue;
+    if (rpi_dtype_size(ins->dtype) > widest) widest = rpi_dtype_size(ins->dtype);
+    touched++;
+    aligned += ins->imm < 64 && (shape->aligned >> ins->imm & 1);
+  }
+  if (ir->n_red > 0) return 2;
+  return aligned > 0 && 2 * aligned >= touched ? 16 / widest : 1;
+}
+
+void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_form *out) {
+  rpi_ir_layout l;
+  rpi_ir_layout_get(ir, &l);
+  *out = (rpi_cuda_form){.n_words = l.n_words - ir->n_pro, .apart = is_apart(ir)};
+  out->bytes = 8 * (3 + out->n_words + (out->apart ? 1 : 0));
+  out->lanes = lanes_of(ir, shape);
+  out->finishes = ir->n_red > 0;
+  out->ends = out->finishes || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
+}
+
+const char *rpi_emit_cuda_refusal(const rpi_ir *ir, const rpi_cuda_shape *shape,
+                                  int32_t parameter_most) {
+  rpi_cuda_form form;
+  rpi_cuda_form_get(ir, shape, &form);
+  if (form.bytes > parameter_most)
+    return "the kernel has more parameters than a launch on a GPU can pass";
+  return NULL;
+}
+
+/* ---- grids */
+
+static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* The smallest k with n <= 2^k <= most. */
+static int32_t log2_up(int64_t n, int32_t most) {
+  int32_t k = 0;
+  while ((1 << k) < n && (2 << k) <= most) k++;
+  return k;
+}
+
+static int64_t extents(const rpi_ir *ir, const rpi_word *w, uint32_t axes) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < ir->rank; d++)
+    if (axes >> d & 1) n *= w[d].i;
+  return n;
+}
+
+/* Partials of one kept index, and how many kept indices, of reduction r. */
+static int64_t partials_of(const rpi_ir *ir, const rpi_word *w, int32_t r, int64_t *kept) {
+  const uint32_t all = (1u << ir->rank) - 1, mask = ir->red[r].mask, last = 1u << (ir->rank - 1);
+  *kept = extents(ir, w, all & ~mask);
+  if (rpi_ir_row_mode(ir)) return divide_up(extents(ir, w, mask), RPI_ROW_LEAF);
+  return extents(ir, w, mask & ~last) * divide_up(w[ir->rank - 1].i, RPI_LEAF * RPI_CUDA_GROUP);
+}
+
+static bool is_direct(const rpi_ir *ir, const rpi_word *w) {
+  const uint32_t mask = ir->red[0].mask;
+  if (!rpi_cuda_may_be_direct(ir)) return false;
+  return extents(ir, w, mask) <= (rpi_ir_row_mode(ir) ? RPI_ROW_LEAF : RPI_LEAF * RPI_CUDA_GROUP);
+}
+
+/* Blocks of a launch that finishes; 0: the last block of the body does it. */
+static int64_t finish_blocks(const rpi_ir *ir, const rpi_word *w) {
+  int64_t most = 0;
+  if (ir->n_red == 0 || is_direct(ir, w)) return 0;
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    int64_t kept, n = partials_of(ir, w, r, &kept);
+    if (kept < 2 || (kept <= FINISH_KEPT && n * kept <= FINISH_PARTIALS)) continue;
+    const int64_t blocks = n > FEW ? kept : divide_up(kept, RPI_CUDA_BLOCK);
+    if (blocks > most) most = blocks;
+  }
+  return most;
+}
+
+/* Threads of a unit, log2, and how many groups of so many threads there is work for. */
+static int64_t tasks_of(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
+                        int64_t units, int32_t *k) {
+  const int64_t n = w[ir->rank - 1].i, leaves = divide_up(n, RPI_LEAF),
+                columns = least(n, RPI_LEAF);
+  if (ir->n_red > 0 && !rpi_ir_row_mode(ir)) {
+    *k = log2_up(leaves, RPI_CUDA_GROUP);
+    if (leaves <= RPI_CUDA_GROUP) return leaves > 0 ? units / leaves << *k : 0;
+    return units / leaves * divide_up(leaves, RPI_CUDA_GROUP) * RPI_CUDA_GROUP +
+           divide_up(units % leaves, RPI_CUDA_GROUP) * RPI_CUDA_GROUP;
+  }
+  *k = log2_up(divide_up(columns, form->lanes), RPI_CUDA_BLOCK);
+  if (ir->n_red > 0) units *= divide_up(columns, 1 << *k);
+  return units << *k;
+}
+
+void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
+                       int64_t u1, int32_t most, rpi_cuda_grid *out) {
+  int64_t tasks = 0, fin = 0;
+  int32_t k = 0;
+  if (u1 > u0) tasks = tasks_of(ir, form, w, u1 - u0, &k);
+  if (form->finishes && u1 > u0) fin = least(finish_blocks(ir, w), most);
+  const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
+  const int64_t blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
+  *out = (rpi_cuda_grid){.mode = (fin > 0) | (int64_t)k << 8,
+                         .pro = form->apart ? 1 : 0,
+                         .main = (int32_t)(blocks < 1 ? 1 : least(blocks, most)),
+                         .fin = (int32_t)fin};
+}
+
+void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
+                   int64_t u1, int64_t mode, uint64_t uniforms, void *out) {
+  rpi_ir_layout l;
+  rpi_word *to = out;
+  rpi_ir_layout_get(ir, &l);
+  *to++ = (rpi_word){.i = u0};
+  *to++ = (rpi_word){.i = u1};
+  *to++ = (rpi_word){.i = mode};
+  for (int32_t i = 0; i < l.n_words; i++)
+    if (i < l.uniform || i >= l.uniform + ir->n_pro) *to++ = w[i];
+  if (form->apart) *to++ = (rpi_word){.u = uniforms};
+  rpi_assert(8 * (to - (rpi_word *)out) == form->bytes);
+}

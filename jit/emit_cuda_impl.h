@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jit/emit_cuda_impl.h -- what the files of the CUDA emitter share, beside emit_c_impl.h.
+ *
+ * Words:      a thread has `lanes` neighbouring columns at a time: those of lane 0, 1, ... A load or store of all of
+ *             them at once is *whole*. A *direct* launch delivers reductions where they are made: every row is one
+ *             group (LEAF mode), or every column one unit (ROW mode), so there is nothing to finish.
+ * Names in the text: s<i>_<j> the value of instruction i at lane j, s<i> where there is one lane or the value is of the
+ *             prologue; m<i> what a whole load brought; c or c_<j> a column, of its row; a<r>_0, a<r>_1 or a<r>
+ *             accumulators of reduction r; keep<i> a value of the prologue kept by thread 0 for the end. */
+#ifndef RPI_EMIT_CUDA_IMPL_H
+#define RPI_EMIT_CUDA_IMPL_H
+
+#include "jit/emit_c_impl.h"
+#include "jit/emit_cuda.h"
+
+enum { RPI_CUDA_WARP = 32 };
+
+/* ---- emit_cuda_form.c */
+bool rpi_cuda_loops(const rpi_ir *ir);
+/* Does the prologue store (and no launch of its own does it)? */
+bool rpi_cuda_stores_early(const rpi_ir *ir);
+/* May some launches be direct? */
+bool rpi_cuda_may_be_direct(const rpi_ir *ir);
+
+/* ---- emit_cuda_line.c */
+/* Expressions of values at the lane at hand. */
+void rpi_emit_thread_load(const rpi_emit *e, int32_t i, char *buf);
+void rpi_emit_thread_gather(rpi_emit *e, int32_t i, char *buf);
+/* Instructions of the body at column c of all lanes; `limit` names the end of the columns. */
+void rpi_emit_thread_point(rpi_emit *e, const char *limit);
+
+/* ---- emit_cuda_body.c */
+/* Bounds that all modes have, then the loops over units. */
+void rpi_emit_cuda_bounds(rpi_emit *e);
+void rpi_emit_cuda_units(rpi_emit *e);
+
+/* ---- emit_cuda_end.c */
+/* The value that a store of the prologue, before instruction `end`, gives operand o; -1: none, or it is in memory. */
+int32_t rpi_cuda_early(const rpi_emit *e, int32_t o, int32_t end);
+/* The prologue's values, made by each thread or, `apart`, read; then what the end needs of them put aside. */
+void rpi_emit_cuda_prologue(rpi_emit *e, const rpi_cuda_form *form, bool keep);
+/* The kernel that makes the prologue apart. */
+void rpi_emit_cuda_apart(rpi_emit *e, const rpi_cuda_form *form);
+/* rpk_join_KEY, which finishes all reductions. */
+void rpi_emit_cuda_join(rpi_emit *e);
+/* What the last block does; `kept`: from the values put aside. */
+void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const char *which);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/support/cuda_threads.h -- the blocks and threads of a CUDA text's kernel, one after another on a CPU.
+ * Lives here: the words of jit/lanes_cuda.h for such a text, a scheduler. A thread has a stack of its own and runs until it
+ *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. */
+#ifndef CUDA_THREADS_H
+#define CUDA_THREADS_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <ucontext.h>
+
+enum { THREADS_BLOCK = 256, THREADS_WARP = 32, THREADS_STACK = 1 << 16 };
+
+struct threads_place {
+  int thread, threads, block, blocks;
+};
+struct threads_hooks {
+  struct threads_place *place;
+  void (*meet)(int warp); /* 1: the warp, 0: the block */
+  uint64_t (*down)(uint64_t bits, int by);
+};
+
+static const char threads_head[] =
+    "#define RPG_HOST 1\n"
+    "#define RPG_HOST_BITS 256\n"
+    "struct rpg_place { int thread, threads, block, blocks; };\n"
+    "struct rpg_hooks { struct rpg_place *place; void (*meet)(int); unsigned long (*down)(unsigned "
+    "long, int); };\n"
+    "__attribute__((visibility(\"default\"))) struct rpg_hooks rpg_hooks;\n"
+    "#define RPG_KERNEL(name, args) static void name##_body(const struct args a); \\\n"
+    "  __attribute__((visibility(\"default\"))) void name(const void *p) \\\n"
+    "  { name##_body(*(const struct args *)p); } static void name##_body(const struct args a)\n"
+    "#define RPG_DEVICE static inline __attribute__((unused))\n"
+    "#define RPG_FAR static __attribute__((noinline, unused))\n"
+    "#define RPG_SHARED static\n"
+    "#define RPG_ALIGN(n) __attribute__((aligned(n)))\n"
+    "#define RPG_THREAD (rpg_hooks.place->thread)\n"
+    "#define RPG_THREADS (rpg_hooks.place->threads)\n"
+    "#define RPG_BLOCK (rpg_hooks.place->block)\n"
+    "#define RPG_BLOCKS (rpg_hooks.place->blocks)\n"
+    "#define RPG_SYNC() rpg_hooks.meet(0)\n"
+    "#define RPG_WARP() rpg_hooks.meet(1)\n"
+    "#define RPG_FENCE() ((void)0)\n"
+    "#define RPG_COUNT(p) ((*(volatile unsigned *)(p))++)\n"
+    "#define RPG_RAISE(p) (*(volatile unsigned *)(p) = 1u)\n"
+    "#define RPG_DOWN32(v, n) ((unsigned)rpg_hooks.down((unsigned)(v), n))\n"
+    "#define RPG_DOWN64(v, n) (rpg_hooks.down(v, n))\n"
+    "#define RPG_LDG(p) (*(p))\n";
+
+static struct {
+  struct threads_place place;
+  ucontext_t scheduler, thread[THREADS_BLOCK];
+  char *stack[THREADS_BLOCK];
+  enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_DONE } at[THREADS_BLOCK];
+  uint64_t bits[THREADS_BLOCK];
+  void (*run)(const void *);
+  const void *parameters;
+  uint64_t seed;
+} threads_now;
+
+static inline void threads_meet(int warp) {
+  const int t = threads_now.place.thread;
+  threads_now.at[t] = warp ? THREADS_WARPS : THREADS_SYNC;
+  swapcontext(&threads_now.thread[t], &threads_now.scheduler);
+}
+
+static inline uint64_t threads_down(uint64_t bits, int by) {
+  const int t = threads_now.place.thread, from = t % THREADS_WARP + by < THREADS_WARP ? t + by : t;
+  threads_now.bits[t] = bits;
+  threads_meet(1);
+  const uint64_t got = threads_now.bits[from];
+  threads_meet(1); /* all have read */
+  return got;
+}
+
+static inline void threads_main(void) {
+  threads_now.run(threads_now.parameters);
+  threads_now.at[threads_now.place.thread] = THREADS_DONE;
+}
+
+static inline int threads_count(int from, int n, int at) {
+  int found = 0;
+  for (int t = from; t < from + n; t++) found += (int)threads_now.at[t] == at;
+  return found;
+}
+
+static inline void threads_release(int from, int n) {
+  for (int t = from; t < from + n; t++) threads_now.at[t] = THREADS_RUNS;
+}
+
+/* Runs what may run; false: all have ended. Threads that wait for ones that have ended, or at different
+ * barriers, never go on: that aborts. */
+static inline bool threads_step(void) {
+  const int first = (int)(threads_now.seed = threads_now.seed * 6364136223846793005u + 1) & 255;
+  for (int i = 0; i < THREADS_BLOCK; i++) {
+    const int t = (i + first) % THREADS_BLOCK;
+    if (threads_now.at[t] != THREADS_RUNS) continue;
+    threads_now.place.thread = t;
+    swapcontext(&threads_now.scheduler, &threads_now.thread[t]);
+  }
+  bool moved = false;
+  for (int w = 0; w < THREADS_BLOCK; w += THREADS_WARP) {
+    if (threads_count(w, THREADS_WARP, THREADS_WARPS) != THREADS_WARP) continue;
+    threads_release(w, THREADS_WARP);
+    moved = true;
+  }
+  if (moved) return true;
+  if (threads_count(0, THREADS_BLOCK, THREADS_DONE) == THREADS_BLOCK) return false;
+  if (threads_count(0, THREADS_BLOCK, THREADS_SYNC) != THREADS_BLOCK) abort();
+  threads_release(0, THREADS_BLOCK);
+  return true;
+}
+
+static inline void threads_block(void) {
+  for (int t = 0; t < THREADS_BLOCK; t++) {
+    if (!threads_now.stack[t]) threads_now.stack[t] = malloc(THREADS_STACK);
+    getcontext(&threads_now.thread[t]);
+    threads_now.thread[t].uc_stack.ss_sp = threads_now.stack[t];
+    threads_now.thread[t].uc_stack.ss_size = THREADS_STACK;
+    threads_now.thread[t].uc_link = &threads_now.scheduler;
+    makecontext(&threads_now.thread[t], threads_main, 0);
+    threads_now.at[t] = THREADS_RUNS;
+  }
+  while (threads_step()) {
+  }
+}
+
+/* A launch of `blocks` blocks. */
+static inline void threads_launch(struct threads_hooks *hooks, void (*run)(const void *),
+                                  const void *parameters, int blocks) {
+  *hooks = (struct threads_hooks){&threads_now.place, threads_meet, threads_down};
+  threads_now.run = run;
+  threads_now.parameters = parameters;
+  threads_now.place = (struct threads_place){.threads = THREADS_BLOCK, .blocks = blocks};
+  const int first = (int)(threads_now.seed >> 20 & 0xffff) % blocks;
+  for (int b = 0; b < blocks; b++) {
+    threads_now.place.block = (b + first) % blocks;
+    threads_block();
+  }
+}
+
+#endif
