@@ -5,7 +5,8 @@
  *             lanes.h takes from its surroundings. The build embeds it, with lanes.h behind it, as a
  *             string that opens every generated CUDA text.
  * Not here:   what an operation computes (lanes.h), leaves and trees (cuda_frame.h).
- * How:        no include: the text uses what NVRTC has built in, and is C as well as C++. A host that
+ * How:        no include: the text uses what NVRTC has built in (none of gcc's __builtin_ functions, so bits are
+ *             read by CUDA's own), and is C as well as C++. A host that
  *             runs it defines RPG_HOST and all of RPG_* before it, and RPG_HOST_BITS (256 or 512): the
  *             vector level whose lanes the math functions then are, to the bit.
  *             Before it, RPV_USE_<T> for each dtype wanted (i64 is always there), as for lanes.h.

@@ -132,12 +132,12 @@ static void test_function(void **state) {
   rp_library *lib = NULL;
   rp_op *op = NULL;
   OK(rp_library_create(c, "test", &lib));
-  OK(rp_op_opaque(lib, &d, &op));
+  OK(rp_op_create_opaque(lib, &d, &op));
   rp_store *x = check_vector(c, 3, (double[]){1, 2, 3});
   for (int i = 0; i < 4; i++) {
     OK(rp_trace_begin(c, 1));
     OK(EVAL(c, "x", "x = 2*x", x));
-    OK(rp_launch(op, STORES(x), NULL));
+    OK(rp_launch(op, STORES(x), 1, NULL, 0));
     OK(EVAL(c, "x", "x = 3*x", x));
     OK(rp_trace_end(c, 1));
   }
