@@ -225,6 +225,7 @@ struct CUmod_st {
   emu_handle handle;
   void *library;
   const struct rpg_unit *unit;
+  CUfunction *functions; /* as the unit's facts; NULL: not asked for yet */
 };
 struct CUfunc_st {
   emu_handle handle;

@@ -5,6 +5,8 @@
  * Not here:   making the code (emu_nvrtc.c), running it (emu_block.c).
  * How:        an image is a shared object behind an emu_cubin; it is opened from memory, each load a copy of its own. */
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,13 @@
 enum { THREADS_MOST = 1024, PARAMETERS_MOST = 32764 };
 
 void *emu_module_open(const void *bytes, size_t n, const struct rpg_unit **unit) {
+  enum { FIRST = 100, NUMBERS = 400 };
+  static _Atomic int number;
   char path[64];
-  const int fd = memfd_create("emulated-cubin", MFD_CLOEXEC);
+  const int file = memfd_create("emulated-cubin", MFD_CLOEXEC);
+  /* The loader takes equal paths for one object, so numbers of files do not come again soon. */
+  const int fd = fcntl(file, F_DUPFD_CLOEXEC, FIRST + atomic_fetch_add(&number, 1) % NUMBERS);
+  close(file);
   if (fd < 0) emu_die("no file in memory for a module");
   void *library = NULL;
   if (write(fd, bytes, n) == (ssize_t)n) {
@@ -45,12 +52,17 @@ CUresult cu_module_load(CUmodule *module, const void *image) {
   *module = emu_handle_make(EMU_MODULE, sizeof **module, emu_context_device());
   (*module)->library = library;
   (*module)->unit = unit;
+  (*module)->functions = emu_get((size_t)(unit->facts_end - unit->facts) * sizeof(CUfunction));
   return CUDA_SUCCESS;
 }
 
 CUresult cu_module_unload(CUmodule module) {
   EMU_ENTER(module_unload, EMU_CURRENT | EMU_RELEASES);
   emu_handle_check(module, EMU_MODULE);
+  for (ptrdiff_t i = 0; i < module->unit->facts_end - module->unit->facts; i++)
+    if (module->functions[i]) emu_handle_end(module->functions[i]);
+  free(module->functions);
+  module->functions = NULL;
   emu_handle_end(module);
   dlclose(module->library);
   return late;
@@ -61,24 +73,21 @@ CUresult cu_function_get(CUfunction *function, CUmodule module, const char *name
   emu_handle_check(module, EMU_MODULE);
   for (const struct rpg_fact *f = module->unit->facts; f < module->unit->facts_end; f++)
     if (strcmp(f->name, name) == 0) {
-      *function = emu_handle_make(EMU_FUNCTION, sizeof **function, module->handle.device);
-      (*function)->module = module;
-      (*function)->fact = f;
+      CUfunction *known = &module->functions[f - module->unit->facts];
+      if (!*known) {
+        *known = emu_handle_make(EMU_FUNCTION, sizeof **known, module->handle.device);
+        (*known)->module = module;
+        (*known)->fact = f;
+      }
+      *function = *known;
       return CUDA_SUCCESS;
     }
   return CUDA_ERROR_NOT_FOUND;
 }
 
-static void check_function(CUfunction f) {
-  emu_handle_check(f, EMU_FUNCTION);
-  if (f->module->handle.dead)
-    emu_die("the module of this function, of call %lld, has been unloaded",
-            (long long)f->module->handle.call);
-}
-
 CUresult cu_function_attribute(int *value, CUfunction_attribute which, CUfunction function) {
   EMU_ENTER(function_attribute, EMU_CURRENT);
-  check_function(function);
+  emu_handle_check(function, EMU_FUNCTION);
   switch (which) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = THREADS_MOST; break;
     case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:
@@ -91,7 +100,7 @@ CUresult cu_function_attribute(int *value, CUfunction_attribute which, CUfunctio
 
 CUresult cu_occupancy(int *blocks, CUfunction function, int threads, size_t shared) {
   EMU_ENTER(occupancy, EMU_CURRENT);
-  check_function(function);
+  emu_handle_check(function, EMU_FUNCTION);
   if (threads < 1 || threads > THREADS_MOST || shared) return CUDA_ERROR_INVALID_VALUE;
   *blocks = 2048 / threads > 32 ? 32 : 2048 / threads;
   return CUDA_SUCCESS;
@@ -114,7 +123,7 @@ static const void *block_of(void **extra, size_t *bytes) {
 
 CUresult emu_kernel_make(CUfunction f, const uint32_t grid[3], const uint32_t block[3],
                          uint32_t shared, void **parameters, void **extra, emu_kernel *out) {
-  check_function(f);
+  emu_handle_check(f, EMU_FUNCTION);
   if (f->handle.device != emu_context_device()) return CUDA_ERROR_INVALID_HANDLE;
   if (!grid[0] || !grid[1] || !grid[2] || !block[0] || !block[1] || !block[2])
     return CUDA_ERROR_INVALID_VALUE;
