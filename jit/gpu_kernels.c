@@ -182,6 +182,7 @@ rp_status rpi_gpu_kernels_create(const rpi_config *config, rpi_device *device, r
 
 void rpi_gpu_kernels_free(rpi_gpu_kernels *g) {
   if (!g) return;
+  (void)rpi_device_wait(g->device); /* what is queued still needs the modules */
   for (record *r = g->all, *next; r; r = next) {
     next = r->next;
     record_free(g, r);

@@ -53,9 +53,15 @@ rp_status rpi_device_status(const rpi_device *d) {
   return RPI_LIKELY(!*d->failure) ? RP_OK : rpi_status_fail(RP_ERR_DEVICE, "%s", d->failure);
 }
 
+/* What takes something back comes this way, too: short of memory for a moment is no reason to lose it. */
+static CUresult push(const rpi_device *d) {
+  const CUresult error = d->cu->context_push(d->context);
+  return RPI_LIKELY(error != CUDA_ERROR_OUT_OF_MEMORY) ? error : d->cu->context_push(d->context);
+}
+
 rp_status rpi_device_enter(rpi_device *d) {
   RPI_TRY(rpi_device_status(d));
-  const CUresult error = d->cu->context_push(d->context);
+  const CUresult error = push(d);
   return RPI_LIKELY(error == CUDA_SUCCESS) ? RP_OK : failed(d, error, "cuCtxPushCurrent", "");
 }
 
@@ -191,7 +197,7 @@ rp_status rpi_device_open(const char *library, int32_t ordinal, int64_t limit, r
 void rpi_device_close(rpi_device *d) {
   if (!d) return;
   /* Of a context that is spoilt the driver frees all when it is released; calls before that do no harm. */
-  if (d->context && d->cu->context_push(d->context) == CUDA_SUCCESS) {
+  if (d->context && push(d) == CUDA_SUCCESS) {
     CUcontext ours;
     if (d->stream) (void)rpi_device_drain(d);
     rpi_device_blocks_deinit(d);

@@ -130,8 +130,10 @@ static rp_status get_from_driver(rpi_device *d, int64_t bytes, CUdeviceptr *out)
   RPI_TRY(rpi_device_enter(d));
   if (bytes <= LARGEST) e = take(d, class_of(bytes), out, &call);
   if (e == CUDA_SUCCESS && !*out) (void)d->cu->memory_info(&available, &total);
-  RPI_TRY(rpi_device_leave(d, e, call, "for a block of %lld bytes, with %lld in use",
-                           (long long)bytes, (long long)d->stats.live));
+  const rp_status st = rpi_device_leave(d, e, call, "for a block of %lld bytes, with %lld in use",
+                                        (long long)bytes, (long long)d->stats.live);
+  if (st != RP_OK) *out = 0; /* a block that came all the same is freed when the device is closed */
+  if (st != RP_OK) return st;
   return *out ? RP_OK : does_not_fit(d, bytes, available);
 }
 

@@ -92,6 +92,7 @@ rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out) {
 }
 
 static rp_status device_memory(rpi_pool *p, rpi_instance *i) {
+  if (i->bytes == 0) return RP_OK; /* nothing has no address */
   if (i->device == 0) {
     RPI_TRY(rpi_residence_get(p, i->bytes, &i->device));
     link_newest(p, i);

@@ -3,14 +3,13 @@
  *
  * Lives here: cuModule*, cuFunc*, cuOccupancy*, cuLaunchKernel.
  * Not here:   making the code (emu_nvrtc.c), running it (emu_block.c).
- * How:        an image is a shared object behind an emu_cubin; it is opened from memory, each load a copy of its own. */
+ * How:        an image is a shared object behind an emu_cubin; it is opened from a file of its own, which is gone at once. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tests/emulator/emu_inside.h"
@@ -18,20 +17,18 @@
 enum { THREADS_MOST = 1024, PARAMETERS_MOST = 32764 };
 
 void *emu_module_open(const void *bytes, size_t n, const struct rpg_unit **unit) {
-  enum { FIRST = 100, NUMBERS = 400 };
-  static _Atomic int number;
-  char path[64];
-  const int file = memfd_create("emulated-cubin", MFD_CLOEXEC);
-  /* The loader takes equal paths for one object, so numbers of files do not come again soon. */
-  const int fd = fcntl(file, F_DUPFD_CLOEXEC, FIRST + atomic_fetch_add(&number, 1) % NUMBERS);
-  close(file);
-  if (fd < 0) emu_die("no file in memory for a module");
+  static _Atomic unsigned number; /* the loader takes equal paths for one object */
+  char path[512];
+  const char *folder = getenv("TMPDIR");
+  snprintf(path, sizeof path, "%s/emulated-%d-%u.so", folder ? folder : "/tmp", (int)getpid(),
+           atomic_fetch_add(&number, 1u));
+  const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+  if (fd < 0) emu_die("no file for a module: %s", path);
   void *library = NULL;
-  if (write(fd, bytes, n) == (ssize_t)n) {
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  }
+  const bool written = write(fd, bytes, n) == (ssize_t)n;
   close(fd);
+  if (written) library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  unlink(path);
   *unit = library ? dlsym(library, "rpg_unit") : NULL;
   if (library && *unit) return library;
   emu_log("  %s", dlerror());

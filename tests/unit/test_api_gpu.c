@@ -196,8 +196,10 @@ static void test_spill(void **state) {
   rp_store *x[ARRAYS];
   for (int i = 0; i < ARRAYS; i++) x[i] = ramp(c, N);
   for (int pass = 0; pass < 3; pass++)
-    for (int i = 0; i < ARRAYS; i++) OK(EVAL(c, "x", "x = x + 1", x[i]));
-  OK(rp_wait(c));
+    for (int i = 0; i < ARRAYS; i++) {
+      OK(EVAL(c, "x", "x = x + 1", x[i]));
+      OK(rp_wait(c));
+    }
   for (int i = 0; i < ARRAYS; i++) {
     double v;
     OK(rp_store_read_part(x[i], (int64_t[]){96}, (int64_t[]){97}, &v, sizeof v));
