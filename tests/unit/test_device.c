@@ -260,11 +260,11 @@ static void test_sizes(void **state) {
 /* More small uploads than the pinned memory holds at a time, of which none is waited for. */
 static void test_many_small(void **state) {
   (void)state;
-  enum { N = 300, EACH = 9000 };
+  enum { N = 120, EACH = 25000 };
   rpi_device *d = open_device(0);
   const CUdeviceptr p = get(d, N * EACH);
-  for (int32_t i = 0; i < N; i++) fill(d, p + (uint64_t)(i * EACH), 1 + i * 29, i);
-  for (int32_t i = 0; i < N; i++) holds(d, p + (uint64_t)(i * EACH), 1 + i * 29, i);
+  for (int32_t i = 0; i < N; i++) fill(d, p + (uint64_t)(i * EACH), 20000 + i * 13, i);
+  for (int32_t i = 0; i < N; i++) holds(d, p + (uint64_t)(i * EACH), 20000 + i * 13, i);
   close_device(d);
 }
 
