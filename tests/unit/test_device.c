@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_device.c -- a device over an emulated driver, the library that RPI_EMULATED_CUDA names (else 77): blocks are
- * reused without the driver, the limit, running out of memory, copies of all sizes by all paths, rows, errors that stay, and
+ * reused without the driver, the limit, running out of memory, copies of all sizes by all paths, rows, launches, errors that stay, and
  * each call of the driver failing in turn. Parts that need the emulator's own functions (tests/emulator/emu.h) are skipped where
  * the library has none. */
 #include <setjmp.h>
@@ -24,6 +24,7 @@ static unsigned char from[MOST], to[MOST];
 
 /* What steers the emulator; NULL where the library has no such function. */
 static struct {
+  void *so;
   int64_t (*calls)(void);
   void (*fail_call)(int64_t n, CUresult code);
   void (*fail_memory)(int64_t n);
@@ -318,6 +319,81 @@ static void test_rows(void **state) {
   close_device(d);
 }
 
+/* ---- code ------------------------------------------------------------------------------------------------- */
+
+/* NVRTC, which the emulated library has, too. */
+typedef struct nvrtc {
+  int (*create)(void **p, const char *text, const char *name, int n, const char *const *headers,
+                const char *const *names);
+  int (*destroy)(void **p);
+  int (*compile)(void *p, int n, const char *const *options);
+  int (*size)(void *p, size_t *size);
+  int (*get)(void *p, char *out);
+} nvrtc;
+
+static void compile(const nvrtc *c, const char *text, char *out, size_t most) {
+  static const char *const options[] = {"--gpu-architecture=sm_90"};
+  void *p = NULL;
+  size_t size = 0;
+  assert_int_equal(c->create(&p, text, "text", 0, NULL, NULL), 0);
+  assert_int_equal(c->compile(p, 1, options), 0);
+  assert_int_equal(c->size(p, &size), 0);
+  assert_true(size <= most);
+  assert_int_equal(c->get(p, out), 0);
+  assert_int_equal(c->destroy(&p), 0);
+}
+
+/* A kernel runs behind the uploads and ahead of the download, with its parameters as they were at its launch. */
+static void test_launch(void **state) {
+  (void)state;
+  static const char text[] = "struct args { double *x; double y; int32_t n; };\n"
+                             "RPG_KERNEL(add, args) {\n"
+                             "  for (int i = RPG_BLOCK * RPG_THREADS + RPG_THREAD; i < a.n; i += "
+                             "RPG_BLOCKS * RPG_THREADS)\n"
+                             "    a.x[i] += a.y;\n"
+                             "}\n";
+  enum { N = 1000 };
+  static char image[1 << 20];
+  double x[N];
+  nvrtc c;
+  find(emulator.so, "nvrtcCreateProgram", &c.create);
+  find(emulator.so, "nvrtcDestroyProgram", &c.destroy);
+  find(emulator.so, "nvrtcCompileProgram", &c.compile);
+  find(emulator.so, "nvrtcGetCUBINSize", &c.size);
+  find(emulator.so, "nvrtcGetCUBIN", &c.get);
+  if (!c.create || !c.destroy || !c.compile || !c.size || !c.get) skip();
+  compile(&c, text, image, sizeof image);
+
+  rpi_device *d = open_device(0);
+  CUmodule m;
+  rpi_device_function f;
+  int32_t blocks;
+  is_ok(rpi_device_module(d, image, &m));
+  assert_int_equal(rpi_device_function_get(d, m, "subtract", &f), RP_ERR_DEVICE);
+  check_says("cuModuleGetFunction of subtract: CUDA_ERROR_NOT_FOUND");
+  is_ok(rpi_device_function_get(d, m, "add", &f));
+  assert_true(f.registers > 0 && f.threads_most >= 128 && f.local == 0 && f.shared == 0);
+  is_ok(rpi_device_occupancy(d, f.function, 128, &blocks));
+  assert_in_range(blocks, 1, 64);
+  struct {
+    CUdeviceptr x;
+    double y;
+    int32_t n;
+  } args = {.x = get(d, sizeof x), .y = 0.5, .n = N};
+  for (int32_t i = 0; i < N; i++) x[i] = i;
+  is_ok(rpi_device_upload(d, args.x, x, sizeof x));
+  is_ok(rpi_device_launch(d, f.function, 3, 128, &args, sizeof args));
+  args.y = 0.25;
+  is_ok(rpi_device_launch(d, f.function, 1, 128, &args, sizeof args));
+  memset(&args.y, 0xEE, sizeof args.y);
+  is_ok(rpi_device_download(d, x, args.x, sizeof x));
+  for (int32_t i = 0; i < N; i++) assert_true(x[i] == i + 0.75);
+  assert_int_equal(rpi_device_stats_get(d)->launches, 2);
+  rpi_device_put(d, args.x, sizeof x);
+  rpi_device_module_unload(d, m);
+  close_device(d);
+}
+
 /* ---- errors ----------------------------------------------------------------------------------------------- */
 
 static void test_bad_image(void **state) {
@@ -417,23 +493,23 @@ int main(void) {
     printf("RPI_EMULATED_CUDA names no emulated driver\n");
     return 77;
   }
-  void *so = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-  if (!so) {
+  emulator.so = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+  if (!emulator.so) {
     printf("%s\n", dlerror());
     return 1;
   }
-  find(so, "emu_calls", &emulator.calls);
-  find(so, "emu_fail", &emulator.fail_call);
-  find(so, "emu_fail_memory", &emulator.fail_memory);
-  find(so, "emu_check_empty", &emulator.check_empty);
+  find(emulator.so, "emu_calls", &emulator.calls);
+  find(emulator.so, "emu_fail", &emulator.fail_call);
+  find(emulator.so, "emu_fail_memory", &emulator.fail_memory);
+  find(emulator.so, "emu_check_empty", &emulator.check_empty);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),           cmocka_unit_test(test_traffic),
-      cmocka_unit_test(test_reuse),           cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory),   cmocka_unit_test(test_memory_faults),
-      cmocka_unit_test(test_sizes),           cmocka_unit_test(test_many_small),
-      cmocka_unit_test(test_pinned),          cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_bad_image),       cmocka_unit_test(test_error_stays),
-      cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_facts),         cmocka_unit_test(test_traffic),
+      cmocka_unit_test(test_reuse),         cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_faults),
+      cmocka_unit_test(test_sizes),         cmocka_unit_test(test_many_small),
+      cmocka_unit_test(test_pinned),        cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_launch),        cmocka_unit_test(test_bad_image),
+      cmocka_unit_test(test_error_stays),   cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
