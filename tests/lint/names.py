@@ -14,7 +14,7 @@ import tree
 LIST = "tests/lint/symbols.txt"
 # Nouns that files define beside the first word of their name.
 ALSO = {"alloc": ["arena"], "relate": ["geom"], "compile": ["cc"], "interp": ["loops"],
-        "body": ["variant"], "kernels": ["analyse"], "comm": ["transport"]}
+        "body": ["variant"], "kernels": ["analyse"], "comm": ["transport"], "nvrtc": ["cubin"]}
 
 
 def declared():
