@@ -290,6 +290,16 @@ static void test_contexts(void **state) {
 
 /* ---- graphs */
 
+static CUDA_MEMCPY3D line_of(const void *from, CUdeviceptr to, size_t bytes) {
+  return (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = from,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = to,
+                         .WidthInBytes = bytes,
+                         .Height = 1,
+                         .Depth = 1};
+}
+
 static void test_graph(void **state) {
   const emulated *e = *state;
   enum { N = 100 };
@@ -304,25 +314,15 @@ static void test_graph(void **state) {
   const CUDA_MEMSET_NODE_PARAMS zero = {
       .dst = v.b, .elementSize = 4, .width = sizeof a / 4, .height = 1};
   CUDA_OK(cu_graph_add_fill(&fill, graph, NULL, 0, &zero, e->context));
-  CUDA_MEMCPY3D line = {.srcMemoryType = CU_MEMORYTYPE_HOST,
-                        .srcHost = a,
-                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                        .dstDevice = v.a,
-                        .WidthInBytes = sizeof a,
-                        .Height = 1,
-                        .Depth = 1};
+  CUDA_MEMCPY3D line = line_of(a, v.a, sizeof a);
   CUDA_OK(cu_graph_add_copy(&up, graph, NULL, 0, &line, e->context));
   CUDA_OK(cu_graph_add_empty(&empty, graph, (CUgraphNode[]){fill, up}, 2));
   emulated_parameters q;
   CUDA_OK(cu_graph_add_kernel(&kernel, graph, &empty, 1,
                               emulated_node(e, "add", 3, 64, &v, sizeof v, &q)));
-  const CUDA_MEMCPY3D back = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
-                              .srcDevice = v.out,
-                              .dstMemoryType = CU_MEMORYTYPE_HOST,
-                              .dstHost = out,
-                              .WidthInBytes = sizeof a,
-                              .Height = 1,
-                              .Depth = 1};
+  CUDA_MEMCPY3D back = line_of(NULL, 0, sizeof a);
+  back.srcMemoryType = CU_MEMORYTYPE_DEVICE, back.srcDevice = v.out;
+  back.dstMemoryType = CU_MEMORYTYPE_HOST, back.dstHost = out;
   CUDA_OK(cu_graph_add_copy(&down, graph, &kernel, 1, &back, e->context));
   CUDA_OK(cu_graph_instantiate(&exec, graph, 0));
   for (int k = 0; k < 8; k++) { /* in several orders */
