@@ -231,8 +231,9 @@ static rp_status make(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, s
   r->ir = ir;
   r->shape = *shape;
   rpi_cuda_form_get(ir, shape, &r->form);
-  const char *why =
-      rpi_emit_cuda_refusal(ir, shape, rpi_device_facts_get(g->device)->parameter_most);
+  const int32_t most = rpi_device_facts_get(g->device)->parameter_most;
+  const char *why = rpi_emit_cuda_refusal(
+      ir, shape, most < RPI_KERNEL_PARAMETERS ? most : RPI_KERNEL_PARAMETERS);
   rp_status st = make_key(g, bytes, n, r);
   if (st == RP_OK && why) refuse(r, why);
   if (st == RP_OK && !why) st = build(g, r);

@@ -30,7 +30,7 @@ static int64_t class_bytes(int32_t c) {
 static void *entry(CUdeviceptr p) { return (void *)(uintptr_t)p; }
 static uint64_t hash(CUdeviceptr p) { return rpi_hash_bytes64(&p, sizeof p); }
 
-#ifdef RPI_VALIDATE
+#if defined(RPI_VALIDATE) && !defined(NDEBUG)
 static bool is_taken(const rpi_device *d, CUdeviceptr p) {
   int32_t it = -1;
   const void *at;

@@ -40,7 +40,7 @@
 
 /* A context that only interprets; `more` are further options. */
 static inline rp_context *check_context(const char *more) {
-  char config[256] = "--tier 0 --threads 2 --cache-dir none --pin off ";
+  char config[8192] = "--tier 0 --threads 2 --cache-dir none --pin off ";
   rp_context *c = NULL;
   strncat(config, more, sizeof config - strlen(config) - 1);
   OK(rp_context_create(config, &c));
@@ -49,7 +49,7 @@ static inline rp_context *check_context(const char *more) {
 
 /* The same as rank `rank`, if `more` speaks of ranks. */
 static inline rp_context *check_context_of(const char *more, int32_t rank) {
-  char config[200];
+  char config[8000];
   snprintf(config, sizeof config, strstr(more, "--ranks") ? "%s --rank %d" : "%s", more, rank);
   return check_context(config);
 }

@@ -11,6 +11,9 @@
 
 enum { N = 100 };
 
+/* The emulated one. */
+#define GPU "--gpus 1 --tier 1 --cc none --cuda " RPI_EMULATED_CUDA " --nvrtc " RPI_EMULATED_CUDA
+
 static void drop(rp_store *s) { OK(rp_store_release(s)); }
 static rp_store *zeros(rp_context *c, int64_t n) { return check_vector(c, n, NULL); }
 
@@ -499,6 +502,44 @@ static void ranks_gather(rp_context *c) {
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
+/* ---- on a GPU ------------------------------------------------------------------------------------------ */
+
+static void gpu_opaque(rp_context *c) {
+  rp_store *x = zeros(c, N);
+  OK(rp_launch(opaque_op(c, 0), STORES(x), 1, NULL, 0));
+  OK(rp_wait(c));
+  drop(x);
+}
+
+static void gpu_host(rp_context *c) { /* in one plan, behind a kernel */
+  rp_store *x = zeros(c, N);
+  increment(c, x);
+  OK(rp_launch(opaque_op(c, 0), STORES(x), 1, NULL, 0));
+  OK(rp_wait(c));
+  drop(x);
+}
+
+/* So many operands of eight axes, which cannot be merged, that their strides do not fit the parameters. */
+static void gpu_kernel(rp_context *c) {
+  enum { STORES_MOST = 60, AXES = 8 };
+  static const int64_t shape[AXES] = {2, 2, 2, 2, 2, 2, 2, 2};
+  static const int32_t turned[AXES] = {7, 6, 5, 4, 3, 2, 1, 0};
+  rp_store *x[STORES_MOST], *y = NULL;
+  char params[512] = "y", body[512] = "y = 0.0";
+  for (int i = 1; i < STORES_MOST; i++) {
+    x[i] = check_store(c, AXES, shape, NULL);
+    snprintf(params + strlen(params), sizeof params - strlen(params), ", x%d", i);
+    snprintf(body + strlen(body), sizeof body - strlen(body), " + x%d", i);
+  }
+  rp_store *out = check_store(c, AXES, shape, NULL);
+  OK(rp_store_transpose(out, turned, &y));
+  x[0] = y;
+  OK(rp_eval(c, params, body, x, STORES_MOST));
+  OK(rp_wait(c));
+  for (int i = 0; i < STORES_MOST; i++) drop(x[i]);
+  drop(out);
+}
+
 typedef struct row {
   const char *code, *config;
   void (*program)(rp_context *c);
@@ -547,6 +588,10 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"RANKS_MOVE", TWO "--tile 0", ranks_move, 1},
                             {"RANKS_ROWS", TWO "--tile 0", ranks_rows, 1},
                             {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
+                            {"GPU_OPAQUE", GPU, gpu_opaque, 1},
+                            {"GPU_KERNEL", GPU, gpu_kernel, 1},
+                            {"GPU_HOST", GPU, gpu_host, 1},
+                            {"GPU_FLAG", GPU, gather_checked, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
 static const struct {
