@@ -11,6 +11,7 @@
 #include "trace/places.h"
 #include "trace/index_range.h"
 #include "trace/outcome.h"
+#include "trace/piecemeal.h"
 #include "trace/poison.h"
 
 /* ---- who is alive ---- */
@@ -164,16 +165,23 @@ static rp_status new_instance(rp_context *ctx, rpi_buffer *b, const rpi_bound *b
   return RP_OK;
 }
 
-static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
+/* Instances that were taken for a run that does not happen. */
+static void drop_new(rp_context *ctx, const rpi_analysis *an, int32_t n) {
+  for (int32_t i = 0; i < n; i++)
+    if (an->symbol[i].kind == RPI_SYMBOL_NEW && ctx->instances[i])
+      rpi_store_instance_release(ctx->pool, ctx->instances[i]);
+}
+
+static rp_status bind_each(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound,
+                           int32_t *n) {
   const rpi_analysis *an = bound->an;
-  RPI_TRY(reserve_symbols(ctx, bound->n_symbol));
-  RPI_TRY(reserve_held(ctx, bound->n_symbol + (int32_t)s->n_slot));
-  RPI_TRY(reserve_scratch(ctx, bound));
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
     rpi_buffer *b = k->slot < s->n_slot ? s->slot[k->slot] : NULL; /* NULL: a temporary */
+    *n = i + 1;
     ctx->patch[i] = true;
     ctx->values[i] = 0;
+    ctx->instances[i] = NULL;
     switch (k->kind) {
       case RPI_SYMBOL_IN:
         RPI_TRY(own_input(b, k));
@@ -188,7 +196,6 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
         ctx->stats.patched += ctx->patch[i] && k->old >= 0;
         break;
       case RPI_SYMBOL_SCRATCH:
-        ctx->instances[i] = NULL;
         ctx->pointers[i] = (char *)ctx->scratch + bound->scratch[i];
         ctx->patch_bytes[i] = b ? rpi_store_bytes(b) : 0;
         break;
@@ -197,6 +204,16 @@ static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_b
   ctx->pointers[an->n_symbol] = ctx->scratch;
   ctx->pointers[an->n_symbol + 1] = ctx->flags;
   return ctx->device ? rpi_gpu_bind_symbols(ctx, bound) : RP_OK;
+}
+
+static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
+  int32_t n = 0;
+  RPI_TRY(reserve_symbols(ctx, bound->n_symbol));
+  RPI_TRY(reserve_held(ctx, bound->n_symbol + (int32_t)s->n_slot));
+  RPI_TRY(reserve_scratch(ctx, bound));
+  const rp_status st = bind_each(ctx, s, bound, &n);
+  if (RPI_UNLIKELY(st != RP_OK)) drop_new(ctx, bound->an, n);
+  return st;
 }
 
 /* ---- afterwards ---- */
@@ -438,7 +455,11 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
-    rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
+    const bool apart = st == RP_ERR_MEMORY && ctx->device && s->n_task > 1;
+    if (apart)
+      st = rpi_piecemeal_commit(ctx, s);
+    else
+      rpi_status_context(st, "launches %lld to %lld of the context did not run", first, last);
     if (ctx->comm && st == RP_ERR_MEMORY) rpi_places_failed(ctx, st);
     unbind(s);
     if (!ctx->config.tracing) rpi_template_free(ctx, t);

@@ -2,6 +2,7 @@
  * trace/gpu_bind.c -- see gpu_bind.h. */
 #include "trace/gpu_bind.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/log.h"
@@ -9,11 +10,20 @@
 
 /* ---- the device ---- */
 
+enum { SENTENCE = 1024 };
+
 static const char *library_of(const rpi_config *c) { return c->cuda && *c->cuda ? c->cuda : NULL; }
+
+/* Nobody has asked for a GPU, so nobody wants to read why there is none where his last error was. */
+static void forget(const char *before) {
+  rpi_log(RPI_LOG_INFO, "no GPU is used: %s", rpi_status_message());
+  rpi_status_fail(RP_OK, "%s", before);
+}
 
 rp_status rpi_gpu_bind_open(rp_context *ctx) {
   const rpi_config *c = &ctx->config;
   const bool asked = c->gpus > 0;
+  char before[SENTENCE];
   int32_t n = 0;
   if (c->gpus == 0 || (!asked && ctx->comm)) return RP_OK;
   if (asked && ctx->comm)
@@ -26,13 +36,14 @@ rp_status rpi_gpu_bind_open(rp_context *ctx) {
     return asked ? rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but cuda is \"none\"",
                                    (long long)c->gpus)
                  : RP_OK;
+  snprintf(before, sizeof before, "%s", rpi_status_message());
   rp_status st = rpi_device_count(library_of(c), &n);
   if (st == RP_OK && c->gpu >= n)
     st = rpi_status_fail(RP_ERR_CONFIG, "gpu: %lld, but there are %d", (long long)c->gpu, (int)n);
   if (st == RP_OK)
     st = rpi_device_open(library_of(c), (int32_t)c->gpu, c->gpu_mb << 20, &ctx->device);
   if (st == RP_OK || asked) return st;
-  rpi_log(RPI_LOG_INFO, "no GPU is used: %s", rpi_status_message());
+  forget(before);
   return RP_OK;
 }
 

@@ -77,7 +77,7 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
 }
 
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
-  static const char *const rooms[] = {"1", "2", "0"};
+  static const char *const rooms[] = {"12", "24", "0"};
   *w = (way){.twice = i == 2};
   if (i == WAY_ORACLE) {
     snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);

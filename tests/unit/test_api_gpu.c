@@ -198,7 +198,7 @@ static void test_spill(void **state) {
   for (int pass = 0; pass < 3; pass++)
     for (int i = 0; i < ARRAYS; i++) {
       OK(EVAL(c, "x", "x = x + 1", x[i]));
-      OK(rp_wait(c));
+      if (pass < 2) OK(rp_wait(c)); /* and then all of them in one segment */
     }
   for (int i = 0; i < ARRAYS; i++) {
     double v;
@@ -206,6 +206,9 @@ static void test_spill(void **state) {
     assert_true(v == 99);
   }
   assert_in_range(check_stat(c, "gpu_spilled"), 3, 100);
+  char *text = check_explained(c);
+  assert_non_null(strstr(text, "GPU_FULL"));
+  free(text);
   for (int i = 0; i < ARRAYS; i++) OK(rp_store_release(x[i]));
   end(c);
 }

@@ -519,6 +519,15 @@ static void gpu_host(rp_context *c) { /* in one plan, behind a kernel */
   drop(x);
 }
 
+static void gpu_full(rp_context *c) { /* of six arrays four fit */
+  enum { ARRAYS = 6 };
+  rp_store *x[ARRAYS];
+  for (int i = 0; i < ARRAYS; i++) x[i] = zeros(c, 32768);
+  for (int i = 0; i < ARRAYS; i++) increment(c, x[i]);
+  OK(rp_wait(c));
+  for (int i = 0; i < ARRAYS; i++) drop(x[i]);
+}
+
 /* So many operands of eight axes, which cannot be merged, that their strides do not fit the parameters. */
 static void gpu_kernel(rp_context *c) {
   enum { STORES_MOST = 60, AXES = 8 };
@@ -591,6 +600,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"GPU_OPAQUE", GPU, gpu_opaque, 1},
                             {"GPU_KERNEL", GPU, gpu_kernel, 1},
                             {"GPU_HOST", GPU, gpu_host, 1},
+                            {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
                             {"GPU_FLAG", GPU, gather_checked, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
