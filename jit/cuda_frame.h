@@ -16,6 +16,16 @@
 
 typedef rpc_i8 int8_t; typedef rpc_i16 int16_t; typedef rpc_i32 int32_t; typedef rpc_i64 int64_t;
 typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; typedef rpc_u64 uint64_t;
+/* Before a loop: how often it is written out. */
+#ifdef RPG_HOST
+#define RPK_ROLLED
+#define RPK_UNROLL
+#else
+#pragma nv_diag_suppress 177 /* values that a section does not use */
+#define RPK_ROLLED _Pragma("unroll 1")
+#define RPK_UNROLL _Pragma("unroll 4")
+#endif
+
 typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;
 
 /* Values from and to the bits of a word; a value of the thread n further in the warp; n neighbours in memory. */
@@ -74,16 +84,17 @@ typedef struct rpk_finish {
   int64_t extent[RPK_AXES], stride[RPK_AXES]; /* of the space, of the destination */
 } rpk_finish;
 
-RPG_DEVICE int64_t rpk_product(const rpk_finish *f, int32_t mask) {
+RPG_FAR int64_t rpk_product(const rpk_finish *f, int32_t mask) {
   int64_t n = 1;
   for (int32_t d = 0; d < f->rank; d++) if (mask >> d & 1) n *= f->extent[d];
   return n;
 }
 
-/* Where partial g of row `row` of kept index k is. */
-RPG_DEVICE int64_t rpk_place(const rpk_finish *f, int64_t k, int64_t row, int64_t g) {
+/* Where the first partial of row `row` of kept index k is; the next are rpk_step apart. */
+RPG_DEVICE int64_t rpk_step(const rpk_finish *f) { return f->step > 0 ? f->step : 1; }
+RPG_FAR int64_t rpk_place(const rpk_finish *f, int64_t k, int64_t row) {
   int64_t at = 0, size = 1;
-  if (f->step > 0) return k + g * f->step;
+  if (f->step > 0) return k;
   for (int32_t d = f->rank - 1; d >= 0; d--) {
     const int64_t n = f->extent[d];
     if (f->mask >> d & 1) {
@@ -95,10 +106,10 @@ RPG_DEVICE int64_t rpk_place(const rpk_finish *f, int64_t k, int64_t row, int64_
     }
     size *= n;
   }
-  return at * f->groups + g;
+  return at * f->groups;
 }
 
-RPG_DEVICE int64_t rpk_target(const rpk_finish *f, int64_t k) {
+RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
   int64_t at = 0;
   for (int32_t d = f->rank - 1; d >= 0; d--) {
     if (f->mask >> d & 1) continue;
@@ -111,59 +122,63 @@ RPG_DEVICE int64_t rpk_target(const rpk_finish *f, int64_t k) {
 /* rpk_trees: by the whole block, trees over the groups of each of `rows` rows (over: 0), or over the rows (over: 1).
  * rpk_tree: by one thread, all of a kept index. rpk_finish: kept indices block, block + blocks, ... or so of a
  * reduction whose kept indices are one (RPK_ALONE) or more (RPK_MANY), if `which` says so. */
-#define RPG_FINISH(op, T)                                                                           \
-  RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, int64_t n, int over) { \
-    for (int64_t h = 1; h < n; h *= RPK_RUN) {                                                      \
-      const int64_t per = (n + RPK_RUN * h - 1) / (RPK_RUN * h);                                    \
-      for (int64_t i = RPG_THREAD; i < rows * per; i += RPG_THREADS) {                              \
-        const int64_t row = i / per, first = i % per * RPK_RUN * h;                                 \
-        rpc_##T v[RPK_RUN];                                                                         \
-        for (int j = 0; j < RPK_RUN; j++) {                                                         \
-          const int64_t at = first + j * h < n ? first + j * h : first;                             \
-          v[j] = p[over ? rpk_place(f, k, at, 0) : rpk_place(f, k, row, at)];                       \
-        }                                                                                           \
-        for (int d = 1; d < RPK_RUN; d *= 2)                                                        \
-          for (int j = 0; j + d < RPK_RUN; j += 2 * d)                                              \
-            if (first + (j + d) * h < n) v[j] = rps_red_##op##_##T(v[j], v[j + d]);                 \
-        p[over ? rpk_place(f, k, first, 0) : rpk_place(f, k, row, first)] = v[0];                   \
-      }                                                                                             \
-      RPG_SYNC();                                                                                   \
-    }                                                                                               \
-  }                                                                                                 \
-  RPG_DEVICE rpc_##T rpk_tree_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows) { \
-    for (int64_t row = 0; row < rows; row++)                                                        \
-      for (int64_t h = 1; h < f->groups; h *= 2)                                                    \
-        for (int64_t g = 0; g + h < f->groups; g += 2 * h) {                                        \
-          rpc_##T *const a = p + rpk_place(f, k, row, g);                                           \
-          *a = rps_red_##op##_##T(*a, p[rpk_place(f, k, row, g + h)]);                              \
-        }                                                                                           \
-    for (int64_t h = 1; h < rows; h *= 2)                                                           \
-      for (int64_t row = 0; row + h < rows; row += 2 * h) {                                         \
-        rpc_##T *const a = p + rpk_place(f, k, row, 0);                                             \
-        *a = rps_red_##op##_##T(*a, p[rpk_place(f, k, row + h, 0)]);                                \
-      }                                                                                             \
-    return p[rpk_place(f, k, 0, 0)];                                                                \
-  }                                                                                                 \
+#define RPG_FINISH(op, T)                                                                               \
+  RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, int64_t n, int over) {\
+    const int64_t step = rpk_step(f);                                                                   \
+    RPK_ROLLED for (int64_t h = 1; h < n; h *= RPK_RUN) {                                               \
+      const int64_t per = (n + RPK_RUN * h - 1) / (RPK_RUN * h);                                        \
+      RPK_ROLLED for (int64_t i = RPG_THREAD; i < rows * per; i += RPG_THREADS) {                       \
+        const int64_t row = i / per, first = (i - row * per) * RPK_RUN * h;                             \
+        rpc_##T *const q = p + rpk_place(f, k, over ? first : row) + (over ? 0 : first * step);         \
+        rpc_##T v[RPK_RUN];                                                                             \
+        v[0] = *q;                                                                                      \
+        for (int j = 1; j < RPK_RUN; j++) {                                                             \
+          const int64_t by = first + j * h < n ? j * h : 0;                                             \
+          v[j] = over ? p[rpk_place(f, k, first + by)] : q[by * step];                                  \
+        }                                                                                               \
+        for (int d = 1; d < RPK_RUN; d *= 2)                                                            \
+          for (int j = 0; j + d < RPK_RUN; j += 2 * d)                                                  \
+            if (first + (j + d) * h < n) v[j] = rps_red_##op##_##T(v[j], v[j + d]);                     \
+        *q = v[0];                                                                                      \
+      }                                                                                                 \
+      RPG_SYNC();                                                                                       \
+    }                                                                                                   \
+  }                                                                                                     \
+  RPG_DEVICE rpc_##T rpk_tree_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows) {    \
+    const int64_t step = rpk_step(f);                                                                   \
+    RPK_ROLLED for (int64_t row = 0; row < rows; row++) {                                               \
+      rpc_##T *const q = p + rpk_place(f, k, row);                                                      \
+      RPK_ROLLED for (int64_t h = 1; h < f->groups; h *= 2)                                             \
+        RPK_ROLLED for (int64_t g = 0; g + h < f->groups; g += 2 * h)                                   \
+          q[g * step] = rps_red_##op##_##T(q[g * step], q[(g + h) * step]);                             \
+    }                                                                                                   \
+    RPK_ROLLED for (int64_t h = 1; h < rows; h *= 2)                                                    \
+      RPK_ROLLED for (int64_t row = 0; row + h < rows; row += 2 * h) {                                  \
+        rpc_##T *const q = p + rpk_place(f, k, row);                                                    \
+        *q = rps_red_##op##_##T(*q, p[rpk_place(f, k, row + h)]);                                       \
+      }                                                                                                 \
+    return p[rpk_place(f, k, 0)];                                                                       \
+  }                                                                                                     \
   RPG_FAR void rpk_finish_##op##_##T(const rpk_finish *f, rpc_##T *p, rpc_##T *to, int join, int which, \
-                                     int block, int blocks) {                                       \
-    const int64_t kept = rpk_product(f, ~f->mask), rows = f->step > 0 ? 1 : rpk_product(f, f->mask); \
-    const int empty = rows * f->groups == 0, whole = !empty && (kept == 1 || rows * f->groups > RPK_FEW); \
-    if (!(which & (kept == 1 ? RPK_ALONE : RPK_MANY))) return;                                      \
-    const int64_t first = whole ? block : (int64_t)block * RPG_THREADS + RPG_THREAD;                \
-    const int64_t next = whole ? blocks : (int64_t)blocks * RPG_THREADS;                            \
-    for (int64_t k = first; k < kept; k += next) {                                                  \
-      rpc_##T v;                                                                                    \
-      if (whole) {                                                                                  \
-        rpk_trees_##op##_##T(f, p, k, rows, f->groups, 0);                                          \
-        rpk_trees_##op##_##T(f, p, k, 1, rows, 1);                                                  \
-        if (RPG_THREAD != 0) continue;                                                              \
-        v = p[rpk_place(f, k, 0, 0)];                                                               \
-      } else {                                                                                      \
-        v = empty ? rps_empty_##op##_##T() : rpk_tree_##op##_##T(f, p, k, rows);                    \
-      }                                                                                             \
-      rpc_##T *const t = to + rpk_target(f, k);                                                     \
-      *t = join ? rps_red_##op##_##T(v, *t) : v;                                                    \
-    }                                                                                               \
+                                     int block, int blocks) {                                           \
+    const int64_t kept = rpk_product(f, ~f->mask), rows = f->step > 0 ? 1 : rpk_product(f, f->mask);    \
+    const int empty = rows * f->groups == 0, whole = !empty && (kept == 1 || rows * f->groups > RPK_FEW);\
+    if (!(which & (kept == 1 ? RPK_ALONE : RPK_MANY))) return;                                          \
+    const int64_t first = whole ? block : (int64_t)block * RPG_THREADS + RPG_THREAD;                    \
+    const int64_t next = whole ? blocks : (int64_t)blocks * RPG_THREADS;                                \
+    RPK_ROLLED for (int64_t k = first; k < kept; k += next) {                                           \
+      rpc_##T v;                                                                                        \
+      if (whole) {                                                                                      \
+        rpk_trees_##op##_##T(f, p, k, rows, f->groups, 0);                                              \
+        rpk_trees_##op##_##T(f, p, k, 1, rows, 1);                                                      \
+        if (RPG_THREAD != 0) continue;                                                                  \
+        v = p[rpk_place(f, k, 0)];                                                                      \
+      } else {                                                                                          \
+        v = empty ? rps_empty_##op##_##T() : rpk_tree_##op##_##T(f, p, k, rows);                        \
+      }                                                                                                 \
+      rpc_##T *const t = to + rpk_target(f, k);                                                         \
+      *t = join ? rps_red_##op##_##T(v, *t) : v;                                                        \
+    }                                                                                                   \
   }
 
 /* The accumulators of a leaf, 2t and 2t + 1 at thread t of a warp, folded by halving: thread 0 has the value. Then

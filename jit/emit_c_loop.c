@@ -133,6 +133,11 @@ static void emit_lanes(rpi_emit *e, const loop *p) {
   rpi_emit_close(e);
 }
 
+/* Loops of long segments are rare: written out, they would cost every thread registers. */
+static void roll(rpi_emit *e) {
+  if (e->cuda) rpi_emit_line(e, "RPK_ROLLED");
+}
+
 static void emit_leaves(rpi_emit *e, const loop *p, bool vectors, bool segment) {
   emit_tree_open(e, p);
   rpi_emit_line(e, "int64_t leaf = 0;");
@@ -142,10 +147,12 @@ static void emit_leaves(rpi_emit *e, const loop *p, bool vectors, bool segment) 
   rpi_emit_open(e, "for (int64_t start = lo; start < hi; start += %d, leaf++) {", RPI_LEAF);
   rpi_emit_line(e, "const int64_t stop = hi - start < %d ? hi : start + %d;", RPI_LEAF, RPI_LEAF);
   rpi_emit_line(e, "%s acc[%d];", rpi_emit_ctype(p->dtype), RPI_ACCUMULATORS);
+  roll(e);
   rpi_emit_line(e, "for (int j = 0; j < %d; j++) acc[j] = rps_identity_%s_%s();", RPI_ACCUMULATORS,
                 p->red, p->t);
   rpi_emit_line(e, "int64_t k%d = start;", p->at);
   if (vectors) emit_lanes(e, p);
+  roll(e);
   rpi_emit_open(e, "for (; k%d < stop; k%d++) {", p->at, p->at);
   rpi_emit_line(e, "const int64_t s%d = k%d;", p->at, p->at);
   inner(e, p);
@@ -157,7 +164,9 @@ static void emit_leaves(rpi_emit *e, const loop *p, bool vectors, bool segment) 
                   RPI_ACCUMULATORS - 1);
   rpi_emit_line(e, "*a = rps_red_%s_%s(*a, s%d);", p->red, p->t, p->element);
   rpi_emit_close(e);
+  roll(e);
   rpi_emit_line(e, "for (int h = %d; h; h >>= 1)", RPI_ACCUMULATORS / 2);
+  roll(e);
   rpi_emit_line(e, "  for (int j = 0; j < h; j++) acc[j] = rps_red_%s_%s(acc[j], acc[j + h]);",
                 p->red, p->t);
   emit_push(e, p, "acc[0]");

@@ -16,6 +16,7 @@ extern const char
     rpi_cuda_head_text[]; /* jit/lanes_cuda.h and jit/lanes.h, embedded by the build */
 extern const char rpi_cuda_frame_text[]; /* jit/cuda_frame.h */
 
+enum { LIVE = 20 }; /* values of 64 bits that a thread of 64 registers can hold beside indices */
 enum { FOLD = 16 }; /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD */
 
 static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
@@ -43,6 +44,14 @@ static void emit_operators(rpi_emit *e) {
       rpi_emit_line(e, "RPG_FOLD(%s, %s)", name, rpi_dtype_name(t));
     e->folds[t] |= 1u << (FOLD + op);
   }
+}
+
+/* Blocks that should run on a multiprocessor at once: 4 leave 64 registers to a thread, which most bodies can do with.
+ * Without a bound the end, which runs once, would say how many registers the body has. */
+static void emit_at_once(rpi_emit *e) {
+  const int32_t blocks = e->lanes * rpi_opt_live(e->ir) <= LIVE ? 4 : 2;
+  rpi_emit_line(e, "#undef RPG_AT_ONCE");
+  rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }
 
 static bool prologue_loads(const rpi_ir *ir) {
@@ -117,6 +126,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
     rpi_emit_line(&e, "/* %s: rank %d, %d instructions, %d operands, %d reductions. */", name,
                   ir->rank, ir->n_ins, ir->n_operand, ir->n_red);
     emit_operators(&e);
+    emit_at_once(&e);
     rpi_emit_line(&e, "struct rpk_args_%.8s { int64_t u0, u1, mode; rpk_word w[%d]; };", e.key,
                   form.n_words + (form.apart ? 1 : 0));
     if (form.apart) rpi_emit_cuda_apart(&e, &form);

@@ -36,9 +36,7 @@ void rpi_emit_cuda_bounds(rpi_emit *e) {
 
 static void emit_unroll(rpi_emit *e) {
   if (e->ir->n_body - e->ir->n_pro > SHORT_BODY || rpi_cuda_loops(e->ir)) return;
-  rpi_emit_line(e, "#ifndef RPG_HOST");
-  rpi_emit_line(e, "#pragma unroll 4");
-  rpi_emit_line(e, "#endif");
+  rpi_emit_line(e, "RPK_UNROLL");
 }
 
 /* The columns [c0, stop) of the row's leaf l. */

@@ -8,7 +8,8 @@
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { APART = 64 }; /* instructions of a prologue that not every thread should repeat */
+enum { FUNCTIONS = 2 }; /* of f64: two lanes of more would want more registers than there are */
+enum { APART = 64 };    /* instructions of a prologue that not every thread should repeat */
 enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FEW = 64 /* RPK_FEW */ };
 
 bool rpi_cuda_loops(const rpi_ir *ir) {
@@ -39,10 +40,11 @@ static bool is_apart(const rpi_ir *ir) {
 
 static int32_t lanes_of(const rpi_ir *ir, const rpi_cuda_shape *shape) {
   const int32_t last = ir->rank - 1;
-  int32_t widest = 4, touched = 0, aligned = 0;
+  int32_t widest = 4, touched = 0, aligned = 0, functions = 0;
   if (ir->rank == 0 || rpi_cuda_loops(ir) || (ir->n_red > 0 && rpi_ir_row_mode(ir))) return 1;
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     const rpi_ir_ins *ins = &ir->ins[i];
+    functions += rpi_ir_op_class((rpi_irop)ins->op) == 'M' && ins->dtype == RP_F64;
     if (ins->op != RPI_IR_LOAD && ins->op != RPI_IR_STORE) continue;
     if (ir->operand[ins->imm].sclass[last] == RPI_STRIDE_ZERO) continue;
     if (rpi_dtype_size(ins->dtype) > widest) widest = rpi_dtype_size(ins->dtype);
@@ -50,6 +52,7 @@ static int32_t lanes_of(const rpi_ir *ir, const rpi_cuda_shape *shape) {
     aligned += ins->imm < 64 && (shape->aligned >> ins->imm & 1);
   }
   if (ir->n_red > 0) return 2;
+  if (functions > FUNCTIONS) return 1;
   return aligned > 0 && 2 * aligned >= touched ? 16 / widest : 1;
 }
 

@@ -22,6 +22,9 @@ struct threads_hooks {
 };
 
 static const char threads_head[] =
+    "#ifndef __clang__\n" /* tgamma of a constant is for libm, not for the compiler */
+    "#pragma GCC optimize(\"rounding-math\")\n"
+    "#endif\n"
     "#define RPG_HOST 1\n"
     "#define RPG_HOST_BITS 256\n"
     "struct rpg_place { int thread, threads, block, blocks; };\n"
