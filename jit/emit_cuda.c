@@ -130,7 +130,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
     rpi_emit_line(&e, "struct rpk_args_%.8s { int64_t u0, u1, mode; rpk_word w[%d]; };", e.key,
                   form.n_words + (form.apart ? 1 : 0));
     if (form.apart) rpi_emit_cuda_apart(&e, &form);
-    if (form.finishes) rpi_emit_cuda_join(&e);
+    if (ir->n_red > 0) rpi_emit_cuda_join(&e);
     emit_main(&e, &form);
     if (form.finishes) emit_fin(&e, &form);
   }

@@ -139,7 +139,7 @@ void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const 
     rpi_emit_close(e);
     rpi_emit_line(e, "RPG_SYNC();");
   }
-  if (form->finishes) {
+  if (ir->n_red > 0) {
     rpi_emit_line(e, "%srpk_join_%.8s(w, %s, 0, 1);",
                   kept && rpi_cuda_may_be_direct(ir) ? "if (!direct) " : "", e->key, which);
     rpi_emit_line(e, "RPG_SYNC();");

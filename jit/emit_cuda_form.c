@@ -62,8 +62,9 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   *out = (rpi_cuda_form){.n_words = l.n_words - ir->n_pro, .apart = is_apart(ir)};
   out->bytes = 8 * (3 + out->n_words + (out->apart ? 1 : 0));
   out->lanes = lanes_of(ir, shape);
-  out->finishes = ir->n_red > 0;
-  out->ends = out->finishes || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
+  for (int32_t r = 0; r < ir->n_red; r++) /* of one kept index the last block finishes always */
+    out->finishes |= ir->red[r].mask != (1u << ir->rank) - 1;
+  out->ends = ir->n_red > 0 || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
 }
 
 const char *rpi_emit_cuda_refusal(const rpi_ir *ir, const rpi_cuda_shape *shape,
@@ -111,7 +112,7 @@ static bool is_direct(const rpi_ir *ir, const rpi_word *w) {
 /* Blocks of a launch that finishes; 0: the last block of the body does it. */
 static int64_t finish_blocks(const rpi_ir *ir, const rpi_word *w) {
   int64_t most = 0;
-  if (ir->n_red == 0 || is_direct(ir, w)) return 0;
+  if (is_direct(ir, w)) return 0;
   for (int32_t r = 0; r < ir->n_red; r++) {
     int64_t kept, n = partials_of(ir, w, r, &kept);
     if (kept < 2 || (kept <= FINISH_KEPT && n * kept <= FINISH_PARTIALS)) continue;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/cuda_threads.h -- the blocks and threads of a CUDA text's kernel, one after another on a CPU.
  * Lives here: the words of jit/lanes_cuda.h for such a text, a scheduler. A thread has a stack of its own and runs until it
- *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. */
+ *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. They are begun
+ *             with makecontext and go on with longjmp, which asks nothing of the system. */
 #ifndef CUDA_THREADS_H
 #define CUDA_THREADS_H
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -53,10 +55,13 @@ static const char threads_head[] =
 
 static struct {
   struct threads_place place;
-  ucontext_t scheduler, thread[THREADS_BLOCK];
+  ucontext_t end, thread[THREADS_BLOCK];
+  jmp_buf scheduler, there[THREADS_BLOCK];
   char *stack[THREADS_BLOCK];
   enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_DONE } at[THREADS_BLOCK];
-  uint64_t bits[THREADS_BLOCK];
+  bool begun[THREADS_BLOCK];
+  uint64_t bits[2][THREADS_BLOCK];
+  int turn[THREADS_BLOCK]; /* which of them the next shuffle uses */
   void (*run)(const void *);
   const void *parameters;
   uint64_t seed;
@@ -65,21 +70,21 @@ static struct {
 static inline void threads_meet(int warp) {
   const int t = threads_now.place.thread;
   threads_now.at[t] = warp ? THREADS_WARPS : THREADS_SYNC;
-  swapcontext(&threads_now.thread[t], &threads_now.scheduler);
+  if (_setjmp(threads_now.there[t]) == 0) _longjmp(threads_now.scheduler, 1);
 }
 
 static inline uint64_t threads_down(uint64_t bits, int by) {
   const int t = threads_now.place.thread, from = t % THREADS_WARP + by < THREADS_WARP ? t + by : t;
-  threads_now.bits[t] = bits;
+  uint64_t *const all = threads_now.bits[threads_now.turn[t] ^= 1];
+  all[t] = bits;
   threads_meet(1);
-  const uint64_t got = threads_now.bits[from];
-  threads_meet(1); /* all have read */
-  return got;
+  return all[from]; /* the next shuffle writes elsewhere; before the one after it all have read */
 }
 
 static inline void threads_main(void) {
   threads_now.run(threads_now.parameters);
   threads_now.at[threads_now.place.thread] = THREADS_DONE;
+  _longjmp(threads_now.scheduler, 1);
 }
 
 static inline int threads_count(int from, int n, int at) {
@@ -92,6 +97,13 @@ static inline void threads_release(int from, int n) {
   for (int t = from; t < from + n; t++) threads_now.at[t] = THREADS_RUNS;
 }
 
+static inline void threads_resume(int t) {
+  if (_setjmp(threads_now.scheduler) != 0) return;
+  if (threads_now.begun[t]) _longjmp(threads_now.there[t], 1);
+  threads_now.begun[t] = true;
+  setcontext(&threads_now.thread[t]);
+}
+
 /* Runs what may run; false: all have ended. Threads that wait for ones that have ended, or at different
  * barriers, never go on: that aborts. */
 static inline bool threads_step(void) {
@@ -100,7 +112,7 @@ static inline bool threads_step(void) {
     const int t = (i + first) % THREADS_BLOCK;
     if (threads_now.at[t] != THREADS_RUNS) continue;
     threads_now.place.thread = t;
-    swapcontext(&threads_now.scheduler, &threads_now.thread[t]);
+    threads_resume(t);
   }
   bool moved = false;
   for (int w = 0; w < THREADS_BLOCK; w += THREADS_WARP) {
@@ -121,7 +133,8 @@ static inline void threads_block(void) {
     getcontext(&threads_now.thread[t]);
     threads_now.thread[t].uc_stack.ss_sp = threads_now.stack[t];
     threads_now.thread[t].uc_stack.ss_size = THREADS_STACK;
-    threads_now.thread[t].uc_link = &threads_now.scheduler;
+    threads_now.thread[t].uc_link = &threads_now.end;
+    threads_now.begun[t] = false;
     makecontext(&threads_now.thread[t], threads_main, 0);
     threads_now.at[t] = THREADS_RUNS;
   }
