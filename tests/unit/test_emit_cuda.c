@@ -151,9 +151,179 @@ static void test_reductions(void **state) {
     for (int32_t stored = 0; stored < 2; stored++) check_mask(&mask_cases[i], stored);
 }
 
+/* ---- prologues and ends */
+
+/* Conjugate gradients' second kernel: scalars in and out, of which operands 0 and 11 are one place, as are 2 and 6, and
+ * 4 and 7. */
+static const char update[] = "kernel rank 1\n"
+                             "operand @0: f64 affine [zero] read\n"
+                             "operand @1: f64 affine [zero] read\n"
+                             "operand @2: f64 affine [unit] read\n"
+                             "operand @3: f64 affine [unit] read\n"
+                             "operand @4: f64 affine [unit] read\n"
+                             "operand @5: f64 affine [unit] read\n"
+                             "operand @6: f64 affine [unit] write\n"
+                             "operand @7: f64 affine [unit] write\n"
+                             "operand @8: f64 affine [zero] read reduce\n"
+                             "operand @9: f64 affine [zero] write\n"
+                             "operand @10: f64 affine [zero] write\n"
+                             "operand @11: f64 affine [zero] write\n"
+                             "reduction #0: sum into @8 over 0\n"
+                             "prologue:\n"
+                             "  %0 = load.f64 @0\n"
+                             "  %1 = load.f64 @1\n"
+                             "  %2 = div.f64 %0, %1\n"
+                             "  store.f64 @9, %2\n"
+                             "body:\n"
+                             "  %4 = load.f64 @2\n"
+                             "  %5 = load.f64 @3\n"
+                             "  %6 = mul.f64 %2, %5\n"
+                             "  %7 = add.f64 %4, %6\n"
+                             "  %8 = load.f64 @4\n"
+                             "  %9 = load.f64 @5\n"
+                             "  %10 = mul.f64 %2, %9\n"
+                             "  %11 = sub.f64 %8, %10\n"
+                             "  %12 = mul.f64 %11, %11\n"
+                             "  store.f64 @6, %7\n"
+                             "  store.f64 @7, %11\n"
+                             "  reduce.f64 #0, %12\n"
+                             "epilogue:\n"
+                             "  %16 = load.f64 @8\n"
+                             "  %17 = div.f64 %16, %0\n"
+                             "  store.f64 @10, %17\n"
+                             "  store.f64 @11, %16\n";
+
+/* The same places: a reduction into what the prologue reads and the epilogue reads as it was, and as it is. */
+static const char replaced[] = "kernel rank 1\n"
+                               "operand @0: f64 affine [zero] read\n"
+                               "operand @1: f64 affine [zero] read reduce\n"
+                               "operand @2: f64 affine [unit] read\n"
+                               "operand @3: f64 affine [zero] write\n"
+                               "operand @4: f64 affine [unit] write\n"
+                               "reduction #0: max into @1 over 0 join\n"
+                               "prologue:\n"
+                               "  %0 = load.f64 @0\n"
+                               "body:\n"
+                               "  %1 = load.f64 @2\n"
+                               "  %2 = mul.f64 %1, %0\n"
+                               "  store.f64 @4, %2\n"
+                               "  reduce.f64 #0, %2\n"
+                               "epilogue:\n"
+                               "  %5 = load.f64 @1\n"
+                               "  %6 = sub.f64 %5, %0\n"
+                               "  store.f64 @3, %6\n";
+
+/* No body: what one thread does. An operand stored and loaded again in the prologue and in the epilogue. */
+static const char scalars[] = "kernel rank 0\n"
+                              "operand @0: f64 affine [] read write\n"
+                              "operand @1: i32 affine [] write\n"
+                              "scalar $0: f64\n"
+                              "prologue:\n"
+                              "  %0 = load.f64 @0\n"
+                              "  %1 = scalar.f64 $0\n"
+                              "  %2 = add.f64 %0, %1\n"
+                              "  store.f64 @0, %2\n"
+                              "  %4 = load.f64 @0\n"
+                              "  %5 = mul.f64 %4, %4\n"
+                              "epilogue:\n"
+                              "  %6 = load.f64 @0\n"
+                              "  %7 = add.f64 %5, %6\n"
+                              "  %8 = cast.i32 %7\n"
+                              "  store.i32 @1, %8\n";
+
+/* Pairs of operands of one place, each to the left the one that keeps its memory. */
+typedef int32_t place_pair[2];
+
+static bench *parsed(const char *text, int64_t n, const place_pair *pairs, int32_t n_pairs) {
+  bench *b = calloc(1, sizeof *b);
+  if (rpi_ir_parse(text, &b->ir) != RP_OK) fail_msg("%s", rpi_status_message());
+  if (rpi_ir_check(&b->ir) != RP_OK) fail_msg("%s", rpi_status_message());
+  b->extent[0] = n;
+  for (int32_t o = 0; o < b->ir.n_operand; o++)
+    for (int32_t d = 0; d < b->ir.rank; d++) b->stride[o][d] = b->ir.operand[o].sclass[d];
+  bench_fill(b);
+  b->scalar[0] = UINT64_C(0x4008000000000000);
+  for (int32_t o = 0; o < b->ir.n_operand; o++)
+    if (b->ir.operand[o].dtype == RP_F64) bench_tame(b, o);
+  for (int32_t i = 0; i < n_pairs; i++) { /* the memory of the second is given away */
+    free(b->memory[pairs[i][1]]);
+    memcpy(b->start[pairs[i][1]], b->start[pairs[i][0]], BYTES);
+    b->memory[pairs[i][1]] = b->memory[pairs[i][0]];
+  }
+  return b;
+}
+
+static void check_text(const char *text, const place_pair *pairs, int32_t n_pairs) {
+  static const int64_t sizes[] = {0, 1, 2, 100, 1024, 8192, 8193, 30001};
+  cuda_code code = {0};
+  for (int32_t i = 0; i < RPI_COUNT(sizes); i++) {
+    bench *b = parsed(text, sizes[i], pairs, n_pairs);
+    if (!code.so) code = cuda_compiled(&b->ir, (rpi_cuda_shape){.aligned = cuda_aligned(b)});
+    for (int32_t most = 1; most < 8; most += 3)
+      cuda_compare_code(b, &code, most, (uint64_t)sizes[i]);
+    for (int32_t k = 0; k < n_pairs; k++) b->memory[pairs[k][1]] = NULL;
+    bench_free(b);
+    free(b);
+  }
+  dlclose(code.so);
+}
+
+static void test_ends(void **state) {
+  (void)state;
+  if (!bench_cc) skip();
+  bench_seed = 44;
+  check_text(update, (const place_pair[]){{0, 11}, {2, 6}, {4, 7}}, 3);
+  check_text(replaced, (const place_pair[]){{0, 1}, {2, 4}}, 2);
+  check_text(scalars, NULL, 0);
+}
+
+/* A prologue so long that a launch of its own makes it: its stores are seen by the body. */
+static void test_apart(void **state) {
+  (void)state;
+  if (!bench_cc) skip();
+  bench_seed = 45;
+  for (int64_t n = 1; n < 3000; n += 1499) {
+    bench *b = malloc(sizeof *b);
+    bench_init(b, 1);
+    b->extent[0] = n;
+    const uint8_t zero[] = {RPI_STRIDE_ZERO};
+    const int32_t x = bench_affine(b, RP_F64, RPI_ACCESS_READ | RPI_ACCESS_WRITE, zero);
+    rpi_irval v = rpi_ir_emit(&b->ir, RPI_IR_LOAD, RP_F64, (uint64_t)x, 0, NULL);
+    for (int32_t i = 0; i < 70; i++)
+      v = rpi_ir_emit2(&b->ir, i % 2 ? RPI_IR_ADD : RPI_IR_MUL, RP_F64, v, i % 3 ? v : 0);
+    rpi_ir_emit(&b->ir, RPI_IR_STORE, RP_F64, (uint64_t)x, 1, &v);
+    b->ir.n_pro = b->ir.n_ins;
+    const int32_t y = bench_line(b, RP_F64, RPI_ACCESS_WRITE);
+    const rpi_irval again = rpi_ir_emit(&b->ir, RPI_IR_LOAD, RP_F64, (uint64_t)x, 0, NULL);
+    const rpi_irval sum = rpi_ir_emit2(&b->ir, RPI_IR_ADD, RP_F64, again, v);
+    rpi_ir_emit(&b->ir, RPI_IR_STORE, RP_F64, (uint64_t)y, 1, &sum);
+    b->ir.n_body = b->ir.n_ins;
+    bench_fill(b);
+    rpi_cuda_form form;
+    rpi_cuda_form_get(&b->ir, &(rpi_cuda_shape){0}, &form);
+    assert_true(form.apart);
+    assert_false(form.ends);
+    cuda_compare(b, (uint64_t)n);
+    bench_free(b);
+    free(b);
+  }
+}
+
+/* More parameters than fit are refused with a sentence. */
+static void test_refusal(void **state) {
+  (void)state;
+  bench *b = parsed(update, 1, NULL, 0);
+  assert_null(rpi_emit_cuda_refusal(&b->ir, &(rpi_cuda_shape){0}, 4096));
+  assert_string_equal(rpi_emit_cuda_refusal(&b->ir, &(rpi_cuda_shape){0}, 100),
+                      "the kernel has more parameters than a launch on a GPU can pass");
+  bench_free(b);
+  free(b);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),
-                                     cmocka_unit_test(test_random_loops),
-                                     cmocka_unit_test(test_reductions)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_random),     cmocka_unit_test(test_random_loops),
+      cmocka_unit_test(test_reductions), cmocka_unit_test(test_ends),
+      cmocka_unit_test(test_apart),      cmocka_unit_test(test_refusal)};
   return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
