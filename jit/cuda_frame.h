@@ -19,11 +19,12 @@ typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; type
 /* Before a loop: how often it is written out. */
 #ifdef RPG_HOST
 #define RPK_ROLLED
-#define RPK_UNROLL
+#define RPK_UNROLL(n)
 #else
 #pragma nv_diag_suppress 177 /* values that a section does not use */
 #define RPK_ROLLED _Pragma("unroll 1")
-#define RPK_UNROLL _Pragma("unroll 4")
+#define RPK_PRAGMA(text) _Pragma(#text)
+#define RPK_UNROLL(n) RPK_PRAGMA(unroll n)
 #endif
 
 typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;

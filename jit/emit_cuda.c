@@ -131,6 +131,8 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
                   form.n_words + (form.apart ? 1 : 0));
     if (form.apart) rpi_emit_cuda_apart(&e, &form);
     if (ir->n_red > 0) rpi_emit_cuda_join(&e);
+    for (int32_t i = ir->n_pro; i < ir->n_body; i++)
+      if (ir->ins[i].op == RPI_IR_LOOP && rpi_emit_apart(&e, i)) rpi_emit_long(&e, i);
     emit_main(&e, &form);
     if (form.finishes) emit_fin(&e, &form);
   }

@@ -15,7 +15,10 @@
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { SHORT_BODY = 40 }; /* instructions of a body that is worth unrolling */
+enum {
+  SHORT_BODY = 40,
+  LOADS = 8
+}; /* instructions, and loads, of a body that is worth unrolling */
 
 void rpi_emit_cuda_bounds(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
@@ -34,9 +37,17 @@ void rpi_emit_cuda_bounds(rpi_emit *e) {
     rpi_emit_line(e, "const int direct = leaves > 0 && leaves <= %d;", RPI_CUDA_GROUP);
 }
 
+/* Several points at once, so that their loads overlap, as far as registers go. */
 static void emit_unroll(rpi_emit *e) {
-  if (e->ir->n_body - e->ir->n_pro > SHORT_BODY || rpi_cuda_loops(e->ir)) return;
-  rpi_emit_line(e, "RPK_UNROLL");
+  const rpi_ir *ir = e->ir;
+  int32_t loads = 0;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++)
+    loads += ir->ins[i].op == RPI_IR_LOAD || ir->ins[i].op == RPI_IR_GATHER;
+  loads *= e->lanes;
+  if (ir->n_body - ir->n_pro > SHORT_BODY || loads > LOADS || rpi_cuda_loops(ir))
+    rpi_emit_line(e, "RPK_ROLLED");
+  else
+    rpi_emit_line(e, "RPK_UNROLL(%d)", loads > 4 ? 2 : 4);
 }
 
 /* The columns [c0, stop) of the row's leaf l. */

@@ -12,7 +12,7 @@
  *             Before it, RPV_USE_<T> for each dtype wanted (i64 is always there), as for lanes.h.
  *
  *   RPG_KERNEL(name, args)   begins a kernel `name` of one parameter `a`, a struct args by value, for blocks of at
- *                            most 256 threads, RPG_AT_ONCE of which should fit a multiprocessor; a text defines that
+ *                            most 256 threads, RPG_AT_ONCE of which should fit a multiprocessor: 2, or what a text defines
  *   RPG_DEVICE, RPG_FAR      begin a function that is inlined always, never
  *   RPG_SHARED               a variable of the block
  *   RPG_THREAD, RPG_THREADS, RPG_BLOCK, RPG_BLOCKS   this thread, threads of a block, and so on: int
@@ -42,6 +42,7 @@
 #else
 #define RPV_CUDA
 
+#define RPG_AT_ONCE 2
 #define RPG_KERNEL(name, args) \
   extern "C" __global__ void __launch_bounds__(256, RPG_AT_ONCE) name(const __grid_constant__ struct args a)
 #define RPG_DEVICE static __device__ __forceinline__ __attribute__((unused))

@@ -67,7 +67,7 @@ static struct {
   uint64_t seed;
 } threads_now;
 
-static inline void threads_meet(int warp) {
+static __attribute__((noinline)) void threads_meet(int warp) {
   const int t = threads_now.place.thread;
   threads_now.at[t] = warp ? THREADS_WARPS : THREADS_SYNC;
   if (_setjmp(threads_now.there[t]) == 0) _longjmp(threads_now.scheduler, 1);
@@ -81,7 +81,7 @@ static inline uint64_t threads_down(uint64_t bits, int by) {
   return all[from]; /* the next shuffle writes elsewhere; before the one after it all have read */
 }
 
-static inline void threads_main(void) {
+static __attribute__((noinline)) void threads_main(void) {
   threads_now.run(threads_now.parameters);
   threads_now.at[threads_now.place.thread] = THREADS_DONE;
   _longjmp(threads_now.scheduler, 1);
@@ -93,37 +93,40 @@ static inline int threads_count(int from, int n, int at) {
   return found;
 }
 
-static inline void threads_release(int from, int n) {
-  for (int t = from; t < from + n; t++) threads_now.at[t] = THREADS_RUNS;
+static inline void threads_release(int from, int n, int at) {
+  for (int t = from; t < from + n; t++)
+    if ((int)threads_now.at[t] == at) threads_now.at[t] = THREADS_RUNS;
 }
 
-static inline void threads_resume(int t) {
+static __attribute__((noinline)) void threads_resume(int t) {
+  threads_now.place.thread = t;
   if (_setjmp(threads_now.scheduler) != 0) return;
   if (threads_now.begun[t]) _longjmp(threads_now.there[t], 1);
   threads_now.begun[t] = true;
   setcontext(&threads_now.thread[t]);
 }
 
-/* Runs what may run; false: all have ended. Threads that wait for ones that have ended, or at different
- * barriers, never go on: that aborts. */
+/* A warp as far as it comes without the others. */
+static inline void threads_warp(int from) {
+  const int first = (int)(threads_now.seed >> 40) & (THREADS_WARP - 1);
+  do {
+    threads_release(from, THREADS_WARP, THREADS_WARPS);
+    for (int i = 0; i < THREADS_WARP; i++) {
+      const int t = from + (i + first) % THREADS_WARP;
+      if (threads_now.at[t] == THREADS_RUNS) threads_resume(t);
+    }
+  } while (threads_count(from, THREADS_WARP, THREADS_WARPS) == THREADS_WARP);
+}
+
+/* All warps up to the block's next barrier, or to their end; false: all have ended. Threads that wait for
+ * ones that have ended, or at different barriers, never go on: that aborts. */
 static inline bool threads_step(void) {
-  const int first = (int)(threads_now.seed = threads_now.seed * 6364136223846793005u + 1) & 255;
-  for (int i = 0; i < THREADS_BLOCK; i++) {
-    const int t = (i + first) % THREADS_BLOCK;
-    if (threads_now.at[t] != THREADS_RUNS) continue;
-    threads_now.place.thread = t;
-    threads_resume(t);
-  }
-  bool moved = false;
-  for (int w = 0; w < THREADS_BLOCK; w += THREADS_WARP) {
-    if (threads_count(w, THREADS_WARP, THREADS_WARPS) != THREADS_WARP) continue;
-    threads_release(w, THREADS_WARP);
-    moved = true;
-  }
-  if (moved) return true;
+  threads_now.seed = threads_now.seed * 6364136223846793005u + 1442695040888963407u;
+  const int first = (int)(threads_now.seed >> 33) & (THREADS_BLOCK - THREADS_WARP);
+  for (int w = 0; w < THREADS_BLOCK; w += THREADS_WARP) threads_warp((w + first) % THREADS_BLOCK);
   if (threads_count(0, THREADS_BLOCK, THREADS_DONE) == THREADS_BLOCK) return false;
   if (threads_count(0, THREADS_BLOCK, THREADS_SYNC) != THREADS_BLOCK) abort();
-  threads_release(0, THREADS_BLOCK);
+  threads_release(0, THREADS_BLOCK, THREADS_SYNC);
   return true;
 }
 

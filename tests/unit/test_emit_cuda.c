@@ -3,6 +3,7 @@
  * interpreter's bits: random kernels; reductions of every operator, dtype and shape; ends and prologues. Without a C
  * compiler nothing is tested. */
 #include "tests/support/cuda_bench.h"
+#include "tests/support/cuda_kernels.h"
 #include "tests/support/kernel_random.h"
 
 static void random_kernels(bool loops, int32_t n) {
@@ -153,46 +154,6 @@ static void test_reductions(void **state) {
 
 /* ---- prologues and ends */
 
-/* Conjugate gradients' second kernel: scalars in and out, of which operands 0 and 11 are one place, as are 2 and 6, and
- * 4 and 7. */
-static const char update[] = "kernel rank 1\n"
-                             "operand @0: f64 affine [zero] read\n"
-                             "operand @1: f64 affine [zero] read\n"
-                             "operand @2: f64 affine [unit] read\n"
-                             "operand @3: f64 affine [unit] read\n"
-                             "operand @4: f64 affine [unit] read\n"
-                             "operand @5: f64 affine [unit] read\n"
-                             "operand @6: f64 affine [unit] write\n"
-                             "operand @7: f64 affine [unit] write\n"
-                             "operand @8: f64 affine [zero] read reduce\n"
-                             "operand @9: f64 affine [zero] write\n"
-                             "operand @10: f64 affine [zero] write\n"
-                             "operand @11: f64 affine [zero] write\n"
-                             "reduction #0: sum into @8 over 0\n"
-                             "prologue:\n"
-                             "  %0 = load.f64 @0\n"
-                             "  %1 = load.f64 @1\n"
-                             "  %2 = div.f64 %0, %1\n"
-                             "  store.f64 @9, %2\n"
-                             "body:\n"
-                             "  %4 = load.f64 @2\n"
-                             "  %5 = load.f64 @3\n"
-                             "  %6 = mul.f64 %2, %5\n"
-                             "  %7 = add.f64 %4, %6\n"
-                             "  %8 = load.f64 @4\n"
-                             "  %9 = load.f64 @5\n"
-                             "  %10 = mul.f64 %2, %9\n"
-                             "  %11 = sub.f64 %8, %10\n"
-                             "  %12 = mul.f64 %11, %11\n"
-                             "  store.f64 @6, %7\n"
-                             "  store.f64 @7, %11\n"
-                             "  reduce.f64 #0, %12\n"
-                             "epilogue:\n"
-                             "  %16 = load.f64 @8\n"
-                             "  %17 = div.f64 %16, %0\n"
-                             "  store.f64 @10, %17\n"
-                             "  store.f64 @11, %16\n";
-
 /* The same places: a reduction into what the prologue reads and the epilogue reads as it was, and as it is. */
 static const char replaced[] = "kernel rank 1\n"
                                "operand @0: f64 affine [zero] read\n"
@@ -272,7 +233,7 @@ static void test_ends(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 44;
-  check_text(update, (const place_pair[]){{0, 11}, {2, 6}, {4, 7}}, 3);
+  check_text(kernel_update, (const place_pair[]){{0, 11}, {2, 6}, {4, 7}}, 3);
   check_text(replaced, (const place_pair[]){{0, 1}, {2, 4}}, 2);
   check_text(scalars, NULL, 0);
 }
@@ -312,7 +273,7 @@ static void test_apart(void **state) {
 /* More parameters than fit are refused with a sentence. */
 static void test_refusal(void **state) {
   (void)state;
-  bench *b = parsed(update, 1, NULL, 0);
+  bench *b = parsed(kernel_update, 1, NULL, 0);
   assert_null(rpi_emit_cuda_refusal(&b->ir, &(rpi_cuda_shape){0}, 4096));
   assert_string_equal(rpi_emit_cuda_refusal(&b->ir, &(rpi_cuda_shape){0}, 100),
                       "the kernel has more parameters than a launch on a GPU can pass");
