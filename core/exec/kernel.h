@@ -49,7 +49,8 @@ typedef struct rpi_kernel_gpu_code {
    * alone. */
   int32_t (*launches)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
                       int64_t u1, rpi_kernel_launch *out);
-  /* Writes the parameters, at most RPI_KERNEL_PARAMETERS bytes, and returns their number. */
+  /* Writes the parameters, which depend on the words and units alone; at most RPI_KERNEL_PARAMETERS bytes, and
+   * returns their number. */
   int32_t (*pack)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
                   void *out);
   const void *self;
