@@ -17,7 +17,7 @@
 
 enum {
   SHORT_BODY = 40,
-  LOADS = 8
+  LOADS = 7
 }; /* instructions, and loads, of a body that is worth unrolling */
 
 void rpi_emit_cuda_bounds(rpi_emit *e) {
