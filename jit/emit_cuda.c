@@ -54,12 +54,6 @@ static void emit_at_once(rpi_emit *e) {
   rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }
 
-static bool prologue_loads(const rpi_ir *ir) {
-  for (int32_t i = 0; i < ir->n_pro; i++)
-    if (ir->ins[i].op == RPI_IR_LOAD) return true;
-  return false;
-}
-
 static void emit_main(rpi_emit *e, const rpi_cuda_form *form) {
   const rpi_ir *ir = e->ir;
   const bool direct = rpi_cuda_may_be_direct(ir);
@@ -68,9 +62,6 @@ static void emit_main(rpi_emit *e, const rpi_cuda_form *form) {
   rpi_emit_open(e, "{");
   rpi_emit_cuda_bounds(e);
   rpi_emit_cuda_prologue(e, form, form->ends);
-  if (direct && prologue_loads(ir))
-    rpi_emit_line(e,
-                  "if (direct) RPG_SYNC(); /* what others of the block deliver, they have read */");
   if (ir->n_body > ir->n_pro) {
     rpi_emit_open(e, "{");
     rpi_emit_operands(e, ir->n_pro, ir->n_body);

@@ -7,6 +7,8 @@
  *             blocks still read, so it is stored by the last block; so are values of reductions that another block's
  *             prologue may read: those of one kept index. The epilogue, which one thread runs, takes prologue values from
  *             the start, put aside in the block's memory so that they cost the body no registers.
+ *             Direct values need no barrier: of a scalar that the prologue reads there is one row, whose warps meet before
+ *             one of them delivers.
  * Invariants: after rpk_last all blocks have done all but the end. Loads of the end are plain. */
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
