@@ -101,7 +101,7 @@ static rp_status install(rpi_gpu_kernels *g, record *r, const void *image) {
                                   .self = r,
                                   .tier = 1,
                                   .registers = r->main.registers,
-                                  .local = r->main.local};
+                                  .spills = 0};
   r->face.code = &r->code;
   g->counts.spills += r->main.local > 0;
   return RP_OK;
@@ -265,5 +265,7 @@ rp_status rpi_gpu_kernels_get(rpi_gpu_kernels *g, const rpi_ir *ir, const void *
   if (r->face.code) *out = &r->face;
   return RP_OK;
 }
+
+int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g) { return g->counts.spills; }
 
 void rpi_gpu_kernels_counts(const rpi_gpu_kernels *g, rpi_gpu_counts *out) { *out = g->counts; }

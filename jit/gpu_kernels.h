@@ -30,6 +30,7 @@ void rpi_gpu_kernels_free(rpi_gpu_kernels *g); /* before the device is closed; N
 rp_status rpi_gpu_kernels_get(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, size_t n,
                               const rpi_cuda_shape *shape, const rpi_kernel_gpu **out,
                               const char **why);
+int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g); /* counts.spills */
 void rpi_gpu_kernels_counts(const rpi_gpu_kernels *g, rpi_gpu_counts *out);
 
 #endif

@@ -278,6 +278,8 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *face, const rpi_cuda_shape *
   return RP_OK;
 }
 
+int64_t rpi_jit_gpu_spills(const rpi_jit *j) { return rpi_gpu_kernels_spills(j->gpu); }
+
 void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out) {
   *out = (rpi_gpu_counts){0};
   if (j->gpu) rpi_gpu_kernels_counts(j->gpu, out);

@@ -43,6 +43,8 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *k, const rpi_cuda_shape *sha
                       const rpi_kernel_gpu **out);
 /* A sentence, or "". */
 const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
+/* Kernels on the GPU so far that spill. */
+int64_t rpi_jit_gpu_spills(const rpi_jit *j);
 void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out); /* zeros without a GPU */
 /* Starts the compiles of the kernels asked for since the last call, several per run of the compiler;
  * with tier 1 they are done before the return. */

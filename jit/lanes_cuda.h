@@ -69,6 +69,8 @@
 #define RPV_MINUS_f64(a) (__double_as_longlong(a) < 0)
 #define RPV_LIBM_f32(name) name##f
 #define RPV_LIBM_f64(name) name
+#define RPV_TGAMMA_f32(a) tgammaf(a)
+#define RPV_TGAMMA_f64(a) tgamma(a)
 #define RPV_LGAMMA_f32(a, sign) ((void)(sign), lgammaf(a))
 #define RPV_LGAMMA_f64(a, sign) ((void)(sign), lgamma(a))
 #endif

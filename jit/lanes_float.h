@@ -11,12 +11,18 @@
 #else
 #define RPV_EXTERN extern
 #endif
-RPV_EXTERN double lgamma_r(double, int *);
-RPV_EXTERN float lgammaf_r(float, int *);
+/* By names that the compiler does not know: of constants it computes these functions itself, correctly rounded, which
+ * libm's are not. */
+RPV_EXTERN double rpv_libm_tgamma_f64(double) __asm__("tgamma");
+RPV_EXTERN float rpv_libm_tgamma_f32(float) __asm__("tgammaf");
+RPV_EXTERN double rpv_libm_lgamma_f64(double, int *) __asm__("lgamma_r");
+RPV_EXTERN float rpv_libm_lgamma_f32(float, int *) __asm__("lgammaf_r");
 #define RPV_LIBM_f32(name) __builtin_##name##f
 #define RPV_LIBM_f64(name) __builtin_##name
-#define RPV_LGAMMA_f32 lgammaf_r
-#define RPV_LGAMMA_f64 lgamma_r
+#define RPV_TGAMMA_f32 rpv_libm_tgamma_f32
+#define RPV_TGAMMA_f64 rpv_libm_tgamma_f64
+#define RPV_LGAMMA_f32 rpv_libm_lgamma_f32
+#define RPV_LGAMMA_f64 rpv_libm_lgamma_f64
 #define RPV_MINUS_f32 __builtin_signbit
 #define RPV_MINUS_f64 __builtin_signbit
 #endif
@@ -127,7 +133,8 @@ RPV_FLOATS(RPV_FLOAT_ARITHMETIC, 0)
     return RPV_LIBM_##T(ldexp)(a, e);                                                            \
   }                                                                                              \
   RPV_BY_LANE2(T, ldexp)                                                                         \
-  RPV_LIBM1(T, tgamma) RPV_BY_LANE1(T, tgamma)                                                   \
+  RPV_FN rpc_##T rps_tgamma_##T(rpc_##T a) { return RPV_TGAMMA_##T(a); }                         \
+  RPV_BY_LANE1(T, tgamma)                                                                        \
   RPV_FN rpc_##T rps_lgamma_##T(rpc_##T a) {                                                     \
     int sign;                                                                                    \
     return RPV_LGAMMA_##T(a, &sign);                                                             \

@@ -490,7 +490,7 @@ static rp_status find_checked(rpi_analysis *an, const rpi_tasks *ts) {
 }
 
 rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live, bool trusted,
-                      rpi_analysis **out) {
+                      int32_t most, rpi_analysis **out) {
   *out = NULL;
   rpi_analysis *an = rpi_alloc_zero(sizeof *an);
   if (!an) return rpi_status_nomem("analysis");
@@ -507,7 +507,7 @@ rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live,
     st = find_checked(an, tasks);
   }
   if (st == RP_OK) {
-    st = rpi_fuse(ctx, &an->queries, live, an->checked, &an->arena, &an->fusion);
+    st = rpi_fuse(ctx, &an->queries, live, an->checked, most, &an->arena, &an->fusion);
   }
   if (st == RP_OK) {
     collect(&u);

@@ -102,10 +102,10 @@ typedef struct rpi_analysis {
   struct rpi_analysis *next; /* all of the context */
 } rpi_analysis;
 
-/* Analyses `tasks`; `trusted`: index data is known to be in range. The tasks are only read and not
+/* Analyses `tasks`; `trusted`: index data is known to be in range; `most`: body tasks of a group, 0: any number. The tasks are only read and not
  * kept, but for the queries while this runs. */
 rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live, bool trusted,
-                      rpi_analysis **out);
+                      int32_t most, rpi_analysis **out);
 void rpi_analyse_free(rpi_analysis *an);
 
 /* Geometry of a group's kernel on given tasks: one box per operand over the (merged) space. False

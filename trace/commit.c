@@ -428,6 +428,7 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   bool trusted = t->n_range == 0 || in_range(ctx, t, s);
   const uint32_t *place = places_of(ctx, t, s);
   *out = t->bound;
+  if (RPI_UNLIKELY(ctx->device && *out && rpi_template_split(ctx, t, *out))) *out = t->bound;
   if (RPI_LIKELY(*out && rpi_template_fits(t, *out, t->live, trusted, place))) return RP_OK;
   return rpi_template_plan(ctx, t, t->live, trusted, place, out);
 }

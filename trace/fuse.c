@@ -18,6 +18,7 @@ typedef struct fuser {
   int32_t *group_ops;      /* instructions per group */
   int32_t *group_first;    /* a body task of it, -1: none */
   uint8_t *group_mode;     /* 0 none, 1 LEAF, 2 ROW reductions, 3 opaque */
+  int32_t most; /* body tasks of a group; 0: any number */
   int32_t *group_operands; /* distinct operands, one access for each: MAX_OPERANDS per group */
   int32_t *group_n_operands;
   int32_t *slot_head, *slot_next; /* accesses of a slot, chained */
@@ -236,6 +237,8 @@ static bool fits(fuser *u, int32_t t, int32_t g, bool count) {
     why = RPI_REASON_FUSE_MODE;
   else if (u->group_ops[g] + task->variant->ir.n_ins > MAX_INSTRUCTIONS || !operands_fit(u, t, g))
     why = RPI_REASON_FUSE_OPERANDS;
+  else if (u->most > 0 && u->group_size[g] >= u->most)
+    why = RPI_REASON_FUSE_SPILLS;
   else if (both_checked(u, t, g))
     why = RPI_REASON_FUSE_CHECKED;
   else if (part_written(u, t, g))
@@ -446,14 +449,20 @@ static void place_scalar(fuser *u, int32_t t) {
 }
 
 rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, const bool *checked,
-                   rpi_arena *a, rpi_fusion *out) {
+                   int32_t most, rpi_arena *a, rpi_fusion *out) {
   const rpi_tasks *ts = q->tasks;
   size_t n = (size_t)ts->n_task, m = 2 * n + 2;
   *out = (rpi_fusion){.group = rpi_arena_get(a, sizeof *out->group * (n + 1)),
                       .phase = rpi_arena_get(a, n + 1),
                       .refusal = rpi_arena_get(a, sizeof(rpi_refusal) * RPI_FUSION_REFUSALS)};
-  fuser u = {
-      .ctx = ctx, .q = q, .ts = ts, .live = live, .checked = checked, .f = out, .n = ts->n_task};
+  fuser u = {.ctx = ctx,
+             .q = q,
+             .ts = ts,
+             .live = live,
+             .checked = checked,
+             .most = most,
+             .f = out,
+             .n = ts->n_task};
   u.conflict = rpi_arena_get(a, n * n + 1);
   u.group_size = rpi_arena_get(a, sizeof *u.group_size * m);
   u.group_ops = rpi_arena_get(a, sizeof *u.group_ops * m);

@@ -66,6 +66,7 @@ static bool allocate(lowerer *l) {
   l->geom = rpi_arena_get(a, sizeof *l->geom * (size_t)(operands + 1));
   l->b->scratch = rpi_arena_get(a, sizeof(int64_t) * (size_t)(an->n_symbol + 1));
   l->b->flag_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_sub + 1));
+  l->b->sub_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_sub + 1));
   l->b->call_group = rpi_arena_get(a, sizeof(int32_t) * (size_t)(n.n_call + 1));
   l->symbol_ready = rpi_arena_get(a, sizeof(int32_t) * (size_t)(an->n_symbol + 1));
   l->b->ready = rpi_arena_get(a, sizeof(int32_t) * (an->n_slot + 1u));
@@ -191,6 +192,7 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
               (int64_t)sizeof(rpi_kernel_flag) * b->n_flag);
   b->flag_group[b->n_flag++] = (int32_t)(g - l->an->group);
   bool body = ir->n_body > ir->n_pro;
+  b->sub_group[p->n_sub] = (int32_t)(g - l->an->group);
   p->sub[p->n_sub++] = (rpi_sub){.kernel = g->kernel,
                                  .gpu = l->gpu,
                                  .word = word,

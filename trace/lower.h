@@ -35,6 +35,8 @@ typedef struct rpi_bound {
   uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   rpi_sides sides;     /* where the symbols are, with a GPU */
   int64_t runs;
+  int32_t *sub_group;  /* per kernel of the plan: its group */
+  int64_t spills_seen; /* kernels of the context with spills, when the plan's were last looked at */
   rpi_arena arena;
   struct rpi_bound *next;
 } rpi_bound;

@@ -110,14 +110,16 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
 
 /* What an analysis depends on besides geometry: the tasks' variants and kinds, who touches which
  * slot, which outputs live. */
-static uint64_t *skeleton_of(const rpi_tasks *ts, const bool *live, bool trusted, int32_t *n) {
-  int32_t size = 3 + ts->n_task * 2 + (int32_t)ts->n_slot;
+static uint64_t *skeleton_of(const rpi_tasks *ts, const bool *live, bool trusted, int32_t most,
+                             int32_t *n) {
+  int32_t size = 4 + ts->n_task * 2 + (int32_t)ts->n_slot;
   for (int32_t t = 0; t < ts->n_task; t++) size += ts->task[t].n_store;
   uint64_t *w = rpi_alloc(sizeof *w * (size_t)size);
   if (!w) return NULL;
   *n = 0;
   w[(*n)++] = (uint64_t)ts->n_task << 1 | trusted;
   w[(*n)++] = ts->n_slot;
+  w[(*n)++] = (uint64_t)most;
   for (int32_t t = 0; t < ts->n_task; t++) {
     const rpi_task *k = &ts->task[t];
     uint64_t what = k->variant ? k->variant->id : (uint64_t)k->op->id << 32;
@@ -164,7 +166,7 @@ static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *ske
 static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
                           const uint32_t *place, rpi_bound **out) {
   int32_t n;
-  uint64_t *skeleton = skeleton_of(&t->tasks, live, trusted, &n);
+  uint64_t *skeleton = skeleton_of(&t->tasks, live, trusted, t->most, &n);
   if (!skeleton) return rpi_status_nomem("skeleton");
   uint64_t hash = rpi_hash_bytes(skeleton, sizeof *skeleton * (size_t)n).lo;
   bool keep = ctx->config.tracing;
@@ -174,7 +176,7 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
     return st;
   }
   rpi_analysis *an;
-  st = rpi_analyse(ctx, &t->tasks, live, trusted, &an);
+  st = rpi_analyse(ctx, &t->tasks, live, trusted, t->most, &an);
   if (st != RP_OK) {
     rpi_alloc_free(skeleton);
     return st;
@@ -200,6 +202,37 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
   return st;
 }
 
+/* The most body tasks of a group whose kernel spills; below two nothing can be split. */
+static int32_t spilling_tasks(const rpi_bound *b) {
+  enum { FEW = 64 }; /* bytes for each thread: they cost less than another pass over memory */
+  int32_t most = 0;
+  for (int32_t i = 0; i < b->plan.n_sub; i++) {
+    const rpi_kernel_gpu *gpu = b->plan.sub[i].gpu;
+    const int32_t n = b->an->group[b->sub_group[i]].n_body;
+    if (gpu && gpu->code && gpu->code->spills > FEW && n > most) most = n;
+  }
+  return most;
+}
+
+static bool must_split(rpi_template *t, rpi_bound *b) {
+  const int32_t n = spilling_tasks(b);
+  if (n < 2) return false;
+  t->most = n / 2;
+  rpi_lower_free(b);
+  return true;
+}
+
+bool rpi_template_split(rp_context *ctx, rpi_template *t, rpi_bound *b) {
+  const int64_t now = rpi_jit_gpu_spills(ctx->jit);
+  if (RPI_LIKELY(b->spills_seen == now)) return false;
+  b->spills_seen = now;
+  if (spilling_tasks(b) < 2) return false;
+  rpi_bound **at = &t->bound;
+  while (*at != b) at = &(*at)->next;
+  *at = b->next;
+  return must_split(t, b);
+}
+
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
                             const uint32_t *place, rpi_bound **out) {
   rpi_bound **at = &t->bound;
@@ -216,7 +249,8 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
     rpi_context_reason(ctx, t->bound->trusted == trusted ? RPI_REASON_VARIANT_LIVE
                                                          : RPI_REASON_VARIANT_RANGE);
   *out = NULL;
-  RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
+  do RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
+  while (ctx->device && must_split(t, *out));
   if (ctx->comm) {
     (*out)->decided = rpi_decision_of(*out, t->tasks.n_task, t->n_slot);
     const uint64_t both[] = {(uint64_t)ctx->stats.decisions, (*out)->decided};

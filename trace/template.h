@@ -40,6 +40,7 @@ typedef struct rpi_template {
   int64_t died_unread;
   int64_t hits;
   bool remembered; /* by its trace's list */
+  int32_t most;    /* body tasks of a group; 0: any number (gpu_bind.h) */
 } rpi_template;
 
 /* The template of these words, made if it is new. `ctx->config.tracing` off: always made anew and
@@ -50,6 +51,9 @@ rp_status rpi_template_get(rp_context *ctx, const uint64_t *words, int32_t n_wor
  * slot of the segment), else NULL. */
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
                             const uint32_t *place, rpi_bound **out);
+/* A kernel of plan b has turned out to have more values than a GPU has registers: the plan is forgotten and the next one
+ * has smaller groups. False: it has not. */
+bool rpi_template_split(rp_context *ctx, rpi_template *t, rpi_bound *b);
 /* Was the plan made for that? */
 static inline bool rpi_template_fits(const rpi_template *t, const rpi_bound *b, const bool *live,
                                      bool trusted, const uint32_t *place) {

@@ -55,7 +55,7 @@ typedef struct rpi_kernel_gpu_code {
                   void *out);
   const void *self;
   int32_t tier;             /* 0: interpreted by one kernel for all, 1: compiled */
-  int32_t registers, local; /* of the body: per thread; bytes of spills */
+  int32_t registers, spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
 } rpi_kernel_gpu_code;
 
 /* A kernel on a GPU, for operands that lie in some way (jit/emit_cuda.h). `code` is replaced at most once, by the

@@ -249,13 +249,31 @@ static void test_affine_in_loop(void **state) {
   drop(a), drop(y);
 }
 
+/* Functions of constants: the compiler does not take the liberty to know them better than libm does. */
+static void test_constants(void **state) {
+  (void)state;
+  static const char *const bodies[] = {"y = tgamma(4.9) + 0*y", "y = tgamma(10.1) + 0*y",
+                                       "y = tgamma(100.1) + 0*y", "y = lgamma(33.3) + 0*y"};
+  rp_context *compiled = check_context("--tier 1");
+  for (int i = 0; i < 4; i++) {
+    rp_store *y = check_vector(ctx, 1, NULL), *z = check_vector(compiled, 1, NULL);
+    OK(EVAL(ctx, "y", bodies[i], y));
+    OK(EVAL(compiled, "y", bodies[i], z));
+    const double want = check_scalar(y);
+    check_values(z, &want);
+    drop(y), drop(z);
+  }
+  assert_in_range(check_stat(compiled, "compiles"), 1, 4);
+  OK(rp_context_destroy(compiled));
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_read_beside),      TEST(test_nothing_twice), TEST(test_which_gather),
-      TEST(test_dead_gather),      TEST(test_other_size),    TEST(test_many_indices),
-      TEST(test_function_on_copy), TEST(test_both_written),  TEST(test_join_renamed),
-      TEST(test_over_nothing),     TEST(test_empty_outputs), TEST(test_element_and_box),
-      TEST(test_refused),          TEST(test_affine_in_loop)};
+      TEST(test_read_beside),      TEST(test_nothing_twice),  TEST(test_which_gather),
+      TEST(test_dead_gather),      TEST(test_other_size),     TEST(test_many_indices),
+      TEST(test_function_on_copy), TEST(test_both_written),   TEST(test_join_renamed),
+      TEST(test_over_nothing),     TEST(test_empty_outputs),  TEST(test_element_and_box),
+      TEST(test_refused),          TEST(test_affine_in_loop), TEST(test_constants)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
