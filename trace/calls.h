@@ -21,8 +21,10 @@
 #define RPI_CALLS_KINDS(X) \
   X(CREATE, "rp_store_create", false) \
   X(ATTACH, "rp_store_attach", false) \
+  X(IMPORT, "rp_store_import_dlpack", false) \
   X(HOME, "rp_store_home", true) \
   X(DETACH, "rp_store_detach", true) \
+  X(EXPORT, "rp_store_export_dlpack", true) \
   X(READ, "rp_store_read", true) \
   X(WRITE, "rp_store_write", true) \
   X(CHECKPOINT, "rp_checkpoint", true) \

@@ -141,7 +141,10 @@ static rp_status reserve_scratch(rp_context *ctx, const rpi_bound *b) {
 
 static rp_status own_input(rpi_buffer *b, const rpi_symbol *k) {
   rpi_instance *inst = b->inst;
-  if (RPI_LIKELY(inst && (!k->written || inst->refs == 1 + (inst == b->home)))) return RP_OK;
+  /* Code for the GPU is made for how the buffer's own memory is aligned, not a copy's that it shares. */
+  const bool odd = inst && RPI_UNLIKELY(inst->unaligned) && !(b->klass & RPI_CLASS_UNALIGNED);
+  if (RPI_LIKELY(inst && !odd && (!k->written || inst->refs == 1 + (inst == b->home))))
+    return RP_OK;
   return rpi_store_own(b, k->needs_old);
 }
 

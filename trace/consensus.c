@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/model/lent.h"
 #include "trace/places.h"
 
 enum { CUTS = 4 /* of a round */, MIB = 1 << 20 };
@@ -84,6 +85,7 @@ static rp_status apply(rp_context *ctx) {
       rpi_store_release(s);
       ctx->stats.agreed++;
     }
+  rpi_lent_tell_all(p);
   c->distance = 0;
   c->stores = p->live_stores;
   c->bytes = p->live_bytes;

@@ -51,7 +51,6 @@ void rpi_gpu_bind_close(rp_context *ctx) {
   if (!ctx->device) return;
   rpi_device_put(ctx->device, ctx->gpu_scratch, ctx->gpu_scratch_bytes);
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
-  rpi_device_close(ctx->device);
   ctx->device = NULL;
 }
 

@@ -12,6 +12,7 @@
 /* Opens what the knobs ask for: ctx->device, or NULL where none is to be used. RP_ERR_DEVICE if one was asked for by
  * number and cannot be had. */
 rp_status rpi_gpu_bind_open(rp_context *ctx);
+/* Gives back what the context has there; the device is the pool's to close. */
 void rpi_gpu_bind_close(rp_context *ctx);
 /* The symbols' instances are known (ctx->instances); fills in ctx->pointers and ctx->addresses. */
 rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b);

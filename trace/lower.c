@@ -14,6 +14,7 @@ typedef struct lowerer {
   rp_context *ctx;
   const rpi_analysis *an;
   const rpi_tasks *ts;
+  const uint32_t *klass; /* of the segment's slots */
   rpi_bound *b;
   rpi_geom *geom;
   int64_t partial_bytes; /* of the launch at hand, and of the widest one */
@@ -380,6 +381,17 @@ static void move_symbol(void *arg, int32_t symbol, uint8_t to) {
   if (to == RPI_AT_HOST) rpi_context_reason(l->ctx, RPI_REASON_GPU_HOST);
 }
 
+/* Memory of others on the GPU may begin anywhere. Is that so of an operand that would have been aligned? */
+static bool drop_unaligned(const lowerer *l, const rpi_group *g, rpi_cuda_shape *shape) {
+  const uint64_t before = shape->aligned;
+  for (int32_t o = 0; o < g->n_operand && o < 64; o++) {
+    const uint32_t slot = l->an->symbol[g->operand[o].symbol].slot;
+    if (slot < l->an->n_slot && l->klass[slot] & RPI_CLASS_UNALIGNED)
+      shape->aligned &= ~((uint64_t)1 << o);
+  }
+  return shape->aligned != before;
+}
+
 /* Where the group runs; what it needs there moves. Patches of a group without anything to do are copies on the GPU. */
 static rp_status take_side(lowerer *l, const rpi_group *g) {
   rpi_cuda_shape shape;
@@ -387,6 +399,8 @@ static rp_status take_side(lowerer *l, const rpi_group *g) {
   l->side = RPI_AT_HOST;
   if (l->ctx->device && g->kernel) {
     rpi_shape_get(rpi_jit_ir(g->kernel), l->geom, l->extent, &shape);
+    if (shape.aligned && drop_unaligned(l, g, &shape))
+      rpi_context_reason(l->ctx, RPI_REASON_GPU_UNALIGNED);
     RPI_TRY(rpi_jit_gpu(l->ctx->jit, g->kernel, &shape, &l->gpu));
     if (!l->gpu) rpi_context_reason(l->ctx, RPI_REASON_GPU_KERNEL);
   }
@@ -501,7 +515,8 @@ static bool note_places(rpi_bound *b, const uint32_t *place, uint32_t n_place) {
 }
 
 rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
-                    const uint32_t *place, uint32_t n_place, rpi_bound **out) {
+                    const uint32_t *klass, const uint32_t *place, uint32_t n_place,
+                    rpi_bound **out) {
   *out = NULL;
   rpi_bound *b = rpi_alloc_zero(sizeof *b);
   if (!b) return rpi_status_nomem("plan");
@@ -510,7 +525,7 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
   b->trusted = an->trusted;
   b->live = an->live;
   b->n_symbol = an->n_symbol + 2;
-  lowerer l = {.ctx = ctx, .an = an, .ts = tasks, .b = b};
+  lowerer l = {.ctx = ctx, .an = an, .ts = tasks, .klass = klass, .b = b};
   bool ok = allocate(&l);
   if (ok) {
     plan_scratch(&l);

@@ -41,10 +41,11 @@ typedef struct rpi_bound {
   struct rpi_bound *next;
 } rpi_bound;
 
-/* *out NULL and RP_OK: the analysis does not fit these tasks after all. `place`: of the segment's slots, NULL
- * for a process alone. */
+/* *out NULL and RP_OK: the analysis does not fit these tasks after all. `klass` and `place`: of the segment's
+ * slots, the latter NULL for a process alone. */
 rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
-                    const uint32_t *place, uint32_t n_place, rpi_bound **out);
+                    const uint32_t *klass, const uint32_t *place, uint32_t n_place,
+                    rpi_bound **out);
 void rpi_lower_free(rpi_bound *b);
 
 #endif

@@ -308,12 +308,15 @@ static rp_status destroy(rp_context *ctx) {
   rpi_template_free_all(ctx);
   free_records(ctx);
   if (ctx->scratch) rpi_memory_put(ctx->memory, ctx->scratch, (size_t)ctx->scratch_bytes);
-  if (ctx->pool) rpi_store_pool_close(ctx->pool);
+  if (ctx->pool) rpi_store_pool_empty(ctx->pool);
   rpi_alloc_free(ctx->calls);
   if (ctx->jit) rpi_jit_destroy(ctx->jit);
   rpi_gpu_bind_close(ctx);
   if (ctx->workers) rpi_workers_destroy(ctx->workers);
-  if (ctx->memory) rpi_memory_destroy(ctx->memory);
+  if (ctx->pool)
+    rpi_store_pool_close(ctx->pool); /* with memory and device, which tensors may still need */
+  else if (ctx->memory)
+    rpi_memory_destroy(ctx->memory);
   rpi_config_deinit(&ctx->config);
   ctx->magic = RPI_MAGIC_DEAD;
   rpi_alloc_free(ctx);

@@ -399,8 +399,12 @@ rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason) {
 }
 
 rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b) {
+  if (!b->home->foreign) return RP_OK;
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
-  return rpi_store_unshare(b->pool, b->home, 1 + (b->inst == b->home) + (b->spare == b->home));
+  RPI_TRY(rpi_store_unshare(b->pool, b->home, 1 + (b->inst == b->home) + (b->spare == b->home)));
+  /* Of a GPU that has failed nothing uses the memory either. */
+  if (b->home->pinned == RPI_AT_DEVICE) (void)rpi_device_wait(ctx->device);
+  return RP_OK;
 }
 
 /* ---- traces ---- */

@@ -152,7 +152,7 @@ static rp_status find_plan(rp_context *ctx, rpi_template *t, const uint64_t *ske
     if (an->n_skeleton != n || memcmp(an->skeleton, skeleton, sizeof *skeleton * (size_t)n) != 0)
       continue;
     if (rpi_query_hold(&an->queries, &t->tasks) && same_provable(an, &t->tasks)) {
-      RPI_TRY(rpi_lower(ctx, an, &t->tasks, place, t->n_slot, out));
+      RPI_TRY(rpi_lower(ctx, an, &t->tasks, t->klass, place, t->n_slot, out));
       if (*out) {
         ctx->stats.skeleton_hits++;
         return RP_OK;
@@ -192,7 +192,7 @@ static rp_status new_plan(rp_context *ctx, rpi_template *t, const bool *live, bo
     an->next = ctx->all_analyses;
     ctx->all_analyses = an;
   }
-  st = rpi_lower(ctx, an, &t->tasks, place, t->n_slot, out);
+  st = rpi_lower(ctx, an, &t->tasks, t->klass, place, t->n_slot, out);
   if (!keep && *out)
     (*out)->owns = true;
   else if (!keep)

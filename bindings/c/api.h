@@ -42,6 +42,15 @@ static inline bool rpi_api_store_held(const rp_store *s) {
   return rpi_api_store_good(s) || (s && s->magic == RPI_MAGIC_UNBOUND);
 }
 
+/* An array of that dtype and shape can be. */
+rp_status rpi_api_check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape);
+/* The output of a call that makes something. */
+#define RPI_API_NEED_OUT(call, out) \
+  do { \
+    if (!(out)) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: out is NULL", call); \
+    *(out) = NULL; \
+  } while (0)
+
 /* The live context of a live store. */
 rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **ctx);
 /* An unbound store gets its size; on failure the context is left. */

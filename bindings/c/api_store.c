@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * bindings/c/api_store.c -- entry points: stores, host access, views.
  * Not here: the records (core/model/store.c), geometry (core/model/geom.c), fill and copy as tasks
- * (api_op.c). */
+ * (api_op.c), memory of others (api_exchange.c). */
 #include <stdatomic.h>
 #include <string.h>
 
 #include "bindings/c/api.h"
-#include "core/base/alloc.h"
+#include "core/model/lent.h"
 #include "core/model/residence.h"
 #include "trace/calls.h"
 #include "trace/places.h"
@@ -14,7 +14,8 @@
 #include "trace/runtime.h"
 #include "trace/unbound.h"
 
-static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, const int64_t *shape) {
+rp_status rpi_api_check_shape(const char *call, rp_dtype dtype, int32_t ndim,
+                              const int64_t *shape) {
   if (!rpi_dtype_valid(dtype))
     return rpi_status_fail(RP_ERR_DTYPE, "%s: %d is no dtype", call, dtype);
   if (ndim > 0 && !shape) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: shape is NULL", call);
@@ -27,12 +28,6 @@ static rp_status check_shape(const char *call, rp_dtype dtype, int32_t ndim, con
   return RP_OK;
 }
 
-#define NEED_OUT(call, out) \
-  do { \
-    if (!(out)) return rpi_status_fail(RP_ERR_ARGUMENT, "%s: out is NULL", call); \
-    *(out) = NULL; \
-  } while (0)
-
 static rp_status create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                         rp_store **out) {
   const rp_status st = rpi_store_new(ctx->pool, dtype, ndim, shape, out);
@@ -42,17 +37,17 @@ static rp_status create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int
 
 rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                           rp_store **out) {
-  NEED_OUT("rp_store_create", out);
-  RPI_TRY(check_shape("rp_store_create", dtype, ndim, shape));
+  RPI_API_NEED_OUT("rp_store_create", out);
+  RPI_TRY(rpi_api_check_shape("rp_store_create", dtype, ndim, shape));
   RPI_TRY(rpi_api_enter(ctx, "rp_store_create"));
   return rpi_api_leave(ctx, create(ctx, dtype, ndim, shape, out));
 }
 
 rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *row,
                                   rp_store **out) {
-  NEED_OUT("rp_store_create_unbound", out);
+  RPI_API_NEED_OUT("rp_store_create_unbound", out);
   if (ndim < 1) return rpi_status_fail(RP_ERR_SHAPE, "rp_store_create_unbound: ndim is %d", ndim);
-  RPI_TRY(check_shape("rp_store_create_unbound", dtype, ndim - 1, row));
+  RPI_TRY(rpi_api_check_shape("rp_store_create_unbound", dtype, ndim - 1, row));
   if (ndim > RP_MAX_DIM)
     return rpi_status_fail(RP_ERR_SHAPE, "rp_store_create_unbound: ndim is %d (1..%d)", ndim,
                            RP_MAX_DIM);
@@ -64,8 +59,8 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
                            const void *data);
 
 rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp_store **out) {
-  NEED_OUT("rp_store_scalar", out);
-  RPI_TRY(check_shape("rp_store_scalar", dtype, 0, NULL));
+  RPI_API_NEED_OUT("rp_store_scalar", out);
+  RPI_TRY(rpi_api_check_shape("rp_store_scalar", dtype, 0, NULL));
   if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_scalar: value is NULL");
   rp_store *s;
   RPI_TRY(rpi_api_enter(ctx, "rp_store_scalar"));
@@ -81,127 +76,6 @@ rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp
 
 static rp_status poisoned(const char *call, const rpi_buffer *b) {
   return rpi_status_fail(RP_ERR_DATA, "%s: the data are poisoned: %s", call, b->poison);
-}
-
-/* ---- attached memory ---- */
-
-static rp_status check_overlap(rpi_pool *p, const char *data, int64_t bytes) {
-  for (const rpi_buffer *b = p->attached; b; b = b->next) {
-    const char *lo = b->home->data;
-    if (data < lo + b->home->bytes && lo < data + bytes)
-      return rpi_status_fail(
-          RP_ERR_ACCESS,
-          "rp_store_attach: %lld bytes at %p overlap %lld bytes at %p, which are "
-          "attached already",
-          (long long)bytes, (const void *)data, (long long)b->home->bytes, (const void *)lo);
-  }
-  return RP_OK;
-}
-
-static rp_status attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
-                        void *data, int32_t access, rp_store **out) {
-  rp_store *s;
-  RPI_TRY(rpi_store_new(ctx->pool, dtype, ndim, shape, &s));
-  rpi_buffer *b = s->buf;
-  int64_t bytes = rpi_store_bytes(b);
-  rp_status st = check_overlap(ctx->pool, data, bytes);
-  rpi_instance *i = st == RP_OK ? rpi_alloc_zero(sizeof *i) : NULL;
-  if (!i) {
-    rpi_store_release(s);
-    return st != RP_OK ? st : rpi_status_nomem("instance");
-  }
-  *i = (rpi_instance){
-      .data = data, .bytes = bytes, .refs = 2, .valid = RPI_AT_HOST, .foreign = true};
-  b->inst = b->home = i;
-  b->place = RPI_PLACE_PINNED;
-  b->klass = access == RP_READ_ONLY ? RPI_CLASS_READ_ONLY : 0;
-  b->next = ctx->pool->attached;
-  ctx->pool->attached = b;
-  rpi_calls_note(ctx, RPI_CALLS_ATTACH, s);
-  *out = s;
-  return RP_OK;
-}
-
-rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
-                          void *data, int32_t access, rp_store **out) {
-  NEED_OUT("rp_store_attach", out);
-  RPI_TRY(check_shape("rp_store_attach", dtype, ndim, shape));
-  if (access != RP_READ_ONLY && access != RP_READ_WRITE)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: access is %d", access);
-  if (!data) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_attach: data is NULL");
-  if ((uintptr_t)data % (uintptr_t)rpi_dtype_size(dtype) != 0)
-    return rpi_status_fail(RP_ERR_ARGUMENT,
-                           "rp_store_attach: data at %p is not aligned to %d bytes", data,
-                           rpi_dtype_size(dtype));
-  RPI_TRY(rpi_api_enter(ctx, "rp_store_attach"));
-  return rpi_api_leave(ctx, attach(ctx, dtype, ndim, shape, data, access, out));
-}
-
-/* The caller's memory holds the values and is the buffer's instance: it changes, so nothing that is left
- * to run may know the old one. */
-static rp_status bring_home(rp_context *ctx, rp_store *s, const char *call) {
-  rpi_buffer *b = s->buf;
-  if (!b->home) return rpi_status_fail(RP_ERR_STATE, "%s: the store is not attached", call);
-  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
-  if (b->poison) return poisoned(call, b);
-  if (b->inst == b->home) return rpi_residence_host(b->pool, b->home, RPI_USE_UPDATE);
-  /* Copies that share the caller's memory keep the values it has until now. */
-  RPI_TRY(rpi_store_unshare(b->pool, b->home, 1 + (b->spare == b->home)));
-  RPI_TRY(rpi_residence_host(b->pool, b->home, RPI_USE_OVERWRITE));
-  if (b->inst) {
-    RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
-    memcpy(b->home->data, b->inst->data, (size_t)b->home->bytes);
-    rpi_store_instance_release(b->pool, b->inst);
-  } else {
-    memset(b->home->data, 0, (size_t)b->home->bytes);
-  }
-  if (b->spare) rpi_store_instance_release(b->pool, b->spare);
-  b->spare = NULL;
-  b->spare_tag = 0;
-  b->inst = b->home;
-  b->home->refs++;
-  return RP_OK;
-}
-
-rp_status rp_store_home(rp_store *s) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_home", &ctx));
-  rpi_calls_note(ctx, RPI_CALLS_HOME, s);
-  return rpi_api_leave(ctx, bring_home(ctx, s, "rp_store_home"));
-}
-
-static rp_status detach(rp_context *ctx, rp_store *s) {
-  RPI_TRY(bring_home(ctx, s, "rp_store_detach"));
-  rpi_buffer *b = s->buf;
-  rpi_instance *own = rpi_store_instance(b->pool, b->home->bytes, b->home);
-  if (!own) return RP_ERR_MEMORY;
-  rp_status st = rpi_residence_copy(b->pool, own, b->home);
-  /* Copies that still share the caller's memory get values of their own. */
-  if (st == RP_OK) st = rpi_store_unshare(b->pool, b->home, 2);
-  if (st != RP_OK) {
-    rpi_store_instance_release(b->pool, own);
-    return st;
-  }
-  for (rpi_buffer **at = &b->pool->attached; *at; at = &(*at)->next)
-    if (*at == b) {
-      *at = b->next;
-      break;
-    }
-  rpi_store_instance_release(b->pool, b->inst);
-  rpi_store_instance_release(b->pool, b->home);
-  b->inst = own;
-  b->home = NULL;
-  b->next = NULL;
-  b->klass = 0;
-  b->place = RPI_PLACE_WHOLE;
-  return RP_OK;
-}
-
-rp_status rp_store_detach(rp_store *s) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_detach", &ctx));
-  rpi_calls_note(ctx, RPI_CALLS_DETACH, s);
-  return rpi_api_leave(ctx, detach(ctx, s));
 }
 
 /* ---- references ---- */
@@ -227,6 +101,7 @@ rp_status rp_store_release(rp_store *s) {
   bool last = s->refs == 1 && s->buf->app_refs == 1;
   rp_status st = last && s->buf->home ? rpi_segment_let_go(ctx, s->buf) : RP_OK;
   if (st == RP_OK) rpi_store_release(s);
+  rpi_lent_tell_all(ctx->pool);
   return rpi_api_leave(ctx, st);
 }
 
@@ -254,6 +129,7 @@ void rpi_api_drain(rpi_pool *pool) {
         rpi_segment_let_go(ctx, s->buf) != RP_OK)
       return;
   rpi_store_release_queued(pool);
+  rpi_lent_tell_all(pool);
 }
 
 /* ---- facts ---- */
@@ -435,7 +311,7 @@ static rp_status shaped(const char *call, shape_view view, const rp_store *s, in
 #define VIEW(call, expr) \
   rp_context *ctx; \
   rpi_geom g; \
-  NEED_OUT(call, out); \
+  RPI_API_NEED_OUT(call, out); \
   RPI_TRY(rpi_api_enter_store(s, call, &ctx)); \
   rp_status st = (expr); \
   if (st != RP_OK) return rpi_api_leave(ctx, named(st, call)); \

@@ -202,6 +202,7 @@ void rpi_device_close(rpi_device *d) {
     if (d->stream) (void)rpi_device_drain(d);
     rpi_device_blocks_deinit(d);
     rpi_device_ring_deinit(d);
+    if (d->meeting) (void)d->cu->event_destroy(d->meeting);
     if (d->stream) (void)d->cu->stream_destroy(d->stream);
     (void)d->cu->context_pop(&ours);
   }

@@ -70,6 +70,17 @@ rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, 
                                int64_t rows, int64_t pitch);
 rp_status rpi_device_wait(rpi_device *d);
 
+/* ---- streams of others, as DLPack numbers them: 1 the legacy default stream, 2 the calling thread's default stream, a
+ * greater number a CUstream of the GPU's primary context, -1 none. Another number is RP_ERR_ARGUMENT. */
+enum { RPI_STREAM_NONE = -1, RPI_STREAM_LEGACY = 1, RPI_STREAM_THREAD = 2 };
+rp_status rpi_device_stream_good(const rpi_device *d, int64_t stream);
+/* Our work from now on comes after what that stream has by now. */
+rp_status rpi_device_follow(rpi_device *d, int64_t stream);
+/* That stream's work from now on comes after ours so far. */
+rp_status rpi_device_lead(rpi_device *d, int64_t stream);
+/* RP_OK if the driver knows p as memory of this GPU; else RP_ERR_ARGUMENT, or RP_ERR_DEVICE with the GPU it is of. */
+rp_status rpi_device_has(rpi_device *d, CUdeviceptr p);
+
 /* ---- code */
 rp_status rpi_device_module(rpi_device *d, const void *image, CUmodule *out);
 void rpi_device_module_unload(rpi_device *d, CUmodule m);

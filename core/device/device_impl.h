@@ -47,6 +47,7 @@ struct rpi_device {
   rpi_map taken;     /* all blocks taken from the driver */
   rpi_device_list lists[RPI_DEVICE_CLASSES]; /* those of them that are free */
   rpi_device_ring ring;
+  CUevent meeting; /* where our stream and one of others wait for each other; NULL: none did yet */
 };
 
 /* Makes the GPU's context current; the error that the device failed with. */

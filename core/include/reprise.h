@@ -162,8 +162,12 @@ enum { RP_READ_ONLY = 0, RP_READ_WRITE = 1 };
 
 /* Lends the caller's memory to a new store: no copy. `data` holds the elements in C order, aligned
  * to the element size, and must outlive the store or rp_store_detach. Overlap with memory that is
- * attached already is RP_ERR_ACCESS. While attached, the caller neither reads nor writes `data`
- * (RP_READ_ONLY: may read it); rp_store_home makes it current. */
+ * attached already is RP_ERR_ACCESS.
+ *
+ * Such memory is used in turns. From the call on it is the library's: the caller neither reads nor writes `data`
+ * (RP_READ_ONLY: may read it). rp_store_home gives the turn to the caller, who may read `data`, and write it (RP_READ_ONLY:
+ * may not), until the store, a view of it or a store that it is copied to is next launched on, read, written or
+ * copied. What the caller wrote are the store's values then. */
 RP_API rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim,
                                  const int64_t *shape, void *data, int32_t access, rp_store **out);
 
@@ -171,7 +175,7 @@ RP_API rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim,
 RP_API rp_status rp_store_home(rp_store *store);
 
 /* rp_store_home, then gives the memory back; the store and its views keep their values in memory
- * of their own. */
+ * of their own. RP_ERR_STATE while others hold tensors of it. */
 RP_API rp_status rp_store_detach(rp_store *store);
 
 /* One more reference / one less. Releasing NULL is allowed. rp_store_release_any may be called from
@@ -216,6 +220,97 @@ RP_API rp_status rp_store_supply(rp_store *store, rp_supply_fn *fn, void *arg);
 RP_API rp_status rp_store_fill(rp_store *store, const void *value);
 /* dst[...] = src[...] for equal shapes and dtypes: a task; whole arrays share memory until written. */
 RP_API rp_status rp_store_copy(rp_store *dst, rp_store *src);
+
+/* ---- arrays of other libraries, on the host and on a GPU -------------------------------------- */
+
+/* Streams of a GPU are numbered as in DLPack: 1 is the legacy default stream, 2 the calling thread's default stream, a greater
+ * number a CUstream of the GPU's primary context, -1 none: the caller orders work himself. 0 and all else are
+ * RP_ERR_ARGUMENT. None of these calls lets the host wait for a GPU unless it says so. */
+
+/* The GPU that the context uses, by its number at the driver, and the stream of the context's work, for producers who want
+ * to know the consumer's. Either may be NULL. RP_ERR_DEVICE: it uses none. */
+RP_API rp_status rp_context_gpu(rp_context *ctx, int32_t *device, int64_t *stream);
+
+/* As rp_store_attach, for memory of GPU number `device` that `data` points to (an array of CuPy, PyTorch or JAX, a
+ * __cuda_array_interface__): the library uses it behind what `stream` has by now. RP_ERR_DEVICE: the context uses no GPU or
+ * another; RP_ERR_ARGUMENT: the driver does not know `data` as memory of a GPU. Memory that begins at a
+ * multiple of 16 bytes is the fastest. rp_store_home and rp_store_detach wait for the GPU, and so does the release of the store's
+ * last handle: the memory may be freed then. */
+RP_API rp_status rp_store_attach_device(rp_context *ctx, rp_dtype dtype, int32_t ndim,
+                                        const int64_t *shape, void *data, int32_t device,
+                                        int64_t stream, int32_t access, rp_store **out);
+/* As rp_store_home and rp_store_detach, but of memory on a GPU `stream` waits in the host's place: the caller's turn is what
+ * he gives to that stream from now on. Of memory on the host nothing is different. */
+RP_API rp_status rp_store_home_stream(rp_store *store, int64_t stream);
+RP_API rp_status rp_store_detach_stream(rp_store *store, int64_t stream);
+
+/* The structs of DLPack's C interface (dlpack.h); they are not declared here. */
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+
+/* Makes a store of a DLPack tensor: no copy. Devices are the host (types 1 and 3) and the context's GPU (type 2); for the
+ * latter `stream` is as in rp_store_attach_device. The store has the tensor's shape and dtype; strides may be any. It is
+ * attached, with the turns of rp_store_attach, to the memory that the elements span, and read-only if the tensor is, if
+ * its elements have gaps between them (what lies there is not ours to write back), or if it shows elements twice.
+ * Overlap with attached memory is RP_ERR_ACCESS unless both are read-only.
+ *
+ * The tensor belongs to the store on success only. Its deleter is called once: when the last handle of the store and of its views is
+ * released, or by rp_store_detach, at the latest when the context is destroyed, or, if others hold
+ * tensors of the store, with the last of these; on the thread of that call, when the GPU has done with the memory. It must not
+ * use the context, but for rp_store_release_any. An empty tensor is deleted at once. RP_ERR_DTYPE, RP_ERR_DEVICE: of a
+ * kind that stores are not, or on another device; RP_ERR_ARGUMENT: not version 1 of DLPack, data NULL or not aligned. */
+RP_API rp_status rp_store_import_dlpack(rp_context *ctx, struct DLManagedTensorVersioned *tensor,
+                                        int64_t stream, rp_store **out);
+/* The same for tensors of before DLPack 1.0, which may be written. */
+RP_API rp_status rp_store_import_dlpack_legacy(rp_context *ctx, struct DLManagedTensor *tensor,
+                                               int64_t stream, rp_store **out);
+
+/* Where the store is for others, as DLPack numbers devices: (1, 0) for the host, (2, n) for GPU n. It is the side of attached
+ * memory, else the context's GPU if it uses one. */
+RP_API rp_status rp_store_device(rp_store *store, int32_t *device_type, int32_t *device_id);
+
+enum {
+  RP_EXPORT_MAY_COPY = 1,  /* a copy, where the memory itself cannot be handed out */
+  RP_EXPORT_MUST_COPY = 2, /* a copy */
+  RP_EXPORT_WRITABLE = 4   /* the holder wants to write the store's memory */
+};
+
+typedef struct rp_export_desc {
+  size_t struct_size; /* sizeof(rp_export_desc) */
+  int32_t flags;      /* RP_EXPORT_ bits */
+  int32_t
+      device_type; /* where the holder wants it: 0: where it is (rp_store_device), 1: on the host, 2: on a GPU */
+  int32_t device_id; /* of the GPU */
+  int32_t
+      max_major; /* the newest version of DLPack that the holder knows; 0: any. All from 1.0 on get 1.0. */
+  int32_t max_minor;
+  int32_t reserved; /* 0 */
+  int64_t
+      stream; /* of a GPU: what the holder does to the memory goes there. On the host it is not looked at */
+} rp_export_desc;
+
+/* Hands a store out as a DLPack tensor, with its shape and with strides. Waits for what this store needs only, on a GPU by
+ * `stream` instead of the host. `desc` NULL: flags 0, any device, the legacy default stream. Poisoned data are RP_ERR_DATA.
+ *
+ * With a copy the memory is the tensor's own (flag IS_COPIED), and may be written. Without one there are two cases:
+ *  - A read-only tensor (flag READ_ONLY) is a snapshot: it keeps the values of now, whatever is done to the store. The memory is
+ *    shared until the store is written; the library takes other memory for that.
+ *  - With RP_EXPORT_WRITABLE, and whenever the store is attached already, it is a window: the memory of
+ *    the store itself, in the turns of rp_store_attach. It is the holder's turn now, and again after rp_store_home, which
+ *    is allowed while there are windows. A window of an attached store is that attached memory, which must live as long.
+ * What cannot be had without a copy is RP_ERR_ACCESS: a store that several processes share, memory attached on another
+ * device, RP_EXPORT_WRITABLE of read-only data or of a view that shows elements twice.
+ *
+ * The tensor lives until its deleter is called, once, from any thread, with or without the context. Until then its memory
+ * stays where it is and is not used for anything else, also beyond rp_context_destroy. The deleter takes no lock of the
+ * library's while the context lives. It frees at the context's next call. A stream > 2 must exist until then: the memory is used again
+ * behind what it has by then. Of streams 2 and -1 the holder's work must have ended when the deleter is called. */
+RP_API rp_status rp_store_export_dlpack(rp_store *store, const rp_export_desc *desc,
+                                        struct DLManagedTensorVersioned **out);
+/* The same for holders of before DLPack 1.0. Their tensors cannot be marked as read-only, so one of RP_EXPORT_WRITABLE and
+ * the copies is needed (RP_ERR_ACCESS). */
+RP_API rp_status rp_store_export_dlpack_legacy(rp_store *store, const rp_export_desc *desc,
+                                               struct DLManagedTensor **out);
 
 /* ---- views: new handles on the same array, nothing is copied -------------------------------- */
 

@@ -19,19 +19,23 @@ static void link_newest(rpi_pool *p, rpi_instance *i) {
   p->newest = i;
 }
 
+/* Memory that others lent is not in the list: nothing is won where it leaves the GPU. */
+static bool is_ours(const rpi_instance *i) { return !(i->foreign && i->pinned & RPI_AT_DEVICE); }
+
 static void use_now(rpi_pool *p, rpi_instance *i) {
   i->used = p->turn;
-  if (p->newest == i) return;
+  if (p->newest == i || !is_ours(i)) return;
   unlink_instance(p, i);
   link_newest(p, i);
 }
 
 void rpi_residence_leave(rpi_pool *p, rpi_instance *i) {
   if (i->device == 0) return;
+  i->valid &= (uint8_t)~RPI_AT_DEVICE;
+  if (i->pinned & RPI_AT_DEVICE) return;
   unlink_instance(p, i);
   rpi_device_put(p->device, i->device, i->bytes);
   i->device = 0;
-  i->valid &= (uint8_t)~RPI_AT_DEVICE;
 }
 
 /* ---- memory ---- */
@@ -44,7 +48,7 @@ static rp_status host_memory(rpi_pool *p, rpi_instance *i) {
 
 static void leave_host(rpi_pool *p, rpi_instance *i) {
   i->valid &= (uint8_t)~RPI_AT_HOST;
-  if (i->foreign || !i->data) return;
+  if (i->pinned & RPI_AT_HOST || !i->data) return;
   rpi_memory_put(p->memory, i->data, (size_t)i->bytes);
   i->data = NULL;
 }
@@ -53,6 +57,7 @@ static void leave_host(rpi_pool *p, rpi_instance *i) {
 static bool make_room(rpi_pool *p, rp_status *st) {
   rpi_instance *who = NULL;
   for (rpi_instance *i = p->oldest; i && i->used != p->turn; i = i->newer) {
+    if (i->pinned & RPI_AT_DEVICE) continue;
     if (!who) who = i;
     if (!(i->valid & RPI_AT_HOST)) continue;
     who = i;
@@ -132,21 +137,34 @@ void rpi_residence_settle(rpi_pool *p, rpi_instance *i, uint8_t valid) {
   if (!(valid & RPI_AT_DEVICE)) rpi_residence_leave(p, i);
 }
 
-rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from) {
-  if (p->device && (from->valid & RPI_AT_DEVICE)) {
-    RPI_TRY(rpi_residence_device(p, to, RPI_USE_OVERWRITE));
-    return rpi_device_copy(p->device, to->device, from->device, to->bytes);
-  }
+static rp_status fetch_to_host(rpi_pool *p, rpi_instance *to, const rpi_instance *from) {
+  const size_t bytes = (size_t)to->bytes;
   RPI_TRY(rpi_residence_host(p, to, RPI_USE_OVERWRITE));
-  memcpy(to->data, from->data, (size_t)to->bytes);
+  if (from && !(from->valid & RPI_AT_HOST))
+    return rpi_device_download(p->device, to->data, from->device, to->bytes);
+  if (from)
+    memcpy(to->data, from->data, bytes);
+  else
+    memset(to->data, 0, bytes);
   return RP_OK;
 }
 
+rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, const rpi_instance *from,
+                              uint8_t side) {
+  if (side == RPI_AT_HOST) return fetch_to_host(p, to, from);
+  /* Where memory is short `from` may leave the GPU for `to`. */
+  RPI_TRY(rpi_residence_device(p, to, RPI_USE_OVERWRITE));
+  if (!from) return rpi_device_zero(p->device, to->device, to->bytes);
+  if (from->valid & RPI_AT_DEVICE)
+    return rpi_device_copy(p->device, to->device, from->device, to->bytes);
+  return rpi_device_upload(p->device, to->device, from->data, to->bytes);
+}
+
+rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from) {
+  const bool there = p->device && from->valid & RPI_AT_DEVICE;
+  return rpi_residence_fetch(p, to, from, there ? RPI_AT_DEVICE : RPI_AT_HOST);
+}
+
 rp_status rpi_residence_zero(rpi_pool *p, rpi_instance *i) {
-  if (p->device) {
-    RPI_TRY(rpi_residence_device(p, i, RPI_USE_OVERWRITE));
-    return rpi_device_zero(p->device, i->device, i->bytes);
-  }
-  memset(i->data, 0, (size_t)i->bytes);
-  return RP_OK;
+  return rpi_residence_fetch(p, i, NULL, p->device ? RPI_AT_DEVICE : RPI_AT_HOST);
 }

@@ -4,8 +4,8 @@
  * Lives here: moving an instance to where it is to be used, memory for it there, and what leaves a GPU that is full.
  * Not here:   which side a step of a plan runs on (trace/sides.h), the GPU's allocator and copies (core/device).
  * How:        `valid` says where the values are. Who uses an instance says on which side, and whether it reads, changes
- *             or overwrites it; what is stale after that gives its memory back at once, but the caller's own (foreign).
- *             Instances with memory on the GPU are in a list by last use. When the GPU is full, those that the turn at
+ *             or overwrites it; what is stale after that gives its memory back at once, unless others know its address (pinned).
+ *             Instances with memory of ours on the GPU are in a list by last use. When the GPU is full, those that the turn at
  *             hand does not use leave it: first the oldest whose values the host has as well, then the oldest.
  * Invariants: valid != 0 once an instance has been written; a side that is valid has memory. Without a GPU all of it is
  *             at the host, and nothing here does anything.
@@ -39,7 +39,10 @@ static inline void rpi_residence_turn(rpi_pool *p) { p->turn++; }
 /* Plain memory of the GPU, for which others may have to leave. */
 rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out);
 
-/* Values of `from` to the whole of `to` (same size), where they are; `to` is valid there alone afterwards. */
+/* Values of `from` (NULL: zeros) to the whole of `to` (same size) on that side, where alone `to` is valid afterwards. */
+rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, const rpi_instance *from,
+                              uint8_t side);
+/* The same on the side where the values are, of zeros on the GPU. */
 rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from);
 rp_status rpi_residence_zero(rpi_pool *p, rpi_instance *i);
 /* Gives back what the instance has on the GPU, and its place in the list. */

@@ -9,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
+#include "core/model/lent.h"
 #include "core/model/residence.h"
 
 rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out) {
@@ -39,7 +40,7 @@ static void pool_free(rpi_pool *p) {
 
 /* Instances go now, whoever still holds a handle: their memory ends with the context. */
 static void drop_instances(rpi_pool *p, rpi_buffer *b) {
-  if (b->home) rpi_store_instance_release(p, b->home);
+  if (b->home) rpi_lent_forget(b);
   if (b->spare) rpi_store_instance_release(p, b->spare);
   if (b->inst) rpi_store_instance_release(p, b->inst);
   b->home = b->spare = b->inst = NULL;
@@ -50,7 +51,7 @@ static void release_waiting(rp_store *s) {
     rpi_store_release(s);
 }
 
-void rpi_store_pool_close(rpi_pool *p) {
+void rpi_store_pool_empty(rpi_pool *p) {
   /* The counters that `unread` points to went with the context. */
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) p->buffer_slab[s][i].unread = NULL;
@@ -64,17 +65,39 @@ void rpi_store_pool_close(rpi_pool *p) {
     p->free_kept = k->next;
     rpi_alloc_free(k);
   }
+  /* What is foreign goes back to its owner, so the GPU must have done with it. A failed one has. */
+  if (p->device && p->attached) (void)rpi_device_wait(p->device);
   for (int32_t s = 0; s < p->n_buffer_slabs; s++)
-    for (int32_t i = 0; i < RPI_POOL_SLAB; i++) drop_instances(p, &p->buffer_slab[s][i]);
-  p->attached = NULL;
+    for (int32_t i = 0; i < RPI_POOL_SLAB; i++)
+      if (p->buffer_slab[s][i].tensors == 0) drop_instances(p, &p->buffer_slab[s][i]);
+  rpi_lent_tell_all(p);
+}
+
+/* No tensor is left: what their memory came from goes. */
+static void end_memory(rpi_pool *p) {
   for (int32_t i = 0; i < p->n_free_instances; i++) rpi_alloc_free(p->free_instances[i]);
   p->n_free_instances = 0;
-  p->memory = NULL;
+  if (p->device) rpi_device_close(p->device);
+  if (p->memory) rpi_memory_destroy(p->memory);
   p->device = NULL;
+  p->memory = NULL;
+}
+
+/* Under the lock of a closed pool: nobody needs it any more. */
+static bool is_unused(rpi_pool *p) {
+  if (p->tensors == 0) end_memory(p);
+  return p->live_stores == 0 && atomic_load(&p->entering) == 0;
+}
+
+void rpi_store_pool_close(rpi_pool *p) {
   pthread_mutex_lock(&p->closed);
   atomic_store(&p->ctx, NULL);
-  bool unused = p->live_stores == 0;
+  rpi_store_release_queued(p);
+  const bool unused = is_unused(p);
+  rpi_owner *due = p->due;
+  p->due = NULL;
   pthread_mutex_unlock(&p->closed);
+  rpi_lent_tell(due);
   if (unused) pool_free(p);
 }
 
@@ -318,13 +341,17 @@ void rpi_store_release(rp_store *s) {
   if (--s->refs > 0) return;
   if (RPI_UNLIKELY(s->made != NULL)) rpi_store_release(s->made);
   s->made = NULL;
+  if (RPI_UNLIKELY(s->tensor != NULL)) rpi_lent_unpin(s);
   rpi_buffer *b = s->buf;
   rpi_pool *p = b->pool;
   s->magic = RPI_MAGIC_DEAD;
   s->next = p->free_stores;
   p->free_stores = s;
   p->live_stores--;
-  if (--b->app_refs == 0 && b->run_refs == 0) rpi_store_buffer_drop(b);
+  if (--b->app_refs == 0 && b->run_refs == 0)
+    rpi_store_buffer_drop(b);
+  else if (RPI_UNLIKELY(!p->ctx && b->tensors == 0))
+    drop_instances(p, b); /* a tensor had kept them beyond their context */
 }
 
 void rpi_store_release_queued(rpi_pool *p) {
@@ -353,18 +380,25 @@ void rpi_store_waiting(rpi_pool *p, uint64_t *word) {
  * queue releases the link to the next who finds no release waiting. */
 void rpi_store_release_later(rp_store *s) {
   rpi_pool *p = s->buf->pool;
+  atomic_fetch_add(&p->entering, 1); /* while the handle still keeps the pool */
   if (atomic_fetch_add_explicit(&s->queued, 1, memory_order_acq_rel) == 0) {
     rp_store *head = atomic_load_explicit(&p->released, memory_order_relaxed);
     do {
       s->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&p->released, &head, s, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(&p->released, &head, s));
   }
-  if (atomic_load(&p->ctx)) return;
+  if (atomic_load(&p->ctx)) {
+    atomic_fetch_sub(&p->entering, 1);
+    return;
+  }
   pthread_mutex_lock(&p->closed);
   rpi_store_release_queued(p);
-  bool unused = p->live_stores == 0;
+  atomic_fetch_sub(&p->entering, 1);
+  const bool unused = is_unused(p);
+  rpi_owner *due = p->due;
+  p->due = NULL;
   pthread_mutex_unlock(&p->closed);
+  rpi_lent_tell(due);
   if (unused) pool_free(p);
 }
 
@@ -395,21 +429,10 @@ void rpi_store_kept_trim(rpi_buffer *b, int32_t n) {
   }
 }
 
-static void detach_list_remove(rpi_pool *p, rpi_buffer *b) {
-  for (rpi_buffer **at = &p->attached; *at; at = &(*at)->next)
-    if (*at == b) {
-      *at = b->next;
-      return;
-    }
-}
-
 void rpi_store_buffer_drop(rpi_buffer *b) {
   rpi_pool *p = b->pool;
   if (RPI_UNLIKELY(b->kept)) rpi_store_kept_trim(b, 0);
-  if (b->home) {
-    detach_list_remove(p, b);
-    rpi_store_instance_release(p, b->home);
-  }
+  if (b->home) rpi_lent_forget(b);
   if (b->spare) rpi_store_instance_release(p, b->spare);
   if (b->inst) rpi_store_instance_release(p, b->inst);
   if (b->poison) rpi_store_poison(b, NULL);
@@ -453,8 +476,10 @@ rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance 
 
 void rpi_store_instance_release(rpi_pool *p, rpi_instance *i) {
   if (--i->refs > 0) return;
+  if (RPI_UNLIKELY(i->foreign)) rpi_lent_done(p, i);
+  i->pinned = 0;
   rpi_residence_leave(p, i);
-  if (!i->foreign && p->memory) rpi_memory_put(p->memory, i->data, (size_t)i->bytes);
+  if (p->memory) rpi_memory_put(p->memory, i->data, (size_t)i->bytes);
   void *list = (void *)p->free_instances;
   if (p->memory && rpi_alloc_grow(&list, &p->cap_free_instances, p->n_free_instances + 1,
                                   sizeof *p->free_instances)) {

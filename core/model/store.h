@@ -56,12 +56,38 @@ typedef struct rpi_instance {
   int64_t bytes;
   int32_t refs;
   uint8_t valid; /* RPI_AT_ bits: where its values are */
-  bool foreign;  /* `data` is memory of the caller: never freed, never given to another buffer */
-  uint64_t used; /* the pool's turn in which the GPU used it last */
-  struct rpi_instance *newer, *older; /* of those with memory on the GPU, by last use */
+  uint8_t
+      pinned; /* RPI_AT_ bits: others know its address there, so it stays until the instance goes (lent.h) */
+  bool foreign; /* memory that is pinned is not ours: never freed, never given to another buffer */
+  bool home;    /* it is some buffer's home, */
+  bool unaligned;          /* which begins on the GPU at no multiple of 16 bytes */
+  int32_t pins;            /* what pins it: tensors that others hold, and 1 if it is foreign */
+  uint64_t used;           /* the pool's turn in which the GPU used it last */
+  struct rpi_owner *owner; /* of foreign memory: told when the instance goes; NULL: nobody asks */
+  struct rpi_instance *newer,
+      *older; /* of those with memory on the GPU that is ours, by last use */
 } rpi_instance;
 
-enum { RPI_CLASS_READ_ONLY = 1 };
+/* Whoever lent memory to us wants to hear when we have done with it. */
+typedef struct rpi_owner {
+  struct rpi_owner *next; /* of those who are to be told */
+  void (*let_go)(void *arg);
+  void *arg;
+} rpi_owner;
+
+/* A store's memory as a tensor that others hold; which side of it that is, and what comes before its reuse. */
+typedef struct rpi_tensor {
+  struct rp_store *store; /* a handle of its own: the tensor lives as long */
+  uint8_t side;
+  int64_t
+      stream; /* of a GPU: what the holder does to it goes there; RPI_STREAM_NONE: nothing is left */
+  void *abi;  /* what the holder was given (trace/tensor.c), freed with it */
+} rpi_tensor;
+
+enum {
+  RPI_CLASS_READ_ONLY = 1,
+  RPI_CLASS_UNALIGNED = 2 /* memory on the GPU does not begin at a multiple of 16 bytes */
+};
 
 /* Where a buffer's values are valid, with several ranks: WHOLE: on each, all of them; PINNED: the same, and it stays
  * so; TILED + k: on each, those of its own range by the k-th cuts of the context (trace/distribute.h). */
@@ -93,7 +119,8 @@ typedef struct rpi_buffer {
   uint32_t spare_place; /* where else it is valid */
   bool whole;           /* all ranks needed all of it before: a host write leaves it so */
   uint8_t turns;        /* between rows and boxes that it has moved */
-  rpi_instance *home;   /* attached: the caller's memory */
+  rpi_instance *home;   /* attached: memory that others use between tasks (lent.h) */
+  int32_t tensors;      /* handles of tensors on it */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
   uint64_t number;      /* of all that its pool made, from 1 on: the same on all ranks */
   uint64_t version;     /* a new one of the pool with every write: names the contents */
@@ -115,6 +142,7 @@ struct rp_store {
   rp_context *ctx;
   rp_store
       *made; /* unbound: gets what its writer made (trace/unbound.h); NULL: not written, or bound */
+  rpi_tensor *tensor;     /* the tensor whose handle this is; NULL: an ordinary one */
   rp_store *next;         /* free list, or the queue of releases */
   _Atomic int32_t queued; /* releases that wait in the queue */
 };
@@ -125,7 +153,9 @@ enum { RPI_POOL_SLAB = 64 };
 typedef struct rpi_pool {
   _Atomic(rp_context *) ctx;    /* NULL once the context is destroyed */
   _Atomic(rp_store *) released; /* queue of rp_store_release_any */
-  pthread_mutex_t closed;       /* serialises releases after that */
+  _Atomic int64_t
+      entering;           /* threads between their entry into it and their last look at the pool */
+  pthread_mutex_t closed; /* serialises releases after that */
   rpi_memory *memory;
   rpi_device *device;            /* NULL: no GPU */
   rpi_instance *newest, *oldest; /* with memory there, by last use */
@@ -145,7 +175,9 @@ typedef struct rpi_pool {
   int32_t n_free_view_ids, cap_free_view_ids;
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
+  rpi_owner *due; /* owners of memory that we have done with */
   int64_t live_stores, live_buffers;
+  int64_t tensors;    /* that others hold */
   int64_t live_bytes; /* if weighs */
   bool weighs;
   uint64_t versions;         /* given out */
@@ -160,7 +192,10 @@ typedef struct rpi_pool {
 } rpi_pool;
 
 rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **out);
-/* The context goes: instances are freed, views and handles stay until the last handle is released. */
+/* The context goes: instances are freed but for those of tensors that others hold. */
+void rpi_store_pool_empty(rpi_pool *p);
+/* The context has gone, and memory and device are the pool's, which ends them with the last tensor. Views and handles stay until
+ * the last handle is released. */
 void rpi_store_pool_close(rpi_pool *p);
 
 /* The interned view of that geometry; NULL and a status message when out of memory. */
