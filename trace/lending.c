@@ -12,10 +12,17 @@ rp_status rpi_lending_attach(rp_context *ctx, const rpi_lent_array *a, int64_t s
   return RP_OK;
 }
 
-/* Others may use the home now, on the GPU those behind the stream. */
+/* Others may use memory on that side now, on the GPU those behind the stream. */
 static rp_status hand_over(rp_context *ctx, uint8_t side, const int64_t *stream) {
   if (side == RPI_AT_HOST) return RP_OK;
   return stream ? rpi_device_lead(ctx->device, *stream) : rpi_device_wait(ctx->device);
+}
+
+rp_status rpi_lending_turn(rp_context *ctx, rpi_instance *home, const int64_t *stream) {
+  RPI_TRY(hand_over(ctx, home->pinned, stream));
+  const bool ordered = home->pinned == RPI_AT_DEVICE && stream && *stream != RPI_STREAM_NONE;
+  home->theirs = ordered ? *stream : 0;
+  return RP_OK;
 }
 
 static rp_status check(const rpi_buffer *b, const char *call) {
@@ -34,7 +41,7 @@ rp_status rpi_lending_home(rp_context *ctx, rp_store *s, const char *call, const
   RPI_TRY(check(s->buf, call));
   rpi_calls_note(ctx, RPI_CALLS_HOME, s);
   RPI_TRY(come_home(ctx, s->buf, call));
-  return hand_over(ctx, rpi_lent_side(s->buf), stream);
+  return rpi_lending_turn(ctx, s->buf->home, stream);
 }
 
 rp_status rpi_lending_leave(rp_context *ctx, rp_store *s, const char *call, const int64_t *stream) {

@@ -14,7 +14,9 @@ rp_status rpi_lending_attach(rp_context *ctx, const rpi_lent_array *a, int64_t s
                              rp_store **out);
 /* The store's home holds its values, and is the others' until a task or the host uses the store. */
 rp_status rpi_lending_home(rp_context *ctx, rp_store *s, const char *call, const int64_t *stream);
-/* The same, then the store has memory of its own. RP_ERR_STATE while others hold tensors of it. */
+/* Others may use the home, which holds the values: what the stream gets from now on comes before what we do to it next. */
+rp_status rpi_lending_turn(rp_context *ctx, rpi_instance *home, const int64_t *stream);
+/* rpi_lending_home, then the store has memory of its own. RP_ERR_STATE while others hold tensors of it. */
 rp_status rpi_lending_leave(rp_context *ctx, rp_store *s, const char *call, const int64_t *stream);
 
 #endif

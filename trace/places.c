@@ -284,7 +284,10 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
   rpi_grid g;
   rp_status st;
   if (n == 0) return RP_OK;
-  if (b->inst->valid == RPI_AT_DEVICE && read_run(b, box, data, &st)) return st;
+  if (b->inst->valid == RPI_AT_DEVICE) {
+    RPI_TRY(rpi_residence_ours(b->pool, b->inst));
+    if (read_run(b, box, data, &st)) return st;
+  }
   RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
   const bool in_order = rpi_geom_ascends(box) && rpi_places_as_line(ctx, b, &line);
   if (b->place >= RPI_PLACE_TILED && !(in_order && rpi_places_is_line(ctx, b->place)) &&

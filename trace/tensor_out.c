@@ -207,11 +207,11 @@ static void hand_out(const rp_context *ctx, const rpi_tensor *t, const rpi_geom 
 /* The way is open: the store of the tensor, and the stream behind our work. */
 static rp_status make_store(rp_context *ctx, rp_store *s, way how, uint8_t side, int64_t stream,
                             rp_store **out) {
-  rp_status st = how == COPY       ? make_copy(ctx, s, side, out)
-                 : how == SNAPSHOT ? make_snapshot(s, side, out)
-                                   : make_window(s, side, out);
-  if (st == RP_OK && side == RPI_AT_DEVICE) st = rpi_device_lead(ctx->device, stream);
-  return st;
+  RPI_TRY(how == COPY       ? make_copy(ctx, s, side, out)
+          : how == SNAPSHOT ? make_snapshot(s, side, out)
+                            : make_window(s, side, out));
+  if (how == WINDOW) return rpi_lending_turn(ctx, s->buf->home, &stream);
+  return side == RPI_AT_DEVICE ? rpi_device_lead(ctx->device, stream) : RP_OK;
 }
 
 rp_status rpi_tensor_export(rp_context *ctx, rp_store *s, const rp_export_desc *d,

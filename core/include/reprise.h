@@ -240,7 +240,8 @@ RP_API rp_status rp_store_attach_device(rp_context *ctx, rp_dtype dtype, int32_t
                                         const int64_t *shape, void *data, int32_t device,
                                         int64_t stream, int32_t access, rp_store **out);
 /* As rp_store_home and rp_store_detach, but of memory on a GPU `stream` waits in the host's place: the caller's turn is what
- * he gives to that stream from now on. Of memory on the host nothing is different. */
+ * he gives to that stream (of -1: what has ended) before the store is used next, which the library's work waits for. Of
+ * memory on the host nothing is different. */
 RP_API rp_status rp_store_home_stream(rp_store *store, int64_t stream);
 RP_API rp_status rp_store_detach_stream(rp_store *store, int64_t stream);
 
@@ -295,9 +296,10 @@ typedef struct rp_export_desc {
  * With a copy the memory is the tensor's own (flag IS_COPIED), and may be written. Without one there are two cases:
  *  - A read-only tensor (flag READ_ONLY) is a snapshot: it keeps the values of now, whatever is done to the store. The memory is
  *    shared until the store is written; the library takes other memory for that.
- *  - With RP_EXPORT_WRITABLE, and whenever the store is attached already, it is a window: the memory of
- *    the store itself, in the turns of rp_store_attach. It is the holder's turn now, and again after rp_store_home, which
- *    is allowed while there are windows. A window of an attached store is that attached memory, which must live as long.
+ *  - With RP_EXPORT_WRITABLE, and whenever the store is attached already, it is a window: the memory of the store itself, in
+ *    the turns of rp_store_attach. It is the holder's turn now, and again after rp_store_home, which is allowed while there
+ *    are windows; on a GPU the turn is that of `stream`, as with rp_store_home_stream. A window of an attached store is
+ *    that attached memory, which must live as long.
  * What cannot be had without a copy is RP_ERR_ACCESS: a store that several processes share, memory attached on another
  * device, RP_EXPORT_WRITABLE of read-only data or of a view that shows elements twice.
  *

@@ -107,13 +107,21 @@ static rp_status device_memory(rpi_pool *p, rpi_instance *i) {
 }
 
 rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides) {
+  RPI_TRY(rpi_residence_ours(p, i));
   if (sides & RPI_AT_HOST) RPI_TRY(host_memory(p, i));
   return sides & RPI_AT_DEVICE ? device_memory(p, i) : RP_OK;
 }
 
 /* ---- moves ---- */
 
+rp_status rpi_residence_turn_back(rpi_pool *p, rpi_instance *i) {
+  const int64_t stream = i->theirs;
+  i->theirs = 0;
+  return rpi_device_follow(p->device, stream);
+}
+
 rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
+  RPI_TRY(rpi_residence_ours(p, i));
   RPI_TRY(host_memory(p, i));
   if (use != RPI_USE_OVERWRITE && i->valid == RPI_AT_DEVICE)
     RPI_TRY(rpi_device_download(p->device, i->data, i->device, i->bytes));
@@ -123,6 +131,7 @@ rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
 }
 
 rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use) {
+  RPI_TRY(rpi_residence_ours(p, i));
   RPI_TRY(device_memory(p, i));
   if (use != RPI_USE_OVERWRITE && i->valid == RPI_AT_HOST)
     RPI_TRY(rpi_device_upload(p->device, i->device, i->data, i->bytes));
@@ -149,8 +158,8 @@ static rp_status fetch_to_host(rpi_pool *p, rpi_instance *to, const rpi_instance
   return RP_OK;
 }
 
-rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, const rpi_instance *from,
-                              uint8_t side) {
+rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, rpi_instance *from, uint8_t side) {
+  if (from) RPI_TRY(rpi_residence_ours(p, from));
   if (side == RPI_AT_HOST) return fetch_to_host(p, to, from);
   /* Where memory is short `from` may leave the GPU for `to`. */
   RPI_TRY(rpi_residence_device(p, to, RPI_USE_OVERWRITE));
@@ -160,7 +169,7 @@ rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, const rpi_instance 
   return rpi_device_upload(p->device, to->device, from->data, to->bytes);
 }
 
-rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from) {
+rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, rpi_instance *from) {
   const bool there = p->device && from->valid & RPI_AT_DEVICE;
   return rpi_residence_fetch(p, to, from, there ? RPI_AT_DEVICE : RPI_AT_HOST);
 }

@@ -22,6 +22,13 @@ typedef enum rpi_use {
   RPI_USE_OVERWRITE /* all of it will be written */
 } rpi_use;
 
+/* Before the GPU's memory is looked at in another way than by these functions: what a stream of others does to it, if it is
+ * their turn, comes first. All functions here do so themselves. */
+rp_status rpi_residence_turn_back(rpi_pool *p, rpi_instance *i);
+static inline rp_status rpi_residence_ours(rpi_pool *p, rpi_instance *i) {
+  return RPI_LIKELY(!i->theirs) ? RP_OK : rpi_residence_turn_back(p, i);
+}
+
 /* The instance has memory on the host, valid unless it is overwritten. Waits for the GPU if the values are there only. */
 rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use);
 static inline rp_status rpi_residence_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
@@ -40,10 +47,9 @@ static inline void rpi_residence_turn(rpi_pool *p) { p->turn++; }
 rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out);
 
 /* Values of `from` (NULL: zeros) to the whole of `to` (same size) on that side, where alone `to` is valid afterwards. */
-rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, const rpi_instance *from,
-                              uint8_t side);
+rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, rpi_instance *from, uint8_t side);
 /* The same on the side where the values are, of zeros on the GPU. */
-rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from);
+rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, rpi_instance *from);
 rp_status rpi_residence_zero(rpi_pool *p, rpi_instance *i);
 /* Gives back what the instance has on the GPU, and its place in the list. */
 void rpi_residence_leave(rpi_pool *p, rpi_instance *i);

@@ -63,6 +63,7 @@ typedef struct rpi_instance {
   bool unaligned;          /* which begins on the GPU at no multiple of 16 bytes */
   int32_t pins;            /* what pins it: tensors that others hold, and 1 if it is foreign */
   uint64_t used;           /* the pool's turn in which the GPU used it last */
+  int64_t theirs;          /* of a home on the GPU: the stream whose turn it is; 0: none's */
   struct rpi_owner *owner; /* of foreign memory: told when the instance goes; NULL: nobody asks */
   struct rpi_instance *newer,
       *older; /* of those with memory on the GPU that is ours, by last use */
