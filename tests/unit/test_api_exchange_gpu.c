@@ -348,8 +348,10 @@ static void test_full(void **state) {
   for (int i = 0; i < MOST; i++) s[i] = check_vector(c, LARGE, NULL);
   OK(EVAL(c, "s", "s = 3", s[0]));
   tensor *t = handed(s[0], 0, 0);
-  for (int i = 1; i < MOST; i++) OK(EVAL(c, "s", "s = 4", s[i]));
-  OK(rp_wait(c));
+  for (int i = 1; i < MOST; i++) {
+    OK(EVAL(c, "s", "s = 4", s[i]));
+    OK(rp_wait(c));
+  }
   double data[3];
   CU(cu->download(data, place(t), sizeof data, theirs));
   CU(cu->stream_wait(theirs));
