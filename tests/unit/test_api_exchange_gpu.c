@@ -101,7 +101,9 @@ static void test_attach(void **state) {
   rp_store *s = lend(c, p, RP_READ_WRITE), *y = check_vector(c, N, (double[N]){0});
   OK(EVAL(c, "s", "s = 2*s", s));
   OK(EVAL(c, "y, s", "y = s", y, s));
+  const int64_t waits = check_stat(c, "gpu_waits");
   OK(rp_store_home_stream(s, stream));
+  assert_int_equal(check_stat(c, "gpu_waits"), waits);
   finds(p, 0, 2);
   ramp_to(p, 5); /* their turn: what their stream does comes before our next launch */
   OK(EVAL(c, "s", "s = 3*s", s));
@@ -157,8 +159,10 @@ static void test_unaligned(void **state) {
   free(text);
   OK(rp_store_copy(copy, s));
   OK(rp_wait(c));
-  OK(EVAL(c, "y, s", "y = 3*s", y, copy));
+  const int64_t shared = check_stat(c, "gpu_memory_live");
+  OK(EVAL(c, "y, s", "y = 3*s", y, copy)); /* whose class is another: it gets memory of its own */
   is_ramp(y, 1, 3);
+  assert_int_equal(check_stat(c, "gpu_memory_live") - shared, N * sizeof(double));
   OK(EVAL(c, "s", "s = 2*s", s));
   OK(rp_store_home_stream(s, stream));
   finds(p + sizeof(double), 1, 2);
@@ -286,7 +290,10 @@ static void test_window(void **state) {
   (void)state;
   rp_context *c = context();
   rp_store *s = ramp(c, 1), *y = check_vector(c, N, NULL);
+  OK(EVAL(c, "s", "s = s + 0", s));
+  const int64_t waits = check_stat(c, "gpu_waits");
   tensor *t = handed(s, RP_EXPORT_WRITABLE, 0);
+  assert_int_equal(check_stat(c, "gpu_waits"), waits);
   FAILS(RP_ERR_ACCESS, "other side, and a copy is not allowed",
         rp_store_export_dlpack(
             s, &(rp_export_desc){.struct_size = sizeof(rp_export_desc), .device_type = 1},
