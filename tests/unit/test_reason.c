@@ -529,6 +529,21 @@ static void gpu_full(rp_context *c) { /* of six arrays four fit */
 }
 
 /* So many operands of eight axes, which cannot be merged, that their strides do not fit the parameters. */
+/* A tensor of all but the first element comes back as memory of somebody else. */
+static void gpu_unaligned(rp_context *c) {
+  const rp_export_desc d = {.struct_size = sizeof d, .device_type = 2, .stream = -1};
+  const int64_t n = 8;
+  rp_store *x = check_vector(c, n, NULL), *y = check_vector(c, n - 1, NULL), *rest, *odd;
+  struct DLManagedTensorVersioned *t;
+  OK(rp_store_slice(x, 0, 1, n, 1, &rest));
+  OK(rp_store_export_dlpack(rest, &d, &t));
+  OK(rp_store_import_dlpack(c, t, -1, &odd));
+  OK(EVAL(c, "y, x", "y = x + 1", y, odd));
+  OK(rp_wait(c));
+  rp_store *all[] = {x, y, rest, odd};
+  for (int i = 0; i < 4; i++) OK(rp_store_release(all[i]));
+}
+
 static void gpu_kernel(rp_context *c) {
   enum { STORES_MOST = 60, AXES = 8 };
   static const int64_t shape[AXES] = {2, 2, 2, 2, 2, 2, 2, 2};
@@ -602,6 +617,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"GPU_HOST", GPU, gpu_host, 1},
                             {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
                             {"GPU_FLAG", GPU, gather_checked, 1},
+                            {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
 static const struct {
