@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/hash.c -- XXH3 (Collet, the xxHash specification) as the library's one hash.
- * The numbers are part of the names of files in the kernel cache: seed 0, no secret. */
+ * core/base/hash.c -- XXH3 (Collet, the xxHash specification) as the library's one hash: libxxhash's where the build
+ * found it, which uses vectors, else core/base/xxh3.c. The numbers are part of the names of files in the kernel cache,
+ * and of checkpoints: seed 0, no secret. */
 #include "core/base/hash.h"
 
+#ifdef RPI_HAVE_XXHASH
 #include <xxhash.h>
 
 rpi_hash128 rpi_hash_bytes(const void *data, size_t size) {
@@ -11,6 +13,13 @@ rpi_hash128 rpi_hash_bytes(const void *data, size_t size) {
 }
 
 uint64_t rpi_hash_bytes64(const void *data, size_t size) { return XXH3_64bits(data, size); }
+#else
+#include "core/base/xxh3.h"
+
+rpi_hash128 rpi_hash_bytes(const void *data, size_t size) { return rpi_xxh3_128(data, size); }
+
+uint64_t rpi_hash_bytes64(const void *data, size_t size) { return rpi_xxh3_64(data, size); }
+#endif
 
 void rpi_hash_hex(rpi_hash128 h, char *out) {
   static const char digit[] = "0123456789abcdef";

@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/opaque.c -- see opaque.h. The argument values are gathered into a block of the caller's
- * stack; libffi reads them from there. A block of rows differs from the whole in its pointers, which the
+ * stack; libffi reads them from there, or where the build has none sysv.c. A block of rows differs from the
+ * whole in its pointers, which the
  * runner moves, and in what EXTENT and SIZE say of the stores that are cut. */
 #include "core/exec/opaque.h"
 
+#ifdef RPI_HAVE_FFI
 #include <ffi.h>
+#endif
 
 #include "core/base/alloc.h"
+#include "core/exec/sysv.h"
 
-enum { MAX_ARGS = 128, WHOLE_ROWS = -1 };
+enum { MAX_ARGS = RPI_SYSV_ARGS, WHOLE_ROWS = -1 };
 
 struct rpi_opaque {
-  ffi_cif cif;
   void (*function)(void);
   int32_t n_args, flags;
   int64_t block_rows;
-  ffi_type **types;
+  uint8_t dtype[MAX_ARGS]; /* pointers: RP_I64 */
+#ifdef RPI_HAVE_FFI
+  ffi_cif cif;
+  ffi_type *types[MAX_ARGS];
+#endif
   rp_opaque_arg *args;
   rpi_constraints constraints;
   int32_t n_unbound, unbound[RPI_OP_MAX_STORES];
 };
-
-static ffi_type *scalar_type(rp_dtype t) {
-  static ffi_type *const table[] = {&ffi_type_uint8,  &ffi_type_sint8,  &ffi_type_sint16,
-                                    &ffi_type_sint32, &ffi_type_sint64, &ffi_type_uint8,
-                                    &ffi_type_uint16, &ffi_type_uint32, &ffi_type_uint64,
-                                    &ffi_type_float,  &ffi_type_double};
-  return table[t];
-}
 
 static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
                            int32_t n_scalars) {
@@ -103,6 +102,40 @@ const rp_constraint *rpi_opaque_room(const rpi_opaque *o, int32_t k) {
   return c;
 }
 
+/* ---- the signature ---- */
+
+#ifdef RPI_HAVE_FFI
+static bool prepare(rpi_opaque *o) {
+  static ffi_type *const table[] = {&ffi_type_uint8,  &ffi_type_sint8,  &ffi_type_sint16,
+                                    &ffi_type_sint32, &ffi_type_sint64, &ffi_type_uint8,
+                                    &ffi_type_uint16, &ffi_type_uint32, &ffi_type_uint64,
+                                    &ffi_type_float,  &ffi_type_double};
+  for (int32_t i = 0; i < o->n_args; i++) o->types[i] = table[o->dtype[i]];
+  ffi_type *ret = o->flags & RP_OPAQUE_STATUS ? &ffi_type_sint : &ffi_type_void;
+  return ffi_prep_cif(&o->cif, FFI_DEFAULT_ABI, (unsigned)o->n_args, ret, o->types) == FFI_OK;
+}
+
+static int call(const rpi_opaque *o, uint64_t *value) {
+  void *at[MAX_ARGS];
+  union {
+    ffi_arg word;
+    int status;
+  } ret = {0};
+  for (int32_t i = 0; i < o->n_args; i++) at[i] = &value[i]; /* low bytes first: little endian */
+  ffi_call((ffi_cif *)&o->cif, o->function, &ret, at);
+  return (int)ret.word;
+}
+#else
+static bool prepare(rpi_opaque *o) {
+  (void)o;
+  return true;
+}
+
+static int call(const rpi_opaque *o, uint64_t *value) {
+  return rpi_sysv_call(o->function, o->n_args, o->dtype, value);
+}
+#endif
+
 /* ---- making ---- */
 
 /* Of each unbound store one SCALE says how much room there is, one argument takes the count, and nothing else is said. */
@@ -141,9 +174,8 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   RPI_TRY(check_flags(d));
   size_t n = (size_t)d->n_args;
   rpi_opaque *o = rpi_alloc_zero(sizeof *o);
-  if (o) o->types = rpi_alloc(n * sizeof *o->types);
   if (o) o->args = rpi_alloc(n * sizeof *o->args);
-  if (!o || !o->types || !o->args) {
+  if (!o || !o->args) {
     rpi_opaque_free(o);
     return rpi_status_nomem("opaque op");
   }
@@ -159,13 +191,9 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   }
   for (int32_t i = 0; i < d->n_args; i++) {
     o->args[i] = d->args[i];
-    const bool pointer = d->args[i].kind == RP_ARG_PTR || d->args[i].kind == RP_ARG_COUNT;
-    o->types[i] = pointer                            ? &ffi_type_pointer
-                  : d->args[i].kind == RP_ARG_SCALAR ? scalar_type(scalar_dtype[d->args[i].a])
-                                                     : &ffi_type_sint64;
+    o->dtype[i] = d->args[i].kind == RP_ARG_SCALAR ? scalar_dtype[d->args[i].a] : RP_I64;
   }
-  ffi_type *ret = d->flags & RP_OPAQUE_STATUS ? &ffi_type_sint : &ffi_type_void;
-  if (ffi_prep_cif(&o->cif, FFI_DEFAULT_ABI, (unsigned)o->n_args, ret, o->types) != FFI_OK) {
+  if (!prepare(o)) {
     rpi_opaque_free(o);
     return rpi_status_fail(RP_ERR_INTERNAL, "op %s: libffi refuses the signature", d->name);
   }
@@ -175,7 +203,6 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
 
 void rpi_opaque_free(rpi_opaque *o) {
   if (!o) return;
-  rpi_alloc_free(o->types);
   rpi_alloc_free(o->args);
   rpi_constraint_deinit(&o->constraints);
   rpi_alloc_free(o);
@@ -206,36 +233,28 @@ static int32_t number_of(const rpi_opaque *o, int32_t store) {
 
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block) {
-  union {
-    int64_t i;
-    uint64_t u;
-    void *p;
-  } value[MAX_ARGS];
-  void *at[MAX_ARGS];
+  uint64_t value[MAX_ARGS];
   for (int32_t k = 0; k < o->n_args; k++) {
     const rp_opaque_arg *a = &o->args[k];
     bool of_store = a->kind != RP_ARG_SCALAR && a->kind != RP_ARG_CONST;
     const bool cut = of_store && block->units >= 0 && rpi_opaque_cuts(o, a->a);
     const int64_t rows =
         cut ? rpi_constraint_extent(&o->constraints, a->a, block->units) : WHOLE_ROWS;
-    at[k] = &value[k];
     switch (a->kind) {
-      case RP_ARG_PTR: value[k].p = ptr[a->a]; break;
-      case RP_ARG_EXTENT: value[k].i = extent_of(&geom[a->a], a->b, rows); break;
-      case RP_ARG_STRIDE: value[k].i = a->b < geom[a->a].ndim ? geom[a->a].stride[a->b] : 0; break;
-      case RP_ARG_SCALAR: value[k].u = scalars[a->a]; break; /* low bytes first: little endian */
-      case RP_ARG_SIZE: value[k].i = size_of(&geom[a->a], rows); break;
-      case RP_ARG_OFFSET:
-        value[k].i = cut ? rpi_opaque_rows(o, a->a)->scale * block->first : 0;
+      case RP_ARG_PTR: value[k] = (uintptr_t)ptr[a->a]; break;
+      case RP_ARG_EXTENT: value[k] = (uint64_t)(extent_of(&geom[a->a], a->b, rows)); break;
+      case RP_ARG_STRIDE:
+        value[k] = (uint64_t)(a->b < geom[a->a].ndim ? geom[a->a].stride[a->b] : 0);
         break;
-      case RP_ARG_COUNT: value[k].p = &block->counts[number_of(o, a->a)]; break;
-      default: value[k].i = a->value; break;
+      case RP_ARG_SCALAR: value[k] = scalars[a->a]; break;
+      case RP_ARG_SIZE: value[k] = (uint64_t)(size_of(&geom[a->a], rows)); break;
+      case RP_ARG_OFFSET:
+        value[k] = (uint64_t)(cut ? rpi_opaque_rows(o, a->a)->scale * block->first : 0);
+        break;
+      case RP_ARG_COUNT: value[k] = (uintptr_t)&block->counts[number_of(o, a->a)]; break;
+      default: value[k] = (uint64_t)(a->value); break;
     }
   }
-  union {
-    ffi_arg word;
-    int status;
-  } ret = {0};
-  ffi_call((ffi_cif *)&o->cif, o->function, &ret, at);
-  return !(o->flags & RP_OPAQUE_STATUS) || (int)ret.word == 0;
+  const int status = call(o, value);
+  return !(o->flags & RP_OPAQUE_STATUS) || status == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/exec/opaque.h -- calls a C function with its natural signature, through libffi.
+ * core/exec/opaque.h -- calls a C function with its natural signature.
  * Lives here: the prepared call interface of an opaque op, and one call. Not here: when
  *             it runs, and on which thread (run.c); what holds between stores (constraint.h). */
 #ifndef RPI_OPAQUE_H

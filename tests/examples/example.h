@@ -2,7 +2,7 @@
  * tests/examples/example.h -- what the examples share: options, random data, and the line of bits.
  * Not here: anything of the library's. Errors end the program (RP_CHECK).
  *
- * Every example prints, as its last line, `bits <16 hex digits>`: XXH3_64 over its result arrays in
+ * Every example prints, as its last line, `bits <16 hex digits>`: a hash of its result arrays in
  * order, NaNs made one. Two runs that print the same line computed the same bits. */
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
