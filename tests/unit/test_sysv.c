@@ -49,6 +49,13 @@ static int narrows(bool b, int8_t c, int16_t s, int32_t i, uint8_t uc, uint16_t 
   return b ? (int)i : -1;
 }
 
+/* A function may take it that its caller has extended them; this one looks. */
+static void wide(int64_t b, int64_t c, int64_t s, int64_t i, int64_t uc, int64_t us, int64_t ui,
+                 int64_t l) {
+  const int64_t all[] = {b, c, s, i, uc, us, ui, l};
+  memcpy(narrow, all, sizeof all);
+}
+
 /* In registers and, the last two, on the stack; garbage above what counts. */
 static void test_narrow(void **state) {
   (void)state;
@@ -65,6 +72,9 @@ static void test_narrow(void **state) {
   const int64_t want[] = {
       1, -128, -32767, INT32_MIN + 2, 0xfe, 0xfffd, INT64_C(0xfffffffc), INT64_MIN + 5};
   assert_int_equal(CALL(narrows, 8, dtype, value), INT32_MIN + 2);
+  for (int32_t i = 0; i < 8; i++) assert_true(narrow[i] == want[i]);
+  memset(narrow, 0, sizeof narrow);
+  CALL(wide, 8, dtype, value);
   for (int32_t i = 0; i < 8; i++) assert_true(narrow[i] == want[i]);
 }
 
