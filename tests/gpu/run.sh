@@ -176,7 +176,9 @@ else
   part "measurements" $((seconds + 15)) 40 bench_table.log "$python" "$source/tests/gpu/compare.py" --bench "$bench" \
     --cuda "$cuda_program" --others cupy,jax,torch --gpus "$gpus" ${small[@]+"${small[@]}"} --seconds "$seconds" \
     --out "$out"
-  tail -n +3 "$out/bench_table.log" 2>/dev/null | tee -a "$report"
+  # The last table there: of rows so far where it was cut off.
+  awk '/^us per pass/ {from = NR} {line[NR] = $0} END {for (i = from; from && i <= NR; i++) print line[i]}' \
+    "$out/bench_table.log" | tee -a "$report"
 fi
 
 # ---- memory accesses, and random programs with the rest of the time -----------------------------------------------
