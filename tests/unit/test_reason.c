@@ -528,7 +528,6 @@ static void gpu_full(rp_context *c) { /* of six arrays four fit */
   for (int i = 0; i < ARRAYS; i++) drop(x[i]);
 }
 
-/* So many operands of eight axes, which cannot be merged, that their strides do not fit the parameters. */
 /* A tensor of all but the first element comes back as memory of somebody else. */
 static void gpu_unaligned(rp_context *c) {
   const rp_export_desc d = {.struct_size = sizeof d, .device_type = 2, .stream = -1};
@@ -544,6 +543,7 @@ static void gpu_unaligned(rp_context *c) {
   for (int i = 0; i < 4; i++) OK(rp_store_release(all[i]));
 }
 
+/* So many operands of eight axes, which cannot be merged, that their strides do not fit the parameters. */
 static void gpu_kernel(rp_context *c) {
   enum { STORES_MOST = 60, AXES = 8 };
   static const int64_t shape[AXES] = {2, 2, 2, 2, 2, 2, 2, 2};
