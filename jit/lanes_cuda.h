@@ -26,8 +26,8 @@
  *   RPG_ALIGN(n)             before a struct's name: its alignment in bytes
  *
  * Math functions (class M) are CUDA's own, so they differ from the CPU's in their last bits. They are pure
- * and compiled one by one from the same source, without contraction, so a value is the same however a
- * program was fused; the compiler's version is in a kernel's key. Class E has the CPU's bits: CUDA's
+ * and compiled one by one from the same source, without contraction, and their arguments are hidden from the
+ * compiler, which would know the values at constants otherwise; so a value is the same however a program was fused; the compiler's version is in a kernel's key. Class E has the CPU's bits: CUDA's
  * fmod, nextafter and ldexp are exact, that is rounded once; division and square root are IEEE's with
  * the options of nvrtc.h. */
 /* Tables of macros, laid out by hand: */
@@ -69,9 +69,15 @@
 #define RPV_MINUS_f64(a) (__double_as_longlong(a) < 0)
 #define RPV_LIBM_f32(name) name##f
 #define RPV_LIBM_f64(name) name
-#define RPV_TGAMMA_f32(a) tgammaf(a)
-#define RPV_TGAMMA_f64(a) tgamma(a)
-#define RPV_LGAMMA_f32(a, sign) ((void)(sign), lgammaf(a))
-#define RPV_LGAMMA_f64(a, sign) ((void)(sign), lgamma(a))
+/* A value that the compiler does not know: it would compute math functions of constants with the host's library, and the
+ * others are computed by the GPU's. It costs no instruction. */
+#define RPV_UNKNOWN_f32(a) rpv_unknown_f32(a)
+#define RPV_UNKNOWN_f64(a) rpv_unknown_f64(a)
+RPG_DEVICE float rpv_unknown_f32(float a) { asm("" : "+f"(a)); return a; }
+RPG_DEVICE double rpv_unknown_f64(double a) { asm("" : "+d"(a)); return a; }
+#define RPV_TGAMMA_f32(a) tgammaf(rpv_unknown_f32(a))
+#define RPV_TGAMMA_f64(a) tgamma(rpv_unknown_f64(a))
+#define RPV_LGAMMA_f32(a, sign) ((void)(sign), lgammaf(rpv_unknown_f32(a)))
+#define RPV_LGAMMA_f64(a, sign) ((void)(sign), lgamma(rpv_unknown_f64(a)))
 #endif
 #endif

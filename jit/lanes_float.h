@@ -144,8 +144,12 @@ RPV_FLOATS(RPV_FLOAT_BITS, 0)
 
 /* libmvec. The symbols are declared as the functions are named, without a header. */
 #ifdef RPV_CUDA
-#define RPV_MATH1(T, op) RPV_LIBM1(T, op)
-#define RPV_MATH2(T, op) RPV_LIBM2(T, op)
+#define RPV_MATH1(T, op)                                                                \
+  RPV_FN rpc_##T rps_##op##_##T(rpc_##T a) { return RPV_LIBM_##T(op)(RPV_UNKNOWN_##T(a)); }
+#define RPV_MATH2(T, op)                                                                \
+  RPV_FN rpc_##T rps_##op##_##T(rpc_##T a, rpc_##T b) {                                 \
+    return RPV_LIBM_##T(op)(RPV_UNKNOWN_##T(a), RPV_UNKNOWN_##T(b));                    \
+  }
 #else
 #define RPV_MATH1(T, op)                                                    \
   RPV_EXTERN rpv_hw_##T RPV_MVEC1_##T(op)(rpv_hw_##T);                      \

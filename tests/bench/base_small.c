@@ -38,7 +38,7 @@ __attribute__((noinline)) static void axpy(const double *a, const double *b, dou
 static void run_chain(void *self, int64_t passes) {
   const small *s = self;
   for (int64_t i = 0; i < passes; i++) {
-    add(s->a, s->b, s->t, s->n);
+    add(s->t, s->b, s->t, s->n);
     for (int k = 1; k < CHAIN; k += 3) {
       multiply(s->t, s->a, s->t, s->n);
       subtract(s->t, s->b, s->t, s->n);

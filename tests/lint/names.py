@@ -14,7 +14,8 @@ import tree
 LIST = "tests/lint/symbols.txt"
 # Nouns that files define beside the first word of their name.
 ALSO = {"alloc": ["arena"], "relate": ["geom"], "compile": ["cc"], "interp": ["loops"],
-        "body": ["variant"], "kernels": ["analyse"], "comm": ["transport"], "nvrtc": ["cubin"]}
+        "body": ["variant"], "kernels": ["analyse"], "comm": ["transport"], "nvrtc": ["cubin"],
+        "emit": ["cuda"]}
 
 
 def declared():

@@ -315,6 +315,11 @@ static void test_instructions(void **state) {
       {F32 "rps_cast_i64_f32(a.i[0])", {"cvt.rn.f32.s64", ""}, "f64"},
       {F32 "rps_cast_u64_f32((rpc_u64)a.i[0])", {"cvt.rn.f32.u64", ""}, "f64"},
       {F32 "rps_cast_f64_f32(a.d[0])", {"cvt.rn.f32.f64", ""}, ".ftz"},
+      /* Of constants: computed there, by what computes all others. */
+      {F64 "rps_exp_f64(4.9)", {"fma.rn.f64", ""}, "no such word"},
+      {F64 "rps_pow_f64(a.d[0], 2.0)", {"fma.rn.f64", ""}, "no such word"},
+      {F32 "rps_tanh_f32(0.3f)", {"fma.rn.f32", ""}, "no such word"},
+      {F64 "rps_tgamma_f64(4.9)", {"fma.rn.f64", ""}, "no such word"},
       {"*(rpc_i64 *)a.r = rps_cast_f64_i64(a.d[0])", {"cvt.rzi.s64.f64", "setp"}, "cvt.rni"},
   };
   rpi_strbuf ptx;
