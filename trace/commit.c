@@ -365,7 +365,8 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
                              .count = &count,
                              .device = ctx->device,
                              .graphs = ctx->config.graphs,
-                             .addresses = ctx->addresses};
+                             .addresses = ctx->addresses,
+                             .opaque = &ctx->opaque_device};
   rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
                               ctx->patch_bytes, s->scalar);
   if (st == RP_OK && ctx->device) st = rpi_gpu_bind_flags(ctx, b);

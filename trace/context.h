@@ -9,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/comm/comm.h"
+#include "core/exec/opaque_gpu.h"
 #include "core/exec/workers.h"
 #include "core/model/tiling.h"
 #include "core/model/op.h"
@@ -52,6 +53,7 @@ struct rp_context {
   rpi_config config;
   rpi_memory *memory;
   rpi_device *device; /* NULL: no GPU */
+  rpi_opaque_device opaque_device;
   rpi_pool *pool;
   rpi_workers *workers;
   rpi_jit *jit;

@@ -49,6 +49,7 @@ rp_status rpi_gpu_bind_open(rp_context *ctx) {
 
 void rpi_gpu_bind_close(rp_context *ctx) {
   if (!ctx->device) return;
+  rpi_opaque_gpu_end(&ctx->opaque_device);
   rpi_device_put(ctx->device, ctx->gpu_scratch, ctx->gpu_scratch_bytes);
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
   ctx->device = NULL;

@@ -264,6 +264,24 @@ static void split_call(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
   if (n > 1) c->threads = (int32_t)(n < most ? n : most);
 }
 
+/* What a function on the GPU is told, but for addresses. */
+static void describe_stores(lowerer *l, const rpi_task *t, rpi_plan_call *c) {
+  const size_t n = (size_t)t->n_store + 1;
+  rp_gpu_store *s = rpi_arena_get(&l->b->arena, sizeof *s * n);
+  const rp_gpu_store **at = rpi_arena_get(&l->b->arena, sizeof(*at) * n);
+  c->threads = 1;
+  if (!s || !at) return;
+  for (int32_t i = 0; i < t->n_store; i++) {
+    s[i] = (rp_gpu_store){.dtype = t->view[i]->dtype,
+                          .ndim = c->geom[i].ndim,
+                          .extents = c->geom[i].shape,
+                          .strides = c->geom[i].stride};
+    at[i] = &s[i];
+  }
+  c->gpu = s;
+  c->gpu_stores = at;
+}
+
 static void count_pieces(lowerer *l, rpi_plan_call *c) {
   c->n_unbound = rpi_opaque_n_unbound(c->opaque);
   c->counts =
@@ -286,9 +304,13 @@ static void lower_call(lowerer *l, const rpi_group *g) {
                                        .word = p->n_words,
                                        .n = t->n_store,
                                        .scalar = t->first_scalar};
-  split_call(l, t, &p->call[p->n_call]);
+  if (l->side == RPI_AT_DEVICE)
+    describe_stores(l, t, &p->call[p->n_call]);
+  else
+    split_call(l, t, &p->call[p->n_call]);
   count_pieces(l, &p->call[p->n_call]);
-  p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_OPAQUE, .call = p->n_call++};
+  p->step[p->n_step++] =
+      (rpi_step){.kind = RPI_STEP_OPAQUE, .gpu = l->side == RPI_AT_DEVICE, .call = p->n_call++};
   p->n_words += t->n_store;
 }
 
@@ -404,8 +426,9 @@ static rp_status take_side(lowerer *l, const rpi_group *g) {
     RPI_TRY(rpi_jit_gpu(l->ctx->jit, g->kernel, &shape, &l->gpu));
     if (!l->gpu) rpi_context_reason(l->ctx, RPI_REASON_GPU_KERNEL);
   }
-  if (l->ctx->device && g->opaque) rpi_context_reason(l->ctx, RPI_REASON_GPU_OPAQUE);
-  if (l->gpu || (l->ctx->device && !g->kernel && !g->opaque)) l->side = RPI_AT_DEVICE;
+  const bool call = g->opaque && rpi_opaque_on_gpu(l->ts->task[g->task[0]].op->opaque);
+  if (l->ctx->device && g->opaque && !call) rpi_context_reason(l->ctx, RPI_REASON_GPU_OPAQUE);
+  if (l->gpu || (l->ctx->device && !g->kernel && (!g->opaque || call))) l->side = RPI_AT_DEVICE;
   rpi_sides_group(&l->b->sides, l->an, l->ts, g, l->side, move_symbol, l);
   return RP_OK;
 }
@@ -565,6 +588,7 @@ void rpi_lower_free(rpi_bound *b) {
   if (!b) return;
   if (b->owns) rpi_analyse_free(b->an);
   rpi_graph_free(b->plan.graphs);
+  for (int32_t c = 0; c < b->plan.n_call; c++) rpi_alloc_free(b->plan.call[c].why);
   for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {
     next = e->next;
     rpi_messages_deinit(e);

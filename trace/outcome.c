@@ -37,4 +37,5 @@ void rpi_outcome_print(const rp_context *ctx, const rpi_bound *b, int32_t call, 
                        size_t size) {
   text[0] = '\0';
   if (ctx->comm) snprintf(text, size, " on rank %d", (int)b->marks[b->n_flag + call]);
+  if (b->plan.call[call].why) snprintf(text, size, ": %s", b->plan.call[call].why);
 }

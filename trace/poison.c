@@ -59,7 +59,7 @@ static void set_poison(poison_walk *w, const rpi_access *a, bool bad) {
   }
 }
 
-/* Who failed, where it was launched, and what at; `where`: on which rank. */
+/* Who failed, where it was launched, and what at; `where`: on which rank, or in which words. */
 static void describe_failure(const rpi_segment *s, const rpi_task *task, const rpi_access *a,
                              const char *where, char why[POISON_TEXT]) {
   char name[RPI_OP_PARAM], shape[RPI_GEOM_SHAPE];
@@ -105,7 +105,7 @@ static void walk(rp_context *ctx, rpi_template *t, const rpi_segment *s, const r
     const bool may_fail = b->an->checked[k] || task->kind == RPI_TASK_OPAQUE;
     bool bad = group >= 0 && may_fail && group_failed(ctx, b, group);
     if (bad) {
-      char where[32] = "";
+      char where[POISON_TEXT] = "";
       if (task->kind == RPI_TASK_OPAQUE)
         rpi_outcome_print(ctx, b, failed_call(b, group), where, sizeof where);
       describe_failure(s, task, a, where, w.why);
@@ -134,5 +134,5 @@ void rpi_poison_spread(rp_context *ctx, rpi_template *t, const rpi_segment *s, r
   if (RPI_LIKELY(!rpi_poison_raised(ctx, b))) return;
   walk(ctx, t, s, b);
   for (int32_t f = 0; f < b->n_flag; f++) ctx->flags[f].raised = 0;
-  for (int32_t c = 0; c < b->plan.n_call; c++) b->plan.call[c].failed = false;
+  for (int32_t c = 0; c < b->plan.n_call; c++) rpi_opaque_gpu_forgive(&b->plan.call[c]);
 }

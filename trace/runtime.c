@@ -337,6 +337,7 @@ static rp_status make_parts(rp_context *ctx) {
                              &ctx->workers));
   RPI_TRY(rpi_gpu_bind_open(ctx));
   ctx->pool->device = ctx->device;
+  ctx->opaque_device = (rpi_opaque_device){.device = ctx->device, .pool = ctx->pool};
   RPI_TRY(rpi_jit_create(c, ctx->device, &ctx->jit));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);

@@ -15,6 +15,7 @@
 enum { SENTENCE = 1024 };
 
 static _Thread_local char sentence[SENTENCE];
+static _Thread_local uint64_t written;
 
 /* Puts `text` into the buffer, of which `len` is the full length (possibly more than there is). */
 static void keep(char *text, size_t len) {
@@ -25,6 +26,7 @@ static void keep(char *text, size_t len) {
     len = at + 3;
   }
   memcpy(sentence, text, len + 1);
+  written++;
 }
 
 /* vsnprintf's result as a length: text that cannot be formatted counts as empty. */
@@ -60,6 +62,8 @@ rp_status rpi_status_context(rp_status status, const char *fmt, ...) {
 }
 
 const char *rpi_status_message(void) { return sentence; }
+
+uint64_t rpi_status_count(void) { return written; }
 
 rp_status rpi_status_nomem(const char *what) {
   return rpi_status_fail(RP_ERR_MEMORY, "out of memory: %s", what);

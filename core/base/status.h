@@ -14,6 +14,8 @@ rp_status rpi_status_fail(rp_status status, const char *fmt, ...) RPI_PRINTF(2, 
 rp_status rpi_status_context(rp_status status, const char *fmt, ...) RPI_PRINTF(2, 3);
 /* The sentence, "" if none. */
 const char *rpi_status_message(void);
+/* How many sentences this thread has written. */
+uint64_t rpi_status_count(void);
 /* RP_ERR_MEMORY with "out of memory: <what>". */
 rp_status rpi_status_nomem(const char *what);
 

@@ -82,6 +82,12 @@ rp_status rpi_device_leave(rpi_device *d, CUresult error, const char *call, cons
   return failed(d, error, call, what);
 }
 
+rp_status rpi_device_lend(rpi_device *d) { return rpi_device_enter(d); }
+
+rp_status rpi_device_regain(rpi_device *d) {
+  return rpi_device_leave(d, CUDA_SUCCESS, "a function of an op", "%s", "");
+}
+
 /* ---- facts ------------------------------------------------------------------------------------------ */
 
 rp_status rpi_device_count(const char *library, int32_t *out) {

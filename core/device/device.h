@@ -50,6 +50,9 @@ const rpi_device_stats *rpi_device_stats_get(const rpi_device *d);
 /* RP_OK, or the error that the device failed with. */
 rp_status rpi_device_status(const rpi_device *d);
 CUstream rpi_device_stream(const rpi_device *d);
+/* For functions of others: from one to the other the GPU's context is current on this thread. */
+rp_status rpi_device_lend(rpi_device *d);
+rp_status rpi_device_regain(rpi_device *d); /* not after a lend that failed */
 
 /* ---- memory, in stream order: what was put back may be in use by earlier work. 256-byte aligned. */
 rp_status rpi_device_get(rpi_device *d, int64_t bytes, CUdeviceptr *out);

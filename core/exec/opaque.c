@@ -11,12 +11,13 @@
 
 #include "core/base/alloc.h"
 #include "core/exec/sysv.h"
+#include "core/exec/opaque_gpu.h"
 
 enum { MAX_ARGS = RPI_SYSV_ARGS, WHOLE_ROWS = -1 };
 
 struct rpi_opaque {
   void (*function)(void);
-  int32_t n_args, flags;
+  int32_t n_args, n_scalars, flags;
   int64_t block_rows;
   uint8_t dtype[MAX_ARGS]; /* pointers: RP_I64 */
 #ifdef RPI_HAVE_FFI
@@ -25,6 +26,7 @@ struct rpi_opaque {
 #endif
   rp_opaque_arg *args;
   rpi_constraints constraints;
+  rpi_opaque_gpu *gpu; /* NULL: none */
   int32_t n_unbound, unbound[RPI_OP_MAX_STORES];
 };
 
@@ -181,10 +183,12 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   }
   o->function = d->function;
   o->n_args = d->n_args;
+  o->n_scalars = n_scalars;
   o->flags = d->flags;
   o->block_rows = d->block_rows;
   rp_status st = rpi_constraint_read(d, n_stores, &o->constraints);
   if (st == RP_OK) st = find_unbound(d, n_stores, o);
+  if (st == RP_OK) st = rpi_opaque_gpu_create(d, n_stores, &o->gpu);
   if (st != RP_OK) {
     rpi_opaque_free(o);
     return st;
@@ -205,10 +209,13 @@ void rpi_opaque_free(rpi_opaque *o) {
   if (!o) return;
   rpi_alloc_free(o->args);
   rpi_constraint_deinit(&o->constraints);
+  rpi_opaque_gpu_free(o->gpu);
   rpi_alloc_free(o);
 }
 
 int32_t rpi_opaque_flags(const rpi_opaque *o) { return o->flags; }
+int32_t rpi_opaque_n_scalars(const rpi_opaque *o) { return o->n_scalars; }
+rpi_opaque_gpu *rpi_opaque_on_gpu(const rpi_opaque *o) { return o->gpu; }
 
 /* ---- calling ---- */
 

@@ -14,6 +14,9 @@ rp_status rpi_opaque_create(const rp_opaque_desc *desc, int32_t n_stores, int32_
                             const uint8_t *scalar_dtype, rpi_opaque **out);
 void rpi_opaque_free(rpi_opaque *o);
 int32_t rpi_opaque_flags(const rpi_opaque *o);
+int32_t rpi_opaque_n_scalars(const rpi_opaque *o);
+/* Its variant for the GPU (opaque_gpu.h); NULL: none. */
+struct rpi_opaque_gpu *rpi_opaque_on_gpu(const rpi_opaque *o);
 
 /* The constraints hold for these shapes, or RP_ERR_SHAPE with a sentence. */
 rp_status rpi_opaque_check(const rpi_opaque *o, const rp_op *op, rp_store *const *stores);

@@ -68,7 +68,7 @@ static inline void rpi_sub_inner(rpi_sub *s, int64_t lo, int64_t hi) {
 
 typedef struct rpi_step {
   rpi_step_kind kind;
-  bool gpu;                 /* LAUNCH, PATCH: on the GPU */
+  bool gpu;                 /* LAUNCH, OPAQUE, PATCH: on the GPU */
   int32_t first_sub, n_sub; /* LAUNCH */
   int32_t threads;          /* LAUNCH: how many are worth waking */
   int64_t units;            /* LAUNCH: sum over its kernels */
@@ -102,7 +102,11 @@ typedef struct rpi_plan_call {
   int64_t *counts; /* rows that each thread's block made of each */
   int32_t threads;
   int32_t word, n, scalar;
-  bool failed; /* set by the runner: the function reported failure */
+  rp_gpu_store *
+      gpu; /* of a call on the GPU: what its function is told of each store, the runner the addresses; */
+  const rp_gpu_store **gpu_stores; /* and where that is */
+  bool failed;                     /* set by the runner: the function reported failure, */
+  char *why;                       /* in these words; NULL: it said nothing */
 } rpi_plan_call;
 
 /* words[word] = pointer of the symbol, on the host or the GPU, + offset bytes. */

@@ -283,13 +283,16 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
   for (int32_t i = first; i < end && st == RP_OK; i++) {
     const rpi_step *s = &plan->step[i];
     if (s->gpu) {
-      const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch, patch_bytes};
+      const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch,
+                               patch_bytes,  scalars,  host->opaque};
       const int32_t next = host->graphs ? rpi_graph_end(plan, i, end, needs_patch) : i;
       if (next > i && rpi_graph_run(plan, host->device, i, next, &st)) {
         i = next - 1;
         continue;
       }
+      if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(mode);
       st = rpi_run_gpu_step(plan, s, &gpu);
+      if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(MODE);
       continue;
     }
     switch (s->kind) {

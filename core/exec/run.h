@@ -6,6 +6,7 @@
 #define RPI_RUN_H
 
 #include "core/exec/exchange.h"
+#include "core/exec/opaque_gpu.h"
 #include "core/exec/workers.h"
 
 /* Writes pointers and scalars into the plan's words. pointers[symbol], addresses[symbol] on the GPU (NULL: none);
@@ -21,6 +22,7 @@ typedef struct rpi_run_host {
   rpi_device *device;           /* NULL: no GPU */
   bool graphs;                  /* runs of launches there become graphs */
   const CUdeviceptr *addresses; /* of the symbols there */
+  rpi_opaque_device *opaque;    /* what opaque calls find there */
 } rpi_run_host;
 
 /* Runs the steps first..end-1; fails only where a message between ranks, or the GPU, does. needs_patch[symbol] says

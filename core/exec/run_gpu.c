@@ -49,6 +49,8 @@ rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_ru
       for (int32_t i = 0; i < s->n_sub; i++)
         RPI_TRY(launch_sub(plan, &plan->sub[s->first_sub + i], g->device));
       return RP_OK;
+    case RPI_STEP_OPAQUE:
+      return rpi_opaque_gpu_call(plan, &plan->call[s->call], g->scalars, g->opaque);
     case RPI_STEP_PATCH: return patch(plan, s, g);
     case RPI_STEP_UPLOAD:
       return rpi_device_upload(g->device, g->addresses[s->dst], g->pointers[s->dst], s->bytes);

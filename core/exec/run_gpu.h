@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/run_gpu.h -- steps of a plan on a GPU.
- * Lives here: kernels and patches as launches and copies on the device's stream, moves of symbols between the
+ * Lives here: kernels, opaque calls and patches as launches and copies on the device's stream, moves of symbols between the
  *             sides. Not here: steps of the host (run.c), which steps run where (trace/sides.h).
  * Invariant:  nothing waits but a download: the calls return when the work is queued. */
 #ifndef RPI_RUN_GPU_H
 #define RPI_RUN_GPU_H
 
-#include "core/device/device.h"
-#include "core/exec/plan.h"
+#include "core/exec/opaque_gpu.h"
 
 /* The memory of a plan's symbols on both sides; needs_patch and patch_bytes as for rpi_run_plan. */
 typedef struct rpi_run_gpu {
@@ -16,6 +15,8 @@ typedef struct rpi_run_gpu {
   const CUdeviceptr *addresses;
   const bool *needs_patch;
   const int64_t *patch_bytes;
+  const uint64_t *scalars;
+  rpi_opaque_device *opaque;
 } rpi_run_gpu;
 
 rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g);

@@ -439,6 +439,41 @@ typedef struct rp_constraint {
   int64_t lo, hi; /* BLOAT: 0..2^31-1; else 0 */
 } rp_constraint;
 
+/* What a function of an opaque op's variant for the GPU receives. Both structs are made by the library, live as long as
+ * the call, and may get more members behind these. */
+typedef struct rp_gpu_store {
+  uint64_t address; /* of the first element, in the GPU's memory (a CUdeviceptr) */
+  rp_dtype dtype;
+  int32_t ndim;
+  const int64_t *extents; /* ndim of them */
+  const int64_t *strides; /* ndim of them, in elements */
+} rp_gpu_store;
+
+typedef struct rp_gpu_call {
+  void *stream;   /* a CUstream, which is a cudaStream_t */
+  int32_t device; /* the GPU's number in the driver's order */
+  int32_t arch;   /* 90: compute capability 9.0 */
+  int32_t n_stores;
+  int32_t n_scalars;
+  const rp_gpu_store *const *stores; /* in the order of `params`, */
+  const void *const *scalars;        /* and so are these, each one value of its dtype */
+  void *runtime;                     /* the library's own */
+} rp_gpu_call;
+
+/* A variant of an opaque op for GPUs: a function that queues the work of one launch there. It is called on the thread that
+ * uses the context, once for a launch, on all of the stores (never on a block of them), with the GPU's primary context
+ * current. What it queues on `stream` begins when all earlier work has ended, and whatever comes later waits for it; work
+ * on streams of its own it joins with `stream` by events, on both sides. It does not wait for the GPU, leaves another
+ * context current than it found, keeps addresses, or writes what its op only reads, and of this library it may call
+ * rp_gpu_workspace, rp_gpu_data, rp_gpu_set_data and rp_error_set.
+ * It returns RP_OK, or a status that poisons all that the launch writes, with the sentence of rp_error_set. What it
+ * reports is what it sees at once: if work that it has queued fails later, the GPU has failed (RP_ERR_DEVICE of a later
+ * call), as with any kernel. */
+typedef struct rp_gpu_variant {
+  size_t struct_size; /* sizeof(rp_gpu_variant) */
+  rp_status (*function)(const rp_gpu_call *call);
+} rp_gpu_variant;
+
 typedef struct rp_opaque_desc {
   size_t struct_size; /* sizeof(rp_opaque_desc) */
   const char *name;
@@ -454,6 +489,7 @@ typedef struct rp_opaque_desc {
   int64_t block_rows; /* SPLIT: fewest rows worth a call; 0: what moves the knob grain's bytes */
   size_t
       constraint_size; /* sizeof(rp_constraint); 0: 40 (16 where struct_size ends before this member) */
+  const rp_gpu_variant *gpu; /* NULL: none, launches run on the host */
 } rp_opaque_desc;
 
 /* Registers a C function as an op. It runs on the calling thread, whole, and must not call the library
@@ -468,12 +504,29 @@ typedef struct rp_opaque_desc {
  * whose written stores overlap others at other rows is not split.
  * One failing block poisons all that the launch writes.
  *
+ * With a variant for the GPU, which takes part in no way where there is none, launches run there and nothing is copied.
+ * Whatever `flags` and constraints say of launches holds for it, too. An op with unbound stores has none so far.
+ *
  * Of an unbound store one RP_CONSTRAINT_SCALE says that there is room for `factor` rows for each row of store `b`, and one
  * RP_ARG_COUNT takes the rows that the function has made: 0 up to the EXTENT of axis 0 that it is given (another count
  * fails as a status does, and is -1 until it is written). It puts them at the beginning, in dense C order. With
  * RP_OPAQUE_SPLIT each block does so, and the rows of blocks come to lie one behind the other in the order of
  * blocks: a function that makes of each row what belongs to it gives the same bits on any number of threads and ranks. */
 RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op **out);
+
+/* The following are for functions of rp_gpu_variant, with the `call` they were given, before they return. */
+
+/* `bytes` of the GPU's memory, aligned to 256 bytes, for what this call queues on its stream; at most 16 times in a call. It
+ * is given back when the function returns: what is queued by then may use it, nothing else. RP_ERR_MEMORY as for stores:
+ * arrays that are not in use have left the GPU before. */
+RP_API rp_status rp_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+
+/* As rp_context_set_data and rp_context_data, for what belongs to the context's GPU, such as handles of other libraries,
+ * which are made at the first call and then found by all ops of a library. `free_data` is called with the GPU's context
+ * current, unless the GPU has failed, and at the end of the context when all work has been done. */
+RP_API rp_status rp_gpu_set_data(const rp_gpu_call *call, const void *key, void *data,
+                                 void (*free_data)(void *data));
+RP_API void *rp_gpu_data(const rp_gpu_call *call, const void *key);
 
 /* How many stores and scalars a launch of `op` takes; the privilege (RP_PRIV_ bits) of store i. */
 RP_API int32_t rp_op_n_stores(const rp_op *op);

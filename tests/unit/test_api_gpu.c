@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_gpu.c -- programs on a GPU, which here is the emulated one: what comes where, when, and how
  * often; errors. That results have the CPU's bits random programs show (tests/equal). */
-#include "tests/support/api_check.h"
-
-#include "tests/emulator/emu.h"
+#include "tests/support/gpu_context.h"
 
 static char library[4096];
-
-static rp_context *gpu_context(const char *more) {
-  char config[9000];
-  rp_context *c = NULL;
-  snprintf(config, sizeof config,
-           "--gpus 1 --cuda %s --nvrtc %s --tier 1 --threads 1 --pin off --cc none %s %s", library,
-           library, strstr(more, "cache") ? "" : "--cache_dir " GPU_CACHE, more);
-  OK(rp_context_create(config, &c));
-  return c;
-}
-
-static void end(rp_context *c) {
-  OK(rp_context_destroy(c));
-  emu_check_empty();
-}
-
-static struct emu_counts counts(void) {
-  struct emu_counts n;
-  emu_counts(&n);
-  return n;
-}
 
 static rp_store *scalar_of(rp_context *c) {
   rp_store *s = NULL;
@@ -319,12 +296,11 @@ static void test_each_call_fails(void **state) {
 }
 
 int main(void) {
-  const char *path = getenv("RPI_EMULATED_CUDA");
-  if (!path) {
+  if (!gpu_library()) {
     fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
     return 77;
   }
-  snprintf(library, sizeof library, "%s", path);
+  snprintf(library, sizeof library, "%s", gpu_library());
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_chain),          cmocka_unit_test(test_stays),
       cmocka_unit_test(test_parts),          cmocka_unit_test(test_function),

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/opaque_gpu.h -- an opaque op's variant for the GPU.
+ *
+ * Lives here: the checked variant, one call of it, what its function asks for in the meantime: memory, and data that
+ *             libraries keep with a context's GPU.
+ * Not here:   which launches run there (trace/lower.c), the variant for the host (opaque.h).
+ * How:        a call is given the addresses that the plan is bound to. Memory of a call goes back to the GPU's free blocks
+ *             when the function returns, since whoever gets it next uses it in the same stream, later.
+ * Invariant:  a function that reports failure poisons what its launch writes; a GPU that failed ends the plan. */
+#ifndef RPI_OPAQUE_GPU_H
+#define RPI_OPAQUE_GPU_H
+
+#include "core/exec/plan.h"
+
+typedef struct rpi_opaque_gpu rpi_opaque_gpu;
+
+/* What functions find in a context with a GPU. */
+typedef struct rpi_opaque_device {
+  rpi_device *device;
+  rpi_pool *pool;
+  struct rpi_opaque_datum *data; /* what libraries keep, newest first */
+} rpi_opaque_device;
+
+/* The variant that the description has; NULL: it has none. Errors name the member. */
+rp_status rpi_opaque_gpu_create(const rp_opaque_desc *desc, int32_t n_stores, rpi_opaque_gpu **out);
+void rpi_opaque_gpu_free(rpi_opaque_gpu *v);
+
+/* Queues call `c` of `plan`. If the function fails c->failed is set; else only the GPU does. */
+rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
+                              rpi_opaque_device *d);
+/* The call has not failed any more. */
+void rpi_opaque_gpu_forgive(rpi_plan_call *c);
+
+/* Behind the entry points, with the names of those. */
+rp_status rpi_opaque_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+rp_status rpi_opaque_gpu_set_data(const rp_gpu_call *call, const void *key, void *data,
+                                  void (*free_data)(void *data));
+void *rpi_opaque_gpu_data(const rp_gpu_call *call, const void *key);
+/* Waits, and frees all that libraries keep. */
+void rpi_opaque_gpu_end(rpi_opaque_device *d);
+
+#endif
