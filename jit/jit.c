@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "jit/finish.h"
+#include "jit/gpu_source.h"
 #include "jit/subtree.h"
 #include "jit/jit_impl.h"
 
@@ -39,6 +40,7 @@ struct rpi_jit {
   rpi_cc *cc;           /* NULL: none found, or not looked for yet */
   rpi_builder *builder; /* made with cc */
   rpi_gpu_kernels *gpu; /* NULL: no GPU */
+  rpi_gpu_sources *sources;
   rpi_map table;
   kernel *all;
   kernel *asked, **asked_end; /* since the last start, oldest first */
@@ -83,6 +85,8 @@ rp_status rpi_jit_create(const rpi_config *config, rpi_device *device, rpi_jit *
     status = rpi_cache_create(config->cache_dir, config->cache_mb, &j->cache);
   }
   if (status == RP_OK && device) status = rpi_gpu_kernels_create(config, device, j->cache, &j->gpu);
+  if (status == RP_OK && device)
+    status = rpi_gpu_source_open(config, device, j->cache, &j->sources);
   if (status != RP_OK) {
     rpi_jit_destroy(j);
     return status;
@@ -105,6 +109,7 @@ static void kernel_free(kernel *k) {
 void rpi_jit_destroy(rpi_jit *j) {
   if (!j) return;
   if (!forked(j)) {
+    rpi_gpu_source_close(j->sources);
     rpi_gpu_kernels_free(j->gpu);
     rpi_builder_free(j->builder);
     rpi_cc_free(j->cc);
@@ -282,7 +287,14 @@ int64_t rpi_jit_gpu_spills(const rpi_jit *j) { return rpi_gpu_kernels_spills(j->
 
 void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out) {
   *out = (rpi_gpu_counts){0};
-  if (j->gpu) rpi_gpu_kernels_counts(j->gpu, out);
+  if (!j->gpu) return;
+  rpi_gpu_kernels_counts(j->gpu, out);
+  rpi_gpu_source_count(j->sources, out);
+}
+
+rp_status rpi_jit_gpu_source(rpi_jit *j, const char *text, const char *entry,
+                             rpi_device_function *out) {
+  return rpi_gpu_source_get(j->sources, text, entry, out);
 }
 
 const char *rpi_jit_gpu_refusal(const rpi_kernel *face) {

@@ -41,6 +41,9 @@ const rpi_ir *rpi_jit_ir(const rpi_kernel *k);
  * (rpi_jit_gpu_refusal says why). */
 rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *k, const rpi_cuda_shape *shape,
                       const rpi_kernel_gpu **out);
+/* Kernel `entry` of a text that is not ours (gpu_source.h). */
+rp_status rpi_jit_gpu_source(rpi_jit *j, const char *text, const char *entry,
+                             rpi_device_function *out);
 /* A sentence, or "". */
 const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
 /* Kernels on the GPU so far that spill. */

@@ -207,6 +207,17 @@ static rp_status opaque_params(rp_op *op) {
   return RP_OK;
 }
 
+/* The kernel of its variant for the GPU, if that is a text. */
+static rp_status opaque_source(rp_op *op) {
+  rpi_opaque_gpu *v = rpi_opaque_on_gpu(op->opaque);
+  const char *entry = NULL, *text = v ? rpi_opaque_gpu_text(v, &entry) : NULL;
+  rpi_device_function kernel;
+  if (!text || !op->ctx->device) return RP_OK;
+  rp_status st = rpi_jit_gpu_source(op->ctx->jit, text, entry, &kernel);
+  if (st == RP_OK) st = rpi_opaque_gpu_install(v, &kernel);
+  return st == RP_OK ? RP_OK : rpi_status_context(st, "op %s.%s", op->lib->name, op->name);
+}
+
 static rp_status opaque_fill(rp_op *op, const rp_opaque_desc *d) {
   RPI_TRY(opaque_params(op));
   for (int32_t i = 0; i < op->n_stores; i++) {
@@ -216,6 +227,7 @@ static rp_status opaque_fill(rp_op *op, const rp_opaque_desc *d) {
     op->privilege[i] = (uint8_t)priv;
   }
   RPI_TRY(rpi_opaque_create(d, op->n_stores, op->n_scalars, op->scalar_dtype, &op->opaque));
+  RPI_TRY(opaque_source(op));
   op->n_unbound = rpi_opaque_n_unbound(op->opaque);
   if (op->n_stores + op->n_unbound > RPI_OP_MAX_STORES)
     return rpi_status_fail(RP_ERR_ARGUMENT,

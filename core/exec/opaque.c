@@ -13,7 +13,8 @@
 #include "core/exec/sysv.h"
 #include "core/exec/opaque_gpu.h"
 
-enum { MAX_ARGS = RPI_SYSV_ARGS, WHOLE_ROWS = -1 };
+enum { MAX_ARGS = RPI_OPAQUE_ARGS, WHOLE_ROWS = -1 };
+_Static_assert(MAX_ARGS <= RPI_SYSV_ARGS, "the call has room for all arguments");
 
 struct rpi_opaque {
   void (*function)(void);
@@ -48,6 +49,14 @@ static rp_status check_arg(const rp_opaque_desc *d, int32_t i, int32_t n_stores,
   if (a->kind == RP_ARG_SCALAR && (a->a < 0 || a->a >= n_scalars))
     return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: args[%d].a is scalar %d of %d", d->name, i,
                            a->a, n_scalars);
+  return RP_OK;
+}
+
+rp_status rpi_opaque_check_args(const rp_opaque_desc *d, int32_t n_stores, int32_t n_scalars) {
+  if (d->n_args < 0 || d->n_args > MAX_ARGS || (d->n_args > 0 && !d->args))
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: n_args is %d (0..%d) with args %s", d->name,
+                           d->n_args, MAX_ARGS, d->args ? "given" : "NULL");
+  for (int32_t i = 0; i < d->n_args; i++) RPI_TRY(check_arg(d, i, n_stores, n_scalars));
   return RP_OK;
 }
 
@@ -169,10 +178,7 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
                             const uint8_t *scalar_dtype, rpi_opaque **out) {
   *out = NULL;
   if (!d->function) return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: function is NULL", d->name);
-  if (d->n_args < 0 || d->n_args > MAX_ARGS || (d->n_args > 0 && !d->args))
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: n_args is %d (0..%d) with args %s", d->name,
-                           d->n_args, MAX_ARGS, d->args ? "given" : "NULL");
-  for (int32_t i = 0; i < d->n_args; i++) RPI_TRY(check_arg(d, i, n_stores, n_scalars));
+  RPI_TRY(rpi_opaque_check_args(d, n_stores, n_scalars));
   RPI_TRY(check_flags(d));
   size_t n = (size_t)d->n_args;
   rpi_opaque *o = rpi_alloc_zero(sizeof *o);
@@ -188,7 +194,7 @@ rp_status rpi_opaque_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n
   o->block_rows = d->block_rows;
   rp_status st = rpi_constraint_read(d, n_stores, &o->constraints);
   if (st == RP_OK) st = find_unbound(d, n_stores, o);
-  if (st == RP_OK) st = rpi_opaque_gpu_create(d, n_stores, &o->gpu);
+  if (st == RP_OK) st = rpi_opaque_gpu_create(d, n_stores, n_scalars, scalar_dtype, &o->gpu);
   if (st != RP_OK) {
     rpi_opaque_free(o);
     return st;
@@ -238,30 +244,31 @@ static int32_t number_of(const rpi_opaque *o, int32_t store) {
   return k;
 }
 
+uint64_t rpi_opaque_value(const rpi_opaque *o, const rp_opaque_arg *a, void *const *ptr,
+                          const rpi_geom *geom, const uint64_t *scalars,
+                          const rpi_opaque_block *block) {
+  const bool of_store = a->kind != RP_ARG_SCALAR && a->kind != RP_ARG_CONST;
+  const bool cut = of_store && block->units >= 0 && rpi_opaque_cuts(o, a->a);
+  const int64_t rows =
+      cut ? rpi_constraint_extent(&o->constraints, a->a, block->units) : WHOLE_ROWS;
+  const rpi_geom *g = of_store ? &geom[a->a] : NULL;
+  switch (a->kind) {
+    case RP_ARG_PTR: return (uint64_t)(uintptr_t)ptr[a->a];
+    case RP_ARG_EXTENT: return (uint64_t)extent_of(g, a->b, rows);
+    case RP_ARG_STRIDE: return a->b < g->ndim ? (uint64_t)g->stride[a->b] : 0;
+    case RP_ARG_SCALAR: return scalars[a->a]; /* low bytes first: little endian */
+    case RP_ARG_SIZE: return (uint64_t)size_of(g, rows);
+    case RP_ARG_OFFSET: return cut ? (uint64_t)(rpi_opaque_rows(o, a->a)->scale * block->first) : 0;
+    case RP_ARG_COUNT: return (uint64_t)(uintptr_t)&block->counts[number_of(o, a->a)];
+    default: return (uint64_t)a->value;
+  }
+}
+
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block) {
   uint64_t value[MAX_ARGS];
-  for (int32_t k = 0; k < o->n_args; k++) {
-    const rp_opaque_arg *a = &o->args[k];
-    bool of_store = a->kind != RP_ARG_SCALAR && a->kind != RP_ARG_CONST;
-    const bool cut = of_store && block->units >= 0 && rpi_opaque_cuts(o, a->a);
-    const int64_t rows =
-        cut ? rpi_constraint_extent(&o->constraints, a->a, block->units) : WHOLE_ROWS;
-    switch (a->kind) {
-      case RP_ARG_PTR: value[k] = (uintptr_t)ptr[a->a]; break;
-      case RP_ARG_EXTENT: value[k] = (uint64_t)(extent_of(&geom[a->a], a->b, rows)); break;
-      case RP_ARG_STRIDE:
-        value[k] = (uint64_t)(a->b < geom[a->a].ndim ? geom[a->a].stride[a->b] : 0);
-        break;
-      case RP_ARG_SCALAR: value[k] = scalars[a->a]; break;
-      case RP_ARG_SIZE: value[k] = (uint64_t)(size_of(&geom[a->a], rows)); break;
-      case RP_ARG_OFFSET:
-        value[k] = (uint64_t)(cut ? rpi_opaque_rows(o, a->a)->scale * block->first : 0);
-        break;
-      case RP_ARG_COUNT: value[k] = (uintptr_t)&block->counts[number_of(o, a->a)]; break;
-      default: value[k] = (uint64_t)(a->value); break;
-    }
-  }
+  for (int32_t k = 0; k < o->n_args; k++)
+    value[k] = rpi_opaque_value(o, &o->args[k], ptr, geom, scalars, block);
   const int status = call(o, value);
   return !(o->flags & RP_OPAQUE_STATUS) || status == 0;
 }

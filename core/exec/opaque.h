@@ -8,8 +8,11 @@
 #include "core/exec/constraint.h"
 
 typedef struct rpi_opaque rpi_opaque;
+enum { RPI_OPAQUE_ARGS = 128 }; /* at most */
 
-/* Checks the description against n_stores / n_scalars and their dtypes; errors name the argument. */
+/* Checks the description against n_stores / n_scalars and their dtypes, the first one only `args`; errors name the
+ * argument. */
+rp_status rpi_opaque_check_args(const rp_opaque_desc *desc, int32_t n_stores, int32_t n_scalars);
 rp_status rpi_opaque_create(const rp_opaque_desc *desc, int32_t n_stores, int32_t n_scalars,
                             const uint8_t *scalar_dtype, rpi_opaque **out);
 void rpi_opaque_free(rpi_opaque *o);
@@ -45,6 +48,10 @@ typedef struct rpi_opaque_block {
   int64_t *counts;      /* gets the rows made of each unbound store */
 } rpi_opaque_block;
 
+/* The bits of an argument of a call, as below. */
+uint64_t rpi_opaque_value(const rpi_opaque *o, const rp_opaque_arg *a, void *const *ptr,
+                          const rpi_geom *geom, const uint64_t *scalars,
+                          const rpi_opaque_block *block);
 /* Calls it on stores whose first elements are at ptr[i] and that lie as geom[i] says (the offset is
  * in ptr already); `block` says what is there of stores that are cut. Returns false if the function reported failure.
  * No allocation. Any thread. */

@@ -9,8 +9,16 @@
 #include "core/model/op.h"
 #include "core/model/residence.h"
 
+/* A parameter of a kernel: where it is among them, and its bytes. */
+typedef struct parameter {
+  int32_t at, bytes;
+} parameter;
+
 struct rpi_opaque_gpu {
-  rp_gpu_variant is;
+  rp_gpu_variant is;    /* texts and args are copies */
+  CUfunction kernel;    /* of a text; NULL: not installed */
+  parameter *parameter; /* n_args of them */
+  int32_t bytes;        /* of all */
 };
 
 typedef struct rpi_opaque_datum {
@@ -20,7 +28,9 @@ typedef struct rpi_opaque_datum {
   struct rpi_opaque_datum *next;
 } datum;
 
-enum { BLOCKS = 16 };
+enum { BLOCKS = 16 };                                   /* of memory that a call may get */
+enum { BLOCK = 256, ALL_AXES = (1 << RP_MAX_DIM) - 1 }; /* what 0 means */
+enum { WORD = 8 };                                      /* bytes of pointers and integers */
 
 /* A call that is under way: what is behind `runtime`. */
 typedef struct running {
@@ -32,9 +42,34 @@ typedef struct running {
 
 /* ---- the variant ---- */
 
-static rp_status check(const rp_opaque_desc *d, const rp_gpu_variant *v, int32_t n_stores) {
-  if (!v->function)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->function is NULL", d->name);
+static rp_status check_text(const rp_opaque_desc *d, const rp_gpu_variant *v, int32_t n_stores,
+                            int32_t n_scalars) {
+  enum { BLOCK_MOST = 1024 };
+  rp_opaque_desc own = *d;
+  if (!v->entry || !*v->entry)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->entry is NULL or empty", d->name);
+  if (v->block < 0 || v->block > BLOCK_MOST)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->block is %d (0..%d)", d->name, v->block,
+                           BLOCK_MOST);
+  if (v->store < 0 || v->store >= n_stores)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->store is store %d of %d", d->name,
+                           v->store, n_stores);
+  if (v->axes < 0 || v->axes >= 1 << RP_MAX_DIM || v->per_thread < 0)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->axes is %d, gpu->per_thread is %lld",
+                           d->name, v->axes, (long long)v->per_thread);
+  own.args = v->args;
+  own.n_args = v->n_args;
+  const rp_status st = rpi_opaque_check_args(&own, n_stores, n_scalars);
+  return st == RP_OK ? RP_OK : rpi_status_context(st, "gpu");
+}
+
+static rp_status check(const rp_opaque_desc *d, const rp_gpu_variant *v, int32_t n_stores,
+                       int32_t n_scalars) {
+  if (!v->function == !v->source)
+    return rpi_status_fail(RP_ERR_ARGUMENT,
+                           "op %s: one of gpu->function and gpu->source is given, not %s", d->name,
+                           v->function ? "both" : "none");
+  if (v->source) RPI_TRY(check_text(d, v, n_stores, n_scalars));
   for (int32_t i = 0; i < n_stores; i++)
     if (d->privileges[i] == RP_PRIV_UNBOUND)
       return rpi_status_fail(RP_ERR_ARGUMENT,
@@ -44,23 +79,83 @@ static rp_status check(const rp_opaque_desc *d, const rp_gpu_variant *v, int32_t
   return RP_OK;
 }
 
-rp_status rpi_opaque_gpu_create(const rp_opaque_desc *d, int32_t n_stores, rpi_opaque_gpu **out) {
-  const size_t least = offsetof(rp_gpu_variant, function) + sizeof d->gpu->function;
-  rp_gpu_variant v = {0};
-  *out = NULL;
-  if (!d->gpu) return RP_OK;
-  if (d->gpu->struct_size < least || d->gpu->struct_size > sizeof v)
-    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->struct_size is %zu, not %zu", d->name,
-                           d->gpu->struct_size, sizeof v);
-  memcpy(&v, d->gpu, d->gpu->struct_size);
-  RPI_TRY(check(d, &v, n_stores));
-  *out = rpi_alloc_zero(sizeof **out);
-  if (!*out) return rpi_status_nomem("opaque op");
-  (*out)->is = v;
+/* Parameters lie one behind the other, each aligned to its size. */
+static void lay_out(rpi_opaque_gpu *v, const uint8_t *scalar_dtype) {
+  for (int32_t i = 0; i < v->is.n_args; i++) {
+    const rp_opaque_arg *a = &v->is.args[i];
+    const int32_t bytes =
+        a->kind == RP_ARG_SCALAR ? (int32_t)rpi_dtype_size(scalar_dtype[a->a]) : WORD;
+    const int32_t at = (v->bytes + bytes - 1) & -bytes;
+    v->parameter[i] = (parameter){at, bytes};
+    v->bytes = at + bytes;
+  }
+}
+
+static rp_status copy_text(rpi_opaque_gpu *v, const uint8_t *scalar_dtype) {
+  const size_t n = (size_t)v->is.n_args + 1;
+  rp_opaque_arg *args = rpi_alloc_zero(sizeof *args * n);
+  if (args) memcpy(args, v->is.args, sizeof *args * (n - 1));
+  v->is.args = args;
+  v->is.source = rpi_alloc_string(v->is.source);
+  v->is.entry = rpi_alloc_string(v->is.entry);
+  v->parameter = rpi_alloc_zero(sizeof *v->parameter * n);
+  if (!args || !v->is.source || !v->is.entry || !v->parameter) return rpi_status_nomem("opaque op");
+  lay_out(v, scalar_dtype);
   return RP_OK;
 }
 
-void rpi_opaque_gpu_free(rpi_opaque_gpu *v) { rpi_alloc_free(v); }
+rp_status rpi_opaque_gpu_create(const rp_opaque_desc *d, int32_t n_stores, int32_t n_scalars,
+                                const uint8_t *scalar_dtype, rpi_opaque_gpu **out) {
+  const size_t least = offsetof(rp_gpu_variant, function) + sizeof d->gpu->function;
+  rp_gpu_variant is = {0};
+  *out = NULL;
+  if (!d->gpu) return RP_OK;
+  if (d->gpu->struct_size < least || d->gpu->struct_size > sizeof is)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->struct_size is %zu, not %zu", d->name,
+                           d->gpu->struct_size, sizeof is);
+  memcpy(&is, d->gpu, d->gpu->struct_size);
+  if (!is.args && is.n_args == 0) {
+    is.args = d->args;
+    is.n_args = d->n_args;
+  }
+  if (is.block == 0) is.block = BLOCK;
+  if (is.per_thread == 0) is.per_thread = 1;
+  if (is.axes == 0) is.axes = ALL_AXES;
+  RPI_TRY(check(d, &is, n_stores, n_scalars));
+  rpi_opaque_gpu *v = rpi_alloc_zero(sizeof *v);
+  if (!v) return rpi_status_nomem("opaque op");
+  v->is = is;
+  const rp_status st = is.source ? copy_text(v, scalar_dtype) : RP_OK;
+  if (st != RP_OK)
+    rpi_opaque_gpu_free(v);
+  else
+    *out = v;
+  return st;
+}
+
+void rpi_opaque_gpu_free(rpi_opaque_gpu *v) {
+  if (!v) return;
+  if (!v->is.function) { /* else nothing is a copy */
+    rpi_alloc_free((void *)(uintptr_t)v->is.source);
+    rpi_alloc_free((void *)(uintptr_t)v->is.entry);
+    rpi_alloc_free((void *)(uintptr_t)v->is.args);
+    rpi_alloc_free(v->parameter);
+  }
+  rpi_alloc_free(v);
+}
+
+const char *rpi_opaque_gpu_text(const rpi_opaque_gpu *v, const char **entry) {
+  *entry = v->is.entry;
+  return v->is.source;
+}
+
+rp_status rpi_opaque_gpu_install(rpi_opaque_gpu *v, const rpi_device_function *kernel) {
+  if (v->is.block > kernel->threads_most)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "gpu->block is %d, but blocks of %s have at most %d",
+                           v->is.block, v->is.entry, kernel->threads_most);
+  v->kernel = kernel->function;
+  return RP_OK;
+}
 
 /* ---- calls ---- */
 
@@ -86,6 +181,36 @@ static rp_status call_function(const rpi_opaque_gpu *v, const rpi_plan_call *c,
   return st;
 }
 
+/* How many blocks; 0: there is nothing to do. */
+static int64_t grid_of(const rp_gpu_variant *v, const rpi_geom *g) {
+  const int64_t each = v->per_thread * v->block;
+  int64_t n = 1;
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (v->axes >> d & 1) n *= g->shape[d];
+  return n / each + (n % each > 0);
+}
+
+static rp_status launch_kernel(const rpi_opaque_gpu *v, const rpi_plan_call *c,
+                               const uint64_t *scalars, rpi_device *d, rp_status *said) {
+  _Alignas(16) char parameters[RPI_OPAQUE_ARGS * WORD];
+  void *ptr[RPI_OP_MAX_STORES];
+  const rpi_opaque_block all = {.units = -1};
+  const int64_t grid = grid_of(&v->is, &c->geom[v->is.store]);
+  if (grid == 0) return RP_OK;
+  if (grid > INT32_MAX) {
+    *said = rpi_status_fail(RP_ERR_SHAPE, "%s would run in %lld blocks of %d threads", v->is.entry,
+                            (long long)grid, v->is.block);
+    return RP_OK;
+  }
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = (void *)(uintptr_t)c->gpu[i].address;
+  memset(parameters, 0, (size_t)v->bytes);
+  for (int32_t i = 0; i < v->is.n_args; i++) {
+    const uint64_t bits = rpi_opaque_value(c->opaque, &v->is.args[i], ptr, c->geom, scalars, &all);
+    memcpy(parameters + v->parameter[i].at, &bits, (size_t)v->parameter[i].bytes);
+  }
+  return rpi_device_launch(d, v->kernel, (int32_t)grid, v->is.block, parameters, v->bytes);
+}
+
 static void fail(rpi_plan_call *c, rp_status said, bool in_words) {
   char number[32];
   snprintf(number, sizeof number, "status %d", said);
@@ -100,7 +225,11 @@ rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, const uint
   const uint64_t sentences = rpi_status_count();
   rp_status said = RP_OK;
   for (int32_t i = 0; i < c->n; i++) c->gpu[i].address = plan->words[c->word + i].u;
-  RPI_TRY(call_function(v, c, scalars + c->scalar, d, &said));
+  scalars += c->scalar;
+  if (v->is.function)
+    RPI_TRY(call_function(v, c, scalars, d, &said));
+  else
+    RPI_TRY(launch_kernel(v, c, scalars, d->device, &said));
   if (said != RP_OK) fail(c, said, rpi_status_count() != sentences);
   return RP_OK;
 }

@@ -22,8 +22,13 @@ typedef struct rpi_opaque_device {
 } rpi_opaque_device;
 
 /* The variant that the description has; NULL: it has none. Errors name the member. */
-rp_status rpi_opaque_gpu_create(const rp_opaque_desc *desc, int32_t n_stores, rpi_opaque_gpu **out);
+rp_status rpi_opaque_gpu_create(const rp_opaque_desc *desc, int32_t n_stores, int32_t n_scalars,
+                                const uint8_t *scalar_dtype, rpi_opaque_gpu **out);
 void rpi_opaque_gpu_free(rpi_opaque_gpu *v);
+/* The text of its kernel and that one's name; NULL: it is a function. */
+const char *rpi_opaque_gpu_text(const rpi_opaque_gpu *v, const char **entry);
+/* Such a variant's kernel, before its first call; RP_ERR_ARGUMENT if its blocks are too large for it. */
+rp_status rpi_opaque_gpu_install(rpi_opaque_gpu *v, const rpi_device_function *kernel);
 
 /* Queues call `c` of `plan`. If the function fails c->failed is set; else only the GPU does. */
 rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,

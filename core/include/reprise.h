@@ -50,9 +50,10 @@ enum {
   RP_ERR_ARGUMENT = -1, /* an argument is NULL, out of range, or of the wrong kind */
   RP_ERR_SHAPE = -2,    /* extents or ranks that do not fit together */
   RP_ERR_DTYPE = -3,    /* element types that do not fit, or a lossy store without a cast */
-  RP_ERR_BODY = -4,     /* an expression body that does not parse or type */
-  RP_ERR_ACCESS = -5,   /* a write to read-only data, a non-injective written view, an overlap */
-  RP_ERR_HANDLE = -6,   /* a foreign, stale or released handle */
+  RP_ERR_BODY =
+      -4, /* an expression body that does not parse or type, a text that does not compile */
+  RP_ERR_ACCESS = -5, /* a write to read-only data, a non-injective written view, an overlap */
+  RP_ERR_HANDLE = -6, /* a foreign, stale or released handle */
   RP_ERR_STATE = -7, /* a call at the wrong time: after fork, from a callback, another trace open */
   RP_ERR_THREAD = -8,    /* a context used by two threads at once */
   RP_ERR_MEMORY = -9,    /* out of memory */
@@ -460,18 +461,36 @@ typedef struct rp_gpu_call {
   void *runtime;                     /* the library's own */
 } rp_gpu_call;
 
-/* A variant of an opaque op for GPUs: a function that queues the work of one launch there. It is called on the thread that
- * uses the context, once for a launch, on all of the stores (never on a block of them), with the GPU's primary context
- * current. What it queues on `stream` begins when all earlier work has ended, and whatever comes later waits for it; work
- * on streams of its own it joins with `stream` by events, on both sides. It does not wait for the GPU, leaves another
- * context current than it found, keeps addresses, or writes what its op only reads, and of this library it may call
- * rp_gpu_workspace, rp_gpu_data, rp_gpu_set_data and rp_error_set.
+/* A variant of an opaque op for GPUs: a function that queues the work of one launch there, or a kernel's text.
+ *
+ * The function is called on the thread that uses the context, once for a launch, on all of the stores (never on a block of
+ * them), with the GPU's primary context current. What it queues on `stream` begins when all earlier work has ended, and
+ * whatever comes later waits for it; streams of its own it joins with `stream` by events, on both sides. It must not wait
+ * for the GPU, leave another context current, keep addresses, or write to stores that its op only reads. Of this library it
+ * may call rp_gpu_workspace, rp_gpu_data, rp_gpu_set_data and rp_error_set.
  * It returns RP_OK, or a status that poisons all that the launch writes, with the sentence of rp_error_set. What it
  * reports is what it sees at once: if work that it has queued fails later, the GPU has failed (RP_ERR_DEVICE of a later
  * call), as with any kernel. */
 typedef struct rp_gpu_variant {
   size_t struct_size; /* sizeof(rp_gpu_variant) */
   rp_status (*function)(const rp_gpu_call *call);
+  /* Instead of `function` a text in CUDA C++ with
+   *     extern "C" __global__ void ENTRY(...)
+   * It is compiled when the op is registered, or found on the disk; a context without a GPU does not look at it. It
+   * includes nothing, and is compiled as generated kernels are: without contraction (fma is a function). What does not
+   * compile, or has no such entry, is RP_ERR_BODY. */
+  const char *source;
+  const char *entry;
+  const rp_opaque_arg *
+      args; /* the entry's parameters, an int64_t being a long long; NULL: those of the host's function */
+  int32_t n_args;
+  /* It is launched on a grid of one dimension, without shared memory at the launch, with at least a thread for each
+   * `per_thread` elements of store `store` (0: for each), counting the axes whose bit is set in `axes` (0: all of them):
+   * the last block has threads too many. Where there are no elements it is not launched. */
+  int32_t block; /* threads of a block, 1..1024; 0: 256 */
+  int32_t store;
+  int32_t axes;
+  int64_t per_thread;
 } rp_gpu_variant;
 
 typedef struct rp_opaque_desc {
