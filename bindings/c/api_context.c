@@ -49,6 +49,10 @@ rp_status rpi_api_settle(rp_context *ctx, const rp_store *s, const char *call) {
   return st == RP_OK ? RP_OK : rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
 }
 
+int32_t rp_context_gpus(const rp_context *ctx) {
+  return ctx && ctx->magic == RPI_MAGIC_CONTEXT && ctx->device ? 1 : 0;
+}
+
 const char *rp_last_error(void) { return rpi_status_message(); }
 
 rp_status rp_error_set(rp_status status, const char *sentence) {

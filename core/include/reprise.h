@@ -3,7 +3,7 @@
  *
  * Lives here: every public declaration of the runtime, in the order a program meets them:
  *             status, contexts, stores, views, libraries and ops, launch, traces, waiting, seeing.
- * Not here:   the libraries that ship with it (reprise_array.h, reprise_sparse.h, reprise_solve.h)
+ * Not here:   the libraries that ship with it (reprise_array.h, reprise_dense.h, reprise_sparse.h, reprise_solve.h)
  *             and the optional macros (reprise_do.h).
  *
  * Rules that hold everywhere, unless a declaration says otherwise:
@@ -129,6 +129,9 @@ RP_API rp_status rp_context_destroy(rp_context *ctx);
  * does: at most `size` bytes with the NUL; *needed is the full length without it. ctx NULL prints
  * the defaults. */
 RP_API rp_status rp_config_print(rp_context *ctx, char *buf, size_t size, size_t *needed);
+
+/* How many GPUs the context uses; 0 on a bad handle. */
+RP_API int32_t rp_context_gpus(const rp_context *ctx);
 
 /* What a library keeps in a context, such as a table of its ops, found again without a string. `key` is
  * an address of the library's own (of a static variable, say) and is only compared. Setting a key again
