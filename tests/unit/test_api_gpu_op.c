@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_api_gpu_op.c -- opaque ops with a variant for the GPU, which here is the emulated one: that they run
- * there between kernels without copies, what they are told, what they may ask for, how they fail. */
+ * tests/unit/test_api_gpu_op.c -- opaque ops with a function for the GPU, which here is the emulated one: that they run
+ * there between kernels without copies, what they are told, what they may ask for, how they fail. Texts of kernels:
+ * test_api_gpu_text.c. */
 #include "tests/support/gpu_context.h"
-
-#include "jit/nvrtc.h"
 
 #define COUNT(a) ((int32_t)(sizeof(a) / sizeof(a)[0]))
 
@@ -343,213 +342,6 @@ static void test_declarations(void **state) {
   end(c);
 }
 
-/* ---- kernels' texts --------------------------------------------------------------------------------------- */
-
-/* y = k*x + (up ? 1000 : 0) in places of y's own stride; g gets the launch's geometry. As it is for a GPU, and as the
- * emulated one takes it. */
-static const char scale_text[] =
-    "#ifdef RPG_HOST\n"
-    "struct scale { double *y; const double *x; int32_t k; double a; bool up; int64_t n, sy, sx, "
-    "*g, four; };\n"
-    "RPG_KERNEL(scale, scale) {\n"
-    "  double *const y = a.y; const double *const x = a.x; const int k = a.k; const double f = "
-    "a.a;\n"
-    "  const bool up = a.up; const long long n = a.n, sy = a.sy, sx = a.sx, four = a.four;\n"
-    "  int64_t *const g = a.g;\n"
-    "  const int thread = RPG_THREAD, threads = RPG_THREADS, block = RPG_BLOCK, blocks = "
-    "RPG_BLOCKS;\n"
-    "#else\n"
-    "extern \"C\" __global__ void scale(double *y, const double *x, int k, double f, bool up, long "
-    "long "
-    "n,\n"
-    "                                 long long sy, long long sx, long long *g, long long four) {\n"
-    "  const int thread = threadIdx.x, threads = blockDim.x, block = blockIdx.x, blocks = "
-    "gridDim.x;\n"
-    "#endif\n"
-    "  const long long from = ((long long)block * threads + thread) * four;\n"
-    "  for (long long i = from; i < n && i < from + four; i++)\n"
-    "    y[i * sy] = k * f * x[i * sx] + (up ? 1000 : 0);\n"
-    "  if (from == 0) { g[0] = blocks; g[1] = threads; }\n"
-    "}\n";
-
-static void scale_host(double *y, int64_t ys, const double *x, int64_t xs, int64_t n, int32_t k,
-                       double a, bool up) {
-  for (int64_t i = 0; i < n; i++) y[i * ys] = k * a * x[i * xs] + (up ? 1000 : 0);
-}
-
-enum { THREADS = 64, FOUR = 4 };
-static const rp_opaque_arg scale_args[] = {
-    {.kind = RP_ARG_PTR, .a = 0},    {.kind = RP_ARG_STRIDE, .a = 0},
-    {.kind = RP_ARG_PTR, .a = 1},    {.kind = RP_ARG_STRIDE, .a = 1},
-    {.kind = RP_ARG_SIZE, .a = 1},   {.kind = RP_ARG_SCALAR, .a = 0},
-    {.kind = RP_ARG_SCALAR, .a = 1}, {.kind = RP_ARG_SCALAR, .a = 2}};
-static const rp_opaque_arg kernel_args[] = {
-    {.kind = RP_ARG_PTR, .a = 0},    {.kind = RP_ARG_PTR, .a = 1},
-    {.kind = RP_ARG_SCALAR, .a = 0}, {.kind = RP_ARG_SCALAR, .a = 1},
-    {.kind = RP_ARG_SCALAR, .a = 2}, {.kind = RP_ARG_EXTENT, .a = 1},
-    {.kind = RP_ARG_STRIDE, .a = 0}, {.kind = RP_ARG_STRIDE, .a = 1},
-    {.kind = RP_ARG_PTR, .a = 2},    {.kind = RP_ARG_CONST, .value = FOUR}};
-static const rp_gpu_variant by_text = {.struct_size = sizeof by_text,
-                                       .source = scale_text,
-                                       .entry = "scale",
-                                       .args = kernel_args,
-                                       .n_args = COUNT(kernel_args),
-                                       .block = THREADS,
-                                       .store = 1,
-                                       .per_thread = FOUR};
-
-static rp_opaque_desc scale_desc(const char *name, const rp_gpu_variant *gpu) {
-  static const int32_t privileges[] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ_WRITE};
-  return (rp_opaque_desc){.struct_size = sizeof(rp_opaque_desc),
-                          .name = name,
-                          .params = "y, x, k:i32, a:f64, up:bool, g",
-                          .privileges = privileges,
-                          .function = (void (*)(void))scale_host,
-                          .args = scale_args,
-                          .n_args = COUNT(scale_args),
-                          .gpu = gpu};
-}
-
-static void scale(rp_op *op, rp_store *y, rp_store *x, rp_store *g, int32_t k, double a, bool up) {
-  OK(rp_launch(op, STORES(y, x, g), 3, (const void *const[]){&k, &a, &up}, 3));
-}
-
-/* A loop with kernels around the op, on every other element backwards; the sum of all, and the geometry. */
-static double scale_loop(rp_context *c, rp_op *op, int64_t n, int64_t geometry[2]) {
-  double *data = calloc((size_t)n, sizeof *data);
-  assert_non_null(data);
-  for (int64_t i = 0; i < n; i++) data[i] = (double)(i % 31);
-  rp_store *x = check_vector(c, n, data), *w = check_vector(c, 2 * n, NULL), *y, *s, *g;
-  free(data);
-  OK(rp_store_slice(w, 0, INT64_MAX, INT64_MIN, -2, &y));
-  OK(rp_store_create(c, RP_F64, 0, NULL, &s));
-  OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
-  for (int32_t i = 0; i < PASSES; i++) {
-    OK(rp_trace_begin(c, 1));
-    OK(EVAL(c, "x", "x = x + 1", x));
-    scale(op, y, x, g, i - 2, 0.25, i % 2);
-    OK(EVAL(c, "s, w", "s += w", s, w));
-    OK(rp_trace_end(c, 1));
-  }
-  const double sum = check_scalar(s);
-  OK(rp_store_read(g, geometry, 2 * sizeof *geometry));
-  rp_store *const all[] = {x, w, y, s, g};
-  for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
-  return sum;
-}
-
-static void test_text(void **state) {
-  (void)state;
-  enum { N = 3 * THREADS * FOUR + 1 };
-  int64_t geometry[2];
-  rp_context *host = check_context("");
-  rp_opaque_desc d = scale_desc("scale", &by_text);
-  const double want = scale_loop(host, make(host, &d), N, geometry);
-  OK(rp_context_destroy(host));
-  for (int i = 0; i < 2; i++) {
-    rp_context *c = gpu_context("");
-    rp_op *op = make(c, &d);
-    if (i == 1) assert_int_equal(check_stat(c, "gpu_compiles"), 0); /* it is on the disk */
-    d.name = "again";
-    make(c, &d);
-    d.name = "scale";
-    assert_int_equal(check_stat(c, "gpu_kernels"), 1);
-    const struct emu_counts before = counts();
-    assert_true(scale_loop(c, op, N, geometry) == want);
-    const struct emu_counts after = counts();
-    assert_int_equal(after.uploads - before.uploads, 1);
-    assert_int_equal(after.downloads - before.downloads, 2);
-    assert_int_equal(geometry[0], 4);
-    assert_int_equal(geometry[1], THREADS);
-    check_explains(c, "on the GPU\n", "GPU_OPAQUE");
-    end(c);
-  }
-}
-
-/* Threads for some axes only; none for no elements. */
-static void test_text_geometry(void **state) {
-  (void)state;
-  rp_context *c = gpu_context("");
-  rp_gpu_variant v = by_text;
-  rp_opaque_desc d = scale_desc("rows", &v);
-  v.axes = 2;
-  v.per_thread = 0;
-  rp_op *op = make(c, &d);
-  rp_store *x = check_store(c, 2, (int64_t[]){1000, 3 * THREADS}, NULL), *g, *none;
-  rp_store *y = check_store(c, 2, (int64_t[]){1000, 3 * THREADS}, NULL);
-  int64_t geometry[2];
-  OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
-  OK(rp_store_slice(x, 1, 0, 0, 1, &none));
-  scale(op, y, x, g, 1, 1, false);
-  OK(rp_store_read(g, geometry, sizeof geometry));
-  assert_int_equal(geometry[0], 3);
-  const struct emu_counts before = counts();
-  scale(op, y, none, g, 1, 1, false);
-  OK(rp_wait(c));
-  assert_int_equal(counts().kernels - before.kernels, 0);
-  rp_store *const all[] = {x, y, g, none};
-  for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
-  end(c);
-}
-
-static void test_bad_texts(void **state) {
-  (void)state;
-  rp_context *c = gpu_context("--log quiet");
-  rp_library *lib;
-  rp_op *op;
-  rp_gpu_variant v = by_text;
-  rp_opaque_desc d = scale_desc("bad", &v);
-  OK(rp_library_create(c, "lib", &lib));
-  v.source =
-      "struct scale { int n; };\nRPG_KERNEL(scale, scale) {\n  nothing_of_the_kind();\n  ?\n}\n";
-  FAILS(RP_ERR_BODY, "op lib.bad: nvrtc 13.0 does not compile", rp_op_create_opaque(lib, &d, &op));
-  FAILS(RP_ERR_BODY, "text:4:", rp_op_create_opaque(lib, &d, &op));
-  v.source = scale_text;
-  v.entry = "scales";
-  FAILS(RP_ERR_BODY, "the text has no kernel scales", rp_op_create_opaque(lib, &d, &op));
-  v.entry = NULL;
-  FAILS(RP_ERR_ARGUMENT, "gpu->entry is NULL", rp_op_create_opaque(lib, &d, &op));
-  v.entry = "scale";
-  v.block = 1025;
-  FAILS(RP_ERR_ARGUMENT, "gpu->block is 1025", rp_op_create_opaque(lib, &d, &op));
-  v.block = 0;
-  v.store = 3;
-  FAILS(RP_ERR_ARGUMENT, "gpu->store is store 3 of 3", rp_op_create_opaque(lib, &d, &op));
-  v.store = 0;
-  v.axes = 1 << RP_MAX_DIM;
-  FAILS(RP_ERR_ARGUMENT, "gpu->axes is 256", rp_op_create_opaque(lib, &d, &op));
-  v.axes = 0;
-  v.per_thread = -1;
-  FAILS(RP_ERR_ARGUMENT, "gpu->per_thread is -1", rp_op_create_opaque(lib, &d, &op));
-  v.per_thread = 0;
-  v.n_args = -1;
-  FAILS(RP_ERR_ARGUMENT, "gpu: op bad: n_args is -1", rp_op_create_opaque(lib, &d, &op));
-  const rp_opaque_arg wrong = {.kind = RP_ARG_SCALAR, .a = 3};
-  v.args = &wrong;
-  v.n_args = 1;
-  FAILS(RP_ERR_ARGUMENT, "gpu: op bad: args[0].a is scalar 3 of 3",
-        rp_op_create_opaque(lib, &d, &op));
-  v = by_text;
-  OK(rp_op_create_opaque(lib, &d, &op)); /* none of that is left */
-  end(c);
-  c = gpu_context("--nvrtc none --cache_dir none");
-  OK(rp_library_create(c, "lib", &lib));
-  FAILS(RP_ERR_DEVICE, "no compiler (knob nvrtc)", rp_op_create_opaque(lib, &d, &op));
-  end(c);
-}
-
-/* The text that a GPU gets is one to its compiler, if that is here. */
-static void test_real_compiler(void **state) {
-  (void)state;
-  const rpi_nvrtc *nvrtc;
-  rpi_cubin cubin;
-  if (rpi_nvrtc_open(NULL, &nvrtc) != RP_OK) skip();
-  OK(rpi_nvrtc_compile(nvrtc, scale_text, 90, true, &cubin));
-  rpi_nvrtc_usage usage;
-  assert_true(rpi_nvrtc_usage_get(cubin.log, "scale", &usage));
-  rpi_cubin_deinit(&cubin);
-}
-
 /* What the functions may ask for, to the limits. */
 static int32_t dropped;
 static void drop(void *data) {
@@ -604,13 +396,11 @@ static rp_status whole_life(int64_t *calls) {
   char config[9000];
   rp_context *c = NULL;
   rp_library *lib = NULL;
-  rp_op *op = NULL, *text = NULL;
-  rp_store *x = NULL, *y = NULL, *g = NULL;
+  rp_op *op = NULL;
+  rp_store *x = NULL, *y = NULL;
   double v[8 * 8] = {0}, a = 2;
   const int64_t shape[] = {8, 8}, from = emu_calls();
-  const rp_opaque_desc d = blend_desc("blend", &by_function), other = scale_desc("scale", &by_text);
-  const int32_t k = 0;
-  const bool up = true;
+  const rp_opaque_desc d = blend_desc("blend", &by_function);
   memset(&blend, 0, sizeof blend);
   snprintf(config, sizeof config,
            "--gpus 1 --cuda %s --nvrtc %s --tier 1 --threads 1 --pin off --cc none --cache_dir %s "
@@ -619,8 +409,6 @@ static rp_status whole_life(int64_t *calls) {
   rp_status st = rp_context_create(config, &c);
   if (st == RP_OK) st = rp_library_create(c, "lib", &lib);
   if (st == RP_OK) st = rp_op_create_opaque(lib, &d, &op);
-  if (st == RP_OK) st = rp_op_create_opaque(lib, &other, &text);
-  if (st == RP_OK) st = rp_store_create(c, RP_I64, 2, shape, &g);
   if (st == RP_OK) st = rp_store_create(c, RP_F64, 2, shape, &x);
   if (st == RP_OK) st = rp_store_create(c, RP_F64, 2, shape, &y);
   for (int i = 0; i < 3 && st == RP_OK; i++) {
@@ -628,13 +416,10 @@ static rp_status whole_life(int64_t *calls) {
     if (st == RP_OK) st = rp_launch(op, STORES(y, x), 2, (const void *const[]){&a}, 1);
     if (st == RP_OK) st = EVAL(c, "y", "y = y*2", y);
   }
-  if (st == RP_OK) st = rp_launch(text, STORES(x, y, g), 3, (const void *const[]){&k, &a, &up}, 3);
-  if (st == RP_OK) st = EVAL(c, "y, x", "y[i, j] = y[i, j] + x[0, 0]", y, x);
   if (st == RP_OK) st = rp_store_read(y, v, sizeof v);
-  if (st == RP_OK && v[63] != 2 * (2 * (2 * 2 + 4) + 6) + 1000) st = RP_ERR_INTERNAL;
+  if (st == RP_OK && v[63] != 2 * (2 * (2 * 2 + 4) + 6)) st = RP_ERR_INTERNAL;
   rp_store_release(x);
   rp_store_release(y);
-  rp_store_release(g);
   const rp_status last = rp_context_destroy(c);
   *calls = emu_calls() - from;
   return st != RP_OK ? st : last;
@@ -665,16 +450,9 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_between_kernels),
-      cmocka_unit_test(test_old_description),
-      cmocka_unit_test(test_function_fails),
-      cmocka_unit_test(test_declarations),
-      cmocka_unit_test(test_text),
-      cmocka_unit_test(test_text_geometry),
-      cmocka_unit_test(test_bad_texts),
-      cmocka_unit_test(test_real_compiler),
-      cmocka_unit_test(test_requests),
-      cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_between_kernels), cmocka_unit_test(test_old_description),
+      cmocka_unit_test(test_function_fails),  cmocka_unit_test(test_declarations),
+      cmocka_unit_test(test_requests),        cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
