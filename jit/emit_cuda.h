@@ -47,6 +47,7 @@ typedef struct rpi_cuda_form {
   bool apart;    /* the prologue is a launch of its own: rpk_pro_KEY */
   bool ends;     /* there is something to do after the last point */
   bool finishes; /* it has reductions: rpk_fin_KEY exists */
+  bool direct;   /* some launches deliver reductions where they are made */
 } rpi_cuda_form;
 void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_form *out);
 

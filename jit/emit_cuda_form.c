@@ -64,6 +64,7 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   out->lanes = lanes_of(ir, shape);
   for (int32_t r = 0; r < ir->n_red; r++) /* of one kept index the last block finishes always */
     out->finishes |= ir->red[r].mask != (1u << ir->rank) - 1;
+  out->direct = rpi_cuda_may_be_direct(ir);
   out->ends = ir->n_red > 0 || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
 }
 
@@ -103,16 +104,16 @@ static int64_t partials_of(const rpi_ir *ir, const rpi_word *w, int32_t r, int64
   return extents(ir, w, mask & ~last) * divide_up(w[ir->rank - 1].i, RPI_LEAF * RPI_CUDA_GROUP);
 }
 
-static bool is_direct(const rpi_ir *ir, const rpi_word *w) {
+static bool is_direct(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w) {
   const uint32_t mask = ir->red[0].mask;
-  if (!rpi_cuda_may_be_direct(ir)) return false;
+  if (!form->direct) return false;
   return extents(ir, w, mask) <= (rpi_ir_row_mode(ir) ? RPI_ROW_LEAF : RPI_LEAF * RPI_CUDA_GROUP);
 }
 
 /* Blocks of a launch that finishes; 0: the last block of the body does it. */
-static int64_t finish_blocks(const rpi_ir *ir, const rpi_word *w) {
+static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w) {
   int64_t most = 0;
-  if (is_direct(ir, w)) return 0;
+  if (is_direct(ir, form, w)) return 0;
   for (int32_t r = 0; r < ir->n_red; r++) {
     int64_t kept, n = partials_of(ir, w, r, &kept);
     if (kept < 2 || (kept <= FINISH_KEPT && n * kept <= FINISH_PARTIALS)) continue;
@@ -143,7 +144,7 @@ void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_wo
   int64_t tasks = 0, fin = 0;
   int32_t k = 0;
   if (u1 > u0) tasks = tasks_of(ir, form, w, u1 - u0, &k);
-  if (form->finishes && u1 > u0) fin = least(finish_blocks(ir, w), most);
+  if (form->finishes && u1 > u0) fin = least(finish_blocks(ir, form, w), most);
   const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
   const int64_t blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
   *out = (rpi_cuda_grid){.mode = (fin > 0) | (int64_t)k << 8,

@@ -31,26 +31,31 @@ static inline uint64_t cuda_aligned(const bench *b) {
   return bits;
 }
 
-static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
+/* A text behind the words of cuda_threads.h, as an object that is open. */
+static inline void *cuda_object(const char *text) {
   static int32_t number;
   char path[128];
+  snprintf(path, sizeof path, "%s/c%d.so", bench_folder, number++);
+  if (rpi_cc_compile(bench_cc, text, path) != RP_OK) {
+    const char *kernel = strstr(text, "\"kernel.cu\"");
+    print_message("%s\n", kernel ? kernel : text);
+    fail_msg("%s", rpi_status_message());
+  }
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!so) fail_msg("%s", dlerror());
+  unlink(path);
+  return so;
+}
+
+static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
   rpi_strbuf text;
   cuda_code code = {.shape = shape};
   rpi_strbuf_init(&text);
   rpi_strbuf_add(&text, threads_head);
   rp_status status = rpi_emit_cuda(&(rpi_cuda_unit){ir, "0123", shape}, 1, &text);
   if (status != RP_OK) fail_msg("%s", rpi_status_message());
-  snprintf(path, sizeof path, "%s/c%d.so", bench_folder, number++);
-  status = rpi_cc_compile(bench_cc, rpi_strbuf_str(&text), path);
-  if (status != RP_OK) {
-    const char *kernel = strstr(rpi_strbuf_str(&text), "\"kernel.cu\"");
-    print_message("%s\n", kernel ? kernel : rpi_strbuf_str(&text));
-    fail_msg("%s", rpi_status_message());
-  }
+  code.so = cuda_object(rpi_strbuf_str(&text));
   if (getenv("SHOW")) print_message("%s\n", strstr(rpi_strbuf_str(&text), "\"kernel.cu\""));
-  code.so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!code.so) fail_msg("%s", dlerror());
-  unlink(path);
   rpi_strbuf_deinit(&text);
   rpi_cuda_form_get(ir, &shape, &code.form);
   code.hooks = dlsym(code.so, "rpg_hooks");
@@ -62,7 +67,8 @@ static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
 }
 
 /* All launches, over the words at hand; the flag. */
-static inline uint32_t cuda_run(bench *b, const cuda_code *code, int32_t most) {
+static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
+  const cuda_code *code = of;
   static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], uniforms[1024];
   uint32_t flag[2] = {0};
   rpi_cuda_grid grid;
@@ -72,9 +78,9 @@ static inline uint32_t cuda_run(bench *b, const cuda_code *code, int32_t most) {
   rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, most, &grid);
   rpi_cuda_pack(&b->ir, &code->form, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)uniforms,
                 parameters);
-  if (grid.pro > 0) threads_launch(code->hooks, code->pro, parameters, grid.pro);
-  threads_launch(code->hooks, code->main, parameters, grid.main);
-  if (grid.fin > 0) threads_launch(code->hooks, code->fin, parameters, grid.fin);
+  if (grid.pro > 0) threads_launch(code->hooks, code->pro, parameters, grid.pro, RPI_CUDA_BLOCK);
+  threads_launch(code->hooks, code->main, parameters, grid.main, RPI_CUDA_BLOCK);
+  if (grid.fin > 0) threads_launch(code->hooks, code->fin, parameters, grid.fin, RPI_CUDA_BLOCK);
   assert_int_equal(flag[1], 0);
   return flag[0];
 }
@@ -90,8 +96,9 @@ static inline void cuda_reference(bench *b, const rpi_kernel_code *code) {
   if (code->epi) code->epi(code->self, b->w);
 }
 
-/* Interpreted and as `code`, on grids of at most `most` blocks. */
-static inline void cuda_compare_code(bench *b, const cuda_code *code, int32_t most, uint64_t from) {
+/* The interpreter's memory and flag, and those that `run` leaves, on grids of at most `most` blocks. */
+static inline void cuda_compare_run(bench *b, uint32_t (*run)(bench *, const void *, int32_t),
+                                    const void *code, int32_t most, uint64_t from) {
   unsigned char *memory[MAX_OPERANDS] = {0};
   rpi_interp *interp = NULL;
   assert_int_equal(rpi_interp_create(&b->ir, RPI_VECTOR_AVX2, &interp), RP_OK);
@@ -101,7 +108,7 @@ static inline void cuda_compare_code(bench *b, const cuda_code *code, int32_t mo
     memcpy(memory[o] = malloc(BYTES), b->memory[o], BYTES);
   bench_reset(b);
   bench_bind(b);
-  assert_int_equal(cuda_run(b, code, most), flag);
+  assert_int_equal(run(b, code, most), flag);
   for (int32_t o = 0; o < b->ir.n_operand; o++) {
     const rp_dtype t = b->ir.operand[o].dtype;
     for (int64_t i = 0; i < BYTES / rpi_dtype_size(t); i++)
@@ -117,7 +124,7 @@ static inline void cuda_compare(bench *b, uint64_t from) {
   const rpi_cuda_shape shape = {.wide = bench_below(4) == 0,
                                 .aligned = bench_below(4) ? cuda_aligned(b) : 0};
   const cuda_code code = cuda_compiled(&b->ir, shape);
-  cuda_compare_code(b, &code, 1 + bench_below(4), from);
+  cuda_compare_run(b, cuda_run, &code, 1 + bench_below(4), from);
   dlclose(code.so);
 }
 

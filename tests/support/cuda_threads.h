@@ -121,17 +121,18 @@ static inline void threads_warp(int from) {
 /* All warps up to the block's next barrier, or to their end; false: all have ended. Threads that wait for
  * ones that have ended, or at different barriers, never go on: that aborts. */
 static inline bool threads_step(void) {
+  const int n = threads_now.place.threads;
   threads_now.seed = threads_now.seed * 6364136223846793005u + 1442695040888963407u;
   const int first = (int)(threads_now.seed >> 33) & (THREADS_BLOCK - THREADS_WARP);
-  for (int w = 0; w < THREADS_BLOCK; w += THREADS_WARP) threads_warp((w + first) % THREADS_BLOCK);
-  if (threads_count(0, THREADS_BLOCK, THREADS_DONE) == THREADS_BLOCK) return false;
-  if (threads_count(0, THREADS_BLOCK, THREADS_SYNC) != THREADS_BLOCK) abort();
-  threads_release(0, THREADS_BLOCK, THREADS_SYNC);
+  for (int w = 0; w < n; w += THREADS_WARP) threads_warp((w + first) % n);
+  if (threads_count(0, n, THREADS_DONE) == n) return false;
+  if (threads_count(0, n, THREADS_SYNC) != n) abort();
+  threads_release(0, n, THREADS_SYNC);
   return true;
 }
 
 static inline void threads_block(void) {
-  for (int t = 0; t < THREADS_BLOCK; t++) {
+  for (int t = 0; t < threads_now.place.threads; t++) {
     if (!threads_now.stack[t]) threads_now.stack[t] = malloc(THREADS_STACK);
     getcontext(&threads_now.thread[t]);
     threads_now.thread[t].uc_stack.ss_sp = threads_now.stack[t];
@@ -145,13 +146,13 @@ static inline void threads_block(void) {
   }
 }
 
-/* A launch of `blocks` blocks. */
+/* A launch of `blocks` blocks of `threads`, whole warps and at most THREADS_BLOCK. */
 static inline void threads_launch(struct threads_hooks *hooks, void (*run)(const void *),
-                                  const void *parameters, int blocks) {
+                                  const void *parameters, int blocks, int threads) {
   *hooks = (struct threads_hooks){&threads_now.place, threads_meet, threads_down};
   threads_now.run = run;
   threads_now.parameters = parameters;
-  threads_now.place = (struct threads_place){.threads = THREADS_BLOCK, .blocks = blocks};
+  threads_now.place = (struct threads_place){.threads = threads, .blocks = blocks};
   const int first = (int)(threads_now.seed >> 20 & 0xffff) % blocks;
   for (int b = 0; b < blocks; b++) {
     threads_now.place.block = (b + first) % blocks;
