@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/builder.c -- from tier 0 to tier 1: kernels are compiled, several per run of the compiler.
  *
- * Lives here: the compile thread, its inbox, batches, taking compiled code into use.
- * Not here:   which kernels exist (jit.c), the text, the compiler, the disk: each has its file.
- * How:        the context pushes lists of kernels onto an inbox (one atomic exchange) and posts a
- *             semaphore; the thread takes the whole inbox at once. They share no lock: the thread is
- *             SCHED_IDLE, and a lock it held while it waits for a core would stop the context. What
- *             the inbox held goes through the compiler in batches, for most of a small kernel's
+ * Lives here: batches, taking compiled code into use.
+ * Not here:   which kernels exist (jit.c), the thread (idle_thread.c), the text, the compiler, the disk: each has its file.
+ * How:        what the thread was handed goes through the compiler in batches, for most of a small kernel's
  *             compile is the compiler's start and the head of the text. A kernel that another process
  *             compiles is set aside and looked for on disk every few milliseconds. If a batch does not
  *             compile, its kernels are tried one by one, so that one bad text spoils only itself.
@@ -16,56 +13,42 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <time.h>
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "jit/idle_thread.h"
 #include "jit/jit_impl.h"
 
-enum { RETRY_NS = 5 * 1000 * 1000, POLL_NS = 100 * 1000 };
 /* A batch is as large as the wait for its first kernel allows. */
 enum { BATCH_KERNELS = 64, BATCH_INSTRUCTIONS = 3000 };
 
 struct rpi_builder {
   rpi_builder_tools tools;
-  bool started;
-  pthread_t thread;
-  sem_t wake;
-  _Atomic(rpi_jit_record *) inbox;
-  _Atomic bool stop;
+  rpi_idle_thread thread;
   rpi_builder_counts counts;
 };
 
-static void nap(int64_t ns) {
-  const struct timespec t = {.tv_sec = 0, .tv_nsec = (long)ns};
-  nanosleep(&t, NULL);
-}
+static void *work(void *arg, void *list, int32_t *done);
 
 rp_status rpi_builder_create(const rpi_builder_tools *tools, rpi_builder **out) {
   rpi_builder *b = rpi_alloc_zero(sizeof *b);
   *out = NULL;
   if (!b) return rpi_status_nomem("the kernel builder");
   b->tools = *tools;
-  sem_init(&b->wake, 0, 0);
+  rpi_idle_init(&b->thread, work, b, offsetof(rpi_jit_record, next));
   *out = b;
   return RP_OK;
 }
 
 void rpi_builder_free(rpi_builder *b) {
   if (!b) return;
-  if (b->started) {
-    atomic_store(&b->stop, true);
-    rpi_cc_cancel(b->tools.cc);
-    sem_post(&b->wake);
-    pthread_join(b->thread, NULL);
-  }
-  sem_destroy(&b->wake);
+  rpi_idle_stop(&b->thread);
+  if (b->thread.started) rpi_cc_cancel(b->tools.cc);
+  rpi_idle_deinit(&b->thread);
   rpi_alloc_free(b);
 }
 
@@ -127,7 +110,7 @@ static rp_status compile(rpi_builder *b, rpi_jit_record *const *k, int32_t n) {
 /* Compiles these, whose locks are ours, and gives the locks back. */
 static void compile_batch(rpi_builder *b, rpi_jit_record *const *k, int32_t n) {
   rp_status status = n > 0 ? compile(b, k, n) : RP_OK;
-  for (int32_t i = 0; status != RP_OK && i < n && !atomic_load(&b->stop); i++) {
+  for (int32_t i = 0; status != RP_OK && i < n && !rpi_idle_stops(&b->thread); i++) {
     if (n > 1) status = compile(b, &k[i], 1);
     if (status != RP_OK) {
       static bool said;
@@ -170,10 +153,11 @@ static int32_t take_batch(rpi_builder *b, rpi_jit_record **list, rpi_jit_record 
 }
 
 /* Works through the list; returns those set aside. */
-static rpi_jit_record *work(rpi_builder *b, rpi_jit_record *list, int32_t *done) {
-  rpi_jit_record *later = NULL;
+static void *work(void *arg, void *items, int32_t *done) {
+  rpi_builder *b = arg;
+  rpi_jit_record *list = items, *later = NULL;
   *done = 0;
-  while (list && !atomic_load(&b->stop)) *done += take_batch(b, &list, &later);
+  while (list && !rpi_idle_stops(&b->thread)) *done += take_batch(b, &list, &later);
   return later;
 }
 
@@ -185,7 +169,7 @@ void rpi_builder_build(rpi_builder *b, rpi_jit_record *list) {
   sigemptyset(&limit);
   sigaddset(&limit, SIGXFSZ);
   pthread_sigmask(SIG_BLOCK, &limit, &before);
-  while ((list = work(b, list, &done)) != NULL) nap(RETRY_NS);
+  while ((list = work(b, list, &done)) != NULL) rpi_idle_nap(RPI_IDLE_RETRY_NS);
   while (!sigismember(&before, SIGXFSZ) && sigtimedwait(&limit, NULL, &now) == SIGXFSZ) {
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -193,85 +177,13 @@ void rpi_builder_build(rpi_builder *b, rpi_jit_record *list) {
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static void sleep_until_woken(rpi_builder *b, bool retry) {
-  struct timespec until;
-  if (!retry) {
-    while (sem_wait(&b->wake) != 0 && errno == EINTR) {
-    }
-    return;
-  }
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += RETRY_NS;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_nsec -= 1000000000;
-    until.tv_sec++;
-  }
-  while (sem_timedwait(&b->wake, &until) != 0 && errno == EINTR) {
-  }
-}
-
-/* Appends the inbox, oldest first, to the list. */
-static rpi_jit_record *take_inbox(rpi_builder *b, rpi_jit_record *list) {
-  rpi_jit_record *in = atomic_exchange(&b->inbox, NULL), *oldest = NULL;
-  while (in) {
-    rpi_jit_record *next = in->next;
-    in->next = oldest;
-    oldest = in;
-    in = next;
-  }
-  rpi_jit_record **tail = &list;
-  while (*tail) tail = &(*tail)->next;
-  *tail = oldest;
-  return list;
-}
-
-static void *thread_main(void *arg) {
-  rpi_builder *b = arg;
-  rpi_jit_record *list = NULL;
-  pthread_setname_np(pthread_self(), "reprise-jit");
-  while (!atomic_load(&b->stop)) {
-    int32_t done;
-    list = work(b, take_inbox(b, list), &done);
-    atomic_fetch_sub(&b->counts.pending, done);
-    if (!atomic_load(&b->inbox) && !atomic_load(&b->stop)) sleep_until_woken(b, list != NULL);
-  }
-  return NULL;
-}
-
-static bool start_thread(rpi_builder *b) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  const struct sched_param none = {0};
-  b->started = pthread_create(&b->thread, NULL, thread_main, b) == 0;
-  if (b->started) pthread_setschedparam(b->thread, SCHED_IDLE, &none); /* compilers inherit it */
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return b->started;
-}
-
 void rpi_builder_enqueue(rpi_builder *b, rpi_jit_record *list) {
-  if (!b->started && !start_thread(b)) {
-    for (; list; list = list->next) rpi_jit_refuse(list, "the compile thread does not start");
-    return;
-  }
-  while (list) { /* newest first, as the thread expects */
-    rpi_jit_record *k = list;
-    list = k->next;
-    atomic_fetch_add(&b->counts.pending, 1);
-    k->next = atomic_load(&b->inbox);
-    while (!atomic_compare_exchange_weak(&b->inbox, &k->next, k)) {
-    }
-  }
-  sem_post(&b->wake);
+  if (rpi_idle_add(&b->thread, list)) return;
+  for (; list; list = list->next) rpi_jit_refuse(list, "the compile thread does not start");
 }
 
-/* Somebody waits: the thread and the compiler it runs stop standing back, where the system allows it.
- * Else a busy machine would let the waiter starve. */
-void rpi_builder_wait(rpi_builder *b) {
-  const struct sched_param none = {0};
-  if (atomic_load(&b->counts.pending) == 0) return;
-  const bool raised = pthread_setschedparam(b->thread, SCHED_OTHER, &none) == 0;
-  if (raised) rpi_cc_hurry(b->tools.cc);
-  while (atomic_load(&b->counts.pending) > 0) nap(POLL_NS);
-  if (raised) pthread_setschedparam(b->thread, SCHED_IDLE, &none);
-}
+static void hurry(void *arg) { rpi_cc_hurry(((rpi_builder *)arg)->tools.cc); }
+
+void rpi_builder_wait(rpi_builder *b) { rpi_idle_wait(&b->thread, hurry); }
+
+int64_t rpi_builder_pending(rpi_builder *b) { return atomic_load(&b->thread.pending); }

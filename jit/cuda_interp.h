@@ -18,6 +18,11 @@
  * Invariants: the threads of a block come to the same barriers: none is inside the loop over steps. */
 /* Tables of macros, laid out by hand: */
 /* clang-format off */
+#ifdef RPG_HOST
+#define RPK_ROLLED
+#else
+#define RPK_ROLLED _Pragma("unroll 1")
+#endif
 enum { RPK_LEAF = 1024, RPK_ROW_LEAF = 256, RPK_GROUP = 8, RPK_WARP = 32, RPK_WARPS = 8, RPK_SEGMENT = 32 };
 enum { RPK_RULE_SEGMENT, RPK_RULE_AXIS, RPK_RULE_ROWS, RPK_RULE_ORDER /* one by one */ };
 
@@ -97,16 +102,18 @@ RPG_DEVICE void rpk_write(void *p, int64_t at, int size, uint64_t v) {
 }
 
 /* Where the point is in an operand of the space. */
-RPG_DEVICE int64_t rpk_here(const rpk_thread *t, const rpk_operand *o) {
+RPG_FAR int64_t rpk_here(const rpk_thread *t, const rpk_operand *o) {
   int64_t at = 0;
+  RPK_ROLLED
   for (int d = 0; d < o->rank; d++) at += t->at[d] * t->w[o->stride + d].i;
   return at;
 }
 
-RPG_DEVICE uint64_t rpk_gather(rpk_thread *t, const rpk_step *s) {
+RPG_FAR uint64_t rpk_gather(rpk_thread *t, const rpk_step *s) {
   const rpk_operand *const o = t->operands + s->arg;
   int64_t at = 0;
   int empty = 0;
+  RPK_ROLLED
   for (int d = 0; d < o->rank; d++) {
     int64_t i = (int64_t)rpk_get(t, s->from[d]);
     if (o->checked) {
@@ -127,8 +134,9 @@ RPG_DEVICE int rpk_reversed(int i) {
 }
 
 /* The accumulator at hand joins the tree. */
-RPG_DEVICE void rpk_push(rpk_turn *l, int code, uint64_t identity) {
+RPG_FAR void rpk_push(rpk_turn *l, int code, uint64_t identity) {
   uint64_t top = l->sum;
+  RPK_ROLLED
   for (int64_t b = l->pushed; b & 1; b >>= 1) top = rpk_combine(code, l->tree[--l->depth], top);
   l->tree[l->depth++] = top;
   l->pushed++;
@@ -176,6 +184,7 @@ RPG_DEVICE int rpk_next(rpk_turn *l, int code, uint64_t identity) {
 RPG_DEVICE uint64_t rpk_total(rpk_turn *l, int code) {
   if (l->rule == RPK_RULE_ORDER) return l->sum;
   uint64_t all = l->tree[--l->depth];
+  RPK_ROLLED
   while (l->depth > 0) all = rpk_combine(code, l->tree[--l->depth], all);
   return all;
 }
@@ -190,7 +199,7 @@ RPG_DEVICE void rpk_compete(rpk_turn *l, int code, uint64_t v) {
 /* ---- steps ---------------------------------------------------------------------------------------- */
 
 /* Opens the loop of step `at`; the step to go on behind. */
-RPG_DEVICE int rpk_open(rpk_thread *t, int at, int *turn) {
+RPG_FAR int rpk_open(rpk_thread *t, int at, int *turn) {
   const rpk_step *const s = t->steps + at, *const end = t->steps + s->arg;
   rpk_turn *const l = t->turns + ++*turn;
   if (!rpk_first(l, (int64_t)rpk_get(t, s->from[0]), (int64_t)rpk_get(t, s->from[1]), s, end)) {
@@ -204,7 +213,7 @@ RPG_DEVICE int rpk_open(rpk_thread *t, int at, int *turn) {
 }
 
 /* The element at the end of the loop; the step to go on behind. */
-RPG_DEVICE int rpk_close(rpk_thread *t, int at, int *turn) {
+RPG_FAR int rpk_close(rpk_thread *t, int at, int *turn) {
   const rpk_step *const s = t->steps + at;
   rpk_turn *const l = t->turns + *turn;
   const uint64_t v = rpk_get(t, s->from[0]);
@@ -221,6 +230,7 @@ RPG_DEVICE int rpk_close(rpk_thread *t, int at, int *turn) {
 
 RPG_FAR void rpk_run(rpk_thread *t, int from, int end) {
   int turn = -1;
+  RPK_ROLLED
   for (int at = from; at < end; at++) {
     const rpk_step *const s = t->steps + at;
     uint64_t v = s->n > 0 ? rpk_get(t, s->from[0]) : 0;
@@ -259,7 +269,8 @@ RPG_FAR void rpk_run(rpk_thread *t, int from, int end) {
 /* ---- units ---------------------------------------------------------------------------------------- */
 
 /* Number r of axes [from, to), flattened. */
-RPG_DEVICE void rpk_decode(rpk_thread *t, int from, int to, int64_t r) {
+RPG_FAR void rpk_decode(rpk_thread *t, int from, int to, int64_t r) {
+  RPK_ROLLED
   for (int d = to - 1; d >= from; d--) {
     const int64_t n = t->w[t->program->extent + d].i;
     t->at[d] = r % n;
@@ -267,8 +278,9 @@ RPG_DEVICE void rpk_decode(rpk_thread *t, int from, int to, int64_t r) {
   }
 }
 
-RPG_DEVICE int64_t rpk_extents(const rpk_thread *t, int from, int to) {
+RPG_FAR int64_t rpk_extents(const rpk_thread *t, int from, int to) {
   int64_t n = 1;
+  RPK_ROLLED
   for (int d = from; d < to; d++) n *= t->w[t->program->extent + d].i;
   return n;
 }
@@ -290,7 +302,8 @@ RPG_DEVICE void rpk_plain(rpk_thread *t, int64_t u0, int64_t u1, int k) {
 }
 
 /* The accumulators of a warp's leaf, folded by halving: thread 0 has the value. */
-RPG_DEVICE uint64_t rpk_fold(int code, uint64_t even, uint64_t odd) {
+RPG_FAR uint64_t rpk_fold(int code, uint64_t even, uint64_t odd) {
+  RPK_ROLLED
   for (int h = 16; h > 0; h /= 2) {
     even = rpk_combine(code, even, rpk_down_u64(even, h));
     odd = rpk_combine(code, odd, rpk_down_u64(odd, h));
@@ -302,13 +315,16 @@ RPG_DEVICE uint64_t rpk_fold(int code, uint64_t even, uint64_t odd) {
 RPG_DEVICE void rpk_leaves(rpk_thread *t, int64_t group, int n, int k, int on) {
   RPG_SHARED uint64_t leaf[RPK_WARPS];
   const int lane = RPG_THREAD % RPK_WARP, warp = RPG_THREAD / RPK_WARP;
+  RPK_ROLLED
   for (int r = 0; r < t->program->n_red; r++) {
     const rpk_red *const red = rpk_reds(t) + r;
     uint64_t v = rpk_fold(red->code, t->slot[2 * r], t->slot[2 * r + 1]);
     if (lane == 0) leaf[warp] = v;
     RPG_SYNC();
     if (lane == 0 && on && (warp & ((1 << k) - 1)) == 0) {
+      RPK_ROLLED
       for (int h = 1; h < n; h *= 2)
+        RPK_ROLLED
         for (int i = 0; i + h < n; i += 2 * h) leaf[warp + i] = rpk_combine(red->code, leaf[warp + i], leaf[warp + i + h]);
       rpk_write(t->w[red->partial].p, group, rpk_size(red->code & 15), leaf[warp]);
     }
@@ -317,6 +333,7 @@ RPG_DEVICE void rpk_leaves(rpk_thread *t, int64_t group, int n, int k, int on) {
 }
 
 RPG_DEVICE void rpk_identities(rpk_thread *t) {
+  RPK_ROLLED
   for (int r = 0; r < t->program->n_red; r++) t->slot[2 * r] = t->slot[2 * r + 1] = rpk_reds(t)[r].identity;
 }
 
@@ -394,7 +411,11 @@ typedef struct rpk_any {
 #define rps_empty_any_u16() ((uint16_t)RPK_ANY(f)->empty)
 #define rps_empty_any_u32() ((uint32_t)RPK_ANY(f)->empty)
 #define rps_empty_any_u64() (RPK_ANY(f)->empty)
+/* Inlined it would be most of all code. */
+RPG_FAR int64_t rpk_place_far(const rpk_finish *f, int64_t k, int64_t row, int64_t g) { return rpk_place(f, k, row, g); }
+#define rpk_place rpk_place_far
 RPG_FINISH(any, u8) RPG_FINISH(any, u16) RPG_FINISH(any, u32) RPG_FINISH(any, u64)
+#undef rpk_place
 
 #define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, which, block, blocks)
 RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {
@@ -412,6 +433,7 @@ RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {
       any.f.groups = (t->w[p->extent + axes].i + RPK_GROUP * RPK_LEAF - 1) / (RPK_GROUP * RPK_LEAF);
       any.f.step = 0;
     }
+    RPK_ROLLED
     for (int d = 0; d < axes; d++) {
       any.f.extent[d] = t->w[p->extent + d].i;
       any.f.stride[d] = t->w[red->stride + d].i;

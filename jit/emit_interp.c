@@ -5,31 +5,10 @@
  * Invariant:  a case's number is op * 16 + dtype, that of a cast from * 16 + to: what cuda_program.c writes into steps. */
 #include "jit/emit_interp.h"
 
-#include <stdio.h>
-
 #include "core/model/dtype.h"
-#include "jit/emit_c_impl.h"
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[], rpi_cuda_step_text[],
     rpi_cuda_interp_text[];
-
-static const struct {
-  uint32_t dtypes;
-  const char *name;
-} sets[RPI_INTERP_SETS] = {
-    [RPI_INTERP_F64] = {1u << RP_F64 | 1u << RP_I64 | 1u << RP_BOOL, "f64"},
-    [RPI_INTERP_F32] = {1u << RP_F32 | 1u << RP_I32 | 1u << RP_I64 | 1u << RP_BOOL, "f32"},
-    [RPI_INTERP_ALL] = {(1u << RPI_N_DTYPE) - 1, "all"}};
-
-uint32_t rpi_emit_interp_dtypes(int32_t set) { return sets[set].dtypes; }
-const char *rpi_emit_interp_name(int32_t set) { return sets[set].name; }
-
-int32_t rpi_emit_interp_set(const rpi_ir *ir) {
-  const uint32_t used = rpi_emit_dtypes(ir);
-  int32_t set = 0;
-  while (used & ~sets[set].dtypes) set++;
-  return set;
-}
 
 /* "rpk_T(a)", ... */
 static void add_sources(rpi_strbuf *out, const char *t, int32_t n) {
@@ -43,10 +22,10 @@ static bool is_far(rpi_irop op, rp_dtype t) {
   return rpi_ir_op_class(op) == 'M' || op == RPI_IR_FMOD || op == RPI_IR_MOD || op == RPI_IR_FLOORDIV;
 }
 
-static void add_far(uint32_t dtypes, rpi_strbuf *out) {
+static void add_far(rpi_strbuf *out) {
   for (int32_t op = RPI_IR_CAST + 1; op < RPI_IR_N_OPS; op++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-      if (!(dtypes >> t & 1) || !is_far((rpi_irop)op, t)) continue;
+      if (!is_far((rpi_irop)op, t)) continue;
       const char *type = rpi_dtype_name(t), *name = rpi_ir_op_name((rpi_irop)op);
       const bool two = rpi_ir_op_n_src((rpi_irop)op) == 2;
       rpi_strbuf_addf(out, "RPG_FAR rpc_%s rpk_far_%s_%s(rpc_%s a%s%s%s) { return rps_%s_%s(a%s); }\n", type,
@@ -55,13 +34,13 @@ static void add_far(uint32_t dtypes, rpi_strbuf *out) {
     }
 }
 
-static void add_compute(uint32_t dtypes, rpi_strbuf *out) {
+static void add_compute(rpi_strbuf *out) {
   rpi_strbuf_add(
       out, "RPG_FAR uint64_t rpk_compute(int code, uint64_t a, uint64_t b, uint64_t c) {\n"
            "  switch (code) {\n");
   for (int32_t op = RPI_IR_CAST + 1; op < RPI_IR_N_OPS; op++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-      if (!(dtypes >> t & 1) || op == RPI_IR_SELECT || !rpi_ir_op_takes((rpi_irop)op, t)) continue;
+      if (op == RPI_IR_SELECT || !rpi_ir_op_takes((rpi_irop)op, t)) continue;
       const char *to = rpi_ir_op_result((rpi_irop)op) == 'B' ? "bool" : rpi_dtype_name(t);
       rpi_strbuf_addf(out, "    case %d: return rpk_put_%s(%s_%s_%s(", op * 16 + t, to,
                       is_far((rpi_irop)op, t) ? "rpk_far" : "rps", rpi_ir_op_name((rpi_irop)op), rpi_dtype_name(t));
@@ -71,11 +50,10 @@ static void add_compute(uint32_t dtypes, rpi_strbuf *out) {
   rpi_strbuf_add(out, "  }\n  (void)b, (void)c;\n  return a;\n}\n");
 }
 
-static void add_casts(uint32_t dtypes, rpi_strbuf *out) {
+static void add_casts(rpi_strbuf *out) {
   rpi_strbuf_add(out, "RPG_FAR uint64_t rpk_cast(int code, uint64_t a) {\n  switch (code) {\n");
   for (int32_t s = 0; s < RPI_N_DTYPE; s++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-      if (!(dtypes >> t & 1) || !(dtypes >> s & 1)) continue;
       const char *from = rpi_dtype_name(s), *to = rpi_dtype_name(t);
       if (s == t)
         rpi_strbuf_addf(out, "    case %d: return a;\n", s * 16 + t);
@@ -93,12 +71,12 @@ static bool red_takes(int32_t op, rp_dtype t) {
 }
 
 /* Operators from..to - 1 of reductions, as a function of two values. */
-static void add_reds(uint32_t dtypes, const char *head, const char *prefix, int32_t from,
+static void add_reds(const char *head, const char *prefix, int32_t from,
                      int32_t to, rpi_strbuf *out) {
   rpi_strbuf_addf(out, "RPG_FAR %s(int code, uint64_t a, uint64_t b) {\n  switch (code) {\n", head);
   for (int32_t op = from; op < to; op++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
-      if (!(dtypes >> t & 1) || !red_takes(op, t)) continue;
+      if (!red_takes(op, t)) continue;
       const char *type = rpi_dtype_name(t);
       const bool beats = op >= RPI_RED_ARGMIN;
       rpi_strbuf_addf(out, "    case %d: return rpk_put_%s(rps_%s_%s_%s(", op * 16 + t,
@@ -118,11 +96,8 @@ static void add_sizes(rpi_strbuf *out) {
   rpi_strbuf_add(out, "  }\n  return 8;\n}\n");
 }
 
-rp_status rpi_emit_interp(int32_t set, rpi_strbuf *out) {
-  const uint32_t dtypes = sets[set].dtypes;
-  for (int32_t t = 0; t < RPI_N_DTYPE; t++)
-    if (dtypes >> t & 1) rpi_strbuf_addf(out, "#define RPV_USE_%s\n", rpi_dtype_name(t));
-  rpi_strbuf_add(out, "#line 1 \"lanes.h\"\n");
+rp_status rpi_emit_interp(rpi_strbuf *out) {
+  rpi_strbuf_add(out, "#define RPV_USE_ALL\n#line 1 \"lanes.h\"\n");
   rpi_strbuf_add(out, rpi_cuda_head_text);
   rpi_strbuf_add(out, "#line 1 \"cuda_frame.h\"\n");
   rpi_strbuf_add(out, rpi_cuda_frame_text);
@@ -130,11 +105,11 @@ rp_status rpi_emit_interp(int32_t set, rpi_strbuf *out) {
   rpi_strbuf_add(out, rpi_cuda_step_text);
   rpi_strbuf_add(out, "#line 1 \"cases.h\"\n");
   add_sizes(out);
-  add_far(dtypes, out);
-  add_compute(dtypes, out);
-  add_casts(dtypes, out);
-  add_reds(dtypes, "uint64_t rpk_combine", "red", 0, RPI_RED_ARGMIN, out);
-  add_reds(dtypes, "uint64_t rpk_beats", "beats", RPI_RED_ARGMIN, RPI_N_RED, out);
+  add_far(out);
+  add_compute(out);
+  add_casts(out);
+  add_reds("uint64_t rpk_combine", "red", 0, RPI_RED_ARGMIN, out);
+  add_reds("uint64_t rpk_beats", "beats", RPI_RED_ARGMIN, RPI_N_RED, out);
   rpi_strbuf_add(out, "#line 1 \"cuda_interp.h\"\n");
   rpi_strbuf_add(out, rpi_cuda_interp_text);
   return out->failed ? rpi_status_nomem("an interpreter's text") : RP_OK;

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/map.h"
-#include "jit/nvrtc.h"
+#include "jit/gpu_builder.h"
+#include "jit/gpu_interp.h"
 
 enum { EMIT_CUDA_ABI = 1 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
@@ -23,7 +23,9 @@ typedef struct record {
   const rpi_ir *ir;
   rpi_cuda_shape shape;
   rpi_cuda_form form;
-  rpi_hash128 key;
+  rpi_gpu_job job;
+  bool waiting; /* the job is the thread's */
+  rpi_gpu_program program; /* tier 0 */
   char hex[33];
   char *refusal; /* NULL: none */
   CUmodule module;
@@ -37,8 +39,10 @@ typedef struct record {
 struct rpi_gpu_kernels {
   rpi_device *device;
   rpi_cache *cache;
-  const rpi_nvrtc *nvrtc;
-  bool keep_source;
+  rpi_gpu_builder *builder;
+  rpi_gpu_interp interp;
+  int32_t tier;
+  int64_t taken; /* of the builder's finished jobs */
   uint64_t head; /* hash of what all texts begin with */
   rpi_map table;
   record *all;
@@ -101,48 +105,114 @@ static rp_status install(rpi_gpu_kernels *g, record *r, const void *image) {
                                   .self = r,
                                   .tier = 1,
                                   .registers = r->main.registers,
-                                  .spills = 0};
+                                  .spills = 0,
+                                  .alone = r->form.apart};
   r->face.code = &r->code;
   g->counts.spills += r->main.local > 0;
   return RP_OK;
 }
 
-static rp_status compile(rpi_gpu_kernels *g, record *r, rpi_cubin *out) {
+/* ---- tiers ---- */
+
+static rp_status text(const void *of, rpi_strbuf *out) {
+  const record *r = of;
   const rpi_cuda_unit unit = {r->ir, r->hex, r->shape};
-  const int32_t arch = rpi_device_facts_get(g->device)->arch;
-  rpi_strbuf text;
-  if (!g->nvrtc)
-    return rpi_status_fail(RP_ERR_DEVICE, "a kernel for the GPU has no compiler (knob nvrtc)");
-  rpi_strbuf_init(&text);
-  rp_status st = rpi_emit_cuda(&unit, 1, &text);
-  if (st == RP_OK) {
-    const int64_t from = rpi_clock_ns();
-    g->counts.compiles++;
-    st = rpi_nvrtc_compile(g->nvrtc, rpi_strbuf_str(&text), arch, false, out);
-    g->counts.compile_ns += rpi_clock_ns() - from;
-    g->counts.compile_fails += st != RP_OK;
-    if (g->keep_source && g->cache) rpi_cache_keep(g->cache, r->key, ".cu", rpi_strbuf_str(&text));
-  }
-  rpi_strbuf_deinit(&text);
+  return rpi_emit_cuda(&unit, 1, out);
+}
+
+static void refuse(record *r, const char *why) {
+  static bool said;
+  r->refusal = rpi_alloc_string(why);
+  rpi_log_once(&said, "a kernel is not made for the GPU: %s", why);
+}
+
+static void count(rpi_gpu_kernels *g, const rpi_gpu_job *job) {
+  g->counts.disk_hits += !job->compiled && job->status == RP_OK;
+  g->counts.compiles += job->compiled;
+  g->counts.compile_fails += job->compiled && job->status != RP_OK;
+  g->counts.compile_ns += job->ns;
+}
+
+/* The job is done: tier 1 is there, or the kernel stays what it is. */
+static rp_status take(rpi_gpu_kernels *g, record *r) {
+  static bool said;
+  count(g, &r->job);
+  rp_status st = r->job.status == RP_OK ? install(g, r, r->job.cubin.image) : RP_OK;
+  if (r->job.status == RP_ERR_INTERNAL && !r->face.code) /* the compiler has not taken the text */
+    refuse(r, r->job.failure ? r->job.failure : "the compiler fails");
+  else if (r->job.status != RP_OK && !r->face.code)
+    st = rpi_status_fail(r->job.status, "%s", r->job.failure ? r->job.failure : "no memory");
+  else if (r->job.status != RP_OK)
+    rpi_log_once(&said, "kernels stay interpreted on the GPU: %s",
+                 r->job.failure ? r->job.failure : "no memory");
+  rpi_gpu_job_deinit(&r->job);
   return st;
 }
 
-/* The disk's cubin, or a new one. */
 static rp_status build(rpi_gpu_kernels *g, record *r) {
-  rpi_cubin cubin = {0};
-  if (g->cache && rpi_cache_read(g->cache, r->key, ".cubin", &cubin.image, &cubin.size)) {
-    const rp_status st = install(g, r, cubin.image);
-    rpi_cubin_deinit(&cubin);
-    g->counts.disk_hits += st == RP_OK;
-    return st;
+  (void)rpi_gpu_builder_build(g->builder, &r->job);
+  return take(g, r);
+}
+
+static rp_status interpret(rpi_gpu_kernels *g, record *r) {
+  RPI_TRY(rpi_gpu_program_install(&r->program, &g->interp));
+  r->face.code = &r->program.code;
+  g->counts.interpreted++;
+  return RP_OK;
+}
+
+/* Tier 0 now and tier 1 later, unless there is no interpreter yet: `why` it has no program, or NULL. */
+static rp_status start(rpi_gpu_kernels *g, record *r, const char *why) {
+  bool ready = false;
+  if (!why) RPI_TRY(rpi_gpu_interp_ready(&g->interp, &ready));
+  if (!ready && !rpi_gpu_builder_nvrtc(g->builder)) {
+    if (!why) return rpi_gpu_interp_get(&g->interp);
+    refuse(r, why);
+    return RP_OK;
   }
-  rp_status st = compile(g, r, &cubin);
-  if (st == RP_OK) {
-    if (g->cache) rpi_cache_write(g->cache, r->key, ".cubin", cubin.image, cubin.size);
-    st = install(g, r, cubin.image);
+  if (!ready) {
+    RPI_TRY(build(g, r));
+    rpi_gpu_interp_ask(&g->interp);
+    return RP_OK;
   }
-  rpi_cubin_deinit(&cubin);
-  return st;
+  RPI_TRY(interpret(g, r));
+  r->waiting = rpi_gpu_builder_add(g->builder, &r->job);
+  return RP_OK;
+}
+
+/* The kernel's first code; why_1: a sentence why it has no text. */
+static rp_status begin(rpi_gpu_kernels *g, record *r, const char *why_1) {
+  const char *why_0 = NULL;
+  if (g->tier != RPI_TIER_0 && !why_1 && rpi_gpu_builder_read(g->builder, &r->job))
+    return take(g, r);
+  if (g->tier != RPI_TIER_1) RPI_TRY(rpi_cuda_program_make(r->ir, &r->program.program, &why_0));
+  if (g->tier == RPI_TIER_0 && !why_0) {
+    RPI_TRY(rpi_gpu_interp_get(&g->interp));
+    return interpret(g, r);
+  }
+  const char *why = g->tier == RPI_TIER_0 ? why_0 : why_1;
+  if (why) {
+    refuse(r, why);
+    return RP_OK;
+  }
+  return g->tier == RPI_TIER_1 ? build(g, r) : start(g, r, why_0);
+}
+
+rp_status rpi_gpu_kernels_take(rpi_gpu_kernels *g) {
+  const int64_t finished = rpi_gpu_builder_finished(g->builder);
+  if (finished == g->taken) return RP_OK;
+  g->taken = finished;
+  for (record *r = g->all; r; r = r->next) {
+    if (!r->waiting || !atomic_load(&r->job.done)) continue;
+    r->waiting = false;
+    RPI_TRY(take(g, r));
+  }
+  return RP_OK;
+}
+
+rp_status rpi_gpu_kernels_wait(rpi_gpu_kernels *g) {
+  rpi_gpu_builder_wait(g->builder);
+  return rpi_gpu_kernels_take(g);
 }
 
 /* ---- the table ---- */
@@ -151,8 +221,35 @@ static void record_free(rpi_gpu_kernels *g, record *r) {
   if (!r) return;
   if (r->module) rpi_device_module_unload(g->device, r->module);
   rpi_device_put(g->device, r->uniforms, r->uniforms_bytes);
+  rpi_gpu_program_deinit(&r->program);
+  rpi_gpu_job_deinit(&r->job);
   rpi_alloc_free(r->refusal);
   rpi_alloc_free(r);
+}
+
+/* The compiler, or without one the interpreter that another process has left on the disk. */
+static rp_status open_compiler(const rpi_config *config, rpi_gpu_kernels *g) {
+  const rpi_device_facts *facts = rpi_device_facts_get(g->device);
+  const rpi_nvrtc *nvrtc = NULL;
+  const bool none = config->nvrtc && strcmp(config->nvrtc, "none") == 0;
+  char *missing = NULL;
+  bool ready = false;
+  rp_status st = none ? RP_OK : rpi_nvrtc_open(config->nvrtc, &nvrtc);
+  if (st == RP_OK && nvrtc && !rpi_nvrtc_knows(nvrtc, facts->arch)) {
+    st = rpi_status_fail(RP_ERR_DEVICE, "%s does not compile for %s, which is sm_%d",
+                         rpi_nvrtc_identity(nvrtc), facts->name, (int)facts->arch);
+    nvrtc = NULL;
+  }
+  if (st != RP_OK && (g->tier == RPI_TIER_1 || st != RP_ERR_DEVICE)) return st;
+  if (st != RP_OK) missing = rpi_alloc_string(rpi_status_message());
+  const rp_status without = st;
+  st = rpi_gpu_builder_create(nvrtc, g->cache, facts->arch, config->keep_source, &g->builder);
+  if (st == RP_OK) st = rpi_gpu_interp_init(&g->interp, g->device, g->builder);
+  if (st == RP_OK && without != RP_OK) st = rpi_gpu_interp_ready(&g->interp, &ready);
+  if (st == RP_OK && without != RP_OK && !ready)
+    st = rpi_status_fail(without, "%s", missing ? missing : "no run-time compiler of NVIDIA");
+  rpi_alloc_free(missing);
+  return st;
 }
 
 rp_status rpi_gpu_kernels_create(const rpi_config *config, rpi_device *device, rpi_cache *cache,
@@ -162,16 +259,11 @@ rp_status rpi_gpu_kernels_create(const rpi_config *config, rpi_device *device, r
   if (!g) return rpi_status_nomem("the kernels of a GPU");
   g->device = device;
   g->cache = cache;
-  g->keep_source = config->keep_source;
+  g->tier = config->tier;
   g->head = rpi_hash_bytes64(rpi_cuda_head_text, strlen(rpi_cuda_head_text)) +
             3 * rpi_hash_bytes64(rpi_cuda_frame_text, strlen(rpi_cuda_frame_text));
   rpi_map_init(&g->table);
-  const bool none = config->nvrtc && strcmp(config->nvrtc, "none") == 0;
-  rp_status st = none ? RP_OK : rpi_nvrtc_open(config->nvrtc, &g->nvrtc);
-  if (st == RP_OK && g->nvrtc && !rpi_nvrtc_knows(g->nvrtc, rpi_device_facts_get(device)->arch))
-    st = rpi_status_fail(RP_ERR_DEVICE, "%s does not compile for %s, which is sm_%d",
-                         rpi_nvrtc_identity(g->nvrtc), rpi_device_facts_get(device)->name,
-                         (int)rpi_device_facts_get(device)->arch);
+  const rp_status st = open_compiler(config, g);
   if (st != RP_OK) {
     rpi_gpu_kernels_free(g);
     return st;
@@ -182,27 +274,30 @@ rp_status rpi_gpu_kernels_create(const rpi_config *config, rpi_device *device, r
 
 void rpi_gpu_kernels_free(rpi_gpu_kernels *g) {
   if (!g) return;
+  rpi_gpu_builder_free(g->builder); /* first: its jobs are in records */
   (void)rpi_device_wait(g->device); /* what is queued still needs the modules */
   for (record *r = g->all, *next; r; r = next) {
     next = r->next;
     record_free(g, r);
   }
+  rpi_gpu_interp_deinit(&g->interp);
   rpi_map_deinit(&g->table);
   rpi_alloc_free(g);
 }
 
 static rp_status make_key(const rpi_gpu_kernels *g, const void *bytes, size_t n, record *r) {
+  const rpi_nvrtc *nvrtc = rpi_gpu_builder_nvrtc(g->builder);
   rpi_strbuf b;
   rpi_strbuf_init(&b);
   rpi_strbuf_addn(&b, bytes, n);
   rpi_strbuf_addf(&b, "|cuda|sm_%d|%s|%d|%d %llx|%016llx",
                   (int)rpi_device_facts_get(g->device)->arch,
-                  g->nvrtc ? rpi_nvrtc_identity(g->nvrtc) : "", EMIT_CUDA_ABI, r->shape.wide,
+                  nvrtc ? rpi_nvrtc_identity(nvrtc) : "", EMIT_CUDA_ABI, r->shape.wide,
                   (unsigned long long)r->shape.aligned, (unsigned long long)g->head);
   const bool failed = b.failed;
-  if (!failed) r->key = rpi_hash_bytes(b.text, b.len);
+  if (!failed) r->job.key = rpi_hash_bytes(b.text, b.len);
   rpi_strbuf_deinit(&b);
-  rpi_hash_hex(r->key, r->hex);
+  rpi_hash_hex(r->job.key, r->hex);
   return failed ? rpi_status_nomem("a kernel's key") : RP_OK;
 }
 
@@ -217,12 +312,6 @@ static record *lookup(const rpi_gpu_kernels *g, const rpi_ir *ir, const rpi_cuda
   return NULL;
 }
 
-static void refuse(record *r, const char *why) {
-  static bool said;
-  r->refusal = rpi_alloc_string(why);
-  rpi_log_once(&said, "a kernel is not made for the GPU: %s", why);
-}
-
 static rp_status make(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, size_t n,
                       const rpi_cuda_shape *shape, record **out) {
   record *r = rpi_alloc_zero(sizeof *r);
@@ -235,14 +324,12 @@ static rp_status make(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, s
   const char *why = rpi_emit_cuda_refusal(
       ir, shape, most < RPI_KERNEL_PARAMETERS ? most : RPI_KERNEL_PARAMETERS);
   rp_status st = make_key(g, bytes, n, r);
-  if (st == RP_OK && why) refuse(r, why);
-  if (st == RP_OK && !why) st = build(g, r);
-  if (st == RP_ERR_INTERNAL) { /* the compiler has not taken the text */
-    refuse(r, rpi_status_message());
-    st = RP_OK;
-  }
+  r->job.text = text;
+  r->job.of = r;
   if (st == RP_OK && !rpi_map_add(&g->table, hash_of(ir, shape), r))
     st = rpi_status_nomem("the table of kernels");
+  if (st == RP_OK && (st = begin(g, r, why)) != RP_OK) /* then the thread has not got it */
+    rpi_map_remove(&g->table, hash_of(ir, shape), r);
   if (st != RP_OK) {
     record_free(g, r);
     return st;

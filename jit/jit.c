@@ -284,6 +284,7 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *face, const rpi_cuda_shape *
 }
 
 int64_t rpi_jit_gpu_spills(const rpi_jit *j) { return rpi_gpu_kernels_spills(j->gpu); }
+rp_status rpi_jit_gpu_take(rpi_jit *j) { return j->gpu ? rpi_gpu_kernels_take(j->gpu) : RP_OK; }
 
 void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out) {
   *out = (rpi_gpu_counts){0};
@@ -306,6 +307,7 @@ void rpi_jit_wait(rpi_jit *j) {
   if (forked(j)) return;
   rpi_jit_start(j);
   if (j->builder) rpi_builder_wait(j->builder);
+  if (j->gpu) (void)rpi_gpu_kernels_wait(j->gpu); /* a failure is the device's, and said by the next launch */
 }
 
 void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out) {
@@ -316,7 +318,7 @@ void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out) {
   out->compiles = atomic_load(&c->compiles);
   out->compile_fails = atomic_load(&c->compile_fails);
   out->compile_ns = atomic_load(&c->compile_ns);
-  out->pending = atomic_load(&c->pending);
+  out->pending = rpi_builder_pending(j->builder);
 }
 
 const char *rpi_jit_vector(const rpi_jit *j) {

@@ -48,6 +48,8 @@ rp_status rpi_jit_gpu_source(rpi_jit *j, const char *text, const char *entry,
 const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
 /* Kernels on the GPU so far that spill. */
 int64_t rpi_jit_gpu_spills(const rpi_jit *j);
+/* Kernels on the GPU that have been compiled meanwhile are compiled ones from now on: between two launches. */
+rp_status rpi_jit_gpu_take(rpi_jit *j);
 void rpi_jit_gpu_counts(const rpi_jit *j, rpi_gpu_counts *out); /* zeros without a GPU */
 /* Starts the compiles of the kernels asked for since the last call, several per run of the compiler;
  * with tier 1 they are done before the return. */

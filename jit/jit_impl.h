@@ -38,7 +38,7 @@ typedef struct rpi_builder rpi_builder;
 
 /* What happened so far; written by the builder's thread. */
 typedef struct rpi_builder_counts {
-  _Atomic int64_t disk_hits, compiles, compile_fails, compile_ns, pending;
+  _Atomic int64_t disk_hits, compiles, compile_fails, compile_ns;
 } rpi_builder_counts;
 
 typedef struct rpi_builder_tools {
@@ -59,5 +59,6 @@ bool rpi_builder_load(rpi_builder *b, rpi_jit_record *k);
 void rpi_builder_enqueue(rpi_builder *b, rpi_jit_record *list);
 void rpi_builder_build(rpi_builder *b, rpi_jit_record *list);
 void rpi_builder_wait(rpi_builder *b);
+int64_t rpi_builder_pending(rpi_builder *b); /* queued or under way */
 
 #endif

@@ -454,7 +454,8 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   rpi_bound *b = NULL;
   rpi_commit_finish(ctx);
   if (ctx->comm) rpi_calls_commit(ctx, s);
-  rp_status st = ctx->gpu_status == RP_OK ? choose_plan(ctx, s, next, &b) : ctx->gpu_status;
+  rp_status st = ctx->gpu_status == RP_OK ? rpi_jit_gpu_take(ctx->jit) : ctx->gpu_status;
+  if (st == RP_OK) st = choose_plan(ctx, s, next, &b);
   if (ctx->comm && st == RP_OK) rpi_calls_decided(ctx, b->decided);
   const bool dry = rpi_comm_dry(ctx->comm);
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);

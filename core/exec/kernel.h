@@ -56,6 +56,7 @@ typedef struct rpi_kernel_gpu_code {
   const void *self;
   int32_t tier;             /* 0: interpreted by one kernel for all, 1: compiled */
   int32_t registers, spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
+  bool alone; /* keeps values in memory of its own: no two of its launches at once */
 } rpi_kernel_gpu_code;
 
 /* A kernel on a GPU, for operands that lie in some way (jit/emit_cuda.h). `code` is replaced at most once, by the

@@ -12,16 +12,16 @@ typedef struct interpreter {
   struct threads_hooks *hooks;
   void (*run)(const void *);
 } interpreter;
-static interpreter interpreters[RPI_INTERP_SETS];
-static int32_t taken[RPI_INTERP_SETS], refused;
+static interpreter the;
+static int32_t taken, refused;
 
-static const interpreter *interpreter_of(int32_t set) {
-  interpreter *in = &interpreters[set];
+static const interpreter *compiled(void) {
+  interpreter *in = &the;
   rpi_strbuf text;
   if (in->run) return in;
   rpi_strbuf_init(&text);
   rpi_strbuf_add(&text, threads_head);
-  assert_int_equal(rpi_emit_interp(set, &text), RP_OK);
+  assert_int_equal(rpi_emit_interp(&text), RP_OK);
   void *so = cuda_object(rpi_strbuf_str(&text));
   rpi_strbuf_deinit(&text);
   in->hooks = dlsym(so, "rpg_hooks");
@@ -33,8 +33,7 @@ static const interpreter *interpreter_of(int32_t set) {
 static uint32_t run(bench *b, const void *of, int32_t most) {
   static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], uniforms[RPI_IR_MAX_INS];
   const rpi_cuda_program *p = of;
-  const int32_t set = rpi_emit_interp_set(&b->ir);
-  const interpreter *in = interpreter_of(set);
+  const interpreter *in = compiled();
   uint32_t flag[2] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
@@ -50,7 +49,7 @@ static uint32_t run(bench *b, const void *of, int32_t most) {
   if (grid.fin > 0)
     threads_launch(in->hooks, in->run, parameters, grid.fin, RPK_THREADS_FIN);
   assert_int_equal(flag[1], 0);
-  taken[set]++;
+  taken++;
   return flag[0];
 }
 
@@ -88,7 +87,8 @@ static void test_random_loops(void **state) {
   if (!bench_cc) skip();
   bench_seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 52;
   random_kernels(true, getenv("SEED") ? 1 : 100);
-  assert_in_range(refused, 0, 60);
+  print_message("%d interpreted, %d refused\n", taken, refused);
+  assert_true(refused < taken);
 }
 
 int main(void) {
