@@ -79,8 +79,10 @@ RPG_DEVICE void rpk_set(const rpk_thread *t, uint16_t place, uint64_t v) {
   else t->uniforms[n].u = v;
 }
 
-/* Element `at` of memory with elements of `size` bytes; a bool is any byte that is not 0. */
+/* Element `at` of memory with elements of `size` bytes; a bool is any byte that is not 0. An operand without elements has no
+ * memory, and is read where what a body without points would have read has been hoisted out of it: nobody uses the value. */
 RPG_DEVICE uint64_t rpk_read(const void *p, int64_t at, int size, int is_bool) {
+  if (!p) return 0;
   switch (size) {
     case 1: {
       const uint8_t v = ((const uint8_t *)p)[at];

@@ -34,7 +34,8 @@ typedef struct rpi_gpu_job {
 /* `nvrtc`: NULL: nothing is compiled; `cache`: NULL: nothing is kept. Both are borrowed. */
 rp_status rpi_gpu_builder_create(const rpi_nvrtc *nvrtc, rpi_cache *cache, int32_t arch,
                                  bool keep_source, rpi_gpu_builder **out);
-/* Waits for the compile that runs; jobs that have not begun are left as they are. NULL is allowed. */
+/* A compile that runs is given up, or waited for where the compiler cannot; jobs that have not begun are left as they are.
+ * NULL is allowed. */
 void rpi_gpu_builder_free(rpi_gpu_builder *b);
 const rpi_nvrtc *rpi_gpu_builder_nvrtc(const rpi_gpu_builder *b);
 /* True: the disk has the cubin, and the job is done. */

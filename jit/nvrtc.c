@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct rpi_nvrtc {
 #include "jit/nvrtc.def"
 #undef RPI_NVRTC_FN
   const char *(*words)(int result);
+  int (*flow)(program *p, int (*asked)(void *stop, void *), void *stop); /* NULL: older than 12.8 */
   char identity[32];
   int n_known, known[MOST_ARCHS];
   rp_status status;
@@ -78,6 +80,7 @@ static bool find(void *so, const char *symbol, void *out) {
 
 static const char *find_all(void *so, rpi_nvrtc *n) {
   if (!find(so, "nvrtcGetErrorString", &n->words)) return "nvrtcGetErrorString";
+  (void)find(so, "nvrtcSetFlowCallback", &n->flow);
 #define RPI_NVRTC_FN(field, symbol, arguments) \
   if (!find(so, symbol, &n->field)) return symbol;
 #include "jit/nvrtc.def"
@@ -228,13 +231,25 @@ static rp_status is_unknown(const rpi_nvrtc *n, int32_t arch) {
   return st;
 }
 
+/* The compiler asks from time to time: 1: give up. */
+static int asked(void *stop, void *unused) {
+  (void)unused;
+  return atomic_load((const _Atomic bool *)stop);
+}
+
 rp_status rpi_nvrtc_compile(const rpi_nvrtc *n, const char *text, int32_t arch, bool report,
                             rpi_cubin *out) {
+  return rpi_nvrtc_compile_until(n, text, arch, report, NULL, out);
+}
+
+rp_status rpi_nvrtc_compile_until(const rpi_nvrtc *n, const char *text, int32_t arch, bool report,
+                                  const _Atomic bool *stop, rpi_cubin *out) {
   *out = (rpi_cubin){0};
   if (!rpi_nvrtc_knows(n, arch)) return is_unknown(n, arch);
   program *p = NULL;
   const int created = n->create(&p, text, "reprise.cu", 0, NULL, NULL);
   if (created != DONE) return failed(n, created, "nvrtcCreateProgram");
+  if (stop && n->flow) (void)n->flow(p, asked, (void *)(uintptr_t)stop);
   const rp_status st = compile(n, p, arch, report, out);
   (void)n->destroy(&p);
   if (st != RP_OK) rpi_cubin_deinit(out);

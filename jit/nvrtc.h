@@ -29,6 +29,9 @@ typedef struct rpi_cubin {
  * compiler's log if it does not compile. `report`: ask for registers and spills, which the log then has. */
 rp_status rpi_nvrtc_compile(const rpi_nvrtc *n, const char *text, int32_t arch, bool report,
                             rpi_cubin *out);
+/* The same, given up soon after *stop has become true, where the compiler can (from 12.8 on): RP_ERR_DEVICE. */
+rp_status rpi_nvrtc_compile_until(const rpi_nvrtc *n, const char *text, int32_t arch, bool report,
+                                  const _Atomic bool *stop, rpi_cubin *out);
 void rpi_cubin_deinit(rpi_cubin *c);
 /* Of function `name` in the log of a compile with `report`; false: it is not there. Bytes are per thread. */
 typedef struct rpi_nvrtc_usage {
