@@ -41,7 +41,7 @@ typedef struct rpk_thread {
   const rpk_word *w;
   rpk_word *uniforms;
   uint64_t *slot;
-  rpk_turn *turns;    
+  rpk_turn *turns;
   int64_t at[RPK_AXES]; /* the point, within the box */
   int bad;            /* an index was clamped */
 } rpk_thread;
@@ -244,7 +244,6 @@ RPG_FAR void rpk_run(rpk_thread *t, int from, int end) {
       }
       case RPK_CAST: rpk_set(t, s->to, rpk_cast(s->code, v)); break;
       case RPK_SELECT: rpk_set(t, s->to, rpk_get(t, s->from[v ? 1 : 2])); break;
-      case RPK_COPY: rpk_set(t, s->to, v); break;
       case RPK_INDEX: rpk_set(t, s->to, (uint64_t)(t->w[t->program->origin + (int)s->arg].i + t->at[s->arg])); break;
       case RPK_LOAD: {
         const rpk_operand *const o = t->operands + s->arg;

@@ -73,8 +73,7 @@ static void find_lasts(encoder *e) {
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     const rpi_ir_ins *ins = &ir->ins[i];
     e->last[i] = i;
-    for (int32_t s = 0; s < ins->n_src; s++)
-      note_use(e, rpi_ir_src(ir, ins, s), i, open, depth);
+    for (int32_t s = 0; s < ins->n_src; s++) note_use(e, rpi_ir_src(ir, ins, s), i, open, depth);
     if (ins->op == RPI_IR_LOOP) {
       e->last[i] = e->end[i];
       open[depth++] = i;
@@ -112,7 +111,9 @@ static uint16_t take_slot(encoder *e) {
 static uint16_t place_of(encoder *e, int32_t i) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   switch (ins->op) {
-    case RPI_IR_CONST: e->constants[e->n_constant] = ins->imm; return at(RPK_CONSTANT, e->n_constant++);
+    case RPI_IR_CONST:
+      e->constants[e->n_constant] = ins->imm;
+      return at(RPK_CONSTANT, e->n_constant++);
     case RPI_IR_SCALAR: return at(RPK_WORD, e->l.scalar + (int32_t)ins->imm);
     case RPI_IR_EXTENT: return at(RPK_WORD, e->l.param + (int32_t)ins->imm);
     default: return in_body(e->ir, i) ? take_slot(e) : at(RPK_UNIFORM, e->n_uniform++);
@@ -353,8 +354,8 @@ static void print_place(uint16_t place, rpi_strbuf *out) {
 }
 
 static void print_step(const rpk_step *s, rpi_strbuf *out) {
-  static const char *const names[] = {"compute", "cast",  "select", "copy", "index", "load",
-                                      "gather",  "store", "reduce", "loop", "end",   "end_arg"};
+  static const char *const names[] = {"compute", "cast",   "select", "index", "load",   "gather",
+                                      "store",   "reduce", "loop",   "end",   "end_arg"};
   const rp_dtype t = s->code % 16;
   rpi_strbuf_addf(out, "%s", names[s->kind]);
   switch (s->kind) {
@@ -367,7 +368,8 @@ static void print_step(const rpk_step *s, rpi_strbuf *out) {
     case RPK_REDUCE:
     case RPK_END:
     case RPK_END_ARG:
-      rpi_strbuf_addf(out, " %s %s", rpi_ir_redop_name((rpi_redop)(s->code / 16)), rpi_dtype_name(t));
+      rpi_strbuf_addf(out, " %s %s", rpi_ir_redop_name((rpi_redop)(s->code / 16)),
+                      rpi_dtype_name(t));
       break;
     case RPK_LOOP: rpi_strbuf_addf(out, " rule %d", s->code); break;
     default: rpi_strbuf_addf(out, " %s", rpi_dtype_name(s->code)); break;

@@ -25,14 +25,13 @@ enum rpk_step_kind {
   RPK_COMPUTE, /* code: op * 16 + dtype of its sources, as rpk_compute has it */
   RPK_CAST,    /* code: from * 16 + to */
   RPK_SELECT,
-  RPK_COPY, /* source 0 */
   RPK_INDEX, /* arg: axis */
   RPK_LOAD,  /* arg: operand; code: dtype, in all that touch memory */
   RPK_GATHER,
   RPK_STORE,
   RPK_REDUCE, /* arg: reduction */
   RPK_LOOP,   /* arg: the step of its end; code: rule; imm: value of no element */
-  RPK_END,    /* arg: the step of its LOOP; code: op * 16 + dtype, as rpk_combine has it; imm: identity */
+  RPK_END, /* arg: the step of its LOOP; code: op * 16 + dtype, as rpk_combine has it; imm: identity */
   RPK_END_ARG /* the same for argmin and argmax, as rpk_beats has it */
 };
 
@@ -59,11 +58,11 @@ typedef struct rpk_red {
 } rpk_red;
 
 typedef struct rpk_program {
-  uint32_t bytes; /* of all of it */
+  uint32_t bytes;                            /* of all of it */
   uint32_t steps, operands, reds, constants; /* offsets in bytes */
   int32_t pro, body, end;                    /* numbers of steps: the prologue's first is 0 */
   int32_t rank, n_red;
-  int32_t prefix;                   /* ROW mode: reduced axes; else 0 */
-  int32_t extent, origin, flag;     /* words */
+  int32_t prefix;               /* ROW mode: reduced axes; else 0 */
+  int32_t extent, origin, flag; /* words */
 } rpk_program;
 #endif

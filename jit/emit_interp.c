@@ -12,14 +12,14 @@ extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[], rpi_cuda_step_tex
 
 /* "rpk_T(a)", ... */
 static void add_sources(rpi_strbuf *out, const char *t, int32_t n) {
-  for (int32_t s = 0; s < n; s++)
-    rpi_strbuf_addf(out, "%srpk_%s(%c)", s ? ", " : "", t, "abc"[s]);
+  for (int32_t s = 0; s < n; s++) rpi_strbuf_addf(out, "%srpk_%s(%c)", s ? ", " : "", t, "abc"[s]);
 }
 
 /* What is long is a function of its own: the compiler's time grows faster than a function. */
 static bool is_far(rpi_irop op, rp_dtype t) {
   if (rpi_dtype_kind(t) != RPI_KIND_F) return false;
-  return rpi_ir_op_class(op) == 'M' || op == RPI_IR_FMOD || op == RPI_IR_MOD || op == RPI_IR_FLOORDIV;
+  return rpi_ir_op_class(op) == 'M' || op == RPI_IR_FMOD || op == RPI_IR_MOD ||
+         op == RPI_IR_FLOORDIV;
 }
 
 static void add_far(rpi_strbuf *out) {
@@ -28,22 +28,24 @@ static void add_far(rpi_strbuf *out) {
       if (!is_far((rpi_irop)op, t)) continue;
       const char *type = rpi_dtype_name(t), *name = rpi_ir_op_name((rpi_irop)op);
       const bool two = rpi_ir_op_n_src((rpi_irop)op) == 2;
-      rpi_strbuf_addf(out, "RPG_FAR rpc_%s rpk_far_%s_%s(rpc_%s a%s%s%s) { return rps_%s_%s(a%s); }\n", type,
-                      name, type, type, two ? ", rpc_" : "", two ? type : "", two ? " b" : "", name,
-                      type, two ? ", b" : "");
+      rpi_strbuf_addf(out,
+                      "RPG_FAR rpc_%s rpk_far_%s_%s(rpc_%s a%s%s%s) { return rps_%s_%s(a%s); }\n",
+                      type, name, type, type, two ? ", rpc_" : "", two ? type : "", two ? " b" : "",
+                      name, type, two ? ", b" : "");
     }
 }
 
 static void add_compute(rpi_strbuf *out) {
-  rpi_strbuf_add(
-      out, "RPG_FAR uint64_t rpk_compute(int code, uint64_t a, uint64_t b, uint64_t c) {\n"
-           "  switch (code) {\n");
+  rpi_strbuf_add(out,
+                 "RPG_FAR uint64_t rpk_compute(int code, uint64_t a, uint64_t b, uint64_t c) {\n"
+                 "  switch (code) {\n");
   for (int32_t op = RPI_IR_CAST + 1; op < RPI_IR_N_OPS; op++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
       if (op == RPI_IR_SELECT || !rpi_ir_op_takes((rpi_irop)op, t)) continue;
       const char *to = rpi_ir_op_result((rpi_irop)op) == 'B' ? "bool" : rpi_dtype_name(t);
       rpi_strbuf_addf(out, "    case %d: return rpk_put_%s(%s_%s_%s(", op * 16 + t, to,
-                      is_far((rpi_irop)op, t) ? "rpk_far" : "rps", rpi_ir_op_name((rpi_irop)op), rpi_dtype_name(t));
+                      is_far((rpi_irop)op, t) ? "rpk_far" : "rps", rpi_ir_op_name((rpi_irop)op),
+                      rpi_dtype_name(t));
       add_sources(out, rpi_dtype_name(t), rpi_ir_op_n_src((rpi_irop)op));
       rpi_strbuf_add(out, "));\n");
     }
@@ -71,8 +73,8 @@ static bool red_takes(int32_t op, rp_dtype t) {
 }
 
 /* Operators from..to - 1 of reductions, as a function of two values. */
-static void add_reds(const char *head, const char *prefix, int32_t from,
-                     int32_t to, rpi_strbuf *out) {
+static void add_reds(const char *head, const char *prefix, int32_t from, int32_t to,
+                     rpi_strbuf *out) {
   rpi_strbuf_addf(out, "RPG_FAR %s(int code, uint64_t a, uint64_t b) {\n  switch (code) {\n", head);
   for (int32_t op = from; op < to; op++)
     for (int32_t t = 0; t < RPI_N_DTYPE; t++) {
@@ -88,7 +90,8 @@ static void add_reds(const char *head, const char *prefix, int32_t from,
 }
 
 static void add_sizes(rpi_strbuf *out) {
-  rpi_strbuf_addf(out, "#define RPK_BOOL %d\nRPG_DEVICE int rpk_size(int dtype) {\n  switch (dtype) {\n",
+  rpi_strbuf_addf(out,
+                  "#define RPK_BOOL %d\nRPG_DEVICE int rpk_size(int dtype) {\n  switch (dtype) {\n",
                   RP_BOOL);
   for (int32_t t = 0; t < RPI_N_DTYPE; t++)
     if (rpi_dtype_size(t) != 8)

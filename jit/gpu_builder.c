@@ -59,7 +59,8 @@ static rp_status compile(rpi_gpu_builder *b, rpi_gpu_job *job) {
   if (st == RP_OK) {
     const int64_t from = rpi_clock_ns();
     job->compiled = true;
-    st = rpi_nvrtc_compile_until(b->nvrtc, rpi_strbuf_str(&text), b->arch, false, &b->thread.stop, &job->cubin);
+    st = rpi_nvrtc_compile_until(b->nvrtc, rpi_strbuf_str(&text), b->arch, false, &b->thread.stop,
+                                 &job->cubin);
     job->ns = rpi_clock_ns() - from;
     if (b->keep_source && b->cache)
       rpi_cache_keep(b->cache, job->key, ".cu", rpi_strbuf_str(&text));

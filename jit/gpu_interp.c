@@ -55,8 +55,7 @@ static rp_status load(rpi_gpu_interp *i) {
     return st;
   }
   rpi_cubin_deinit(&i->job.cubin);
-  i->most =
-      rpi_device_facts_get(i->device)->multiprocessors * (blocks > 0 ? blocks : 1) * WAVES;
+  i->most = rpi_device_facts_get(i->device)->multiprocessors * (blocks > 0 ? blocks : 1) * WAVES;
   i->module = module;
   return RP_OK;
 }

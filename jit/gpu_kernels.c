@@ -24,7 +24,7 @@ typedef struct record {
   rpi_cuda_shape shape;
   rpi_cuda_form form;
   rpi_gpu_job job;
-  bool waiting; /* the job is the thread's */
+  bool waiting;            /* the job is the thread's */
   rpi_gpu_program program; /* tier 0 */
   char hex[33];
   char *refusal; /* NULL: none */

@@ -24,7 +24,7 @@ typedef struct rpi_gpu_kernels rpi_gpu_kernels;
 typedef struct rpi_gpu_counts {
   int64_t kernels, disk_hits, compiles, compile_fails, compile_ns;
   int64_t interpreted; /* kernels that began in tier 0 */
-  int64_t spills; /* kernels with values that do not fit the registers */
+  int64_t spills;      /* kernels with values that do not fit the registers */
 } rpi_gpu_counts;
 
 /* `cache` is borrowed, NULL: nothing is kept. RP_ERR_DEVICE if there is no compiler (knob nvrtc) and

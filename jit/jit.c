@@ -307,7 +307,8 @@ void rpi_jit_wait(rpi_jit *j) {
   if (forked(j)) return;
   rpi_jit_start(j);
   if (j->builder) rpi_builder_wait(j->builder);
-  if (j->gpu) (void)rpi_gpu_kernels_wait(j->gpu); /* a failure is the device's, and said by the next launch */
+  if (j->gpu)
+    (void)rpi_gpu_kernels_wait(j->gpu); /* a failure is the device's, and said by the next launch */
 }
 
 void rpi_jit_stats_get(const rpi_jit *j, rpi_jit_stats *out) {

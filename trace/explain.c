@@ -61,6 +61,7 @@ static const stat_row gpu_rows[] = {
     ROW("gpu_disk_hits", kernels.disk_hits, "of these, found compiled on disk"),
     ROW("gpu_compiles", kernels.compiles, "of these, given to NVRTC"),
     ROW("gpu_compile_ns", kernels.compile_ns, "time that it took, ns"),
+    ROW("gpu_interpreted", kernels.interpreted, "of these, begun in tier 0"),
     ROW("gpu_spills", kernels.spills, "of these, with values that do not fit the registers"),
     ROW("gpu_launches", device.launches, "kernels launched on the GPU, but those of graphs"),
     ROW("gpu_graphs", device.graph_launches, "graphs launched"),

@@ -42,12 +42,9 @@ static uint32_t run(bench *b, const void *of, int32_t most) {
   assert_in_range(rpi_cuda_program_pack(p, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)p->image,
                                         (uint64_t)(uintptr_t)uniforms, parameters),
                   1, sizeof parameters);
-  if (grid.pro > 0)
-    threads_launch(in->hooks, in->run, parameters, grid.pro, RPK_THREADS_PRO);
-  if (grid.main > 0)
-    threads_launch(in->hooks, in->run, parameters, grid.main, RPK_THREADS_UNITS);
-  if (grid.fin > 0)
-    threads_launch(in->hooks, in->run, parameters, grid.fin, RPK_THREADS_FIN);
+  if (grid.pro > 0) threads_launch(in->hooks, in->run, parameters, grid.pro, RPK_THREADS_PRO);
+  if (grid.main > 0) threads_launch(in->hooks, in->run, parameters, grid.main, RPK_THREADS_UNITS);
+  if (grid.fin > 0) threads_launch(in->hooks, in->run, parameters, grid.fin, RPK_THREADS_FIN);
   assert_int_equal(flag[1], 0);
   taken++;
   return flag[0];

@@ -175,9 +175,9 @@ static void test_deep_loops(void **state) {
       v = rpi_ir_emit(&ir, RPI_IR_ENDLOOP, RP_I64, RPI_RED_SUM, 1, &v);
     rpi_ir_emit(&ir, RPI_IR_STORE, RP_I64, (uint64_t)o, 1, &v);
     ir.n_body = ir.n_ins;
-    assert_string_equal(refusal(&ir),
-                        deep == RPK_LOOPS ? ""
-                                          : "its loops nest deeper than the interpreter's on a GPU");
+    assert_string_equal(
+        refusal(&ir),
+        deep == RPK_LOOPS ? "" : "its loops nest deeper than the interpreter's on a GPU");
     rpi_ir_deinit(&ir);
   }
 }
