@@ -32,8 +32,19 @@ bool rpi_cuda_may_be_direct(const rpi_ir *ir) {
   return true;
 }
 
+/* Is what the prologue stores read again through a table? Stored by the last block it would come too late. */
+static bool gathers_stored(const rpi_ir *ir) {
+  bool stored = false;
+  for (int32_t i = 0; i < ir->n_body; i++) {
+    if (ir->ins[i].op == RPI_IR_STORE && i < ir->n_pro) stored = true;
+    if (ir->ins[i].op == RPI_IR_GATHER && stored) return true;
+  }
+  return false;
+}
+
 static bool is_apart(const rpi_ir *ir) {
   int32_t n = 0;
+  if (gathers_stored(ir)) return true;
   for (int32_t i = 0; i < ir->n_pro; i++) n += rpi_ir_op_class((rpi_irop)ir->ins[i].op) != 'X';
   return n > APART;
 }
