@@ -175,14 +175,15 @@ static form *add_form(const rpi_plan *plan, rpi_device *d, run *r, rp_status *st
   return f;
 }
 
+/* Launches of one kernel share their parameters, so what was is kept until all of them have been told. */
 static rp_status change(rpi_device *d, run *r, form *f) {
   for (int32_t i = 0; i < r->n; i++) {
     const char *now = r->node[i].parameters;
-    char *was = f->parameters + (now - r->now);
-    if (memcmp(now, was, (size_t)r->node[i].bytes) == 0) continue;
-    RPI_TRY(rpi_device_graph_set(d, f->graph, i, &r->node[i]));
-    memcpy(was, now, (size_t)r->node[i].bytes);
+    const char *was = f->parameters + (now - r->now);
+    if (memcmp(now, was, (size_t)r->node[i].bytes) != 0)
+      RPI_TRY(rpi_device_graph_set(d, f->graph, i, &r->node[i]));
   }
+  memcpy(f->parameters, r->now, (size_t)r->bytes);
   return RP_OK;
 }
 
