@@ -91,8 +91,8 @@ RPG_FAR int64_t rpk_product(const rpk_finish *f, int32_t mask) {
   return n;
 }
 
-/* Where the first partial of row `row` of kept index k is; the next are rpk_step apart. */
-RPG_DEVICE int64_t rpk_step(const rpk_finish *f) { return f->step > 0 ? f->step : 1; }
+/* Where the first partial of row `row` of kept index k is; the next are rpk_kept_step apart. */
+RPG_DEVICE int64_t rpk_kept_step(const rpk_finish *f) { return f->step > 0 ? f->step : 1; }
 RPG_FAR int64_t rpk_place(const rpk_finish *f, int64_t k, int64_t row) {
   int64_t at = 0, size = 1;
   if (f->step > 0) return k;
@@ -125,7 +125,7 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
  * reduction whose kept indices are one (RPK_ALONE) or more (RPK_MANY), if `which` says so. */
 #define RPG_FINISH(op, T)                                                                               \
   RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, int64_t n, int over) {\
-    const int64_t step = rpk_step(f);                                                                   \
+    const int64_t step = rpk_kept_step(f);                                                                   \
     RPK_ROLLED for (int64_t h = 1; h < n; h *= RPK_RUN) {                                               \
       const int64_t per = (n + RPK_RUN * h - 1) / (RPK_RUN * h);                                        \
       RPK_ROLLED for (int64_t i = RPG_THREAD; i < rows * per; i += RPG_THREADS) {                       \
@@ -146,7 +146,7 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
     }                                                                                                   \
   }                                                                                                     \
   RPG_DEVICE rpc_##T rpk_tree_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows) {    \
-    const int64_t step = rpk_step(f);                                                                   \
+    const int64_t step = rpk_kept_step(f);                                                                   \
     RPK_ROLLED for (int64_t row = 0; row < rows; row++) {                                               \
       rpc_##T *const q = p + rpk_place(f, k, row);                                                      \
       RPK_ROLLED for (int64_t h = 1; h < f->groups; h *= 2)                                             \

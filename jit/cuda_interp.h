@@ -412,11 +412,7 @@ typedef struct rpk_any {
 #define rps_empty_any_u16() ((uint16_t)RPK_ANY(f)->empty)
 #define rps_empty_any_u32() ((uint32_t)RPK_ANY(f)->empty)
 #define rps_empty_any_u64() (RPK_ANY(f)->empty)
-/* Inlined it would be most of all code. */
-RPG_FAR int64_t rpk_place_far(const rpk_finish *f, int64_t k, int64_t row, int64_t g) { return rpk_place(f, k, row, g); }
-#define rpk_place rpk_place_far
 RPG_FINISH(any, u8) RPG_FINISH(any, u16) RPG_FINISH(any, u32) RPG_FINISH(any, u64)
-#undef rpk_place
 
 #define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, which, block, blocks)
 RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {

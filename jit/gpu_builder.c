@@ -3,6 +3,7 @@
 #include "jit/gpu_builder.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
@@ -50,6 +51,19 @@ void rpi_gpu_job_deinit(rpi_gpu_job *job) {
 
 /* ---- one job ---- */
 
+/* The compiler's word on spills goes behind the cubin, which knows its own length: the disk keeps both. */
+static rp_status note_spills(rpi_gpu_job *job) {
+  rpi_nvrtc_usage u;
+  if (job->cubin.log && rpi_nvrtc_usage_get(job->cubin.log, job->entry, &u))
+    job->spills = u.spill_stores + u.spill_loads;
+  char *more = rpi_alloc_resize(job->cubin.image, job->cubin.size + sizeof job->spills);
+  if (!more) return rpi_status_nomem("a cubin");
+  memcpy(more + job->cubin.size, &job->spills, sizeof job->spills);
+  job->cubin.image = more;
+  job->cubin.size += sizeof job->spills;
+  return RP_OK;
+}
+
 static rp_status compile(rpi_gpu_builder *b, rpi_gpu_job *job) {
   rpi_strbuf text;
   if (!b->nvrtc)
@@ -59,12 +73,13 @@ static rp_status compile(rpi_gpu_builder *b, rpi_gpu_job *job) {
   if (st == RP_OK) {
     const int64_t from = rpi_clock_ns();
     job->compiled = true;
-    st = rpi_nvrtc_compile_until(b->nvrtc, rpi_strbuf_str(&text), b->arch, false, &b->thread.stop,
-                                 &job->cubin);
+    st = rpi_nvrtc_compile_until(b->nvrtc, rpi_strbuf_str(&text), b->arch, job->entry != NULL,
+                                 &b->thread.stop, &job->cubin);
     job->ns = rpi_clock_ns() - from;
     if (b->keep_source && b->cache)
       rpi_cache_keep(b->cache, job->key, ".cu", rpi_strbuf_str(&text));
   }
+  if (st == RP_OK && job->entry) st = note_spills(job);
   if (st == RP_OK && b->cache) {
     rpi_cache_write(b->cache, job->key, ".cubin", job->cubin.image, job->cubin.size);
     if (job->twice)
@@ -78,6 +93,9 @@ bool rpi_gpu_builder_read(rpi_gpu_builder *b, rpi_gpu_job *job) {
   if (!b->cache ||
       !rpi_cache_read(b->cache, job->key, ".cubin", &job->cubin.image, &job->cubin.size))
     return false;
+  if (job->entry && job->cubin.size > sizeof job->spills)
+    memcpy(&job->spills, (const char *)job->cubin.image + job->cubin.size - sizeof job->spills,
+           sizeof job->spills);
   job->status = RP_OK;
   atomic_store(&job->done, true);
   return true;

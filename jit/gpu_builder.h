@@ -21,8 +21,10 @@ typedef struct rpi_gpu_job {
   rpi_hash128 key;
   rpi_hash128 also; /* kept under this key, too, if `twice` */
   bool twice;
+  const char *entry; /* the function whose spills are asked for; NULL: none */
   /* afterwards */
   rpi_cubin cubin;
+  int32_t spills; /* bytes that its values move to and from memory, per thread */
   rp_status status;
   char *failure; /* a sentence */
   bool compiled;

@@ -140,7 +140,6 @@ rp_status rpi_gpu_program_install(rpi_gpu_program *p, const rpi_gpu_interp *i) {
                                   .self = p,
                                   .tier = 0,
                                   .registers = i->function.registers,
-                                  .local = i->function.local,
                                   .alone = p->program.n_uniform > 0};
   return RP_OK;
 }

@@ -11,7 +11,7 @@
 #include "jit/gpu_builder.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 2 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 3 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
@@ -27,7 +27,8 @@ typedef struct record {
   bool waiting;            /* the job is the thread's */
   rpi_gpu_program program; /* tier 0 */
   char hex[33];
-  char *refusal; /* NULL: none */
+  char entry[48]; /* rpk_main_HEX */
+  char *refusal;  /* NULL: none */
   CUmodule module;
   rpi_device_function pro, main, fin;
   int32_t most; /* blocks that the GPU is given at once */
@@ -76,8 +77,7 @@ static int32_t pack(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
 
 static rp_status find_functions(rpi_gpu_kernels *g, record *r) {
   char name[64];
-  snprintf(name, sizeof name, "rpk_main_%s", r->hex);
-  RPI_TRY(rpi_device_function_get(g->device, r->module, name, &r->main));
+  RPI_TRY(rpi_device_function_get(g->device, r->module, r->entry, &r->main));
   if (r->form.apart) {
     snprintf(name, sizeof name, "rpk_pro_%s", r->hex);
     RPI_TRY(rpi_device_function_get(g->device, r->module, name, &r->pro));
@@ -105,10 +105,10 @@ static rp_status install(rpi_gpu_kernels *g, record *r, const void *image) {
                                   .self = r,
                                   .tier = 1,
                                   .registers = r->main.registers,
-                                  .spills = 0,
+                                  .spills = r->job.spills,
                                   .alone = r->form.apart};
   r->face.code = &r->code;
-  g->counts.spills += r->main.local > 0;
+  g->counts.spills += r->job.spills > 0;
   return RP_OK;
 }
 
@@ -321,11 +321,13 @@ static rp_status make(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, s
   r->shape = *shape;
   rpi_cuda_form_get(ir, shape, &r->form);
   const int32_t most = rpi_device_facts_get(g->device)->parameter_most;
-  const char *why = rpi_emit_cuda_refusal(
-      ir, shape, most < RPI_KERNEL_PARAMETERS ? most : RPI_KERNEL_PARAMETERS);
+  const char *why =
+      rpi_emit_cuda_refusal(ir, shape, most < RPI_KERNEL_PARAMETERS ? most : RPI_KERNEL_PARAMETERS);
   rp_status st = make_key(g, bytes, n, r);
   r->job.text = text;
   r->job.of = r;
+  snprintf(r->entry, sizeof r->entry, "rpk_main_%s", r->hex);
+  r->job.entry = r->entry;
   if (st == RP_OK && !rpi_map_add(&g->table, hash_of(ir, shape), r))
     st = rpi_status_nomem("the table of kernels");
   if (st == RP_OK && (st = begin(g, r, why)) != RP_OK) /* then the thread has not got it */

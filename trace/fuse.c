@@ -18,7 +18,7 @@ typedef struct fuser {
   int32_t *group_ops;      /* instructions per group */
   int32_t *group_first;    /* a body task of it, -1: none */
   uint8_t *group_mode;     /* 0 none, 1 LEAF, 2 ROW reductions, 3 opaque */
-  int32_t most; /* body tasks of a group; 0: any number */
+  int32_t most;            /* body tasks of a group; 0: any number */
   int32_t *group_operands; /* distinct operands, one access for each: MAX_OPERANDS per group */
   int32_t *group_n_operands;
   int32_t *slot_head, *slot_next; /* accesses of a slot, chained */

@@ -46,8 +46,8 @@ typedef struct rpi_fusion {
 /* `live[slot]`: the segment must leave the slot's values behind. `checked[task]`: it gathers with
  * indices that are checked while it runs; a kernel has one flag, so at most one such task. Arrays
  * come from `a`. */
-rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, const bool *checked, int32_t most,
-                   rpi_arena *a, rpi_fusion *out);
+rp_status rpi_fuse(rp_context *ctx, rpi_queries *q, const bool *live, const bool *checked,
+                   int32_t most, rpi_arena *a, rpi_fusion *out);
 /* The conflict between tasks p < t of the program; with `count`, its reasons are counted. */
 rpi_conflict rpi_fuse_conflict(rp_context *ctx, rpi_queries *q, int32_t p, int32_t t, bool count);
 

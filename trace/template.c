@@ -248,9 +248,10 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
   if (t->bound)
     rpi_context_reason(ctx, t->bound->trusted == trusted ? RPI_REASON_VARIANT_LIVE
                                                          : RPI_REASON_VARIANT_RANGE);
-  *out = NULL;
-  do RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
-  while (ctx->device && must_split(t, *out));
+  do {
+    *out = NULL;
+    RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
+  } while (ctx->device && must_split(t, *out));
   if (ctx->comm) {
     (*out)->decided = rpi_decision_of(*out, t->tasks.n_task, t->n_slot);
     const uint64_t both[] = {(uint64_t)ctx->stats.decisions, (*out)->decided};

@@ -54,8 +54,9 @@ typedef struct rpi_kernel_gpu_code {
   int32_t (*pack)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
                   void *out);
   const void *self;
-  int32_t tier;             /* 0: interpreted by one kernel for all, 1: compiled */
-  int32_t registers, spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
+  int32_t tier; /* 0: interpreted by one kernel for all, 1: compiled */
+  int32_t registers,
+      spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
   bool alone; /* keeps values in memory of its own: no two of its launches at once */
 } rpi_kernel_gpu_code;
 

@@ -14,7 +14,7 @@
 #include "core/exec/opaque_gpu.h"
 
 enum { MAX_ARGS = RPI_OPAQUE_ARGS, WHOLE_ROWS = -1 };
-_Static_assert(MAX_ARGS <= RPI_SYSV_ARGS, "the call has room for all arguments");
+_Static_assert((int)MAX_ARGS <= (int)RPI_SYSV_ARGS, "the call has room for all arguments");
 
 struct rpi_opaque {
   void (*function)(void);

@@ -8,7 +8,7 @@
  * and nodes, EMU_FAIL=N:CODE (emu_fail), EMU_LOG=FILE (each call and each piece of work; "-": standard error),
  * EMU_OPEN=1: the host may touch the GPU's memory, which takes less time where there is much of it.
  * EMU_IDLE: kernels and graphs never run.
- * At a compile: EMU_CC (cc), EMU_CACHE, a folder where compiled texts are kept (none).
+ * At a compile: EMU_SPILLS=N, kernels with more than N bytes of parameters are said to spill; EMU_CC (cc), EMU_CACHE, a folder where compiled texts are kept (none).
  *
  * Misuse aborts with "emulated CUDA: CALL: sentence". Memory of the GPU cannot be touched but by work that runs: other code
  * gets a SIGSEGV, and so does a kernel that reads or writes what was freed or lies in the pages between two blocks. */

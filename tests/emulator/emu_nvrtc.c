@@ -304,16 +304,17 @@ static bool known_option(const char *option, int *arch, bool *report) {
 static char *report_of(const bytes *object, int arch) {
   const struct rpg_unit *unit;
   void *library = emu_module_open(object->at, object->n, &unit);
+  const char *limit = getenv("EMU_SPILLS");
   char *log = join("ptxas info    : 0 bytes gmem\n");
   if (!library) return log;
   for (const struct rpg_fact *f = unit->facts; f < unit->facts_end; f++) {
-    char *more =
-        join("%sptxas info    : Compiling entry function '%s' for 'sm_%d'\n"
-             "ptxas info    : Function properties for %s\n"
-             "ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
-             "ptxas info    : Used 32 registers, used 1 barriers\n"
-             "ptxas info    : Compile time = 1.000 ms\n",
-             log, f->name, arch, f->name);
+    char *more = join(
+        "%sptxas info    : Compiling entry function '%s' for 'sm_%d'\n"
+        "ptxas info    : Function properties for %s\n"
+        "ptxas         .     0 bytes stack frame, %d bytes spill stores, 0 bytes spill loads\n"
+        "ptxas info    : Used 32 registers, used 1 barriers\n"
+        "ptxas info    : Compile time = 1.000 ms\n",
+        log, f->name, arch, f->name, limit && (long)f->bytes > strtol(limit, NULL, 10) ? 400 : 0);
     free(log);
     log = more;
   }

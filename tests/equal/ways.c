@@ -84,12 +84,12 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
     return;
   }
   snprintf(w->config, sizeof w->config,
-           "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON, gpu, gpu, cache,
-           seed % 2 ? "0" : "1");
+           "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON, gpu, gpu,
+           cache, seed % 2 ? "0" : "1");
   const size_t n = strlen(w->config);
   if (i == 1)
-    snprintf(w->config + n, sizeof w->config - n, " --graphs off --gpu_mb %s %s", rooms[seed / 2 % 3],
-             turns[seed / 4 % N_TURN]);
+    snprintf(w->config + n, sizeof w->config - n, " --graphs off --gpu_mb %s %s",
+             rooms[seed / 2 % 3], turns[seed / 4 % N_TURN]);
 }
 
 void way_processes(uint64_t seed, int32_t i, way *w) {

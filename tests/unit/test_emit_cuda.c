@@ -115,8 +115,8 @@ static void check_space(bench *b, const cuda_code *code, const int64_t *extent) 
   memcpy(b->extent, extent, sizeof *extent * (size_t)b->ir.rank);
   if (rpi_ir_partials(&b->ir, b->extent) > PARTIALS) return;
   lay_out(b, code->shape.aligned);
-  cuda_compare_code(b, code, 1 + bench_below(5),
-                    (uint64_t)(b->extent[0] * 1000000 + b->extent[b->ir.rank - 1]));
+  cuda_compare_run(b, cuda_run, code, 1 + bench_below(5),
+                   (uint64_t)(b->extent[0] * 1000000 + b->extent[b->ir.rank - 1]));
 }
 
 static void check_mask(const struct mask_case *m, bool stored) {
@@ -221,7 +221,7 @@ static void check_text(const char *text, const place_pair *pairs, int32_t n_pair
     bench *b = parsed(text, sizes[i], pairs, n_pairs);
     if (!code.so) code = cuda_compiled(&b->ir, (rpi_cuda_shape){.aligned = cuda_aligned(b)});
     for (int32_t most = 1; most < 8; most += 3)
-      cuda_compare_code(b, &code, most, (uint64_t)sizes[i]);
+      cuda_compare_run(b, cuda_run, &code, most, (uint64_t)sizes[i]);
     for (int32_t k = 0; k < n_pairs; k++) b->memory[pairs[k][1]] = NULL;
     bench_free(b);
     free(b);

@@ -519,6 +519,17 @@ static void gpu_host(rp_context *c) { /* in one plan, behind a kernel */
   drop(x);
 }
 
+static void
+fuse_spills(rp_context *c) { /* of eight tasks together the values are said not to fit */
+  rp_store *x[9];
+  for (int i = 0; i < 9; i++) x[i] = zeros(c, N);
+  setenv("EMU_SPILLS", "150", 1);
+  for (int i = 0; i < 8; i++) OK(EVAL(c, "y, x", "y = 2*x + y", x[i + 1], x[i]));
+  OK(rp_wait(c));
+  unsetenv("EMU_SPILLS");
+  for (int i = 0; i < 9; i++) drop(x[i]);
+}
+
 static void gpu_full(rp_context *c) { /* of six arrays four fit */
   enum { ARRAYS = 6 };
   rp_store *x[ARRAYS];
@@ -598,6 +609,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"FUSE_SCALAR", "", fuse_scalar, 1},
                             {"FUSE_OPAQUE", "", fuse_opaque, 1},
                             {"FUSE_OPERANDS", "", fuse_operands, 1},
+                            {"FUSE_SPILLS", GPU, fuse_spills, 1},
                             {"FUSE_CHECKED", "", two_checked, 1},
                             {"FUSE_MODE", "", fuse_mode, 1},
                             {"RENAME_OFF", "--rename off", rename_off, 1},
