@@ -131,17 +131,20 @@ static inline bool threads_step(void) {
   return true;
 }
 
+static inline void threads_begin(int t) {
+  ucontext_t *const c = &threads_now.thread[t];
+  if (!threads_now.stack[t]) threads_now.stack[t] = malloc(THREADS_STACK);
+  threads_now.begun[t] = false;
+  threads_now.at[t] = THREADS_RUNS;
+  getcontext(c);
+  c->uc_stack.ss_sp = threads_now.stack[t];
+  c->uc_stack.ss_size = THREADS_STACK;
+  c->uc_link = &threads_now.end;
+  makecontext(c, threads_main, 0);
+}
+
 static inline void threads_block(void) {
-  for (int t = 0; t < threads_now.place.threads; t++) {
-    if (!threads_now.stack[t]) threads_now.stack[t] = malloc(THREADS_STACK);
-    getcontext(&threads_now.thread[t]);
-    threads_now.thread[t].uc_stack.ss_sp = threads_now.stack[t];
-    threads_now.thread[t].uc_stack.ss_size = THREADS_STACK;
-    threads_now.thread[t].uc_link = &threads_now.end;
-    threads_now.begun[t] = false;
-    makecontext(&threads_now.thread[t], threads_main, 0);
-    threads_now.at[t] = THREADS_RUNS;
-  }
+  for (int t = 0; t < threads_now.place.threads; t++) threads_begin(t);
   while (threads_step()) {
   }
 }
