@@ -55,6 +55,17 @@ void rpi_gpu_bind_close(rp_context *ctx) {
   ctx->device = NULL;
 }
 
+rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
+  rpi_device *d = ctx->device;
+  if (!d || ctx->config.gpus > 0 || why != RP_ERR_DEVICE) return why;
+  forget("");
+  rpi_gpu_bind_close(ctx);
+  ctx->pool->device = NULL;
+  ctx->opaque_device.device = NULL;
+  rpi_device_close(d);
+  return RP_OK;
+}
+
 /* ---- before a run ---- */
 
 /* At least so many bytes; what was there is lost. */

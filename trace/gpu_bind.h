@@ -14,6 +14,9 @@
 rp_status rpi_gpu_bind_open(rp_context *ctx);
 /* Gives back what the context has there; the device is the pool's to close. */
 void rpi_gpu_bind_close(rp_context *ctx);
+/* The kernels' side says why it cannot use the device: if nobody has asked for a GPU the context has none from now on, and
+ * RP_OK; else `why`. */
+rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why);
 /* The symbols' instances are known (ctx->instances); fills in ctx->pointers and ctx->addresses. */
 rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b);
 /* The plan has been run, or queued: the instances' values are where it leaves them. */

@@ -350,7 +350,12 @@ static rp_status make_parts(rp_context *ctx) {
   RPI_TRY(rpi_gpu_bind_open(ctx));
   ctx->pool->device = ctx->device;
   ctx->opaque_device = (rpi_opaque_device){.device = ctx->device, .pool = ctx->pool};
-  RPI_TRY(rpi_jit_create(c, ctx->device, &ctx->jit));
+  rp_status st = rpi_jit_create(c, ctx->device, &ctx->jit);
+  if (st != RP_OK) {
+    RPI_TRY(rpi_gpu_bind_without(ctx, st));
+    st = rpi_jit_create(c, NULL, &ctx->jit);
+  }
+  RPI_TRY(st);
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);
 }

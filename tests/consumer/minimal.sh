@@ -6,7 +6,7 @@
 #   minimal.sh SOURCE BUILD CMAKE CC GENERATOR
 set -eu
 source=$1 work=$2/consumer/minimal cmake=$3 cc=$4 generator=$5
-programs=(test_hash test_sysv test_api_opaque test_api_scatter)
+programs=(test_hash test_sysv test_api_scatter)
 rm -rf "$work"
 mkdir -p "$work"
 cd "$source"

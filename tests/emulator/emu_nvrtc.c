@@ -18,8 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
+#include "core/base/xxh3.h"
 #include "tests/emulator/emu_inside.h"
 
 extern char **environ;
@@ -35,7 +34,7 @@ struct emu_program {
   char *log;
 };
 typedef struct kept {
-  XXH128_hash_t key;
+  rpi_hash128 key;
   bytes object;
   struct kept *next;
 } kept;
@@ -200,37 +199,37 @@ static bytes compile(const char *text, char **log) {
 
 /* ---- what is kept */
 
-static XXH128_hash_t key_of(const char *text) {
+static rpi_hash128 key_of(const char *text) {
   char *args[ARGUMENTS_MOST], nothing[] = "";
-  XXH3_state_t *s = XXH3_createState();
-  XXH128_hash_t key;
-  XXH3_128bits_reset(s);
+  char *all = join("%s%s", emu_head_text, text);
   const int n = arguments(args, nothing, nothing);
-  for (int i = 0; i < n; i++) XXH3_128bits_update(s, args[i], strlen(args[i]) + 1);
-  XXH3_128bits_update(s, emu_head_text, strlen(emu_head_text));
-  XXH3_128bits_update(s, text, strlen(text));
-  key = XXH3_128bits_digest(s);
-  XXH3_freeState(s);
+  for (int i = 0; i < n; i++) {
+    char *more = join("%s %s", args[i], all);
+    free(all);
+    all = more;
+  }
+  const rpi_hash128 key = rpi_xxh3_128(all, strlen(all));
+  free(all);
   return key;
 }
 
-static char *kept_path(XXH128_hash_t key) {
+static char *kept_path(rpi_hash128 key) {
   const char *folder = getenv("EMU_CACHE");
   if (!folder || !*folder) return NULL;
   mkdir(folder, 0700);
-  return join("%s/%016llx%016llx.so", folder, (unsigned long long)key.high64,
-              (unsigned long long)key.low64);
+  return join("%s/%016llx%016llx.so", folder, (unsigned long long)key.hi,
+              (unsigned long long)key.lo);
 }
 
-static const kept *find(XXH128_hash_t key) {
+static const kept *find(rpi_hash128 key) {
   pthread_mutex_lock(&lock);
   const kept *k = all_kept;
-  while (k && !XXH128_isEqual(k->key, key)) k = k->next;
+  while (k && (k->key.hi != key.hi || k->key.lo != key.lo)) k = k->next;
   pthread_mutex_unlock(&lock);
   return k;
 }
 
-static const kept *keep(XXH128_hash_t key, bytes object) {
+static const kept *keep(rpi_hash128 key, bytes object) {
   kept *k = emu_get(sizeof *k);
   pthread_mutex_lock(&lock);
   *k = (kept){.key = key, .object = object, .next = all_kept};
@@ -247,7 +246,7 @@ static void keep_file(const char *path, bytes object) {
 
 /* The object of a text: known, or in the folder, or compiled. NULL: *log says why it does not compile. */
 static const kept *object_of(const char *text, char **log) {
-  const XXH128_hash_t key = key_of(text);
+  const rpi_hash128 key = key_of(text);
   const kept *k = find(key);
   if (k) return k;
   char *path = kept_path(key);

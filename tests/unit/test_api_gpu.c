@@ -265,6 +265,11 @@ static void test_missing(void **state) {
   FAILS(RP_ERR_DEVICE, "/nowhere/libnvrtc.so", rp_context_create(config, &c));
   OK(rp_context_create("--cuda /nowhere/libcuda.so", &c)); /* nobody asked for one */
   OK(rp_context_destroy(c));
+  snprintf(config, sizeof config, "--cuda %s --nvrtc /nowhere/libnvrtc.so --cache_dir none",
+           library);
+  OK(rp_context_create(config, &c)); /* there is one, and nothing to make kernels with */
+  assert_int_equal(rp_context_gpus(c), 0);
+  OK(rp_context_destroy(c));
   emu_check_empty();
 }
 

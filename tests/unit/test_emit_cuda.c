@@ -22,14 +22,14 @@ static void test_random(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 41;
-  random_kernels(false, 30);
+  random_kernels(false, 16);
 }
 
 static void test_random_loops(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 42;
-  random_kernels(true, 20);
+  random_kernels(true, 10);
 }
 
 /* ---- reductions: every operator and dtype, over all masks, in spaces around every bound of the tree */
@@ -149,7 +149,7 @@ static void test_reductions(void **state) {
   if (!bench_cc) skip();
   bench_seed = 43;
   for (int32_t i = 0; i < RPI_COUNT(mask_cases); i++)
-    for (int32_t stored = 0; stored < 2; stored++) check_mask(&mask_cases[i], stored);
+    check_mask(&mask_cases[i], i % 2); /* by turns with a store in the prologue */
 }
 
 /* ---- prologues and ends */
