@@ -3,7 +3,7 @@
  *
  * Lives here: the command line, and what must hold over many programs.
  * Not here:   programs (program.h), ways (ways.h), failures (campaign.h).
- * Use:        test_programs A B [options]        seeds A..B-1; ctest runs 3200 in shards
+ * Use:        test_programs A B [options]        seeds A..B-1; ctest runs 2000 in shards
  *               --only TEXT    configurations whose text contains TEXT
  *               --way N        one way only
  *               --without N    features of program.h to leave out (a sum of bits)

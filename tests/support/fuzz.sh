@@ -31,7 +31,7 @@ run() {
   set -- "$found"
   [ ! -d "tests/fuzz/corpus/$name" ] || set -- "$@" "tests/fuzz/corpus/$name"
   [ ! -f "tests/fuzz/$name.dict" ] || set -- "$@" "-dict=tests/fuzz/$name.dict"
-  exec "$program" -seed=1 -max_total_time=4 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+  exec "$program" -seed=1 -max_total_time=3 -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
     -artifact_prefix="$found." "$@"
 }
 
