@@ -19,7 +19,6 @@ extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
 typedef struct record {
   rpi_kernel_gpu face; /* first: the public pointer is ours */
   rpi_kernel_gpu_code code;
-  rpi_gpu_kernels *owner;
   const rpi_ir *ir;
   rpi_cuda_shape shape;
   rpi_cuda_form form;
@@ -201,12 +200,12 @@ static rp_status begin(rpi_gpu_kernels *g, record *r, const char *why_1) {
 rp_status rpi_gpu_kernels_take(rpi_gpu_kernels *g) {
   const int64_t finished = rpi_gpu_builder_finished(g->builder);
   if (finished == g->taken) return RP_OK;
-  g->taken = finished;
   for (record *r = g->all; r; r = r->next) {
     if (!r->waiting || !atomic_load(&r->job.done)) continue;
     r->waiting = false;
     RPI_TRY(take(g, r));
   }
+  g->taken = finished; /* after an error the others are looked at again */
   return RP_OK;
 }
 
@@ -316,7 +315,6 @@ static rp_status make(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, s
                       const rpi_cuda_shape *shape, record **out) {
   record *r = rpi_alloc_zero(sizeof *r);
   if (!r) return rpi_status_nomem("a kernel");
-  r->owner = g;
   r->ir = ir;
   r->shape = *shape;
   rpi_cuda_form_get(ir, shape, &r->form);

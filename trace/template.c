@@ -214,23 +214,23 @@ static int32_t spilling_tasks(const rpi_bound *b) {
   return most;
 }
 
-static bool must_split(rpi_template *t, rpi_bound *b) {
+/* Is a plan of smaller groups better? That is what the template makes next; the caller drops this one. */
+static bool must_split(rpi_template *t, const rpi_bound *b) {
   const int32_t n = spilling_tasks(b);
-  if (n < 2) return false;
-  t->most = n / 2;
-  rpi_lower_free(b);
-  return true;
+  if (n >= 2) t->most = n / 2;
+  return n >= 2;
 }
 
 bool rpi_template_split(rp_context *ctx, rpi_template *t, rpi_bound *b) {
   const int64_t now = rpi_jit_gpu_spills(ctx->jit);
   if (RPI_LIKELY(b->spills_seen == now)) return false;
   b->spills_seen = now;
-  if (spilling_tasks(b) < 2) return false;
+  if (!must_split(t, b)) return false;
   rpi_bound **at = &t->bound;
   while (*at != b) at = &(*at)->next;
   *at = b->next;
-  return must_split(t, b);
+  rpi_lower_free(b);
+  return true;
 }
 
 rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, bool trusted,
@@ -248,10 +248,12 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
   if (t->bound)
     rpi_context_reason(ctx, t->bound->trusted == trusted ? RPI_REASON_VARIANT_LIVE
                                                          : RPI_REASON_VARIANT_RANGE);
-  do {
+  for (;;) {
     *out = NULL;
     RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
-  } while (ctx->device && must_split(t, *out));
+    if (!ctx->device || !must_split(t, *out)) break;
+    rpi_lower_free(*out);
+  }
   if (ctx->comm) {
     (*out)->decided = rpi_decision_of(*out, t->tasks.n_task, t->n_slot);
     const uint64_t both[] = {(uint64_t)ctx->stats.decisions, (*out)->decided};

@@ -11,10 +11,11 @@
 #ifndef RPI_TENSOR_H
 #define RPI_TENSOR_H
 
+#include "core/model/dlpack.h"
 #include "trace/context.h"
 
-struct DLManagedTensor;
-struct DLManagedTensorVersioned;
+/* What a tensor calls a dtype. */
+rpi_dlpack_dtype rpi_tensor_dtype(rp_dtype t);
 
 /* A tensor that came in, of one of the two layouts. */
 typedef struct rpi_tensor_in {

@@ -4,25 +4,28 @@
 #include "trace/tensor.h"
 
 #include "core/base/alloc.h"
-#include "core/model/dlpack.h"
 #include "trace/calls.h"
 #include "trace/lending.h"
 
 /* ---- what it is ---- */
 
+rpi_dlpack_dtype rpi_tensor_dtype(rp_dtype t) {
+  static const uint8_t code[RPI_N_DTYPE] = {
+      [RP_BOOL] = RPI_DLPACK_BOOL, [RP_U8] = RPI_DLPACK_UINT,  [RP_U16] = RPI_DLPACK_UINT,
+      [RP_U32] = RPI_DLPACK_UINT,  [RP_U64] = RPI_DLPACK_UINT, [RP_F32] = RPI_DLPACK_FLOAT,
+      [RP_F64] = RPI_DLPACK_FLOAT, [RP_I8] = RPI_DLPACK_INT,   [RP_I16] = RPI_DLPACK_INT,
+      [RP_I32] = RPI_DLPACK_INT,   [RP_I64] = RPI_DLPACK_INT};
+  return (rpi_dlpack_dtype){code[t], (uint8_t)(8 * rpi_dtype_size(t)), 1};
+}
+
 static rp_status dtype_of(rpi_dlpack_dtype t, rp_dtype *out) {
-  static const rpi_dlpack_dtype known[RPI_N_DTYPE] = {
-      [RP_BOOL] = {RPI_DLPACK_BOOL, 8, 1}, [RP_I8] = {RPI_DLPACK_INT, 8, 1},
-      [RP_I16] = {RPI_DLPACK_INT, 16, 1},  [RP_I32] = {RPI_DLPACK_INT, 32, 1},
-      [RP_I64] = {RPI_DLPACK_INT, 64, 1},  [RP_U8] = {RPI_DLPACK_UINT, 8, 1},
-      [RP_U16] = {RPI_DLPACK_UINT, 16, 1}, [RP_U32] = {RPI_DLPACK_UINT, 32, 1},
-      [RP_U64] = {RPI_DLPACK_UINT, 64, 1}, [RP_F32] = {RPI_DLPACK_FLOAT, 32, 1},
-      [RP_F64] = {RPI_DLPACK_FLOAT, 64, 1}};
-  for (rp_dtype d = 0; d < RPI_N_DTYPE; d++)
-    if (known[d].code == t.code && known[d].bits == t.bits && known[d].lanes == t.lanes) {
+  for (rp_dtype d = 0; d < RPI_N_DTYPE; d++) {
+    const rpi_dlpack_dtype known = rpi_tensor_dtype(d);
+    if (known.code == t.code && known.bits == t.bits && known.lanes == t.lanes) {
       *out = d;
       return RP_OK;
     }
+  }
   return rpi_status_fail(RP_ERR_DTYPE,
                          "the tensor's elements are of type code %d with %d bits and %d lanes, "
                          "which no dtype is",

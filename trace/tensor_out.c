@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/model/dlpack.h"
 #include "core/model/residence.h"
 #include "trace/calls.h"
 #include "trace/lending.h"
@@ -142,15 +141,6 @@ static void release(void *manager_ctx) {
 static void delete_versioned(struct DLManagedTensorVersioned *self) { release(self->manager_ctx); }
 static void delete_legacy(struct DLManagedTensor *self) { release(self->manager_ctx); }
 
-static rpi_dlpack_dtype dtype_of(rp_dtype t) {
-  static const uint8_t code[RPI_N_DTYPE] = {
-      [RP_BOOL] = RPI_DLPACK_BOOL, [RP_U8] = RPI_DLPACK_UINT,  [RP_U16] = RPI_DLPACK_UINT,
-      [RP_U32] = RPI_DLPACK_UINT,  [RP_U64] = RPI_DLPACK_UINT, [RP_F32] = RPI_DLPACK_FLOAT,
-      [RP_F64] = RPI_DLPACK_FLOAT, [RP_I8] = RPI_DLPACK_INT,   [RP_I16] = RPI_DLPACK_INT,
-      [RP_I32] = RPI_DLPACK_INT,   [RP_I64] = RPI_DLPACK_INT};
-  return (rpi_dlpack_dtype){code[t], (uint8_t)(8 * rpi_dtype_size(t)), 1};
-}
-
 /* The elements of `g` in the memory that t holds. */
 static void describe(const rp_context *ctx, const rpi_tensor *t, const rpi_geom *g, abi *a,
                      rpi_dlpack_tensor *out) {
@@ -166,7 +156,7 @@ static void describe(const rp_context *ctx, const rpi_tensor *t, const rpi_geom 
   *out = (rpi_dlpack_tensor){.data = (void *)(base + (uintptr_t)first),
                              .device = device_of(ctx, t->side),
                              .ndim = g->ndim,
-                             .dtype = dtype_of(b->base->dtype),
+                             .dtype = rpi_tensor_dtype(b->base->dtype),
                              .shape = a->shape,
                              .strides = a->strides};
 }

@@ -71,36 +71,29 @@ rp_status rp_store_attach_device(rp_context *ctx, rp_dtype dtype, int32_t ndim,
 
 typedef rp_status turn(rp_context *ctx, rp_store *s, const char *call, const int64_t *stream);
 
-static rp_status take_turn(const char *call, rp_context *ctx, rp_store *s, turn *what,
-                           const int64_t *stream) {
+static rp_status take_turn(const char *call, rp_store *s, turn *what, const int64_t *stream) {
+  rp_context *ctx;
   rp_status st = RP_OK;
+  RPI_TRY(rpi_api_enter_store(s, call, &ctx));
   if (stream && ctx->device) st = rpi_device_stream_good(ctx->device, *stream);
   if (st != RP_OK) return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
   return rpi_api_leave(ctx, what(ctx, s, call, stream));
 }
 
 rp_status rp_store_home(rp_store *s) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_home", &ctx));
-  return take_turn("rp_store_home", ctx, s, rpi_lending_home, NULL);
+  return take_turn("rp_store_home", s, rpi_lending_home, NULL);
 }
 
 rp_status rp_store_home_stream(rp_store *s, int64_t stream) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_home_stream", &ctx));
-  return take_turn("rp_store_home_stream", ctx, s, rpi_lending_home, &stream);
+  return take_turn("rp_store_home_stream", s, rpi_lending_home, &stream);
 }
 
 rp_status rp_store_detach(rp_store *s) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_detach", &ctx));
-  return take_turn("rp_store_detach", ctx, s, rpi_lending_leave, NULL);
+  return take_turn("rp_store_detach", s, rpi_lending_leave, NULL);
 }
 
 rp_status rp_store_detach_stream(rp_store *s, int64_t stream) {
-  rp_context *ctx;
-  RPI_TRY(rpi_api_enter_store(s, "rp_store_detach_stream", &ctx));
-  return take_turn("rp_store_detach_stream", ctx, s, rpi_lending_leave, &stream);
+  return take_turn("rp_store_detach_stream", s, rpi_lending_leave, &stream);
 }
 
 /* ---- tensors ---- */

@@ -187,6 +187,15 @@ static rp_status change(rpi_device *d, run *r, form *f) {
   return RP_OK;
 }
 
+/* One with the parameters at hand: as it is, a new one, or the one that needs the fewest changes. NULL: a call failed. */
+static form *fitting(const rpi_plan *plan, rpi_device *d, run *r, rp_status *st) {
+  int32_t changes;
+  form *f = closest(r, &changes);
+  if (changes > 0 && r->n_form < FORMS) return add_form(plan, d, r, st);
+  if (changes > 0) *st = change(d, r, f);
+  return *st == RP_OK ? f : NULL;
+}
+
 /* The usual case of a replay: nothing has changed since these parameters were made. */
 static form *unchanged(const rpi_plan *plan, run *r) {
   for (int32_t i = 0; i < r->n_form; i++)
@@ -213,7 +222,6 @@ static run *find_run(rpi_plan *plan, rpi_device *d, int32_t first, int32_t end) 
 }
 
 bool rpi_graph_run(rpi_plan *plan, rpi_device *d, int32_t first, int32_t end, rp_status *st) {
-  int32_t changes;
   run *r = find_run(plan, d, first, end);
   *st = RP_OK;
   if (!r || r->refused || r->runs++ < WARM) return false;
@@ -229,19 +237,13 @@ bool rpi_graph_run(rpi_plan *plan, rpi_device *d, int32_t first, int32_t end, rp
     return true;
   }
   walk_steps(plan, r, true);
-  form *f = closest(r, &changes);
-  if (changes > 0 && r->n_form < FORMS) {
-    f = add_form(plan, d, r, st);
-    if (!f) { /* launches one by one may still be possible */
-      drop_forms(d, r);
-      r->refused = true;
-      *st = rpi_device_status(d);
-      return *st != RP_OK;
-    }
-  } else if (changes > 0) {
-    *st = change(d, r, f);
+  form *f = fitting(plan, d, r, st);
+  if (!f) { /* launches one by one may still be possible; a form may be half of what was */
+    drop_forms(d, r);
+    r->refused = true;
+    *st = rpi_device_status(d);
+    return *st != RP_OK;
   }
-  if (*st != RP_OK) return true;
   memcpy(f->words, plan->words, sizeof *f->words * (size_t)plan->n_words);
   *st = rpi_device_graph_launch(d, f->graph);
   return true;

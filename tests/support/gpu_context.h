@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/gpu_context.h -- contexts on the emulated GPU, for tests of the public interface.
- * Lives here: how one is made and ended, what the GPU has counted. Not here: the GPU (tests/emulator). */
+ * Lives here: how one is made and ended, what the GPU has counted, a program run once for each call of the driver
+ * that can fail. Not here: the GPU (tests/emulator). */
 #ifndef GPU_CONTEXT_H
 #define GPU_CONTEXT_H
 
@@ -12,14 +13,18 @@
 static inline const char *gpu_library(void) { return getenv("RPI_EMULATED_CUDA"); }
 
 /* `more` are further options. */
-static inline rp_context *gpu_context(const char *more) {
+static inline rp_status gpu_context_try(const char *more, rp_context **out) {
   char config[9000];
-  rp_context *c = NULL;
   snprintf(config, sizeof config,
            "--gpus 1 --cuda %s --nvrtc %s --tier 1 --threads 1 --pin off --cc none %s %s",
            gpu_library(), gpu_library(), strstr(more, "cache") ? "" : "--cache_dir " GPU_CACHE,
            more);
-  OK(rp_context_create(config, &c));
+  return rp_context_create(config, out);
+}
+
+static inline rp_context *gpu_context(const char *more) {
+  rp_context *c = NULL;
+  OK(gpu_context_try(more, &c));
   return c;
 }
 
@@ -33,6 +38,28 @@ static inline struct emu_counts counts(void) {
   struct emu_counts n;
   emu_counts(&n);
   return n;
+}
+
+/* Runs `life`, a program that makes its context and ends it, with each of the driver's calls failing in turn: it gives
+ * an error of the device, of memory or `also`, or does without, and nothing is left. */
+static inline void gpu_each_call_fails(rp_status (*life)(void), rp_status also) {
+  static const CUresult codes[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_LAUNCH_FAILED};
+  const int64_t from = emu_calls();
+  int64_t failed = 0;
+  OK(life());
+  const int64_t calls = emu_calls() - from;
+  assert_in_range(calls, 50, 2000);
+  for (int k = 0; k < 2; k++)
+    for (int64_t i = 1; i <= calls; i++) {
+      emu_fail(i, codes[k]);
+      const rp_status st = life();
+      emu_fail(0, CUDA_SUCCESS);
+      if (st != RP_OK && st != RP_ERR_DEVICE && st != RP_ERR_MEMORY && st != also)
+        fail_msg("call %lld: %s, %s", (long long)i, rp_status_name(st), rp_last_error());
+      failed += st != RP_OK;
+      emu_check_empty();
+    }
+  assert_in_range(failed, calls, 2 * calls);
 }
 
 #endif

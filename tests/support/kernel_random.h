@@ -182,4 +182,17 @@ static inline void random_kernel(bench *b, bool loops) {
     b->origin[d] = bench_below(2) ? bench_below(4000) : 0;
 }
 
+/* `n` of them, the sums of reductions joined in either way, each given to `compare` with the seed that makes it. */
+static inline void random_kernels(bool loops, int32_t n, void (*compare)(bench *, uint64_t from)) {
+  for (int32_t i = 0; i < n; i++) {
+    const uint64_t from = bench_seed;
+    bench *b = malloc(sizeof *b);
+    random_kernel(b, loops);
+    for (int32_t r = 0; r < b->ir.n_red; r++) b->ir.red[r].join = (uint8_t)bench_below(2);
+    compare(b, from);
+    bench_free(b);
+    free(b);
+  }
+}
+
 #endif

@@ -60,30 +60,18 @@ static void compare(bench *b, uint64_t from) {
   rpi_cuda_program_deinit(&p);
 }
 
-static void random_kernels(bool loops, int32_t n) {
-  for (int32_t i = 0; i < n; i++) {
-    const uint64_t from = bench_seed;
-    bench *b = malloc(sizeof *b);
-    random_kernel(b, loops);
-    for (int32_t r = 0; r < b->ir.n_red; r++) b->ir.red[r].join = (uint8_t)bench_below(2);
-    compare(b, from);
-    bench_free(b);
-    free(b);
-  }
-}
-
 static void test_random(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 51;
-  random_kernels(false, getenv("SEED") ? 1 : 30);
+  random_kernels(false, getenv("SEED") ? 1 : 30, compare);
 }
 
 static void test_random_loops(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 52;
-  random_kernels(true, getenv("SEED") ? 1 : 20);
+  random_kernels(true, getenv("SEED") ? 1 : 20, compare);
   print_message("%d interpreted, %d refused\n", taken, refused);
   assert_true(refused < taken);
 }

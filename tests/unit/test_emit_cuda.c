@@ -6,30 +6,18 @@
 #include "tests/support/cuda_kernels.h"
 #include "tests/support/kernel_random.h"
 
-static void random_kernels(bool loops, int32_t n) {
-  for (int32_t i = 0; i < n; i++) {
-    const uint64_t from = bench_seed;
-    bench *b = malloc(sizeof *b);
-    random_kernel(b, loops);
-    for (int32_t r = 0; r < b->ir.n_red; r++) b->ir.red[r].join = (uint8_t)bench_below(2);
-    cuda_compare(b, from);
-    bench_free(b);
-    free(b);
-  }
-}
-
 static void test_random(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 41;
-  random_kernels(false, 16);
+  random_kernels(false, 16, cuda_compare);
 }
 
 static void test_random_loops(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 42;
-  random_kernels(true, 10);
+  random_kernels(true, 10, cuda_compare);
 }
 
 /* ---- reductions: every operator and dtype, over all masks, in spaces around every bound of the tree */
