@@ -85,6 +85,12 @@ typedef struct rpk_finish {
   int64_t extent[RPK_AXES], stride[RPK_AXES]; /* of the space, of the destination */
 } rpk_finish;
 
+/* Where ranks have joined what each of them had: one partial for each kept index. */
+RPG_DEVICE void rpk_roots(rpk_finish *f) {
+  f->groups = 1;
+  for (int32_t d = 0; d < f->rank; d++) if (f->mask >> d & 1) f->extent[d] = 1;
+}
+
 RPG_FAR int64_t rpk_product(const rpk_finish *f, int32_t mask) {
   int64_t n = 1;
   for (int32_t d = 0; d < f->rank; d++) if (mask >> d & 1) n *= f->extent[d];

@@ -24,6 +24,7 @@
 #define RPK_ROLLED _Pragma("unroll 1")
 #endif
 enum { RPK_LEAF = 1024, RPK_ROW_LEAF = 256, RPK_GROUP = 8, RPK_WARP = 32, RPK_WARPS = 8, RPK_SEGMENT = 32 };
+enum { RPK_MODE_BODY = 2, RPK_MODE_ROOTS = 4 };
 enum { RPK_RULE_SEGMENT, RPK_RULE_AXIS, RPK_RULE_ROWS, RPK_RULE_ORDER /* one by one */ };
 
 /* A loop under way: k, its end, where the leaf began; the accumulator at hand and its number, and the tree. */
@@ -338,15 +339,15 @@ RPG_DEVICE void rpk_identities(rpk_thread *t) {
   for (int r = 0; r < t->program->n_red; r++) t->slot[2 * r] = t->slot[2 * r + 1] = rpk_reds(t)[r].identity;
 }
 
-RPG_DEVICE void rpk_leaf_mode(rpk_thread *t, int64_t u0, int64_t u1, int k) {
+RPG_DEVICE void rpk_leaf_mode(rpk_thread *t, int64_t u0, int64_t u1, int k, int g) {
   const int last = t->program->rank - 1, lane = RPG_THREAD % RPK_WARP, warp = RPG_THREAD / RPK_WARP;
   const int per = RPG_THREADS / RPK_WARP >> k;
   const int64_t columns = t->w[t->program->extent + last].i, leaves = (columns + RPK_LEAF - 1) / RPK_LEAF;
-  const int64_t groups = (leaves + RPK_GROUP - 1) / RPK_GROUP, some = leaves > 0 ? leaves : 1;
-  const int64_t t0 = u0 / some * groups + u0 % some / RPK_GROUP;
-  const int64_t t1 = u1 / some * groups + (u1 % some + RPK_GROUP - 1) / RPK_GROUP;
+  const int64_t groups = (leaves + g - 1) / g, some = leaves > 0 ? leaves : 1;
+  const int64_t t0 = u0 / some * groups + u0 % some / g;
+  const int64_t t1 = u1 / some * groups + (u1 % some + g - 1) / g;
   for (int64_t b = t0 + (int64_t)RPG_BLOCK * per; b < t1; b += (int64_t)RPG_BLOCKS * per) {
-    const int64_t task = b + (warp >> k), l0 = task % groups * RPK_GROUP, l = l0 + (warp & ((1 << k) - 1));
+    const int64_t task = b + (warp >> k), l0 = task % groups * g, l = l0 + (warp & ((1 << k) - 1));
     const int on = task < t1 && l < leaves;
     rpk_identities(t);
     if (on) {
@@ -358,7 +359,7 @@ RPG_DEVICE void rpk_leaf_mode(rpk_thread *t, int64_t u0, int64_t u1, int k) {
       }
     }
     RPG_WARP();
-    rpk_leaves(t, task, leaves - l0 < RPK_GROUP ? (int)(leaves - l0) : RPK_GROUP, k, on);
+    rpk_leaves(t, task, leaves - l0 < g ? (int)(leaves - l0) : g, k, on);
   }
 }
 
@@ -391,7 +392,7 @@ RPG_FAR void rpk_units(rpk_thread *t, int64_t u0, int64_t u1, int64_t mode) {
   const int k = (int)(mode >> 8 & 255);
   if (t->program->n_red == 0) rpk_plain(t, u0, u1, k);
   else if (t->program->prefix > 0) rpk_row_mode(t, u0, u1, k);
-  else rpk_leaf_mode(t, u0, u1, k);
+  else rpk_leaf_mode(t, u0, u1, k, mode & RPK_MODE_BODY ? 1 : RPK_GROUP);
   if (t->bad) RPG_RAISE((uint32_t *)t->w[t->program->flag].p);
 }
 
@@ -415,7 +416,7 @@ typedef struct rpk_any {
 RPG_FINISH(any, u8) RPG_FINISH(any, u16) RPG_FINISH(any, u32) RPG_FINISH(any, u64)
 
 #define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, which, block, blocks)
-RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {
+RPG_FAR void rpk_join(const rpk_thread *t, int roots, int which, int block, int blocks) {
   const rpk_program *const p = t->program;
   const int axes = p->prefix ? p->rank : p->rank - 1;
   for (int r = 0; r < p->n_red; r++) {
@@ -435,6 +436,7 @@ RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {
       any.f.extent[d] = t->w[p->extent + d].i;
       any.f.stride[d] = t->w[red->stride + d].i;
     }
+    if (roots) rpk_roots(&any.f);
     any.code = red->code;
     any.empty = red->empty;
     switch (rpk_size(red->code & 15)) {
@@ -446,10 +448,11 @@ RPG_FAR void rpk_join(const rpk_thread *t, int which, int block, int blocks) {
   }
 }
 
-RPG_FAR void rpk_end(rpk_thread *t) {
-  if (t->program->n_red > 0) rpk_join(t, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);
+RPG_FAR void rpk_end(rpk_thread *t, int64_t mode) {
+  const int roots = (mode & RPK_MODE_ROOTS) != 0;
+  if (t->program->n_red > 0) rpk_join(t, roots, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);
   if (!rpk_last((uint32_t *)t->w[t->program->flag].p)) return;
-  if (t->program->n_red > 0) rpk_join(t, RPK_ALONE, 0, 1);
+  if (t->program->n_red > 0) rpk_join(t, roots, RPK_ALONE, 0, 1);
   RPG_SYNC();
   if (RPG_THREAD > 0) return;
   rpk_run(t, t->program->body, t->program->end);
@@ -477,6 +480,6 @@ RPG_KERNEL(rpk_interp, rpk_interp_args) {
   rpk_thread t;
   rpk_begin(&t, a.program, a.uniforms, a.w, slot, turns);
   if (RPG_THREADS == RPK_THREADS_PRO) rpk_start(&t);
-  else if (RPG_THREADS == RPK_THREADS_FIN) rpk_end(&t);
+  else if (RPG_THREADS == RPK_THREADS_FIN) rpk_end(&t, a.mode);
   else rpk_units(&t, a.u0, a.u1, a.mode);
 }

@@ -325,9 +325,9 @@ void rpi_cuda_program_deinit(rpi_cuda_program *p) {
 /* ---- launches ---- */
 
 void rpi_cuda_program_grid(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
-                           int32_t most, rpi_cuda_grid *out) {
-  rpi_cuda_grid_get(p->ir, &p->form, w, u0, u1, most, out);
-  if (p->form.ends && out->fin == 0) out->fin = 1;
+                           rpi_kernel_part part, int32_t most, rpi_cuda_grid *out) {
+  rpi_cuda_grid_get(p->ir, &p->form, w, u0, u1, part, most, out);
+  if (p->form.ends && out->fin == 0 && part != RPI_KERNEL_BODY) out->fin = 1;
   if (u1 <= u0 && out->pro + out->fin > 0) out->main = 0;
 }
 

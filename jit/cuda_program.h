@@ -27,7 +27,7 @@ void rpi_cuda_program_deinit(rpi_cuda_program *p);
 void rpi_cuda_program_print(const rpi_cuda_program *p, rpi_strbuf *out);
 /* As rpi_cuda_grid_get: blocks of the launches; 0: there is none. */
 void rpi_cuda_program_grid(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
-                           int32_t most, rpi_cuda_grid *out);
+                           rpi_kernel_part part, int32_t most, rpi_cuda_grid *out);
 /* Writes the parameters and returns their bytes; the program and the uniforms are in the GPU's memory. */
 int32_t rpi_cuda_program_pack(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
                               int64_t mode, uint64_t program, uint64_t uniforms, void *out);

@@ -68,7 +68,7 @@ static void emit_main(rpi_emit *e, const rpi_cuda_form *form) {
     rpi_emit_cuda_units(e);
     rpi_emit_close(e);
   }
-  if (form->finishes) rpi_emit_line(e, "if (a.mode & 1) return;");
+  if (ir->n_red > 0) rpi_emit_line(e, "if (a.mode & %d) return;", 1 | RPI_CUDA_BODY);
   if (direct && ir->n_ins == ir->n_body) rpi_emit_line(e, "if (direct) return;");
   if (form->ends) {
     rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
@@ -82,7 +82,8 @@ static void emit_fin(rpi_emit *e, const rpi_cuda_form *form) {
   rpi_emit_open(e, "RPG_KERNEL(rpk_fin_%s, rpk_args_%.8s) {", e->key, e->key);
   rpi_emit_line(e, "const rpk_word *const w = a.w;");
   rpi_emit_cuda_prologue(e, form, false);
-  rpi_emit_line(e, "rpk_join_%.8s(w, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);", e->key);
+  rpi_emit_line(e, "rpk_join_%.8s(w, (a.mode & %d) != 0, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);", e->key,
+                RPI_CUDA_ROOTS);
   rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
   rpi_emit_cuda_end(e, form, false, "RPK_ALONE");
   rpi_emit_close(e);

@@ -27,6 +27,7 @@
 #include "jit/ir.h"
 
 enum { RPI_CUDA_GROUP = 8, RPI_CUDA_BLOCK = 256, RPI_CUDA_FLAG_BYTES = 8 };
+enum { RPI_CUDA_BODY = 2, RPI_CUDA_ROOTS = 4 };
 
 /* What is known of the operands' places, beside the IR: part of the kernel's key. */
 typedef struct rpi_cuda_shape {
@@ -36,8 +37,10 @@ typedef struct rpi_cuda_shape {
 } rpi_cuda_shape;
 
 /* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for those
- * of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bits
- * 8..15: log2 of the threads of a unit. If `apart`, one more word behind all of them: a pointer to n_pro words of the prologue's
+ * of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
+ * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit 2
+ * (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: log2 of the threads of a
+ * unit. If `apart`, one more word behind all of them: a pointer to n_pro words of the prologue's
  * values in device memory. On a GPU the flag word points to two 32-bit words: the flag, and the counter of blocks that
  * have finished, 0 between launches. */
 typedef struct rpi_cuda_form {
@@ -58,7 +61,7 @@ typedef struct rpi_cuda_grid {
   int32_t pro, main, fin;
 } rpi_cuda_grid;
 void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
-                       int64_t u1, int32_t most, rpi_cuda_grid *out);
+                       int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out);
 /* Fills the parameters from the words; `uniforms`: device memory for the prologue's values where form->apart. */
 void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
                    int64_t u1, int64_t mode, uint64_t uniforms, void *out);

@@ -9,7 +9,7 @@
  *             partial is a subtree. ROW mode: 2^k threads do the columns of a unit, at most a block's; a unit of
  *             more columns is taken in parts.
  * Invariants: every thread of a block goes through the same barriers. u0 and u1 cut rows at multiples of
- *             RPI_CUDA_GROUP leaves only. */
+ *             RPI_CUDA_GROUP leaves only, unless leaves have a partial each (RPI_CUDA_BODY). */
 #include <stdio.h>
 
 #include "core/model/dtype.h"
@@ -32,9 +32,11 @@ void rpi_emit_cuda_bounds(rpi_emit *e) {
   if (e->row_mode) rpi_emit_rows_kept(e);
   if (!rpi_cuda_may_be_direct(ir)) return;
   if (e->row_mode)
-    rpi_emit_line(e, "const int direct = rows > 0 && rows <= %d;", RPI_ROW_LEAF);
+    rpi_emit_line(e, "const int direct = rows > 0 && rows <= %d && !(a.mode & %d);", RPI_ROW_LEAF,
+                  RPI_CUDA_BODY | RPI_CUDA_ROOTS);
   else
-    rpi_emit_line(e, "const int direct = leaves > 0 && leaves <= %d;", RPI_CUDA_GROUP);
+    rpi_emit_line(e, "const int direct = leaves > 0 && leaves <= %d && !(a.mode & %d);",
+                  RPI_CUDA_GROUP, RPI_CUDA_BODY | RPI_CUDA_ROOTS);
 }
 
 /* Several points at once, so that their loads overlap, as far as registers go. */
@@ -141,12 +143,12 @@ static void emit_leaf_tasks(rpi_emit *e) {
       RPI_CUDA_WARP - 1, RPI_CUDA_WARP);
   rpi_emit_line(e, "const int at = warp & ((1 << k) - 1), per = RPG_THREADS / %d >> k;",
                 RPI_CUDA_WARP);
-  rpi_emit_line(e, "const %s groups = (leaves + %d) / %d, some = leaves > 0 ? leaves : 1;", x,
-                RPI_CUDA_GROUP - 1, RPI_CUDA_GROUP);
-  rpi_emit_line(e, "const %s t0 = (%s)a.u0 / some * groups + (%s)a.u0 %% some / %d;", x, x, x,
-                RPI_CUDA_GROUP);
-  rpi_emit_line(e, "const %s t1 = (%s)a.u1 / some * groups + ((%s)a.u1 %% some + %d) / %d;", x, x,
-                x, RPI_CUDA_GROUP - 1, RPI_CUDA_GROUP);
+  rpi_emit_line(e, "const int g = a.mode & %d ? 0 : %d, less = (1 << g) - 1;", RPI_CUDA_BODY,
+                __builtin_ctz(RPI_CUDA_GROUP));
+  rpi_emit_line(e, "const %s groups = leaves + less >> g, some = leaves > 0 ? leaves : 1;", x);
+  rpi_emit_line(e, "const %s t0 = (%s)a.u0 / some * groups + ((%s)a.u0 %% some >> g);", x, x, x);
+  rpi_emit_line(e, "const %s t1 = (%s)a.u1 / some * groups + ((%s)a.u1 %% some + less >> g);", x, x,
+                x);
 }
 
 static void emit_leaf(rpi_emit *e) {
@@ -196,7 +198,7 @@ static void emit_leaf_units(rpi_emit *e) {
   emit_leaf_tasks(e);
   rpi_emit_open(e, "for (%s b = t0 + (%s)RPG_BLOCK * per; b < t1; b += (%s)RPG_BLOCKS * per) {", x,
                 x, x);
-  rpi_emit_line(e, "const %s t = b + (warp >> k), l = t %% groups * %d + at;", x, RPI_CUDA_GROUP);
+  rpi_emit_line(e, "const %s t = b + (warp >> k), l = (t %% groups << g) + at;", x);
   rpi_emit_line(e, "const int on = t < t1 && l < leaves;");
   if (e->ir->rank > 1) {
     rpi_emit_line(e, "%s r = t / groups;", x);

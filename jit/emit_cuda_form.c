@@ -136,10 +136,12 @@ static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const 
 
 /* Threads of a unit, log2, and how many groups of so many threads there is work for. */
 static int64_t tasks_of(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
-                        int64_t units, int32_t *k) {
+                        int64_t units, bool apart, int32_t *k) {
   const int64_t n = w[ir->rank - 1].i, leaves = divide_up(n, RPI_LEAF),
                 columns = least(n, RPI_LEAF);
   if (ir->n_red > 0 && !rpi_ir_row_mode(ir)) {
+    *k = 0;
+    if (apart) return units; /* leaves do not meet */
     *k = log2_up(leaves, RPI_CUDA_GROUP);
     if (leaves <= RPI_CUDA_GROUP) return leaves > 0 ? units / leaves << *k : 0;
     return units / leaves * divide_up(leaves, RPI_CUDA_GROUP) * RPI_CUDA_GROUP +
@@ -150,15 +152,34 @@ static int64_t tasks_of(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_w
   return units << *k;
 }
 
+/* What comes after the units: by one block, unless there are many kept indices. */
+static void end_grid(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int32_t most,
+                     rpi_cuda_grid *out) {
+  int64_t many = 0;
+  for (int32_t r = 0; r < ir->n_red; r++) {
+    const int64_t kept = extents(ir, w, ((1u << ir->rank) - 1) & ~(uint32_t)ir->red[r].mask);
+    if (kept > many) many = kept;
+  }
+  const bool fin = form->finishes && many > FINISH_KEPT;
+  *out = (rpi_cuda_grid){.mode = RPI_CUDA_ROOTS,
+                         .main = fin ? 0 : 1,
+                         .fin = fin ? (int32_t)least(divide_up(many, RPI_CUDA_BLOCK), most) : 0};
+}
+
 void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
-                       int64_t u1, int32_t most, rpi_cuda_grid *out) {
+                       int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out) {
+  const bool body = part == RPI_KERNEL_BODY;
   int64_t tasks = 0, fin = 0;
   int32_t k = 0;
-  if (u1 > u0) tasks = tasks_of(ir, form, w, u1 - u0, &k);
-  if (form->finishes && u1 > u0) fin = least(finish_blocks(ir, form, w), most);
+  if (part == RPI_KERNEL_END) {
+    end_grid(ir, form, w, most, out);
+    return;
+  }
+  if (u1 > u0) tasks = tasks_of(ir, form, w, u1 - u0, body, &k);
+  if (form->finishes && u1 > u0 && !body) fin = least(finish_blocks(ir, form, w), most);
   const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
   const int64_t blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
-  *out = (rpi_cuda_grid){.mode = (fin > 0) | (int64_t)k << 8,
+  *out = (rpi_cuda_grid){.mode = (fin > 0) | (body ? RPI_CUDA_BODY : 0) | (int64_t)k << 8,
                          .pro = form->apart ? 1 : 0,
                          .main = (int32_t)(blocks < 1 ? 1 : least(blocks, most)),
                          .fin = (int32_t)fin};

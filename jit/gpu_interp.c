@@ -109,12 +109,12 @@ rp_status rpi_gpu_interp_get(rpi_gpu_interp *i) {
 /* ---- a kernel's program ---- */
 
 static int32_t launches(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
-                        rpi_kernel_launch *out) {
+                        rpi_kernel_part part, rpi_kernel_launch *out) {
   const rpi_gpu_program *p = c->self;
   CUfunction f = p->interp->function.function;
   rpi_cuda_grid grid;
   int32_t n = 0;
-  rpi_cuda_program_grid(&p->program, w, u0, u1, p->interp->most, &grid);
+  rpi_cuda_program_grid(&p->program, w, u0, u1, part, p->interp->most, &grid);
   if (grid.pro > 0) out[n++] = (rpi_kernel_launch){f, grid.pro, RPK_THREADS_PRO};
   if (grid.main > 0) out[n++] = (rpi_kernel_launch){f, grid.main, RPK_THREADS_UNITS};
   if (grid.fin > 0) out[n++] = (rpi_kernel_launch){f, grid.fin, RPK_THREADS_FIN};
@@ -122,10 +122,10 @@ static int32_t launches(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t
 }
 
 static int32_t pack(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
-                    void *out) {
+                    rpi_kernel_part part, void *out) {
   const rpi_gpu_program *p = c->self;
   rpi_cuda_grid grid;
-  rpi_cuda_program_grid(&p->program, w, u0, u1, p->interp->most, &grid);
+  rpi_cuda_program_grid(&p->program, w, u0, u1, part, p->interp->most, &grid);
   return rpi_cuda_program_pack(&p->program, w, u0, u1, grid.mode, p->image, p->uniforms, out);
 }
 
@@ -140,7 +140,9 @@ rp_status rpi_gpu_program_install(rpi_gpu_program *p, const rpi_gpu_interp *i) {
                                   .self = p,
                                   .tier = 0,
                                   .registers = i->function.registers,
-                                  .alone = p->program.n_uniform > 0};
+                                  .alone = p->program.n_uniform > 0,
+                                  .uniforms = p->uniforms,
+                                  .uniforms_bytes = 8 * (int64_t)p->program.n_uniform};
   return RP_OK;
 }
 

@@ -11,7 +11,7 @@
 #include "jit/gpu_builder.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 3 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 4 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
@@ -52,11 +52,11 @@ struct rpi_gpu_kernels {
 /* ---- launching ---- */
 
 static int32_t launches(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
-                        rpi_kernel_launch *out) {
+                        rpi_kernel_part part, rpi_kernel_launch *out) {
   const record *r = c->self;
   rpi_cuda_grid grid;
   int32_t n = 0;
-  rpi_cuda_grid_get(r->ir, &r->form, w, u0, u1, r->most, &grid);
+  rpi_cuda_grid_get(r->ir, &r->form, w, u0, u1, part, r->most, &grid);
   if (grid.pro > 0) out[n++] = (rpi_kernel_launch){r->pro.function, grid.pro, 1};
   if (grid.main > 0) out[n++] = (rpi_kernel_launch){r->main.function, grid.main, RPI_CUDA_BLOCK};
   if (grid.fin > 0) out[n++] = (rpi_kernel_launch){r->fin.function, grid.fin, RPI_CUDA_BLOCK};
@@ -64,10 +64,10 @@ static int32_t launches(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t
 }
 
 static int32_t pack(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
-                    void *out) {
+                    rpi_kernel_part part, void *out) {
   const record *r = c->self;
   rpi_cuda_grid grid;
-  rpi_cuda_grid_get(r->ir, &r->form, w, u0, u1, r->most, &grid);
+  rpi_cuda_grid_get(r->ir, &r->form, w, u0, u1, part, r->most, &grid);
   rpi_cuda_pack(r->ir, &r->form, w, u0, u1, grid.mode, r->uniforms, out);
   return r->form.bytes;
 }
@@ -105,7 +105,9 @@ static rp_status install(rpi_gpu_kernels *g, record *r, const void *image) {
                                   .tier = 1,
                                   .registers = r->main.registers,
                                   .spills = r->job.spills,
-                                  .alone = r->form.apart};
+                                  .alone = r->form.apart,
+                                  .uniforms = r->uniforms,
+                                  .uniforms_bytes = r->uniforms_bytes};
   r->face.code = &r->code;
   g->counts.spills += r->job.spills > 0;
   return RP_OK;
@@ -351,6 +353,10 @@ rp_status rpi_gpu_kernels_get(rpi_gpu_kernels *g, const rpi_ir *ir, const void *
   *why = r->refusal;
   if (r->face.code) *out = &r->face;
   return RP_OK;
+}
+
+const rpi_cuda_shape *rpi_gpu_kernels_shape(const rpi_kernel_gpu *k) {
+  return &((const record *)k)->shape;
 }
 
 int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g) { return g->counts.spills; }

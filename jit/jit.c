@@ -144,6 +144,20 @@ static int64_t deliver(const rpi_kernel *face, rpi_word *w, const void *from) {
   return rpi_subtree_deliver(&k->ir, &k->layout, w, from);
 }
 
+static void partials(const rpi_kernel *face, const rpi_word *w, const int64_t *space, int32_t r,
+                     int64_t first, int64_t end, rpi_kernel_partials *out) {
+  const kernel *k = (const kernel *)face;
+  out->word = k->layout.partial + r;
+  rpi_subtree_range(&k->ir, &k->layout, w, space, r, first, end, &out->at, &out->bytes);
+}
+
+static const void *root(const rpi_kernel *face, int32_t r, const void **from,
+                        rpi_kernel_partials *out) {
+  const kernel *k = (const kernel *)face;
+  *out = (rpi_kernel_partials){.word = k->layout.partial + r};
+  return rpi_subtree_root(from, &out->bytes);
+}
+
 static rp_status find_compiler(rpi_jit *j) {
   static bool said;
   if (j->cc_tried) return RP_OK;
@@ -227,6 +241,9 @@ static rp_status kernel_init(rpi_jit *j, kernel *k, const rpi_ir *ir, const char
     k->face.finish = finish;
     k->face.list = list;
     k->face.deliver = deliver;
+    k->face.partials = partials;
+    k->face.root = root;
+    k->face.n_red = k->ir.n_red;
     k->face.join = rpi_subtree_join;
   }
   atomic_store(&k->face.code, rpi_interp_code(k->interp));

@@ -267,6 +267,21 @@ int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_wor
   return bytes;
 }
 
+void rpi_subtree_range(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
+                       const int64_t *space, int32_t r, int64_t first, int64_t end, int64_t *at,
+                       int64_t *bytes) {
+  const int64_t size = rpi_dtype_size(ir->operand[ir->red[r].operand].dtype);
+  int64_t extent[RP_MAX_DIM] = {0}, lo = first, hi = end;
+  for (int32_t d = 0; d < ir->rank; d++) extent[d] = w[l->extent + d].i;
+  if (!space && rpi_ir_row_mode(ir)) { /* else a unit has one */
+    const tree t = tree_of(ir, extent, &ir->red[r]);
+    lo = first < end ? value_at(&t, first) * t.width : 0;
+    hi = first < end ? value_at(&t, end) * t.width : 0;
+  }
+  *at = lo * size;
+  *bytes = lo < hi ? (hi - lo) * size : 0;
+}
+
 /* ---- from lists ---- */
 
 /* The nodes of both, in order; `c` begins as a copy of a's head. */
@@ -311,4 +326,12 @@ int64_t rpi_subtree_deliver(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_
     bytes += bytes_of(c);
   }
   return bytes;
+}
+
+const void *rpi_subtree_root(const void **list, int64_t *bytes) {
+  const chain *c = *list;
+  rpi_assert(c->n == 1);
+  *list = (const char *)*list + bytes_of(c);
+  *bytes = c->width * rpi_dtype_size(c->dtype);
+  return node_at(c, 0)->value;
 }

@@ -33,11 +33,18 @@ int64_t rpi_subtree_room(const rpi_ir *ir, const int64_t *extent, const int64_t 
 int64_t rpi_subtree_list(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
                          const int64_t *space, const int64_t *origin, int64_t first, int64_t end,
                          void *list);
+/* Of reduction r: what rpi_subtree_list would read, as bytes from where partials begin. */
+void rpi_subtree_range(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
+                       const int64_t *space, int32_t r, int64_t first, int64_t end, int64_t *at,
+                       int64_t *bytes);
 /* A join of collect.h, of lists that have no values in common; `arg` has room for as much as `into`. Lists of
  * several kernels may be chained, the same on both sides. */
 void rpi_subtree_join(void *arg, void *into, int64_t *n, const void *from, int64_t m);
 /* Delivers the roots at the beginning of a list that stands for all ranks; returns the bytes they took. */
 int64_t rpi_subtree_deliver(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w,
                             const void *list);
+
+/* The values of the first root of a list, one for each kept index in row-major order; *list moves on to the next. */
+const void *rpi_subtree_root(const void **list, int64_t *bytes);
 
 #endif

@@ -38,6 +38,7 @@ static rpi_plan_exchange *add_exchange(rpi_walker *w) {
     w->status = rpi_status_nomem("messages");
     return NULL;
   }
+  e->device = w->ctx->device;
   e->next = w->b->plan.exchanges;
   w->b->plan.exchanges = e;
   return e;

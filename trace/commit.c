@@ -372,7 +372,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
   if (st == RP_OK && ctx->device) st = rpi_gpu_bind_flags(ctx, b);
   if (RPI_UNLIKELY(st != RP_OK)) st = name_place(s, st);
   if (ctx->device && ctx->gpu_status == RP_OK) ctx->gpu_status = st;
-  if (!ctx->device) rpi_places_failed(ctx, st);
+  if (ctx->comm) rpi_places_failed(ctx, st);
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   ctx->stats.images += count.images;
@@ -417,8 +417,9 @@ static bool may_fail(const rpi_template *t, const rpi_bound *b) {
 }
 
 /* How many steps the wanted buffer needs. */
-static int32_t steps_for(const rpi_segment *s, const rpi_bound *b, const rpi_buffer *want) {
-  if (want && (b->sides.gpu || may_fail(s->done, b))) return b->plan.n_step;
+static int32_t steps_for(const rp_context *ctx, const rpi_segment *s, const rpi_bound *b,
+                         const rpi_buffer *want) {
+  if (want && (b->sides.gpu || ctx->gpu_somewhere || may_fail(s->done, b))) return b->plan.n_step;
   for (uint32_t i = 0; want && i < s->n_slot; i++)
     if (s->slot[i] == want) return b->ready[i];
   return b->plan.n_step;
@@ -432,7 +433,8 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
   bool trusted = t->n_range == 0 || in_range(ctx, t, s);
   const uint32_t *place = places_of(ctx, t, s);
   *out = t->bound;
-  if (RPI_UNLIKELY(ctx->device && *out && rpi_template_split(ctx, t, *out))) *out = t->bound;
+  if (RPI_UNLIKELY(ctx->device && !ctx->comm && *out && rpi_template_split(ctx, t, *out)))
+    *out = t->bound;
   if (RPI_LIKELY(*out && rpi_template_fits(t, *out, t->live, trusted, place))) return RP_OK;
   return rpi_template_plan(ctx, t, t->live, trusted, place, out);
 }
@@ -440,7 +442,7 @@ static rp_status choose_plan(rp_context *ctx, rpi_segment *s, const rpi_segment 
 /* Runs as far as the wanted buffer needs, or all; returns how many steps. */
 static int32_t run_first(rp_context *ctx, rpi_bound *b, const rpi_segment *s,
                          const rpi_buffer *want) {
-  const int32_t end = steps_for(s, b, want);
+  const int32_t end = steps_for(ctx, s, b, want);
   rpi_run_bind(&b->plan, ctx->pointers, ctx->addresses, s->scalar);
   run_steps(ctx, b, s, 0, end);
   if (end == b->plan.n_step || !(rpi_poison_raised(ctx, b) || ctx->config.nonfinite)) return end;
@@ -461,7 +463,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   if (st == RP_OK && !dry) st = bind_symbols(ctx, s, b);
   if (st != RP_OK) {
     long long first = (long long)s->first_launch, last = first + s->n_task - 1;
-    const bool apart = st == RP_ERR_MEMORY && ctx->device && s->n_task > 1;
+    const bool apart = st == RP_ERR_MEMORY && ctx->device && !ctx->comm && s->n_task > 1;
     if (apart)
       st = rpi_piecemeal_commit(ctx, s);
     else

@@ -97,6 +97,8 @@ struct rp_context {
   int64_t scratch_bytes;
   CUdeviceptr gpu_scratch, gpu_flags; /* the same on the GPU */
   int64_t gpu_scratch_bytes, gpu_flags_bytes;
+  bool
+      gpu_somewhere; /* a rank has a GPU: partial runs of plans would not end at the same step on all */
   rp_status gpu_status;   /* of the first run on it that failed */
   void **pointers;        /* per symbol of the plan at hand, with what goes with it */
   CUdeviceptr *addresses; /* the same on the GPU */

@@ -140,6 +140,7 @@ static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
   rpi_plan *plan = &w->b->plan;
   int64_t lo, hi;
   bool any = false;
+  if (s->gpu) return;
   if (s->bytes / w->ranks < w->ctx->config.overlap || writes_messages(w, s, exchange)) return;
   for (int32_t i = 0; i < s->n_sub; i++)
     if (!rpi_bring_inner(w, exchange, i, &lo, &hi)) return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/comm/collect.h"
 #include "core/model/residence.h"
 
 /* ---- the device ---- */
@@ -20,17 +21,21 @@ static void forget(const char *before) {
   rpi_status_fail(RP_OK, "%s", before);
 }
 
+/* Ranks of one machine take its GPUs in turn, and share them if they are more. */
+static int32_t number_of(const rp_context *ctx, int32_t n) {
+  const int32_t first = (int32_t)ctx->config.gpu;
+  return first + rpi_comm_seat(ctx->comm) % (n - first);
+}
+
 rp_status rpi_gpu_bind_open(rp_context *ctx) {
   const rpi_config *c = &ctx->config;
   const bool asked = c->gpus > 0;
   char before[SENTENCE];
   int32_t n = 0;
-  if (c->gpus == 0 || (!asked && ctx->comm)) return RP_OK;
-  if (asked && ctx->comm)
-    return rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but GPUs are used by a process alone so far",
-                           (long long)c->gpus);
+  if (c->gpus == 0 || rpi_comm_dry(ctx->comm)) return RP_OK;
   if (c->gpus > 1)
-    return rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but a context uses one so far",
+    return rpi_status_fail(RP_ERR_CONFIG,
+                           "gpus: %lld, but a process uses one: several are used by as many ranks",
                            (long long)c->gpus);
   if (library_of(c) && strcmp(c->cuda, "none") == 0)
     return asked ? rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but cuda is \"none\"",
@@ -41,7 +46,7 @@ rp_status rpi_gpu_bind_open(rp_context *ctx) {
   if (st == RP_OK && c->gpu >= n)
     st = rpi_status_fail(RP_ERR_CONFIG, "gpu: %lld, but there are %d", (long long)c->gpu, (int)n);
   if (st == RP_OK)
-    st = rpi_device_open(library_of(c), (int32_t)c->gpu, c->gpu_mb << 20, &ctx->device);
+    st = rpi_device_open(library_of(c), number_of(ctx, n), c->gpu_mb << 20, &ctx->device);
   if (st == RP_OK || asked) return st;
   forget(before);
   return RP_OK;
@@ -66,6 +71,19 @@ rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
   return RP_OK;
 }
 
+static void any(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
+  (void)arg, (void)n, (void)m;
+  *(int64_t *)into |= *(const int64_t *)from;
+}
+
+rp_status rpi_gpu_bind_agree(rp_context *ctx) {
+  int64_t has = ctx->device != NULL, bytes = sizeof has;
+  if (ctx->comm && !rpi_comm_dry(ctx->comm))
+    RPI_TRY(rpi_collect_merge(ctx->comm, &has, &bytes, bytes, any, NULL));
+  ctx->gpu_somewhere = has != 0;
+  return RP_OK;
+}
+
 /* ---- before a run ---- */
 
 /* At least so many bytes; what was there is lost. */
@@ -79,10 +97,9 @@ static rp_status reserve(rp_context *ctx, CUdeviceptr *p, int64_t *have, int64_t
   return zero ? rpi_device_zero(ctx->device, *p, bytes) : RP_OK;
 }
 
-static rp_status bring(rp_context *ctx, rpi_instance *i, uint8_t side, bool keeps) {
-  if (!keeps || side == 0) return RP_OK;
-  return side == RPI_AT_HOST ? rpi_residence_host(ctx->pool, i, RPI_USE_READ)
-                             : rpi_residence_device(ctx->pool, i, RPI_USE_READ);
+static rp_status bring(rp_context *ctx, rpi_instance *i, uint8_t sides, bool keeps) {
+  if (keeps && sides & RPI_AT_HOST) RPI_TRY(rpi_residence_host(ctx->pool, i, RPI_USE_READ));
+  return keeps && sides & RPI_AT_DEVICE ? rpi_residence_device(ctx->pool, i, RPI_USE_READ) : RP_OK;
 }
 
 rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
@@ -122,8 +139,7 @@ void rpi_gpu_bind_settle(rp_context *ctx, const rpi_bound *b) {
   for (int32_t i = 0; i < an->n_symbol; i++) {
     rpi_instance *inst = ctx->instances[i];
     if (!inst) continue;
-    const bool only_read = an->symbol[i].kind == RPI_SYMBOL_IN && !an->symbol[i].written;
-    const uint8_t valid = only_read ? inst->valid | s->valid[i] : s->valid[i];
+    const uint8_t valid = s->grown[i] ? s->valid[i] : inst->valid | s->valid[i];
     if (valid != 0) rpi_residence_settle(ctx->pool, inst, valid);
   }
 }

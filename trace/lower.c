@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/exec/graph.h"
+#include "core/exec/joint.h"
 #include "jit/shape.h"
 #include "trace/distribute.h"
 #include "trace/rows.h"
@@ -52,7 +53,6 @@ static bool allocate(lowerer *l) {
   for (int32_t i = 0; i < an->n_group; i++) {
     count_group(&an->group[i], &n);
     n.n_step += 1 + an->group[i].n_patch;
-    if (l->ctx->device) n.n_step += an->group[i].n_operand + 2 * an->group[i].n_patch;
     n.n_box += 2 * RP_MAX_DIM * an->group[i].n_patch;
     if (an->group[i].n_operand > operands) operands = an->group[i].n_operand;
   }
@@ -72,7 +72,7 @@ static bool allocate(lowerer *l) {
   l->symbol_ready = rpi_arena_get(a, sizeof(int32_t) * (size_t)(an->n_symbol + 1));
   l->b->ready = rpi_arena_get(a, sizeof(int32_t) * (an->n_slot + 1u));
   l->b->tag = rpi_arena_get(a, sizeof(uint64_t) * (an->n_slot + 1u));
-  return !a->failed && rpi_sides_init(&l->b->sides, l->ctx->device != NULL, an, l->ts, a);
+  return !a->failed;
 }
 
 /* ---- scratch: symbols whose groups overlap get disjoint places ---- */
@@ -393,16 +393,6 @@ static void lower_patches(lowerer *l, const rpi_group *g, bool behind) {
   }
 }
 
-static void move_symbol(void *arg, int32_t symbol, uint8_t to) {
-  lowerer *l = arg;
-  rpi_plan *p = &l->b->plan;
-  p->step[p->n_step++] = (rpi_step){.kind = to == RPI_AT_HOST ? RPI_STEP_DOWNLOAD : RPI_STEP_UPLOAD,
-                                    .gpu = true,
-                                    .dst = symbol,
-                                    .bytes = l->b->sides.bytes[symbol]};
-  if (to == RPI_AT_HOST) rpi_context_reason(l->ctx, RPI_REASON_GPU_HOST);
-}
-
 /* Memory of others on the GPU may begin anywhere. Is that so of an operand that would have been aligned? */
 static bool drop_unaligned(const lowerer *l, const rpi_group *g, rpi_cuda_shape *shape) {
   const uint64_t before = shape->aligned;
@@ -414,7 +404,7 @@ static bool drop_unaligned(const lowerer *l, const rpi_group *g, rpi_cuda_shape 
   return shape->aligned != before;
 }
 
-/* Where the group runs; what it needs there moves. Patches of a group without anything to do are copies on the GPU. */
+/* Where the group runs. Patches of a group without anything to do are copies on the GPU. */
 static rp_status take_side(lowerer *l, const rpi_group *g) {
   rpi_cuda_shape shape;
   l->gpu = NULL;
@@ -429,7 +419,6 @@ static rp_status take_side(lowerer *l, const rpi_group *g) {
   const bool call = g->opaque && rpi_opaque_on_gpu(l->ts->task[g->task[0]].op->opaque);
   if (l->ctx->device && g->opaque && !call) rpi_context_reason(l->ctx, RPI_REASON_GPU_OPAQUE);
   if (l->gpu || (l->ctx->device && !g->kernel && (!g->opaque || call))) l->side = RPI_AT_DEVICE;
-  rpi_sides_group(&l->b->sides, l->an, l->ts, g, l->side, move_symbol, l);
   return RP_OK;
 }
 
@@ -565,9 +554,12 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
     find_ready(&l);
     b->moves = moves_instances(an);
   }
-  if (ok && !l.mismatch && place) {
-    rp_status st =
-        note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
+  if (ok && !l.mismatch && !b->arena.failed) {
+    rp_status st = RP_OK;
+    if (place)
+      st =
+          note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
+    if (st == RP_OK) st = rpi_sides_plan(ctx, tasks, b);
     if (st != RP_OK) {
       rpi_lower_free(b);
       return st;
@@ -588,6 +580,7 @@ void rpi_lower_free(rpi_bound *b) {
   if (!b) return;
   if (b->owns) rpi_analyse_free(b->an);
   rpi_graph_free(b->plan.graphs);
+  rpi_joint_free(b->plan.joint);
   for (int32_t c = 0; c < b->plan.n_call; c++) rpi_alloc_free(b->plan.call[c].why);
   for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {
     next = e->next;

@@ -7,6 +7,7 @@
  *             must stay where the whole space has them it is a range of the whole's units instead. */
 #include <string.h>
 
+#include "jit/gpu_kernels.h"
 #include "jit/subtree.h"
 #include "trace/distribute_impl.h"
 
@@ -44,6 +45,24 @@ static void shift_pointers(rpi_walker *w, const rpi_group *g, const rpi_geom *ge
   }
 }
 
+/* Of operands that do not begin at 16 bytes any more the GPU's code must not assume it. */
+static void realign(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, rpi_sub *sub,
+                    const int64_t *lo) {
+  uint64_t odd = 0;
+  if (!sub->gpu || w->trial) return;
+  rpi_cuda_shape shape = *rpi_gpu_kernels_shape(sub->gpu);
+  for (int32_t o = 0; o < g->n_operand && o < 64; o++)
+    if (rpi_parts_shift(rpi_jit_ir(g->kernel), o, &geom[o], lo) % 16 != 0) odd |= UINT64_C(1) << o;
+  if (!(shape.aligned & odd)) return;
+  shape.aligned &= ~odd;
+  const rp_status st = rpi_jit_gpu(w->ctx->jit, g->kernel, &shape, &sub->gpu);
+  if (st != RP_OK || sub->gpu) {
+    w->status = w->status == RP_OK ? st : w->status;
+    return;
+  }
+  w->status = rpi_status_fail(RP_ERR_INTERNAL, "a kernel has code for the GPU for some parts only");
+}
+
 /* No rank has more rows. */
 static int64_t longest(const rpi_rows *s) {
   const int32_t ranks = (int32_t)s->cuts.ranks;
@@ -70,6 +89,7 @@ static void cut_box(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, con
   sub->boxes = true;
   sub->units = any ? rpi_ir_units(ir, mine) : 0;
   if (any) shift_pointers(w, g, geom, &lay, sub, lo);
+  if (any) realign(w, g, geom, sub, lo);
   if (ir->n_red == 0) return;
   int64_t *whole = rpi_arena_get(&w->b->arena, sizeof *whole * 2 * RP_MAX_DIM);
   if (!whole) return;
@@ -126,6 +146,7 @@ void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, con
   w->b->plan.words[sub->word + lay.origin].i = lo;
   int64_t from[RP_MAX_DIM] = {lo};
   shift_pointers(w, g, geom, &lay, sub, from);
+  realign(w, g, geom, sub, from);
 }
 
 /* ---- calls ---- */

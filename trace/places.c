@@ -164,6 +164,7 @@ rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b) {
   b->place = RPI_PLACE_WHOLE;
   if (!b->inst) return RP_OK;
   ctx->stats.gathers++;
+  RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_UPDATE));
   void *data = b->inst->data;
   return rpi_places_failed(
       ctx, rpi_exchange_gather(ctx->comm, &t, rpi_dtype_size(b->base->dtype), data, data));
@@ -175,14 +176,16 @@ static rp_status move_to_line(rp_context *ctx, const rpi_buffer *b, const rpi_ma
   rpi_margins m = {0};
   rpi_plan_exchange e = {0};
   rpi_exchange_count count = {0};
-  rp_status st = RP_OK;
+  rp_status st = rpi_residence_host(b->pool, b->inst, RPI_USE_READ);
+  const rpi_exchange_memory at = {.pointers = &b->inst->data};
+  if (st != RP_OK) return st;
   if (!rpi_margins_add(&m, part) ||
       !rpi_margins_messages(&m, part->symbol, rpi_comm_rank(ctx->comm),
                             rpi_dtype_size(b->base->dtype), &e) ||
       !rpi_messages_close(&e))
     st = rpi_status_nomem("messages");
-  if (st == RP_OK) st = rpi_exchange_start(ctx->comm, &e, &b->inst->data, &version, &count);
-  if (st == RP_OK) st = rpi_exchange_finish(ctx->comm, &e, &b->inst->data, &version);
+  if (st == RP_OK) st = rpi_exchange_start(ctx->comm, &e, &at, &version, &count);
+  if (st == RP_OK) st = rpi_exchange_finish(ctx->comm, &e, &at, &version);
   ctx->stats.messages += count.messages;
   ctx->stats.bytes_sent += count.bytes;
   rpi_margins_deinit(&m);
@@ -332,6 +335,7 @@ static rp_status range_of_tile(rp_context *ctx, rpi_buffer *b, int64_t *n) {
   void *packed = NULL;
   *n = rpi_tiling_box(rpi_store_tiling(b), b->pool->rank, &tile) ? rpi_geom_size(&tile) : 0;
   if (*n > 0 && b->inst) {
+    RPI_TRY(rpi_residence_host(b->pool, b->inst, RPI_USE_READ));
     packed = rpi_alloc((size_t)(*n * elem));
     if (!packed) return rpi_places_failed(ctx, rpi_status_nomem("a tile of index data"));
     rpi_store_pack_part(b->inst->data, &tile, elem, 0, *n, packed);

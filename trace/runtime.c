@@ -356,6 +356,7 @@ static rp_status make_parts(rp_context *ctx) {
     st = rpi_jit_create(c, NULL, &ctx->jit);
   }
   RPI_TRY(st);
+  RPI_TRY(rpi_gpu_bind_agree(ctx));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);
 }

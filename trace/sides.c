@@ -4,75 +4,221 @@
 
 #include <string.h>
 
-static int64_t bytes_of(const rpi_tasks *ts, uint32_t slot) {
-  for (int32_t x = 0; x < ts->n_access; x++)
-    if (ts->access[x].slot == slot)
-      return ts->access[x].view->bsize * rpi_dtype_size(ts->access[x].view->dtype);
+#include "core/base/alloc.h"
+#include "core/exec/image.h"
+#include "trace/lower.h"
+
+typedef struct walk {
+  rp_context *ctx;
+  const rpi_tasks *ts;
+  rpi_bound *b;
+  rpi_sides *s;
+  rpi_step *step; /* the new list */
+  int32_t n, cap;
+  bool failed; /* no memory */
+} walk;
+
+static void add(walk *w, const rpi_step *s) {
+  void *list = w->step;
+  if (!rpi_alloc_grow(&list, &w->cap, w->n + 1, sizeof *w->step)) {
+    w->failed = true;
+    return;
+  }
+  w->step = list;
+  w->step[w->n++] = *s;
+}
+
+static int64_t bytes_of(const walk *w, int32_t symbol) {
+  const uint32_t slot = w->b->an->symbol[symbol].slot;
+  for (int32_t x = 0; x < w->ts->n_access; x++)
+    if (w->ts->access[x].slot == slot)
+      return w->ts->access[x].view->bsize * rpi_dtype_size(w->ts->access[x].view->dtype);
   return 0;
 }
 
-bool rpi_sides_init(rpi_sides *s, bool on, const rpi_analysis *an, const rpi_tasks *ts,
-                    rpi_arena *a) {
-  const size_t n = (size_t)an->n_symbol + 1;
-  *s = (rpi_sides){.on = on};
-  if (!on) return true;
-  s->entry = rpi_arena_get(a, n);
-  s->room = rpi_arena_get(a, n);
-  s->valid = rpi_arena_get(a, n);
-  s->bytes = rpi_arena_get(a, n * sizeof *s->bytes);
-  if (a->failed) return false;
-  memset(s->entry, 0, n);
-  memset(s->room, 0, n);
-  memset(s->valid, 0, n);
-  for (int32_t i = 0; i < an->n_symbol; i++) s->bytes[i] = bytes_of(ts, an->symbol[i].slot);
+/* Bytes lo..hi-1 of the symbol come to a side from the other. */
+static void move(walk *w, int32_t symbol, uint8_t to, int64_t lo, int64_t hi) {
+  const bool down = to == RPI_AT_HOST;
+  w->s->room[symbol] |= RPI_AT_HOST | RPI_AT_DEVICE;
+  if (lo < hi)
+    add(w, &(rpi_step){.kind = down ? RPI_STEP_DOWNLOAD : RPI_STEP_UPLOAD,
+                       .gpu = true,
+                       .dst = symbol,
+                       .clip_lo = lo,
+                       .clip_hi = hi,
+                       .bytes = hi - lo});
+  if (down) rpi_context_reason(w->ctx, RPI_REASON_GPU_HOST);
+}
+
+static void runs_on(rpi_sides *s, uint8_t side) {
+  *(side == RPI_AT_DEVICE ? &s->gpu : &s->host) = true;
+}
+
+/* Values that are there before are needed on the side. */
+static void need(walk *w, int32_t symbol, uint8_t side) {
+  rpi_sides *s = w->s;
+  s->room[symbol] |= side;
+  runs_on(s, side);
+  if (s->valid[symbol] & side) return;
+  if (s->grown[symbol])
+    move(w, symbol, side, 0, bytes_of(w, symbol));
+  else
+    s->entry[symbol] |= side;
+  s->valid[symbol] |= side;
+}
+
+static void changed(const walk *w, int32_t symbol, uint8_t sides) {
+  w->s->valid[symbol] = sides;
+  w->s->grown[symbol] = true;
+}
+
+static uint8_t access_of(const walk *w, const rpi_group *g, int32_t o) {
+  const rpi_group_operand *k = &g->operand[o];
+  return g->opaque ? w->ts->access[k->access].mode : k->ir.access;
+}
+
+/* The k-th group of a launch or a call; NULL: there are no more. */
+static const rpi_group *group_of(const walk *w, const rpi_step *s, int32_t k) {
+  const rpi_bound *b = w->b;
+  if (s->kind == RPI_STEP_LAUNCH && k < s->n_sub)
+    return &b->an->group[b->sub_group[s->first_sub + k]];
+  return s->kind == RPI_STEP_OPAQUE && k == 0 ? &b->an->group[b->call_group[s->call]] : NULL;
+}
+
+/* ---- what other ranks bring ---- */
+
+/* The sides that a step reads or writes the symbol on. */
+static uint8_t touched_on(const walk *w, const rpi_step *s, int32_t symbol) {
+  const uint8_t side = s->gpu ? RPI_AT_DEVICE : RPI_AT_HOST;
+  if (s->kind == RPI_STEP_PATCH) return s->src == symbol || s->dst == symbol ? side : 0;
+  if (s->kind == RPI_STEP_IMAGE)
+    for (int32_t i = 0; i < s->image->n_node; i++) {
+      const rpi_image_node *n = &s->image->node[i];
+      const bool data = n->kind == RPI_IMAGE_DATA || n->kind == RPI_IMAGE_TABLE;
+      if (data && n->symbol == symbol) return RPI_AT_HOST;
+    }
+  const rpi_group *g;
+  for (int32_t k = 0; (g = group_of(w, s, k)); k++)
+    for (int32_t o = 0; o < g->n_operand; o++)
+      if (g->operand[o].symbol == symbol && access_of(w, g, o) != 0) return side;
+  return 0;
+}
+
+/* Who asks for parts of a symbol has not said where it wants them: wherever steps from `at` on use it. */
+static void need_later(walk *w, int32_t symbol, int32_t at) {
+  const rpi_plan *p = &w->b->plan;
+  uint8_t sides = 0;
+  if (w->s->valid[symbol] != 0) return;
+  for (int32_t i = at; i < p->n_step; i++) sides |= touched_on(w, &p->step[i], symbol);
+  if (sides & RPI_AT_DEVICE) need(w, symbol, RPI_AT_DEVICE);
+  if (sides & RPI_AT_HOST || sides == 0) need(w, symbol, RPI_AT_HOST);
+}
+
+static void exchange(walk *w, rpi_step *s, int32_t at) {
+  rpi_plan_exchange *e = s->exchange;
+  for (int32_t i = 0; i < e->n; i++) {
+    rpi_plan_message *m = &e->list[i];
+    need_later(w, m->symbol, at);
+    m->sides = w->s->valid[m->symbol];
+  }
+  for (int32_t i = 0; i < e->n; i++) w->s->grown[e->list[i].symbol] = true;
+  if (e->n > 0 && !rpi_messages_close(e)) w->failed = true;
+  add(w, s);
+}
+
+static void image(walk *w, const rpi_step *s, int32_t at) {
+  rpi_image *m = s->image;
+  for (int32_t i = 0; i < m->n_node; i++)
+    if (m->node[i].kind == RPI_IMAGE_DATA || m->node[i].kind == RPI_IMAGE_TABLE)
+      need(w, m->node[i].symbol, RPI_AT_HOST);
+  need_later(w, m->symbol, at);
+  m->exchange->sides = w->s->valid[m->symbol];
+  w->s->room[m->symbol] |= RPI_AT_HOST; /* all of it may be gathered there */
+  w->s->grown[m->symbol] = true;
+  add(w, s);
+}
+
+/* The parts of all ranks meet on the host. */
+static void gather(walk *w, const rpi_step *s) {
+  rpi_sides *at = w->s;
+  int64_t lo = 0, hi = bytes_of(w, s->dst);
+  if (at->grown[s->dst] && at->valid[s->dst] == RPI_AT_DEVICE && rpi_tiling_is_line(s->tiling)) {
+    rpi_tiling_hull(s->tiling, rpi_comm_rank(w->ctx->comm), &lo, &hi);
+    move(w, s->dst, RPI_AT_HOST, lo * s->elem, hi * s->elem);
+    at->valid[s->dst] = RPI_AT_HOST;
+  }
+  need(w, s->dst, RPI_AT_HOST);
+  changed(w, s->dst, RPI_AT_HOST);
+  add(w, s);
+}
+
+/* ---- what runs ---- */
+
+/* What is written may be written in part: the rest must be there, too. */
+static void groups(walk *w, const rpi_step *s) {
+  const uint8_t side = s->gpu ? RPI_AT_DEVICE : RPI_AT_HOST;
+  const rpi_group *g;
+  runs_on(w->s, side);
+  for (int32_t k = 0; (g = group_of(w, s, k)); k++)
+    for (int32_t o = 0; o < g->n_operand; o++)
+      if (access_of(w, g, o) != 0) need(w, g->operand[o].symbol, side);
+  add(w, s);
+  for (int32_t k = 0; (g = group_of(w, s, k)); k++)
+    for (int32_t o = 0; o < g->n_operand; o++)
+      if (access_of(w, g, o) & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))
+        changed(w, g->operand[o].symbol, side);
+}
+
+static void patch(walk *w, const rpi_step *s) {
+  const uint8_t side = s->gpu ? RPI_AT_DEVICE : RPI_AT_HOST;
+  need(w, s->src, side);
+  need(w, s->dst, side);
+  add(w, s);
+  changed(w, s->dst, side);
+}
+
+static void walk_steps(walk *w) {
+  rpi_plan *p = &w->b->plan;
+  for (int32_t i = 0; i < p->n_step && !w->failed; i++) {
+    rpi_step *s = &p->step[i];
+    switch (s->kind) {
+      case RPI_STEP_PATCH: patch(w, s); break;
+      case RPI_STEP_EXCHANGE: exchange(w, s, i); break;
+      case RPI_STEP_IMAGE: image(w, s, i); break;
+      case RPI_STEP_GATHER: gather(w, s); break;
+      default: groups(w, s); break;
+    }
+  }
+}
+
+/* ---- the whole ---- */
+
+static bool prepare(rpi_sides *s, size_t n, rpi_arena *a) {
+  s->on = true;
+  s->entry = rpi_arena_get(a, 4 * n);
+  if (!s->entry) return false;
+  memset(s->entry, 0, 4 * n);
+  s->room = s->entry + n;
+  s->valid = s->room + n;
+  s->grown = (bool *)(s->valid + n);
   return true;
 }
 
-typedef struct walk {
-  rpi_sides *s;
-  const rpi_analysis *an;
-  uint8_t side;
-  rpi_sides_move *move;
-  void *arg;
-} walk;
-
-/* Values that are there before are needed on the side, unless there are none that anybody sees. */
-static void need(const walk *w, int32_t symbol) {
-  rpi_sides *s = w->s;
-  s->room[symbol] |= w->side;
-  if (s->valid[symbol] & w->side) return;
-  if (s->valid[symbol] == 0) {
-    s->entry[symbol] = w->side;
-  } else {
-    w->move(w->arg, symbol, w->side);
-    s->room[symbol] |= RPI_AT_HOST | RPI_AT_DEVICE;
+rp_status rpi_sides_plan(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
+  walk w = {.ctx = ctx, .ts = ts, .b = b, .s = &b->sides};
+  rpi_plan *p = &b->plan;
+  if (!ctx->device) {
+    b->sides.host = true;
+    return RP_OK;
   }
-  s->valid[symbol] |= w->side;
-}
-
-static uint8_t access_of(const rpi_tasks *ts, const rpi_group *g, int32_t o) {
-  const rpi_group_operand *k = &g->operand[o];
-  return g->opaque ? ts->access[k->access].mode : k->ir.access;
-}
-
-void rpi_sides_group(rpi_sides *s, const rpi_analysis *an, const rpi_tasks *ts, const rpi_group *g,
-                     uint8_t side, rpi_sides_move *move, void *arg) {
-  const walk w = {s, an, side, move, arg};
-  if (!s->on) {
-    s->host = true;
-    return;
-  }
-  *(side == RPI_AT_DEVICE ? &s->gpu : &s->host) = true;
-  for (int32_t i = 0; i < g->n_patch; i++)
-    if (an->symbol[g->patch[i]].old >= 0) need(&w, an->symbol[g->patch[i]].old);
-  /* What is written may be written in part: the rest must be there, too. */
-  for (int32_t o = 0; o < g->n_operand; o++)
-    if (access_of(ts, g, o) != 0) need(&w, g->operand[o].symbol);
-  for (int32_t i = 0; i < g->n_patch; i++) {
-    need(&w, g->patch[i]);
-    s->valid[g->patch[i]] = side;
-  }
-  for (int32_t o = 0; o < g->n_operand; o++)
-    if (access_of(ts, g, o) & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE))
-      s->valid[g->operand[o].symbol] = side;
+  if (!prepare(&b->sides, (size_t)b->an->n_symbol + 1, &b->arena))
+    return rpi_status_nomem("a plan");
+  walk_steps(&w);
+  rpi_step *steps = rpi_arena_get(&b->arena, sizeof *steps * ((size_t)w.n + 1));
+  if (steps && w.n > 0) memcpy(steps, w.step, sizeof *steps * (size_t)w.n);
+  rpi_alloc_free(w.step);
+  if (w.failed || !steps) return rpi_status_nomem("a plan");
+  p->step = steps;
+  p->n_step = w.n;
+  return RP_OK;
 }

@@ -251,7 +251,7 @@ rp_status rpi_template_plan(rp_context *ctx, rpi_template *t, const bool *live, 
   for (;;) {
     *out = NULL;
     RPI_TRY(new_plan(ctx, t, live, trusted, place, out));
-    if (!ctx->device || !must_split(t, *out)) break;
+    if (!ctx->device || ctx->comm || !must_split(t, *out)) break;
     rpi_lower_free(*out);
   }
   if (ctx->comm) {

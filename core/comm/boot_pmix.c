@@ -29,7 +29,7 @@ struct rpi_boot {
   functions f;
   pmix_proc_t me, all;
   pmix_info_t collect; /* stays in place while a fence is under way */
-  int32_t size, local;
+  int32_t size, local, seat;
   /* Set by a thread of PMIx: */
   _Atomic bool ended; /* the fence, with `result` */
   pmix_status_t result;
@@ -67,7 +67,9 @@ static int32_t number(const rpi_boot *b, const pmix_proc_t *p, const char *key, 
   pmix_value_t *v = NULL;
   if (b->f.PMIx_Get(p, key, NULL, 0, &v) != PMIX_SUCCESS || !v) return missing;
   const bool fits = v->type == PMIX_UINT32 && v->data.uint32 <= INT32_MAX;
-  const int32_t n = fits ? (int32_t)v->data.uint32 : missing;
+  const int32_t n = fits                     ? (int32_t)v->data.uint32
+                    : v->type == PMIX_UINT16 ? (int32_t)v->data.uint16
+                                             : missing;
   free(v);
   return n;
 }
@@ -102,6 +104,7 @@ static rp_status join(rpi_boot *b) {
   b->all = process(b, PMIX_RANK_WILDCARD);
   b->size = number(b, &b->all, PMIX_JOB_SIZE, 0);
   b->local = number(b, &b->all, PMIX_LOCAL_SIZE, 1);
+  b->seat = number(b, &b->me, PMIX_LOCAL_RANK, 0);
   if (b->size == 0 && strncmp(b->me.nspace, "singleton", 9) == 0) b->size = 1;
   if (b->size == 0) return fails(b, "does not say how many processes it started", PMIX_ERROR);
   if (b->size > 1 && first) {
@@ -144,6 +147,7 @@ void rpi_boot_close(rpi_boot *b) {
 
 int32_t rpi_boot_rank(const rpi_boot *b) { return (int32_t)b->me.rank; }
 int32_t rpi_boot_size(const rpi_boot *b) { return b->size; }
+int32_t rpi_boot_seat(const rpi_boot *b) { return b->seat; }
 int32_t rpi_boot_local(const rpi_boot *b) { return b->local; }
 
 /* ---- blobs ---- */

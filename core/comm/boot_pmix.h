@@ -22,6 +22,7 @@ void rpi_boot_close(rpi_boot *b);
 
 int32_t rpi_boot_rank(const rpi_boot *b);
 int32_t rpi_boot_size(const rpi_boot *b);
+int32_t rpi_boot_seat(const rpi_boot *b);  /* this rank's number among those of its machine, or 0 */
 int32_t rpi_boot_local(const rpi_boot *b); /* how many of the ranks share this machine, or 1 */
 
 /* Others can ask for it after the next fence. */

@@ -204,6 +204,9 @@ rp_status rpi_comm_close(rpi_comm *c, bool orderly) {
 bool rpi_comm_dry(const rpi_comm *c) { return c && c->t == &dry; }
 int32_t rpi_comm_rank(const rpi_comm *c) { return c ? c->rank : 0; }
 int32_t rpi_comm_size(const rpi_comm *c) { return c ? c->size : 1; }
+int32_t rpi_comm_seat(const rpi_comm *c) {
+  return c && c->t->seat ? c->t->seat(c->self) : rpi_comm_rank(c);
+}
 const char *rpi_comm_transport(const rpi_comm *c) { return c->t->name; }
 void rpi_comm_stamp(rpi_comm *c, uint64_t stamp) { c->stamp = stamp; }
 

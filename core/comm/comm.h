@@ -42,6 +42,8 @@ rp_status rpi_comm_close(rpi_comm *c, bool orderly);
 bool rpi_comm_dry(const rpi_comm *c);
 int32_t rpi_comm_rank(const rpi_comm *c); /* NULL: 0 */
 int32_t rpi_comm_size(const rpi_comm *c); /* NULL: 1 */
+int32_t
+rpi_comm_seat(const rpi_comm *c); /* the number of this rank among those of its machine; NULL: 0 */
 const char *rpi_comm_transport(const rpi_comm *c);
 
 /* Memory for one collective at a time, 16-byte aligned, kept from call to call; NULL with the status message set. */

@@ -194,6 +194,8 @@ static rpi_progress hear(void *self, rpi_note *note) {
 
 static int32_t odd(const void *self) { return ((const mpi_comm *)self)->odd; }
 
+static int32_t seat(const void *self) { return ((const mpi_comm *)self)->here.seat; }
+
 static void where(void *self, int32_t rank, char *text, size_t size) {
   const mpi_comm *c = self;
   const char *name = c->mpi->where(c->world, rank);
@@ -255,6 +257,7 @@ const rpi_transport rpi_transport_mpi = {
     .tell = tell,
     .hear = hear,
     .odd = odd,
+    .seat = seat,
     .where = where,
     .abort = give_up,
     .close = close_comm,

@@ -287,6 +287,8 @@ static rpi_progress hear(void *self, rpi_note *note) {
 
 static int32_t odd(const void *self) { return ((const ucx_comm *)self)->odd; }
 
+static int32_t seat(const void *self) { return rpi_boot_seat(((const ucx_comm *)self)->boot); }
+
 static void where(void *self, int32_t rank, char *text, size_t size) {
   ucx_comm *c = self;
   peer *p;
@@ -460,6 +462,7 @@ const rpi_transport rpi_transport_ucx = {
     .tell = tell,
     .hear = hear,
     .odd = odd,
+    .seat = seat,
     .where = where,
     .abort = give_up,
     .close = close_comm,

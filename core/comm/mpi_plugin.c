@@ -145,7 +145,7 @@ static void learn_names(rpi_mpi_world *w, int size) {
 
 static bool look_around(rpi_mpi_world *w, rpi_mpi_place *place, char *why) {
   MPI_Comm node;
-  int rank, size, local, found = 0;
+  int rank, size, local, seat, found = 0;
   const int *tag_max = NULL;
   MPI_Comm_set_errhandler(w->comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(w->comm, &rank);
@@ -153,12 +153,13 @@ static bool look_around(rpi_mpi_world *w, rpi_mpi_place *place, char *why) {
   const int rc = MPI_Comm_split_type(w->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
   if (rc != MPI_SUCCESS) return fails(why, "does not tell machines apart", rc);
   MPI_Comm_size(node, &local);
+  MPI_Comm_rank(node, &seat);
   MPI_Comm_free(&node);
   if (MPI_Comm_dup(w->comm, &w->aside) != MPI_SUCCESS)
     return fails(why, "makes no second communicator", MPI_ERR_COMM);
   learn_names(w, size);
   MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, (void *)&tag_max, &found);
-  *place = (rpi_mpi_place){rank, size, local, found ? *tag_max : 32767};
+  *place = (rpi_mpi_place){rank, size, local, seat, found ? *tag_max : 32767};
   return true;
 }
 

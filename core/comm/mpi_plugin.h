@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-  RPI_MPI_PLUGIN_VERSION = 3, /* of what is below */
+  RPI_MPI_PLUGIN_VERSION = 4, /* of what is below */
   RPI_MPI_PLUGIN_WHY = 512,
   RPI_MPI_PLUGIN_BATCH = 64, /* messages that one poll looks at */
   RPI_MPI_PLUGIN_NAME = 64,  /* bytes of a rank's name */
@@ -27,7 +27,8 @@ typedef struct rpi_mpi_world rpi_mpi_world;
 
 typedef struct rpi_mpi_place {
   int32_t rank, size;
-  int32_t local;   /* how many of the ranks share this machine */
+  int32_t local;   /* how many of the ranks share this machine, */
+  int32_t seat;    /* and this one's number among them */
   int32_t tag_max; /* tags are 0..tag_max */
 } rpi_mpi_place;
 

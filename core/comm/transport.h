@@ -34,6 +34,8 @@ typedef struct rpi_transport {
   rpi_progress (*hear)(void *self, rpi_note *note);
   /* The rank whose message was not the one that this rank expected there; -1: none. */
   int32_t (*odd)(const void *self);
+  /* This rank's number among those of its machine; NULL: its rank. */
+  int32_t (*seat)(const void *self);
   /* For people: the machine and the process of a rank; "" where they are not known. */
   void (*where)(void *self, int32_t rank, char *text, size_t size);
   /* As rpi_comm_abort. */

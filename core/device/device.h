@@ -68,6 +68,14 @@ rp_status rpi_device_upload(rpi_device *d, CUdeviceptr to, const void *from, int
 rp_status rpi_device_download(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes);
 rp_status rpi_device_copy(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes);
 rp_status rpi_device_zero(rpi_device *d, CUdeviceptr to, int64_t bytes);
+/* Pinned memory of the host: what is copied to and from it does not wait. NULL is nothing. */
+rp_status rpi_device_pin(rpi_device *d, int64_t bytes, void **out);
+void rpi_device_unpin(rpi_device *d, void *p); /* no work may still use it */
+/* Queued: `rows` rows of `bytes`, `pitch` bytes from one to the next on the GPU, one behind another in pinned memory. */
+rp_status rpi_device_pack(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes, int64_t rows,
+                          int64_t pitch);
+rp_status rpi_device_unpack(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
+                            int64_t rows, int64_t pitch);
 /* `rows` rows of `bytes`, `pitch` bytes from one to the next, on both sides. */
 rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
                                int64_t rows, int64_t pitch);

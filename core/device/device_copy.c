@@ -149,6 +149,75 @@ rp_status rpi_device_wait(rpi_device *d) {
   return rpi_device_leave(d, rpi_device_drain(d), "cuStreamSynchronize", "%s", "");
 }
 
+/* ---- pinned memory of others -------------------------------------------------------------------------------- */
+
+rp_status rpi_device_pin(rpi_device *d, int64_t bytes, void **out) {
+  *out = NULL;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->host_get(out, (size_t)bytes, 0);
+  return rpi_device_leave(d, e, "cuMemHostAlloc", "of %lld bytes", (long long)bytes);
+}
+
+void rpi_device_unpin(rpi_device *d, void *p) {
+  if (!p || rpi_device_enter(d) != RP_OK) return;
+  const CUresult e = d->cu->host_put(p);
+  (void)rpi_device_leave(d, e, "cuMemFreeHost", "%s", "");
+}
+
+/* Rows of the GPU and the same, dense, in pinned memory. */
+static rp_status copy_packed(rpi_device *d, CUDA_MEMCPY3D *box, int64_t bytes, int64_t rows) {
+  box->WidthInBytes = (size_t)bytes;
+  box->Height = (size_t)rows;
+  box->Depth = 1;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->copy_box(box, d->stream);
+  return rpi_device_leave(d, e, "cuMemcpy3DAsync", "of %lld rows of %lld bytes", (long long)rows,
+                          (long long)bytes);
+}
+
+/* Rows that lie one behind another are one row; what is further apart than a copy can tell goes row by row. */
+static int64_t rows_at_once(int64_t *bytes, int64_t *rows, int64_t pitch) {
+  if (*rows == 1 || *bytes == pitch) {
+    *bytes *= *rows;
+    *rows = 1;
+  }
+  return pitch > INT32_MAX ? 1 : *rows;
+}
+
+rp_status rpi_device_pack(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes, int64_t rows,
+                          int64_t pitch) {
+  const int64_t each = rows_at_once(&bytes, &rows, pitch);
+  for (int64_t i = 0; i < rows && bytes > 0; i += each) {
+    CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = from + (CUdeviceptr)(i * pitch),
+                         .srcPitch = (size_t)(each > 1 ? pitch : bytes),
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = (char *)to + i * bytes,
+                         .dstPitch = (size_t)bytes};
+    RPI_TRY(copy_packed(d, &box, bytes, each));
+  }
+  d->stats.downloads++;
+  d->stats.download_bytes += bytes * rows;
+  return RP_OK;
+}
+
+rp_status rpi_device_unpack(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
+                            int64_t rows, int64_t pitch) {
+  const int64_t each = rows_at_once(&bytes, &rows, pitch);
+  for (int64_t i = 0; i < rows && bytes > 0; i += each) {
+    CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = (const char *)from + i * bytes,
+                         .srcPitch = (size_t)bytes,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = to + (CUdeviceptr)(i * pitch),
+                         .dstPitch = (size_t)(each > 1 ? pitch : bytes)};
+    RPI_TRY(copy_packed(d, &box, bytes, each));
+  }
+  d->stats.uploads++;
+  d->stats.upload_bytes += bytes * rows;
+  return RP_OK;
+}
+
 /* ---- within the GPU ------------------------------------------------------------------------------------- */
 
 rp_status rpi_device_copy(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes) {

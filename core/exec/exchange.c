@@ -7,6 +7,7 @@
 
 #include "core/comm/collect.h"
 #include "core/exec/mosaic.h"
+#include "core/model/store.h"
 
 /* The bytes of a message between where they belong and where they travel. */
 static void move_packed(const rpi_plan_exchange *e, const rpi_plan_message *m, char *data,
@@ -21,23 +22,61 @@ static void move_packed(const rpi_plan_exchange *e, const rpi_plan_message *m, c
   }
 }
 
+/* The same on the GPU, queued. */
+static rp_status queue_packed(const rpi_plan_exchange *e, const rpi_plan_message *m,
+                              const rpi_exchange_memory *at, bool pack) {
+  char *stage = e->stage + m->stage;
+  for (int32_t i = 0; i < m->n_run; i++) {
+    const rpi_plan_run *r = &e->run[m->first_run + i];
+    const CUdeviceptr there = at->addresses[m->symbol] + (CUdeviceptr)r->at;
+    if (pack)
+      RPI_TRY(rpi_device_pack(at->device, stage, there, r->bytes, r->count, r->step));
+    else
+      RPI_TRY(rpi_device_unpack(at->device, there, stage, r->bytes, r->count, r->step));
+    stage += r->bytes * r->count;
+  }
+  return RP_OK;
+}
+
 static bool is_known(const rpi_plan_message *m, const uint64_t *version) {
   return version[m->symbol] != 0 && m->seen == version[m->symbol];
 }
 
-rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+static bool on_host(const rpi_plan_message *m) {
+  return m->sides == 0 || (m->sides & RPI_AT_HOST) != 0;
+}
+
+/* What is sent comes to the stage. The GPU is waited for if it is the GPU's, or has not taken all that came last. */
+static rp_status pack_all(rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                          const uint64_t *version) {
+  bool wait = e->taken;
+  for (int32_t i = 0; i < e->n; i++) {
+    const rpi_plan_message *m = &e->list[i];
+    if (!m->send || m->stage < 0 || on_host(m) || is_known(m, version)) continue;
+    RPI_TRY(queue_packed(e, m, at, true));
+    wait = true;
+  }
+  if (wait) RPI_TRY(rpi_device_wait(at->device));
+  e->taken = false;
+  for (int32_t i = 0; i < e->n; i++) {
+    const rpi_plan_message *m = &e->list[i];
+    if (m->send && m->stage >= 0 && on_host(m) && !is_known(m, version))
+      move_packed(e, m, at->pointers[m->symbol], true);
+  }
+  return RP_OK;
+}
+
+rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                              const uint64_t *version, rpi_exchange_count *count) {
   int32_t n = 0;
+  e->n_post = 0;
+  RPI_TRY(pack_all(e, at, version));
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;
-    char *data = pointers[m->symbol];
-    if (m->send && m->stage >= 0) move_packed(e, m, data, true);
-    e->post[n++] =
-        (rpi_message){.data = m->stage >= 0 ? e->stage + m->stage : data + e->run[m->first_run].at,
-                      .bytes = m->bytes,
-                      .peer = m->peer,
-                      .send = m->send};
+    char *data = m->stage >= 0 ? e->stage + m->stage
+                               : (char *)at->pointers[m->symbol] + e->run[m->first_run].at;
+    e->post[n++] = (rpi_message){.data = data, .bytes = m->bytes, .peer = m->peer, .send = m->send};
     count->messages += m->send;
     count->bytes += m->send ? m->bytes : 0;
   }
@@ -45,7 +84,7 @@ rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *
   return n > 0 ? rpi_comm_start(comm, e->post, n) : RP_OK;
 }
 
-rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                               const uint64_t *version) {
   if (e->n_post == 0) return RP_OK;
   RPI_TRY(rpi_comm_finish(comm, e->post, e->n_post));
@@ -53,8 +92,12 @@ rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const 
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;
-    if (!m->send && m->stage >= 0) move_packed(e, m, pointers[m->symbol], false);
     m->seen = version[m->symbol];
+    if (m->send || m->stage < 0) continue;
+    if (on_host(m)) move_packed(e, m, at->pointers[m->symbol], false);
+    if (!(m->sides & RPI_AT_DEVICE)) continue;
+    RPI_TRY(queue_packed(e, m, at, false));
+    e->taken = true;
   }
   return RP_OK;
 }
@@ -97,18 +140,24 @@ rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_tiling *tiling, int32_t 
 
 /* ---- reductions ---- */
 
+rp_status rpi_exchange_lists(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step,
+                             int64_t bytes) {
+  const rpi_sub *s = &plan->sub[step->first_sub];
+  while (!s->shared) s++; /* one is: they have one join */
+  return rpi_collect_merge(comm, plan->lists, &bytes, step->list_room, s->kernel->join,
+                           plan->lists + step->list_room);
+}
+
 rp_status rpi_exchange_reductions(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step) {
-  char *list = plan->lists, *spare = list + step->list_room;
+  char *list = plan->lists;
   int64_t bytes = 0;
-  const rpi_sub *first = NULL;
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = &plan->sub[step->first_sub + i];
-    if (!s->shared) continue;
-    first = first ? first : s;
-    bytes += s->kernel->list(s->kernel, &plan->words[s->word], s->space, s->origin, s->own,
-                             s->own + s->own_units, list + bytes);
+    if (s->shared)
+      bytes += s->kernel->list(s->kernel, &plan->words[s->word], s->space, s->origin, s->own,
+                               s->own + s->own_units, list + bytes);
   }
-  RPI_TRY(rpi_collect_merge(comm, list, &bytes, step->list_room, first->kernel->join, spare));
+  RPI_TRY(rpi_exchange_lists(comm, plan, step, bytes));
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = &plan->sub[step->first_sub + i];
     if (s->shared) list += s->kernel->deliver(s->kernel, &plan->words[s->word], list);

@@ -5,6 +5,7 @@
 #define RPI_EXCHANGE_H
 
 #include "core/comm/comm.h"
+#include "core/device/device.h"
 #include "core/exec/plan.h"
 
 /* What was sent, looked up, and done beside work, counted up. */
@@ -12,18 +13,30 @@ typedef struct rpi_exchange_count {
   int64_t messages, bytes, images, index_values, overlapped;
 } rpi_exchange_count;
 
+/* Where symbols are. */
+typedef struct rpi_exchange_memory {
+  void *const *pointers;
+  rpi_device *device;           /* NULL: there is none, nor an address */
+  const CUdeviceptr *addresses; /* of those that messages say are there */
+} rpi_exchange_memory;
+
 /* Begins all messages of an exchange. Those that brought this version of a symbol's values before are left out;
  * version[symbol] 0: it has none. What is sent must not be written before the end. */
-rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                              const uint64_t *version, rpi_exchange_count *count);
-/* Returns when they are done and what came is where it belongs; versions as at the start. */
-rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, void *const *pointers,
+/* Returns when they are done and what came is where it belongs, or on its way there on the GPU; versions as at the
+ * start. */
+rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                               const uint64_t *version);
 /* Every rank's tile of an array of `elem`-byte elements, from where it is in `from`, comes to where it belongs in `to` on
  * every rank; `to` may be `from`. RP_ERR_MEMORY: tiles that are no ranges are packed. */
 rp_status rpi_exchange_gather(rpi_comm *comm, const rpi_tiling *tiling, int32_t elem,
                               const void *from, void *to);
-/* The joint reductions of a launch, all in one message a round: from partials to destinations. */
+/* The lists of a launch's joint reductions, `bytes` of them in plan->lists, become those of all ranks, all in one message a
+ * round. */
+rp_status rpi_exchange_lists(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step,
+                             int64_t bytes);
+/* The joint reductions of a launch on the host: from partials to destinations. */
 rp_status rpi_exchange_reductions(rpi_comm *comm, const rpi_plan *plan, const rpi_step *step);
 
 #endif

@@ -40,7 +40,8 @@ int32_t rpi_graph_end(const rpi_plan *plan, int32_t first, int32_t end, const bo
   for (int32_t i = first; i < end; i++) {
     const rpi_step *s = &plan->step[i];
     const bool skipped = s->kind == RPI_STEP_PATCH && !needs_patch[s->dst];
-    if (!s->gpu || !(s->kind == RPI_STEP_LAUNCH || skipped)) return i;
+    const bool alone = s->list_room == 0; /* ranks meet in the middle of it */
+    if (!s->gpu || !((s->kind == RPI_STEP_LAUNCH && alone) || skipped)) return i;
   }
   return end;
 }
@@ -62,10 +63,10 @@ static void add_sub(walk *w, const rpi_sub *s, int32_t here, int32_t first_befor
   const rpi_kernel_gpu_code *code = s->gpu->code;
   const rpi_word *words = &w->plan->words[s->word];
   const int64_t end = s->first + s->units;
-  const int32_t n = code->launches(code, words, s->first, end, l);
+  const int32_t n = code->launches(code, words, s->first, end, RPI_KERNEL_ALL, l);
   char room[RPI_KERNEL_PARAMETERS];
   char *to = fill ? w->r->now + w->bytes : room;
-  const int32_t bytes = code->pack(code, words, s->first, end, to);
+  const int32_t bytes = code->pack(code, words, s->first, end, RPI_KERNEL_ALL, to);
   if (code->alone && w->n > here) {
     first_before = here;
     n_before = w->n - here;

@@ -455,13 +455,25 @@ static rp_status choose_all(rpi_comm *comm, rpi_image *m) {
   return RP_OK;
 }
 
-rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, void *const *pointers,
+/* The parts of all ranks meet on the host. */
+rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, const rpi_exchange_memory *at,
                            const uint64_t *version) {
   const uint64_t v = version[m->symbol];
   if (v != 0 && v == m->seen) return RP_OK;
   m->seen = v;
   const rpi_tiling t = rpi_tiling_line(&m->cuts);
-  return rpi_exchange_gather(comm, &t, m->elem, pointers[m->symbol], pointers[m->symbol]);
+  const uint8_t sides = m->exchange->sides;
+  char *data = at->pointers[m->symbol];
+  if (sides == RPI_AT_DEVICE) {
+    const int32_t rank = rpi_comm_rank(comm);
+    const int64_t lo = rpi_cuts_at(&m->cuts, rank) * m->elem;
+    const int64_t hi = rpi_cuts_at(&m->cuts, rank + 1) * m->elem;
+    RPI_TRY(rpi_device_download(at->device, data + lo, at->addresses[m->symbol] + (CUdeviceptr)lo,
+                                hi - lo));
+  }
+  RPI_TRY(rpi_exchange_gather(comm, &t, m->elem, data, data));
+  if (!(sides & RPI_AT_DEVICE)) return RP_OK;
+  return rpi_device_upload(at->device, at->addresses[m->symbol], data, m->cuts.n * m->elem);
 }
 
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,

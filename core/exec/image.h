@@ -88,8 +88,9 @@ typedef struct rpi_image {
  * are not; this rank alone may say so. Collective. */
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
                          const uint64_t *version, rpi_exchange_count *count);
-/* Where `all`: every rank gets all of the table, unless it has this version. Collective. */
-rp_status rpi_image_gather(rpi_comm *comm, rpi_image *image, void *const *pointers,
+/* Where `all`: every rank gets all of the table, unless it has this version, on the sides of the exchange; pointers has room
+ * for it. Collective. */
+rp_status rpi_image_gather(rpi_comm *comm, rpi_image *image, const rpi_exchange_memory *at,
                            const uint64_t *version);
 
 #endif

@@ -44,20 +44,30 @@ typedef struct rpi_kernel_launch {
 /* A launch of a kernel is up to three on the GPU, one after another, all with the same parameters. */
 enum { RPI_KERNEL_LAUNCHES = 3, RPI_KERNEL_PARAMETERS = 4096 };
 
+/* For ranks that share out a kernel with reductions: its units alone, which leave partials; and what comes after them, when
+ * the roots of all reductions' trees are where partials begin, one for each kept index. */
+typedef enum rpi_kernel_part {
+  RPI_KERNEL_ALL,
+  RPI_KERNEL_BODY,
+  RPI_KERNEL_END /* of no units */
+} rpi_kernel_part;
+
 typedef struct rpi_kernel_gpu_code {
   /* The launches for these words and units (u1 - u0 may be 0), at least one; their number is returned. Depends on extents
    * alone. */
   int32_t (*launches)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
-                      int64_t u1, rpi_kernel_launch *out);
+                      int64_t u1, rpi_kernel_part part, rpi_kernel_launch *out);
   /* Writes the parameters, which depend on the words and units alone; at most RPI_KERNEL_PARAMETERS bytes, and
    * returns their number. */
   int32_t (*pack)(const struct rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0, int64_t u1,
-                  void *out);
+                  rpi_kernel_part part, void *out);
   const void *self;
   int32_t tier; /* 0: interpreted by one kernel for all, 1: compiled */
   int32_t registers,
       spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
-  bool alone; /* keeps values in memory of its own: no two of its launches at once */
+  bool alone;        /* keeps values in memory of its own: no two of its launches at once */
+  uint64_t uniforms; /* that memory, */
+  int64_t uniforms_bytes;
 } rpi_kernel_gpu_code;
 
 /* A kernel on a GPU, for operands that lie in some way (jit/emit_cuda.h). `code` is replaced at most once, by the
@@ -65,6 +75,12 @@ typedef struct rpi_kernel_gpu_code {
 typedef struct rpi_kernel_gpu {
   const rpi_kernel_gpu_code *code; /* NULL: the compiler is waited for (rpi_jit_gpu_wait) */
 } rpi_kernel_gpu;
+
+/* A reduction's partials of some units, or the root of its tree: its word, bytes behind what that points to, how many. */
+typedef struct rpi_kernel_partials {
+  int32_t word;
+  int64_t at, bytes;
+} rpi_kernel_partials;
 
 /* A kernel's public face; jit/ embeds it. `code` is never NULL and is replaced at most once. */
 typedef struct rpi_kernel {
@@ -77,6 +93,13 @@ typedef struct rpi_kernel {
   int64_t (*list)(const struct rpi_kernel *k, const rpi_word *w, const int64_t *space,
                   const int64_t *origin, int64_t first, int64_t end, void *list);
   int64_t (*deliver)(const struct rpi_kernel *k, rpi_word *w, const void *list);
+  /* Where the partials are that `list` would take of reduction r, and the roots that `deliver` would; of the latter the
+   * values, in *list, which is moved on. */
+  void (*partials)(const struct rpi_kernel *k, const rpi_word *w, const int64_t *space, int32_t r,
+                   int64_t first, int64_t end, rpi_kernel_partials *out);
+  const void *(*root)(const struct rpi_kernel *k, int32_t r, const void **list,
+                      rpi_kernel_partials *out);
+  int32_t n_red;
   /* Joins two lists (a join of core/comm/collect.h). */
   void (*join)(void *arg, void *into, int64_t *n, const void *from, int64_t m);
   int32_t n_words;

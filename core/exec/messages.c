@@ -7,6 +7,10 @@
 
 #include "core/base/alloc.h"
 #include "core/comm/comm.h"
+#include "core/device/device.h"
+#include "core/model/store.h"
+
+enum { LINE = 64 };
 
 /* The run continues the one before it. */
 static bool join(rpi_plan_run *last, const rpi_plan_run *run) {
@@ -29,8 +33,12 @@ static rpi_plan_message *message_for(rpi_plan_exchange *e, int32_t symbol, int32
   if (!rpi_alloc_grow(&list, &e->cap, e->n + 1, sizeof *e->list)) return NULL;
   e->list = list;
   last = &e->list[e->n++];
-  *last = (rpi_plan_message){
-      .symbol = symbol, .peer = peer, .send = send, .first_run = e->n_run, .stage = -1};
+  *last = (rpi_plan_message){.symbol = symbol,
+                             .peer = peer,
+                             .send = send,
+                             .sides = e->sides,
+                             .first_run = e->n_run,
+                             .stage = -1};
   return last;
 }
 
@@ -96,22 +104,47 @@ static bool join_messages(rpi_plan_exchange *e) {
 
 bool rpi_messages_join(rpi_plan_exchange *e) { return in_order(e) || join_messages(e); }
 
+/* ---- what is packed ---- */
+
+static void drop_stage(rpi_plan_exchange *e) {
+  if (e->taken) (void)rpi_device_wait(e->device);
+  if (e->device)
+    rpi_device_unpin(e->device, e->stage);
+  else
+    rpi_alloc_free(e->stage);
+  e->stage = NULL;
+  e->stage_bytes = 0;
+  e->taken = false;
+}
+
+/* At least so many bytes; what is there is kept if it suffices. */
+static bool reserve_stage(rpi_plan_exchange *e, int64_t bytes) {
+  if (bytes <= e->stage_bytes) return true;
+  if (e->stage) drop_stage(e);
+  void *stage = NULL;
+  if (!e->device)
+    stage = rpi_alloc_aligned(LINE, (size_t)bytes);
+  else if (rpi_device_pin(e->device, bytes, &stage) != RP_OK)
+    return false;
+  e->stage = stage;
+  e->stage_bytes = stage ? bytes : 0;
+  return stage != NULL;
+}
+
 bool rpi_messages_close(rpi_plan_exchange *e) {
-  enum { LINE = 64 };
   int64_t bytes = 0;
   if (!rpi_messages_join(e)) return false;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
+    const bool one = m->n_run == 1 && e->run[m->first_run].count == 1;
     m->seen = 0;
     m->stage = -1;
-    if (m->n_run == 1 && e->run[m->first_run].count == 1) continue;
+    if (one && !(m->sides & RPI_AT_DEVICE)) continue;
     m->stage = bytes;
     bytes += (m->bytes + LINE - 1) / LINE * LINE;
   }
-  rpi_alloc_free(e->stage);
-  e->stage = bytes > 0 ? rpi_alloc_aligned(LINE, (size_t)bytes) : NULL;
   void *post = e->post;
-  if ((bytes > 0 && !e->stage) || !rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post))
+  if (!reserve_stage(e, bytes) || !rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post))
     return false;
   e->post = post;
   return true;
@@ -123,5 +156,5 @@ void rpi_messages_deinit(rpi_plan_exchange *e) {
   rpi_alloc_free(e->list);
   rpi_alloc_free(e->run);
   rpi_alloc_free(e->post);
-  rpi_alloc_free(e->stage);
+  drop_stage(e);
 }

@@ -19,9 +19,11 @@ typedef struct rpi_plan_run {
 typedef struct rpi_plan_message {
   int32_t symbol, peer;
   bool send;
+  uint8_t
+      sides; /* where the symbol's values are: of RPI_AT_; 0: the host. What comes goes to all of them */
   int64_t bytes; /* of all runs */
   int32_t first_run, n_run;
-  int64_t stage; /* where it is packed; -1: it is one block */
+  int64_t stage; /* where it is packed; -1: it is one block of the host */
   uint64_t seen; /* the version of the symbol's values that it brought last; 0: none */
 } rpi_plan_message;
 
@@ -31,6 +33,11 @@ typedef struct rpi_plan_exchange {
   rpi_plan_run *run;
   struct rpi_message *post; /* as many as list: where they are under way */
   char *stage;
+  int64_t stage_bytes;
+  struct rpi_device
+      *device;   /* set before messages are; NULL: none. Else the stage is pinned memory */
+  uint8_t sides; /* of messages to come */
+  bool taken;    /* the GPU may still read the stage */
   int32_t n, cap, cap_post, n_run, cap_run;
   int32_t n_post;                 /* under way */
   struct rpi_plan_exchange *next; /* all of a plan */
@@ -42,7 +49,7 @@ bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool s
                       const rpi_plan_run *run);
 /* All are there: what has one symbol, peer and direction becomes one message. False without memory. */
 bool rpi_messages_join(rpi_plan_exchange *e);
-/* The same, and room for them to be under way. False without memory. */
+/* The same, and room for them to be under way, for where they are by now. False without memory. */
 bool rpi_messages_close(rpi_plan_exchange *e);
 /* None any more; memory is kept. */
 void rpi_messages_clear(rpi_plan_exchange *e);

@@ -21,8 +21,8 @@ typedef enum rpi_step_kind {
   RPI_STEP_IMAGE, /* if index data have changed, the messages of the exchange that follows are found anew */
   RPI_STEP_EXCHANGE, /* messages between ranks: what kernels read beyond this rank's part */
   RPI_STEP_GATHER,   /* every rank gets all parts of a symbol */
-  RPI_STEP_UPLOAD,   /* all of symbol dst goes to the GPU */
-  RPI_STEP_DOWNLOAD  /* and comes from there */
+  RPI_STEP_UPLOAD,   /* bytes of symbol dst go to the GPU */
+  RPI_STEP_DOWNLOAD  /* and come from there */
 } rpi_step_kind;
 
 /* A box of a kernel's space that runs by itself: on the kernel's words, but for extents, origin and pointers. */
@@ -77,7 +77,8 @@ typedef struct rpi_step {
   int32_t src, dst;         /* PATCH: symbols, */
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
   int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
-  int64_t clip_lo, clip_hi; /* PATCH: the bytes this rank holds; both 0: all */
+  int64_t clip_lo,
+      clip_hi; /* PATCH: the bytes this rank holds; both 0: all. UPLOAD, DOWNLOAD: those that move */
   struct rpi_plan_exchange *exchange; /* EXCHANGE; LAUNCH: that may be under way when it begins */
   bool deferred;                      /* EXCHANGE: the launch that follows ends it */
   struct rpi_image *image;            /* IMAGE */
@@ -136,6 +137,7 @@ typedef struct rpi_plan {
   int32_t n_shared, n_boxed, n_gather, n_joint; /* the same of kernels and steps among ranks */
   rpi_plan_exchange *exchanges;
   struct rpi_graphs *graphs; /* graph.h; NULL: none yet */
+  struct rpi_joint *joint;   /* joint.h; NULL: none yet */
 } rpi_plan;
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "core/exec/graph.h"
 #include "core/exec/image.h"
+#include "core/exec/joint.h"
 #include "core/exec/pieces.h"
 #include "core/exec/run_gpu.h"
 
@@ -141,7 +142,7 @@ static void move_words(const rpi_plan *plan, const rpi_sub *s) {
 }
 
 /* What needs nothing of the messages under way runs first; messages are moved on from time to time. */
-static rp_status run_beside(launch *l, const rpi_run_host *host, void *const *pointers) {
+static rp_status run_beside(launch *l, const rpi_run_host *host, const rpi_exchange_memory *at) {
   enum { TURNS = 4, BYTES = 1 << 20 };
   const int64_t turns = l->step->bytes / BYTES < TURNS ? 1 : TURNS;
   for (int32_t i = 0; i < l->step->n_sub; i++)
@@ -153,14 +154,14 @@ static rp_status run_beside(launch *l, const rpi_run_host *host, void *const *po
     rpi_comm_poll(host->comm);
   }
   host->count->overlapped += inner > 0;
-  RPI_TRY(rpi_exchange_finish(host->comm, l->step->exchange, pointers, host->version));
+  RPI_TRY(rpi_exchange_finish(host->comm, l->step->exchange, at, host->version));
   l->which = UNITS_OUTER;
   run_units(l, 0, count_units(l));
   return RP_OK;
 }
 
 static rp_status run_launch(rpi_plan *plan, const rpi_step *step, const rpi_run_host *host,
-                            void *const *pointers) {
+                            const rpi_exchange_memory *at) {
   launch l = {.plan = plan, .step = step, .workers = host->workers};
   for (int32_t i = 0; i < step->n_sub; i++) {
     rpi_sub *s = &plan->sub[step->first_sub + i];
@@ -168,7 +169,7 @@ static rp_status run_launch(rpi_plan *plan, const rpi_step *step, const rpi_run_
     if (s->code->pro) s->code->pro(s->code->self, &plan->words[s->word]);
   }
   if (step->exchange && step->exchange->n_post > 0)
-    RPI_TRY(run_beside(&l, host, pointers));
+    RPI_TRY(run_beside(&l, host, at));
   else
     run_units(&l, 0, step->units);
   if (step->list_room > 0) RPI_TRY(rpi_exchange_reductions(host->comm, plan, step));
@@ -268,15 +269,16 @@ static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *poin
 }
 
 static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *host,
-                           void *const *pointers) {
-  RPI_TRY(rpi_image_look(host->comm, m, pointers, host->version, host->count));
+                           const rpi_exchange_memory *at) {
+  RPI_TRY(rpi_image_look(host->comm, m, at->pointers, host->version, host->count));
   if (m->sub >= 0) rpi_sub_inner(&plan->sub[m->sub], m->inner_lo, m->inner_hi);
-  return m->all ? rpi_image_gather(host->comm, m, pointers, host->version) : RP_OK;
+  return m->all ? rpi_image_gather(host->comm, m, at, host->version) : RP_OK;
 }
 
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                        const uint64_t *scalars) {
+  const rpi_exchange_memory at = {pointers, host->device, host->addresses};
   rp_status st = RP_OK;
   unsigned mode = _mm_getcsr();
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);
@@ -290,13 +292,17 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         i = next - 1;
         continue;
       }
+      if (s->kind == RPI_STEP_LAUNCH && s->list_room > 0) {
+        st = rpi_joint_run(plan, s, host->device, host->comm);
+        continue;
+      }
       if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(mode);
       st = rpi_run_gpu_step(plan, s, &gpu);
       if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(MODE);
       continue;
     }
     switch (s->kind) {
-      case RPI_STEP_LAUNCH: st = run_launch(plan, s, host, pointers); break;
+      case RPI_STEP_LAUNCH: st = run_launch(plan, s, host, &at); break;
       case RPI_STEP_OPAQUE:
         _mm_setcsr(mode);
         run_call(plan, &plan->call[s->call], scalars, host->workers);
@@ -305,11 +311,11 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
       case RPI_STEP_PATCH:
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
-      case RPI_STEP_IMAGE: st = run_image(plan, s->image, host, pointers); break;
+      case RPI_STEP_IMAGE: st = run_image(plan, s->image, host, &at); break;
       case RPI_STEP_EXCHANGE:
-        st = rpi_exchange_start(host->comm, s->exchange, pointers, host->version, host->count);
+        st = rpi_exchange_start(host->comm, s->exchange, &at, host->version, host->count);
         if (st == RP_OK && !s->deferred)
-          st = rpi_exchange_finish(host->comm, s->exchange, pointers, host->version);
+          st = rpi_exchange_finish(host->comm, s->exchange, &at, host->version);
         break;
       case RPI_STEP_GATHER:
         st =

@@ -2,14 +2,16 @@
  * core/exec/run_gpu.c -- see run_gpu.h. */
 #include "core/exec/run_gpu.h"
 
-static rp_status launch_sub(const rpi_plan *plan, const rpi_sub *s, rpi_device *d) {
+rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
+                          rpi_device *d) {
   _Alignas(16) char parameters[RPI_KERNEL_PARAMETERS];
   rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
   const rpi_kernel_gpu_code *code = s->gpu->code;
   const rpi_word *w = &plan->words[s->word];
-  const int64_t end = s->first + s->units;
-  const int32_t n = code->launches(code, w, s->first, end, l);
-  const int32_t bytes = code->pack(code, w, s->first, end, parameters);
+  const int64_t first = part == RPI_KERNEL_END ? 0 : s->first;
+  const int64_t end = part == RPI_KERNEL_END ? 0 : s->first + s->units;
+  const int32_t n = code->launches(code, w, first, end, part, l);
+  const int32_t bytes = code->pack(code, w, first, end, part, parameters);
   for (int32_t i = 0; i < n; i++)
     RPI_TRY(rpi_device_launch(d, l[i].function, l[i].grid, l[i].block, parameters, bytes));
   return RP_OK;
@@ -33,9 +35,12 @@ static rp_status copy_box(const rpi_run_gpu *g, const rpi_step *s, const rpi_geo
 
 static rp_status patch(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g) {
   if (!g->needs_patch[s->dst]) return RP_OK;
-  if (s->n_box == 0)
-    return rpi_device_copy(g->device, g->addresses[s->dst], g->addresses[s->src],
-                           g->patch_bytes[s->dst]);
+  if (s->n_box == 0) {
+    const int64_t hi = s->clip_hi > 0 ? s->clip_hi : g->patch_bytes[s->dst];
+    const CUdeviceptr lo = (CUdeviceptr)s->clip_lo;
+    return rpi_device_copy(g->device, g->addresses[s->dst] + lo, g->addresses[s->src] + lo,
+                           hi - s->clip_lo);
+  }
   for (int32_t i = 0; i < s->n_box; i++) {
     const rpi_geom *box = &plan->box[s->first_box + i];
     RPI_TRY(copy_box(g, s, box, 0, box->offset));
@@ -47,15 +52,17 @@ rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_ru
   switch (s->kind) {
     case RPI_STEP_LAUNCH:
       for (int32_t i = 0; i < s->n_sub; i++)
-        RPI_TRY(launch_sub(plan, &plan->sub[s->first_sub + i], g->device));
+        RPI_TRY(rpi_run_gpu_sub(plan, &plan->sub[s->first_sub + i], RPI_KERNEL_ALL, g->device));
       return RP_OK;
     case RPI_STEP_OPAQUE:
       return rpi_opaque_gpu_call(plan, &plan->call[s->call], g->scalars, g->opaque);
     case RPI_STEP_PATCH: return patch(plan, s, g);
     case RPI_STEP_UPLOAD:
-      return rpi_device_upload(g->device, g->addresses[s->dst], g->pointers[s->dst], s->bytes);
+      return rpi_device_upload(g->device, g->addresses[s->dst] + (CUdeviceptr)s->clip_lo,
+                               (const char *)g->pointers[s->dst] + s->clip_lo, s->bytes);
     case RPI_STEP_DOWNLOAD:
-      return rpi_device_download(g->device, g->pointers[s->dst], g->addresses[s->dst], s->bytes);
+      return rpi_device_download(g->device, (char *)g->pointers[s->dst] + s->clip_lo,
+                                 g->addresses[s->dst] + (CUdeviceptr)s->clip_lo, s->bytes);
     default:
       return rpi_status_fail(RP_ERR_INTERNAL, "a step of kind %d is none of a GPU's", s->kind);
   }

@@ -19,6 +19,9 @@ typedef struct rpi_run_gpu {
   rpi_opaque_device *opaque;
 } rpi_run_gpu;
 
+/* One kernel, or a part of it. */
+rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
+                          rpi_device *d);
 rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g);
 
 #endif

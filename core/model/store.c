@@ -529,7 +529,7 @@ rp_status rpi_store_own(rpi_buffer *b, bool keep) {
   rpi_instance *own = rpi_store_instance(b->pool, bytes, old);
   if (!own) return RP_ERR_MEMORY;
   rp_status st = RP_OK;
-  if (keep && old && b->place >= RPI_PLACE_TILED)
+  if (keep && old && b->place >= RPI_PLACE_TILED && !b->pool->device)
     copy_held(b, own->data, old->data);
   else if (keep && old)
     st = rpi_residence_copy(b->pool, own, old);

@@ -92,6 +92,19 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
              rooms[seed / 2 % 3], turns[seed / 4 % N_TURN]);
 }
 
+void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
+  *w = (way){.ranks = i == WAY_ORACLE ? 0 : 2 + (int32_t)((seed / 2 + (uint64_t)(i + 1)) % 3),
+             .half = i == 2};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
+  else
+    snprintf(w->config, sizeof w->config,
+             "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
+             " --transport threads --tile 0 --overlap 0 --watchdog 60 --ranks %d --cut %s %s %s",
+             gpu, gpu, cache, seed % 2 ? "0" : "1", w->ranks, cut(seed, i),
+             i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
+}
+
 void way_processes(uint64_t seed, int32_t i, way *w) {
   const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w = (way){0};
@@ -104,7 +117,9 @@ void way_processes(uint64_t seed, int32_t i, way *w) {
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
-  if (c->gpu)
+  if (c->gpu && c->ranks)
+    way_gpu_ranks(seed, i, c->gpu, c->cache, w);
+  else if (c->gpu)
     way_gpu(seed, i, c->gpu, c->cache, w);
   else if (c->ranks)
     way_ranks(seed, i, c->cache, w);
@@ -161,6 +176,7 @@ static void compare_ranks(const program *p, uint64_t seed, const way *w, const c
     snprintf(runs[r].config, sizeof runs[r].config, "%s --rank %d --world w%d", w->config, r,
              world);
     if (w->uneven) add_own(&runs[r], r, seed, cache);
+    if (w->half && (seed + (uint64_t)r) % 2) strcat(runs[r].config, " --gpus 0");
     if (pthread_create(&all[r], NULL, run_rank, &runs[r]) != 0) abort();
   }
   for (int32_t r = 0; r < w->ranks; r++) pthread_join(all[r], NULL);

@@ -32,7 +32,8 @@ typedef struct way {
   char config[WAY_TEXT];
   bool twice;
   int32_t ranks; /* 0: a process alone */
-  bool uneven;   /* each rank has more options: way_of_rank */
+  bool uneven;   /* each rank has more options: add_own */
+  bool half;     /* every other rank has no GPU */
 } way;
 
 /* Way i of the seed, WAY_ORACLE among them. */
@@ -51,6 +52,10 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
  * none, memory for a few arrays only and one of the turns above, 2 runs twice in one context; by turns with interpreted
  * and with compiled kernels, or with `tier` in that alone. */
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
+
+/* On 2, 3 and 4 such ranks, each with a GPU of that kind: 0 replays graphs, 1 has none and one of the turns above, 2 where
+ * every other rank has no GPU. */
+void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
 
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
  * process alone, whatever the launcher says. */

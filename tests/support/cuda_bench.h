@@ -75,7 +75,7 @@ static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
   assert_true(code->form.bytes <= (int32_t)sizeof parameters);
-  rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, most, &grid);
+  rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
   rpi_cuda_pack(&b->ir, &code->form, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)uniforms,
                 parameters);
   if (grid.pro > 0) threads_launch(code->hooks, code->pro, parameters, grid.pro, RPI_CUDA_BLOCK);

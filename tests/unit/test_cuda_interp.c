@@ -38,7 +38,7 @@ static uint32_t run(bench *b, const void *of, int32_t most) {
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
-  rpi_cuda_program_grid(p, b->w, 0, units, most, &grid);
+  rpi_cuda_program_grid(p, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
   assert_in_range(rpi_cuda_program_pack(p, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)p->image,
                                         (uint64_t)(uintptr_t)uniforms, parameters),
                   1, sizeof parameters);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/joint.c -- see joint.h.
+ * Invariant: what a kernel keeps in memory of its own from its beginning to its end stays, though another kernel of
+ *            the launch may have the same code. */
+#include "core/exec/joint.h"
+
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/exec/run_gpu.h"
+
+typedef struct rpi_joint {
+  rpi_device *device;
+  char *partials; /* pinned */
+  int64_t room;
+  rpi_word *words; /* a kernel's, with partials on the host */
+  int32_t cap_words;
+} rpi_joint;
+
+static rpi_sub *sub_of(const rpi_plan *plan, const rpi_step *step, int32_t i) {
+  return &plan->sub[step->first_sub + i];
+}
+
+/* ---- room ---- */
+
+static rp_status reserve(rpi_plan *plan, rpi_device *d, int64_t bytes, int32_t words) {
+  rpi_joint *j = plan->joint;
+  if (!j) j = plan->joint = rpi_alloc_zero(sizeof *j);
+  if (!j) return rpi_status_nomem("joint reductions");
+  j->device = d;
+  void *w = j->words;
+  if (!rpi_alloc_grow(&w, &j->cap_words, words, sizeof *j->words))
+    return rpi_status_nomem("joint reductions");
+  j->words = w;
+  if (bytes <= j->room) return RP_OK;
+  void *pinned;
+  RPI_TRY(rpi_device_pin(d, bytes, &pinned));
+  rpi_device_unpin(d, j->partials);
+  j->partials = pinned;
+  j->room = bytes;
+  return RP_OK;
+}
+
+void rpi_joint_free(rpi_joint *j) {
+  if (!j) return;
+  rpi_device_unpin(j->device, j->partials);
+  rpi_alloc_free(j->words);
+  rpi_alloc_free(j);
+}
+
+/* This rank's own partials of reduction r. */
+static void own_partials(const rpi_plan *plan, const rpi_sub *s, int32_t r,
+                         rpi_kernel_partials *out) {
+  s->kernel->partials(s->kernel, &plan->words[s->word], s->space, r, s->own, s->own + s->own_units,
+                      out);
+}
+
+static rp_status reserve_all(rpi_plan *plan, const rpi_step *step, rpi_device *d) {
+  int64_t bytes = 64;
+  int32_t words = 0;
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = sub_of(plan, step, i);
+    if (s->kernel->n_words > words) words = s->kernel->n_words;
+    for (int32_t r = 0; s->shared && r < s->kernel->n_red; r++) {
+      rpi_kernel_partials p;
+      own_partials(plan, s, r, &p);
+      bytes += p.bytes + 8;
+    }
+  }
+  return reserve(plan, d, bytes, words);
+}
+
+/* ---- units and ends ---- */
+
+/* Another shared kernel of the launch keeps its values in the same memory. */
+static bool must_keep(const rpi_plan *plan, const rpi_step *step, int32_t i) {
+  const rpi_kernel_gpu_code *code = sub_of(plan, step, i)->gpu->code;
+  for (int32_t k = 0; code->uniforms_bytes > 0 && k < step->n_sub; k++)
+    if (k != i && sub_of(plan, step, k)->gpu->code == code) return true;
+  return false;
+}
+
+/* What kernels keep for their ends goes to `kept`, or comes from there; its bytes. */
+static rp_status keep(const rpi_plan *plan, const rpi_step *step, int32_t i, rpi_device *d,
+                      CUdeviceptr kept, bool back, int64_t *at) {
+  const rpi_kernel_gpu_code *code = sub_of(plan, step, i)->gpu->code;
+  if (!must_keep(plan, step, i)) return RP_OK;
+  const CUdeviceptr there = kept + (CUdeviceptr)*at;
+  *at += code->uniforms_bytes;
+  if (kept == 0) return RP_OK;
+  return rpi_device_copy(d, back ? code->uniforms : there, back ? there : code->uniforms,
+                         code->uniforms_bytes);
+}
+
+static rp_status run_units(const rpi_plan *plan, const rpi_step *step, rpi_device *d,
+                           CUdeviceptr kept) {
+  int64_t at = 0;
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = sub_of(plan, step, i);
+    RPI_TRY(rpi_run_gpu_sub(plan, s, s->shared ? RPI_KERNEL_BODY : RPI_KERNEL_ALL, d));
+    if (s->shared) RPI_TRY(keep(plan, step, i, d, kept, false, &at));
+  }
+  return RP_OK;
+}
+
+/* ---- lists ---- */
+
+/* The partials come to the host; *bytes of lists. */
+static rp_status make_lists(rpi_plan *plan, const rpi_step *step, rpi_device *d, int64_t *bytes) {
+  rpi_joint *j = plan->joint;
+  int64_t to = 0;
+  *bytes = 0;
+  for (int32_t turn = 0; turn < 2; turn++, to = 0) {
+    for (int32_t i = 0; i < step->n_sub; i++) {
+      const rpi_sub *s = sub_of(plan, step, i);
+      const rpi_word *w = &plan->words[s->word];
+      if (!s->shared) continue;
+      memcpy(j->words, w, sizeof *w * (size_t)s->kernel->n_words);
+      for (int32_t r = 0; r < s->kernel->n_red; r++) {
+        rpi_kernel_partials p;
+        own_partials(plan, s, r, &p);
+        char *here = j->partials + to;
+        j->words[p.word].p = (void *)((uintptr_t)here - (uintptr_t)p.at);
+        if (turn == 0 && p.bytes > 0)
+          RPI_TRY(rpi_device_pack(d, here, w[p.word].u + (uint64_t)p.at, p.bytes, 1, p.bytes));
+        to += (p.bytes + 7) / 8 * 8;
+      }
+      if (turn == 1)
+        *bytes += s->kernel->list(s->kernel, j->words, s->space, s->origin, s->own,
+                                  s->own + s->own_units, plan->lists + *bytes);
+    }
+    if (turn == 0) RPI_TRY(rpi_device_wait(d));
+  }
+  return RP_OK;
+}
+
+static rp_status deliver(const rpi_plan *plan, const rpi_step *step, rpi_device *d,
+                         CUdeviceptr kept) {
+  const void *list = plan->lists;
+  int64_t at = 0;
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = sub_of(plan, step, i);
+    if (!s->shared) continue;
+    for (int32_t r = 0; r < s->kernel->n_red; r++) {
+      rpi_kernel_partials p;
+      const void *root = s->kernel->root(s->kernel, r, &list, &p);
+      RPI_TRY(rpi_device_upload(d, plan->words[s->word + p.word].u, root, p.bytes));
+    }
+    RPI_TRY(keep(plan, step, i, d, kept, true, &at));
+    RPI_TRY(rpi_run_gpu_sub(plan, s, RPI_KERNEL_END, d));
+  }
+  return RP_OK;
+}
+
+rp_status rpi_joint_run(rpi_plan *plan, const rpi_step *step, rpi_device *d, rpi_comm *comm) {
+  CUdeviceptr kept = 0;
+  int64_t keeps = 0, bytes;
+  for (int32_t i = 0; i < step->n_sub; i++)
+    if (sub_of(plan, step, i)->shared) RPI_TRY(keep(plan, step, i, d, 0, false, &keeps));
+  RPI_TRY(reserve_all(plan, step, d));
+  if (keeps > 0) RPI_TRY(rpi_device_get(d, keeps, &kept));
+  rp_status st = run_units(plan, step, d, kept);
+  if (st == RP_OK) st = make_lists(plan, step, d, &bytes);
+  if (st == RP_OK) st = rpi_exchange_lists(comm, plan, step, bytes);
+  if (st == RP_OK) st = deliver(plan, step, d, kept);
+  rpi_device_put(d, kept, keeps);
+  return st;
+}
