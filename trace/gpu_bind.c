@@ -123,7 +123,8 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
     RPI_TRY(bring(ctx, inst, s->entry[i], keeps));
     RPI_TRY(rpi_residence_room(ctx->pool, inst, s->room[i]));
     ctx->pointers[i] = inst->data;
-    ctx->addresses[i] = inst->device;
+    /* A prologue may look at an array without elements; what it finds is not used. */
+    ctx->addresses[i] = inst->bytes > 0 ? inst->device : ctx->gpu_flags;
     ctx->patch_bytes[i] = inst->bytes;
   }
   ctx->addresses[an->n_symbol] = ctx->gpu_scratch;

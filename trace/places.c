@@ -287,7 +287,7 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
   rpi_grid g;
   rp_status st;
   if (n == 0) return RP_OK;
-  if (b->inst->valid == RPI_AT_DEVICE) {
+  if (b->inst->valid == RPI_AT_DEVICE && b->place < RPI_PLACE_TILED) {
     RPI_TRY(rpi_residence_ours(b->pool, b->inst));
     if (read_run(b, box, data, &st)) return st;
   }
