@@ -3,8 +3,8 @@
  *
  * Lives here: every public declaration of the runtime, in the order a program meets them:
  *             status, contexts, stores, views, libraries and ops, launch, traces, waiting, seeing.
- * Not here:   the libraries that ship with it (reprise_array.h, reprise_dense.h, reprise_sparse.h, reprise_solve.h)
- *             and the optional macros (reprise_do.h).
+ * Not here:   the libraries that ship with it (reprise_array.h, reprise_dense.h, reprise_fourier.h, reprise_sparse.h,
+ *             reprise_solve.h) and the optional macros (reprise_do.h).
  *
  * Rules that hold everywhere, unless a declaration says otherwise:
  *  - Every function that can fail returns an rp_status; RP_OK is 0 and errors are negative. A failed
