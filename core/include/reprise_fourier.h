@@ -11,7 +11,7 @@
  * Forward:  y[k] = sum(j) x[j]*exp(-2 pi i j k/n), for each axis. Inverse: with + in place of -, divided by n. So one undoes
  * the other (the convention of NumPy).
  *
- * A launch or two for each call. Stores are read and written as they are seen, but views that are not dense are copied
+ * A call is one launch or a few. Stores are read and written as they are seen, but views that are not dense are copied
  * first. Errors: RP_ERR_ARGUMENT, RP_ERR_HANDLE, RP_ERR_DTYPE, RP_ERR_SHAPE, and nothing happened; memory that lacks when the
  * launch runs poisons y.
  *

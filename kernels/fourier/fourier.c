@@ -5,7 +5,8 @@
  * Not here:   the transforms (fourier_calls.h, cufft.h).
  * How:        on the host a batch is one launch, which is cut along the batch. Several axes without a batch are two: those
  *             behind the first are transforms with the first one as their batch; the first one is transformed in views that
- *             have an axis of its lines in front. On a GPU either is one launch, and what inverse transforms divide by is
+ *             have an axis of its lines in front. Several ranks, which hold rows, copy such a view, and so have whole lines:
+ *             two exchanges of all with all. On a GPU a call is one launch, and what inverse transforms divide by is
  *             a factor in a launch of its own, which fuses with what is before or behind it. */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -257,26 +258,42 @@ static rp_status turned(rp_store *s, rp_store **out) {
   return status;
 }
 
-/* The first axis of x, into y. */
-static rp_status launch_columns(const request *r, rp_store *y, rp_store *x) {
-  const int32_t inverse = r->inverse;
-  rp_store *view[2] = {NULL, NULL};
-  rp_op **op = &r->t->columns[r->wide];
-  rp_status status = *op ? RP_OK : make_columns(r->t, r->wide, op);
-  if (status == RP_OK) status = turned(y, &view[Y]);
-  if (status == RP_OK) status = turned(x, &view[X]);
-  if (status == RP_OK) status = rp_launch(*op, view, 2, (const void *[]){&inverse}, 1);
-  rp_store_release(view[Y]);
-  rp_store_release(view[X]);
-  return status;
-}
-
 /* A new store like s. */
 static rp_status another(rp_store *s, rp_store **out) {
   int64_t shape[RP_MAX_DIM];
   const int32_t ndim = rp_store_ndim(s);
   for (int32_t d = 0; d < ndim; d++) shape[d] = rp_store_extent(s, d);
   return rp_store_create(rp_store_context(s), rp_store_dtype(s), ndim, shape, out);
+}
+
+/* Several ranks hold rows: they exchange them for lines of the first axis, and back. */
+static rp_status launch_moved(rp_op *op, rp_store *y, rp_store *x, const void *const *scalars) {
+  rp_store *t;
+  rp_status status = another(y, &t);
+  if (status != RP_OK) return status;
+  status = rp_store_copy(t, x);
+  if (status == RP_OK) status = rp_launch(op, (rp_store *[]){t, t}, 2, scalars, 1);
+  if (status == RP_OK) status = rp_store_copy(y, t);
+  rp_store_release(t);
+  return status;
+}
+
+/* The first axis of x, into y. */
+static rp_status launch_columns(const request *r, rp_store *y, rp_store *x) {
+  const int32_t inverse = r->inverse;
+  const void *const scalars[] = {&inverse};
+  rp_store *view[2] = {NULL, NULL};
+  rp_op **op = &r->t->columns[r->wide];
+  rp_status status = *op ? RP_OK : make_columns(r->t, r->wide, op);
+  if (status == RP_OK) status = turned(y, &view[Y]);
+  if (status == RP_OK) status = turned(x, &view[X]);
+  if (status == RP_OK)
+    status = rp_context_ranks(rp_store_context(x)) > 1
+                 ? launch_moved(*op, view[Y], view[X], scalars)
+                 : rp_launch(*op, view, 2, scalars, 1);
+  rp_store_release(view[Y]);
+  rp_store_release(view[X]);
+  return status;
 }
 
 /* Without a batch: the first axis apart. Of real arrays to come it is the first to be transformed, else the last. */

@@ -282,6 +282,41 @@ static void test_ranks(void **state) {
   same_bits(decays_all, BATCH + PLANE + CUBE);
 }
 
+/* Without a batch ranks exchange parts, and none has all. */
+static rp_status planes(member *m) {
+  rp_store *x, *y;
+  TRY(rp_store_create(m->ctx, RP_F64, 3, (int64_t[]){48, 64, 2}, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 3, (int64_t[]){48, 64, 2}, &y));
+  TRY(rp_eval(m->ctx, "x", "x = 1.0/(1 + index(0)*index(1))", &x, 1));
+  for (int i = 0; i < 3; i++) {
+    TRY(rp_trace_begin(m->ctx, 1));
+    TRY(rp_fourier_forward(2, x, y));
+    TRY(rp_eval(m->ctx, "y", "y = y*0.5", &y, 1));
+    TRY(rp_fourier_inverse(2, y, x));
+    TRY(rp_trace_end(m->ctx, 1));
+  }
+  TRY(rp_wait(m->ctx));
+  TRY(count(m));
+  TRY(rp_store_read(x, m->out, (size_t)m->n_out * sizeof *m->out));
+  TRY(rp_store_release(x));
+  return rp_store_release(y);
+}
+
+static void test_exchange(void **state) {
+  (void)state;
+  enum { N = 48 * 64 * 2 };
+  member alone, all[4];
+  run(&alone, 1, "--threads 1", planes, N);
+  run(all, 4, "--threads 1 --tile 0", planes, N);
+  same_as(&alone, all, 4);
+  for (int r = 0; r < 4; r++) {
+    assert_int_equal(all[r].stat[3], 0); /* gathers */
+    assert_true(all[r].stat[1] > 0);
+  }
+  forget(&alone, 1);
+  forget(all, 4);
+}
+
 static void test_threads(void **state) {
   (void)state;
   member alone, more;
@@ -333,9 +368,10 @@ static void test_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_axes),  cmocka_unit_test(test_convention),
-      cmocka_unit_test(test_views), cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_ranks), cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_axes),   cmocka_unit_test(test_convention),
+      cmocka_unit_test(test_views),  cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_ranks),  cmocka_unit_test(test_exchange),
+      cmocka_unit_test(test_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
