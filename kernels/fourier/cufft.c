@@ -11,6 +11,10 @@
 
 #include "kernels/failure.h"
 
+#define CUFFT_KIND int
+#define CUFFT_STREAM void *
+#define CUFFT_C32 void
+#define CUFFT_C64 void
 static struct {
 #define RPI_CUFFT_FN(field, symbol, arguments) int(*field) arguments;
 #include "kernels/fourier/cufft.def"
@@ -48,7 +52,7 @@ static void look(void) {
   }
   if (!so) return;
 #define RPI_CUFFT_FN(field, symbol, arguments) \
-  if (!take(so, symbol, &cufft.field)) return;
+  if (!take(so, #symbol, &cufft.field)) return;
 #include "kernels/fourier/cufft.def"
 #undef RPI_CUFFT_FN
   found = true;
