@@ -36,7 +36,8 @@ static bool enter(call *c, int64_t cache, bool wide, bool inverse, const int64_t
     c->plan[i] = rpi_fourier_cache_plan(c->cache, wide, half, n[i]);
     made = c->plan[i] != NULL;
     if (!made) break;
-    const int64_t need = c->plan[i]->work + (4 * n[i] + 4) * number(c);
+    const int64_t lines = last && real ? rpi_fourier_lanes(wide) + 1 : 1;
+    const int64_t need = c->plan[i]->work + 2 * n[i] * lines * number(c);
     bytes = need > bytes ? need : bytes;
   }
   if (made) c->work = rpi_fourier_cache_buffer(c->cache, bytes);
@@ -99,18 +100,17 @@ int rpi_fourier_calls_complex(void *y, const void *x, int64_t size, int64_t cach
 
 int rpi_fourier_calls_from_real(void *y, const void *x, int64_t size, int64_t cache, int64_t wide,
                                 int32_t inverse, int64_t n1, int64_t n2, int64_t n3) {
-  const int64_t half = n3 / 2 + 1, rows = n1 * n2, one = 2 * rows * half;
+  const int64_t half = n3 / 2 + 1, one = 2 * n1 * n2 * half;
+  const bool lone = n1 == 1 && n2 == 1;
+  const int64_t step = lone ? size : one, rows = step / (2 * half);
   call c;
   if (!enter(&c, cache, wide != 0, inverse != 0, (int64_t[]){n1, n2, n3}, true, 0)) return 1;
-  for (int64_t b = 0; b < size / one; b++) {
-    void *yb = to(&c, y, b * one);
-    for (int64_t k = 0; k < rows; k++) {
-      const void *line = from(&c, x, (b * rows + k) * n3);
-      if (c.wide)
-        rpi_fourier_from_real_f64(c.plan[2], line, to(&c, yb, 2 * k * half), c.work);
-      else
-        rpi_fourier_from_real_f32(c.plan[2], line, to(&c, yb, 2 * k * half), c.work);
-    }
+  for (int64_t b = 0, r = 0; b < size; b += step, r += rows) {
+    void *yb = to(&c, y, b);
+    if (c.wide)
+      rpi_fourier_from_real_f64(c.plan[2], from(&c, x, r * n3), yb, rows, c.work);
+    else
+      rpi_fourier_from_real_f32(c.plan[2], from(&c, x, r * n3), yb, rows, c.work);
     if (n2 > 1) along(&c, 1, yb, yb, n1, half);
     if (n1 > 1) along(&c, 0, yb, yb, 1, n2 * half);
   }
@@ -120,12 +120,14 @@ int rpi_fourier_calls_from_real(void *y, const void *x, int64_t size, int64_t ca
 
 int rpi_fourier_calls_to_real(void *y, const void *x, int64_t size, int64_t cache, int64_t wide,
                               int32_t inverse, int64_t n1, int64_t n2, int64_t n3) {
-  const int64_t half = n3 / 2 + 1, rows = n1 * n2, one = 2 * rows * half;
+  const int64_t half = n3 / 2 + 1, one = 2 * n1 * n2 * half;
+  const bool lone = n1 == 1 && n2 == 1;
+  const int64_t step = lone ? size : one, rows = step / (2 * half);
   call c;
-  if (!enter(&c, cache, wide != 0, inverse != 0, (int64_t[]){n1, n2, n3}, true, rows > 1 ? one : 0))
+  if (!enter(&c, cache, wide != 0, inverse != 0, (int64_t[]){n1, n2, n3}, true, lone ? 0 : one))
     return 1;
-  for (int64_t b = 0; b < size / one; b++) {
-    const void *xb = from(&c, x, b * one);
+  for (int64_t b = 0, r = 0; b < size; b += step, r += rows) {
+    const void *xb = from(&c, x, b);
     if (n1 > 1) {
       along(&c, 0, xb, c.extra, 1, n2 * half);
       xb = c.extra;
@@ -134,15 +136,10 @@ int rpi_fourier_calls_to_real(void *y, const void *x, int64_t size, int64_t cach
       along(&c, 1, xb, c.extra, n1, half);
       xb = c.extra;
     }
-    for (int64_t k = 0; k < rows; k++) {
-      const void *line = from(&c, xb, 2 * k * half);
-      if (c.wide)
-        rpi_fourier_to_real_f64(c.plan[2], line, to(&c, y, (b * rows + k) * n3), 1.0 / (double)n3,
-                                c.work);
-      else
-        rpi_fourier_to_real_f32(c.plan[2], line, to(&c, y, (b * rows + k) * n3), 1.0F / (float)n3,
-                                c.work);
-    }
+    if (c.wide)
+      rpi_fourier_to_real_f64(c.plan[2], xb, to(&c, y, r * n3), rows, 1.0 / (double)n3, c.work);
+    else
+      rpi_fourier_to_real_f32(c.plan[2], xb, to(&c, y, r * n3), rows, 1.0F / (float)n3, c.work);
   }
   leave(&c);
   return 0;

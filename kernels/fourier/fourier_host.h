@@ -30,14 +30,16 @@ void rpi_fourier_lines_f32(const rpi_fourier_plan *p, const float *x, rpi_fourie
                            float *y, rpi_fourier_place to, int64_t count, bool inverse, float scale,
                            void *work);
 
-/* A real line of n elements and the n/2+1 complex numbers that its transform begins with, both ways; the plan is for real
- * lines of n elements, or, if n is odd, for complex ones. `work` has 4*n+4 numbers more. The inverse takes no notice of the
- * imaginary parts that a real line's transform has not. Nothing is shared. */
-void rpi_fourier_from_real_f64(const rpi_fourier_plan *p, const double *x, double *y, void *work);
-void rpi_fourier_from_real_f32(const rpi_fourier_plan *p, const float *x, float *y, void *work);
-void rpi_fourier_to_real_f64(const rpi_fourier_plan *p, const double *x, double *y, double scale,
-                             void *work);
-void rpi_fourier_to_real_f32(const rpi_fourier_plan *p, const float *x, float *y, float scale,
-                             void *work);
+/* `count` consecutive real lines of n elements each, and the n/2+1 complex numbers that the transform of each begins with, both
+ * ways; the plan is for real lines of n elements, or, if n is odd, for complex ones. `work` has 2*n*(rpi_fourier_lanes()+1)
+ * numbers more. The inverse takes no notice of the imaginary parts that a real line's transform has not. Nothing is shared. */
+void rpi_fourier_from_real_f64(const rpi_fourier_plan *p, const double *x, double *y, int64_t count,
+                               void *work);
+void rpi_fourier_from_real_f32(const rpi_fourier_plan *p, const float *x, float *y, int64_t count,
+                               void *work);
+void rpi_fourier_to_real_f64(const rpi_fourier_plan *p, const double *x, double *y, int64_t count,
+                             double scale, void *work);
+void rpi_fourier_to_real_f32(const rpi_fourier_plan *p, const float *x, float *y, int64_t count,
+                             float scale, void *work);
 
 #endif

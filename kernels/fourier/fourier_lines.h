@@ -243,32 +243,19 @@ void NAME(rpi_fourier_lines)(const rpi_fourier_plan *p, const REAL *x, rpi_fouri
   }
 }
 
-/* ---- real lines ---- */
+/* ---- real lines: as many at a time as there are lanes ---- */
 
 /* With z = x[2j] + i x[2j+1] and its transform Z, those of the even and of the odd elements are
  * (Z[k] + conj Z[h-k])/2 and (Z[k] - conj Z[h-k])/2i. */
-void NAME(rpi_fourier_from_real)(const rpi_fourier_plan *p, const REAL *x, REAL *y, void *work) {
-  const int64_t n = p->n, h = n / 2;
-  if (p->kind != RPI_FOURIER_HALF) {
-    REAL *line = work, *rest = line + 2 * n;
-    for (int64_t k = 0; k < n; k++) {
-      line[2 * k] = x[k];
-      line[2 * k + 1] = 0;
-    }
-    NAME(rpi_fourier_line)(p, line, line, false, 1, rest);
-    memcpy(y, line, (size_t)(2 * (h + 1)) * sizeof *y);
-    y[1] = 0; /* as a chirp does not give it */
-    return;
-  }
-  NAME(rpi_fourier_line)(p->part[0], x, y, false, 1, work);
-  const REAL *w = p->table[0], first = y[0], second = y[1];
+static void NAME(part_halves)(const rpi_fourier_plan *p, REAL *y) {
+  const REAL *w = p->table[0], half = (REAL)0.5, first = y[0], second = y[1];
+  const int64_t h = p->n / 2;
   y[0] = first + second;
   y[1] = 0;
   y[2 * h] = first - second;
   y[2 * h + 1] = 0;
   for (int64_t k = 1; k <= h / 2; k++) {
     REAL *a = y + 2 * k, *b = y + 2 * (h - k);
-    const REAL half = (REAL)0.5;
     const REAL er = half * (a[0] + b[0]), ei = half * (a[1] - b[1]);
     const REAL dr = half * (a[1] + b[1]), di = half * (b[0] - a[0]);
     const REAL tr = dr * w[2 * k] - di * w[2 * k + 1], ti = dr * w[2 * k + 1] + di * w[2 * k];
@@ -279,23 +266,10 @@ void NAME(rpi_fourier_from_real)(const rpi_fourier_plan *p, const REAL *x, REAL 
   }
 }
 
-void NAME(rpi_fourier_to_real)(const rpi_fourier_plan *p, const REAL *x, REAL *y, REAL scale,
-                               void *work) {
-  const int64_t n = p->n, h = n / 2;
-  REAL *z = work, *rest = z + 2 * n;
-  if (p->kind != RPI_FOURIER_HALF) {
-    z[0] = x[0];
-    z[1] = 0;
-    for (int64_t k = 1; k <= h; k++) {
-      z[2 * k] = z[2 * (n - k)] = x[2 * k];
-      z[2 * k + 1] = x[2 * k + 1];
-      z[2 * (n - k) + 1] = -x[2 * k + 1];
-    }
-    NAME(rpi_fourier_line)(p, z, z, true, scale, rest);
-    for (int64_t k = 0; k < n; k++) y[k] = z[2 * k];
-    return;
-  }
+/* What part_halves is undone by, but for a factor of 2. */
+static void NAME(join_halves)(const rpi_fourier_plan *p, const REAL *x, REAL *z) {
   const REAL *w = p->table[0];
+  const int64_t h = p->n / 2;
   z[0] = x[0] + x[2 * h];
   z[1] = x[0] - x[2 * h];
   for (int64_t k = 1; k <= h / 2; k++) {
@@ -307,5 +281,56 @@ void NAME(rpi_fourier_to_real)(const rpi_fourier_plan *p, const REAL *x, REAL *y
     z[2 * (h - k)] = er + di;
     z[2 * (h - k) + 1] = dr - ei;
   }
-  NAME(rpi_fourier_line)(p->part[0], z, y, true, scale, rest);
+}
+
+void NAME(rpi_fourier_from_real)(const rpi_fourier_plan *p, const REAL *x, REAL *y, int64_t count,
+                                 void *work) {
+  const int64_t n = p->n, h = n / 2, most = rpi_fourier_lanes(p->wide), out = 2 * (h + 1);
+  const rpi_fourier_place real = {2, n, 1}, row = {2, 2 * n, 1}, half = {2, out, 1};
+  REAL *line = work, *rest = line + 2 * n * most;
+  for (int64_t c = 0; c < count; c += most, x += n * most, y += out * most) {
+    const int64_t here = count - c < most ? count - c : most;
+    if (p->kind == RPI_FOURIER_HALF) {
+      NAME(rpi_fourier_lines)(p->part[0], x, real, y, half, here, false, 1, rest);
+      for (int64_t l = 0; l < here; l++) NAME(part_halves)(p, y + out * l);
+      continue;
+    }
+    for (int64_t k = 0; k < n * here; k++) {
+      line[2 * k] = x[k];
+      line[2 * k + 1] = 0;
+    }
+    NAME(rpi_fourier_lines)(p, line, row, line, row, here, false, 1, rest);
+    for (int64_t l = 0; l < here; l++) {
+      memcpy(y + out * l, line + 2 * n * l, (size_t)out * sizeof *y);
+      y[out * l + 1] = 0; /* as a chirp does not give it */
+    }
+  }
+}
+
+void NAME(rpi_fourier_to_real)(const rpi_fourier_plan *p, const REAL *x, REAL *y, int64_t count,
+                               REAL scale, void *work) {
+  const int64_t n = p->n, h = n / 2, most = rpi_fourier_lanes(p->wide), in = 2 * (h + 1);
+  const rpi_fourier_place real = {2, n, 1}, row = {2, 2 * n, 1};
+  REAL *z = work, *rest = z + 2 * n * most;
+  for (int64_t c = 0; c < count; c += most, x += in * most, y += n * most) {
+    const int64_t here = count - c < most ? count - c : most;
+    if (p->kind == RPI_FOURIER_HALF) {
+      for (int64_t l = 0; l < here; l++) NAME(join_halves)(p, x + in * l, z + n * l);
+      NAME(rpi_fourier_lines)(p->part[0], z, real, y, real, here, true, scale, rest);
+      continue;
+    }
+    for (int64_t l = 0; l < here; l++) {
+      const REAL *from = x + in * l;
+      REAL *to = z + 2 * n * l;
+      to[0] = from[0];
+      to[1] = 0;
+      for (int64_t k = 1; k <= h; k++) {
+        to[2 * k] = to[2 * (n - k)] = from[2 * k];
+        to[2 * k + 1] = from[2 * k + 1];
+        to[2 * (n - k) + 1] = -from[2 * k + 1];
+      }
+    }
+    NAME(rpi_fourier_lines)(p, z, row, z, row, here, true, scale, rest);
+    for (int64_t k = 0; k < n * here; k++) y[k] = z[2 * k];
+  }
 }
