@@ -16,6 +16,7 @@ ARGUMENTS = {
     "cg": ["--size", "20"],
     "bicgstab": ["--size", "20"],
     "portfolio": ["--size", "3001"],
+    "phases": ["--size", "45", "--iters", "9"],
 }
 
 VARIANTS = [

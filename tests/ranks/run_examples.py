@@ -20,6 +20,7 @@ ARGUMENTS = {
     "cg": ["--size", "100", "--iters", "30"],
     "cg:file": ["--matrix", "tests/examples/data/poisson_small.mtx", "--iters", "30"],
     "heat": ["--size", "100", "--iters", "30"],
+    "phases": ["--size", "100", "--iters", "9"],
     "portfolio": ["--size", "10007", "--iters", "5"],
     "program_data": [],
     "power": ["--size", "9001", "--iters", "8"],
