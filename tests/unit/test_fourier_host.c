@@ -307,11 +307,62 @@ static void test_cache(void **state) {
   rpi_fourier_cache_free(c);
 }
 
+/* ---- memory that lacks: the linker brings every call of the heap here ---- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void __wrap_free(void *p);
+
+static int64_t countdown, alive; /* the allocation that fails: 1 is the next one, 0 none */
+
+static bool fails(void) { return countdown > 0 && --countdown == 0; }
+void *__wrap_malloc(size_t size_) {
+  void *p = fails() ? NULL : __real_malloc(size_);
+  alive += p != NULL;
+  return p;
+}
+void *__wrap_calloc(size_t n, size_t size_) {
+  void *p = fails() ? NULL : __real_calloc(n, size_);
+  alive += p != NULL;
+  return p;
+}
+void __wrap_free(void *p) {
+  alive -= p != NULL;
+  __real_free(p);
+}
+
+/* Each allocation fails once: there is no plan, and nothing is left. */
+static void test_memory(void **state) {
+  (void)state;
+  static const struct {
+    int64_t n;
+    bool wide, real;
+  } of[] = {{1001, true, false},   {1009, false, false}, {1009, true, false},
+            {33750, false, false}, {1000, true, true},   {100003, true, false}};
+  for (int i = 0; i < COUNT(of); i++) {
+    const int64_t before = alive;
+    int64_t k = 1;
+    for (rpi_fourier_plan *p = NULL; !p; k++) {
+      countdown = k;
+      p = rpi_fourier_plan_create(of[i].wide, of[i].real, of[i].n);
+      assert_true(!p == (countdown == 0));
+      countdown = 0;
+      rpi_fourier_plan_free(p);
+      assert_int_equal(alive, before);
+    }
+    assert_true(k > 5);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_definition), cmocka_unit_test(test_kinds),
       cmocka_unit_test(test_places),     cmocka_unit_test(test_apart),
       cmocka_unit_test(test_real),       cmocka_unit_test(test_cache),
+      cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
