@@ -25,7 +25,7 @@ typedef struct table {
   bool on_gpu;
   rp_op *block[KINDS][2][2]; /* of f32, f64; whole, split along the batch */
   rp_op *columns[2];
-  rp_op *scale, *scaled;
+  rp_op *scale, *scaled; /* on a GPU */
 } table;
 
 /* Its address is the key of the table in a context. */
@@ -154,8 +154,9 @@ static rp_status table_of(rp_context *ctx, table **out) {
   }
   t->on_gpu = rp_context_gpus(ctx) > 0 && rpi_cufft_found();
   rp_status status = rp_library_create(ctx, "fourier", &t->lib);
-  if (status == RP_OK) status = rp_op_create(t->lib, "scale", "y, s:float", "y = y*s", &t->scale);
-  if (status == RP_OK)
+  if (status == RP_OK && t->on_gpu)
+    status = rp_op_create(t->lib, "scale", "y, s:float", "y = y*s", &t->scale);
+  if (status == RP_OK && t->on_gpu)
     status = rp_op_create(t->lib, "scaled", "y, x, s:float", "y = x*s", &t->scaled);
   if (status == RP_OK) status = rp_context_set_data(ctx, &table_key, t, free_table);
   if (status == RP_OK)
