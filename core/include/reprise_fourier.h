@@ -22,7 +22,7 @@
  * Small factors of n are fast: mixed radices (Cooley and Tukey 1965; autosorting: Stockham, see Cochran et al. 1967; Temperton
  * 1983); large prime ones take a few times as long (Bluestein 1970). What is prepared for a length is kept with the context.
  * On a GPU cuFFT does it where it is found (libcufft.so.12 or .11: by the loader's path, in $CUDA_HOME or /usr/local/cuda), with
- * bits of its own, and else the host.
+ * bits of its own, and else, or among several processes, the host.
  */
 #ifndef REPRISE_FOURIER_H
 #define REPRISE_FOURIER_H

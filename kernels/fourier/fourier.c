@@ -152,7 +152,8 @@ static rp_status table_of(rp_context *ctx, table **out) {
     free(t);
     return rpi_failure_memory("the Fourier library's table of ops");
   }
-  t->on_gpu = rp_context_gpus(ctx) > 0 && rpi_cufft_found();
+  /* Not among ranks: what is launched must not depend on what one of them finds. */
+  t->on_gpu = rp_context_ranks(ctx) == 1 && rp_context_gpus(ctx) > 0 && rpi_cufft_found();
   rp_status status = rp_library_create(ctx, "fourier", &t->lib);
   if (status == RP_OK && t->on_gpu)
     status = rp_op_create(t->lib, "scale", "y, s:float", "y = y*s", &t->scale);
