@@ -29,7 +29,8 @@ typedef rpc_u8 uint8_t; typedef rpc_u16 uint16_t; typedef rpc_u32 uint32_t; type
 
 typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;
 
-/* Values from and to the bits of a word; a value of the thread n further in the warp; n neighbours in memory. */
+/* Values from and to the bits of a word; a value of the thread n further in the warp, or of thread t; n neighbours in
+ * memory. */
 #define RPG_BITS(T, width)                                                                          \
   RPG_DEVICE rpc_##T rpk_##T(uint64_t u) {                                                          \
     union { uint64_t u; rpc_##T v; } x; x.u = u; return x.v;                                        \
@@ -39,6 +40,9 @@ typedef union rpk_word { int64_t i; uint64_t u; double f; void *p; } rpk_word;
   }                                                                                                 \
   RPG_DEVICE rpc_##T rpk_down_##T(rpc_##T v, int n) {                                               \
     return rpk_##T(RPG_DOWN##width((rpc_u##width)rpk_put_##T(v), n));                               \
+  }                                                                                                 \
+  RPG_DEVICE rpc_##T rpk_from_##T(rpc_##T v, int t) {                                               \
+    return rpk_##T(RPG_FROM##width((rpc_u##width)rpk_put_##T(v), t));                               \
   }                                                                                                 \
   typedef struct RPG_ALIGN(2 * sizeof(rpc_##T)) rpk_##T##_2 { rpc_##T v[2]; } rpk_##T##_2;
 #define RPG_FOURS(T) \
@@ -54,6 +58,23 @@ RPG_DEVICE int64_t rpk_clamp(int64_t i, int64_t n, int *bad) {
   const int64_t inside = k < 0 ? 0 : k;
   *bad |= inside != i || n <= 0;
   return inside;
+}
+
+/* Elements of the rows of a warp's threads, numbered one row after another: where the thread's row ends if it has
+ * `size`, and whose element j is. */
+RPG_DEVICE int rpk_ends(int size) {
+  const int me = RPG_THREAD & 31;
+  for (int d = 1; d < 32; d *= 2) {
+    const int before = rpk_from_i32(size, me < d ? me : me - d);
+    size += me < d ? 0 : before;
+  }
+  return size;
+}
+RPG_DEVICE int rpk_row_of(int end, int j) {
+  int r = 0;
+  for (int d = 16; d > 0; d /= 2)
+    r += rpk_from_i32(end, r + d - 1) <= j ? d : 0;
+  return r;
 }
 
 /* Is this the last block of the grid to come here? `flag`: the flag and the counter of blocks, 0 again afterwards.
@@ -188,15 +209,17 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
     }                                                                                                   \
   }
 
-/* The accumulators of a leaf, 2t and 2t + 1 at thread t of a warp, folded by halving: thread 0 has the value. Then
- * the pairwise tree over n values of neighbouring leaves, in place. */
+/* rpk_halve: the values of a warp, folded by halving; thread 0 has what they make. rpk_fold: so with the accumulators
+ * of a leaf, 2t and 2t + 1 at thread t; where they are t and t + 32 their join comes first. rpk_group: the pairwise
+ * tree over n values of neighbouring leaves, in place. */
 #define RPG_FOLD(op, T)                                                                             \
+  RPG_DEVICE rpc_##T rpk_halve_##op##_##T(rpc_##T v) {                                              \
+    for (int h = 16; h > 0; h /= 2) v = rps_red_##op##_##T(v, rpk_down_##T(v, h));                  \
+    return v;                                                                                       \
+  }                                                                                                 \
   RPG_DEVICE rpc_##T rpk_fold_##op##_##T(rpc_##T even, rpc_##T odd) {                               \
-    for (int h = 16; h > 0; h /= 2) {                                                               \
-      even = rps_red_##op##_##T(even, rpk_down_##T(even, h));                                       \
-      odd = rps_red_##op##_##T(odd, rpk_down_##T(odd, h));                                          \
-    }                                                                                               \
-    return rps_red_##op##_##T(even, odd);                                                           \
+    even = rpk_halve_##op##_##T(even);                                                              \
+    return rps_red_##op##_##T(even, rpk_halve_##op##_##T(odd));                                     \
   }                                                                                                 \
   RPG_DEVICE rpc_##T rpk_group_##op##_##T(rpc_##T *v, int n) {                                      \
     for (int h = 1; h < n; h *= 2)                                                                  \

@@ -46,6 +46,9 @@ typedef struct rpi_emit {
   const char *first; /* the first column of q<o>, from the row's on; NULL: the row's first */
   bool cuda;
   bool apart;       /* CUDA: the prologue is a launch of its own */
+  bool wide;        /* CUDA: indices of 64 bits */
+  bool teams;       /* CUDA: warps come to their points together, `in` says who has one */
+  bool guarded;     /* CUDA: the lines at hand are of threads without a point, too */
   uint64_t aligned; /* CUDA: of rpi_cuda_shape */
   bool row_mode;
   bool checked;   /* some gather clamps */

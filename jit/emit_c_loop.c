@@ -197,9 +197,9 @@ bool rpi_emit_apart(const rpi_emit *e, int32_t at) {
   for (int32_t i = at + 1; i < p.end; i++) {
     const uint8_t op = ir->ins[i].op;
     if (op == RPI_IR_LOAD || op == RPI_IR_INDEX) return false;
-    if (op == RPI_IR_GATHER && ir->operand[ir->ins[i].imm].checked && !e->cuda) return false;
+    if (op == RPI_IR_GATHER && ir->operand[ir->ins[i].imm].checked) return false;
   }
-  return at >= ir->n_pro && at < ir->n_body && p.end - at <= APART;
+  return !e->cuda && at >= ir->n_pro && at < ir->n_body && p.end - at <= APART;
 }
 
 /* The values of the body that the loop takes from around it, as parameters or as arguments. */
@@ -207,7 +207,7 @@ static void add_taken(const rpi_emit *e, const loop *p, bool types, char *text, 
   const rpi_ir *ir = e->ir;
   size_t len = 0;
   text[0] = '\0';
-  for (int32_t v = e->cuda ? 0 : ir->n_pro; v < p->at; v++) {
+  for (int32_t v = ir->n_pro; v < p->at; v++) {
     bool used = false;
     for (int32_t i = p->at + 1; i < p->end && !used; i++) {
       for (int32_t s = 0; s < ir->ins[i].n_src; s++) used |= rpi_ir_src(ir, &ir->ins[i], s) == v;
@@ -220,19 +220,17 @@ static void add_taken(const rpi_emit *e, const loop *p, bool types, char *text, 
 }
 
 void rpi_emit_long(rpi_emit *e, int32_t at) {
-  const loop p = loop_of(e, at, e->cuda ? RPI_EMIT_THREAD : RPI_EMIT_POINT);
+  const loop p = loop_of(e, at, RPI_EMIT_POINT);
   char taken[TAKEN];
   add_taken(e, &p, true, taken, sizeof taken);
-  rpi_emit_open(e, "%s %s rpk_long%d_%.8s(const rpk_word *w, int64_t lo, int64_t hi%s) {",
-                e->cuda ? "RPG_FAR" : "static __attribute__((noinline, cold))",
+  rpi_emit_open(e,
+                "static __attribute__((noinline, cold)) %s rpk_long%d_%.8s(const rpk_word *w, "
+                "int64_t lo, int64_t hi%s) {",
                 rpi_emit_ctype(p.dtype), at, e->key, taken);
   rpi_emit_operands(e, at, p.end);
-  if (!e->cuda) rpi_emit_uniforms(e, at, p.end, false);
-  if (e->cuda && e->checked) rpi_emit_line(e, "int bad = 0;");
+  rpi_emit_uniforms(e, at, p.end, false);
   rpi_emit_line(e, "%s s%d;", rpi_emit_ctype(p.dtype), p.end);
-  emit_leaves(e, &p, !e->cuda, false);
-  if (e->cuda && e->checked)
-    rpi_emit_line(e, "if (bad) RPG_RAISE((uint32_t *)w[%d].p);", e->l.flag);
+  emit_leaves(e, &p, true, false);
   rpi_emit_line(e, "return s%d;", p.end);
   rpi_emit_close(e);
 }
@@ -243,8 +241,11 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
   const loop p = loop_of(e, at, where);
   rpi_emit_line(e, "%s s%d;", rpi_emit_ctype(ir->ins[end].dtype), end);
   rpi_emit_open(e, "{ /* %s over k%d, task %d */", p.red, at, ir->ins[at].origin);
-  rpi_emit_line(e, "const int64_t lo = s%d, hi = s%d;", rpi_ir_src(ir, &ir->ins[at], 0),
-                rpi_ir_src(ir, &ir->ins[at], 1));
+  const char *only = e->guarded ? "!in ? 0 : " : "";
+  const bool guarded = e->guarded;
+  rpi_emit_line(e, "const int64_t lo = %ss%d, hi = %ss%d;", only, rpi_ir_src(ir, &ir->ins[at], 0),
+                only, rpi_ir_src(ir, &ir->ins[at], 1));
+  e->guarded = false; /* a thread without a point has no element */
   if (p.op == RPI_RED_ARGMIN || p.op == RPI_RED_ARGMAX) {
     emit_arg(e, &p);
   } else {
@@ -272,4 +273,5 @@ void rpi_emit_loop(rpi_emit *e, int32_t at, rpi_emit_place where) {
     rpi_emit_close(e);
   }
   rpi_emit_close(e);
+  e->guarded = guarded;
 }

@@ -16,7 +16,10 @@ extern const char
     rpi_cuda_head_text[]; /* jit/lanes_cuda.h and jit/lanes.h, embedded by the build */
 extern const char rpi_cuda_frame_text[]; /* jit/cuda_frame.h */
 
-enum { LIVE = 20 }; /* values of 64 bits that a thread of 64 registers can hold beside indices */
+enum {
+  LIVE = 20,
+  TEAM = 12
+}; /* values of 64 bits that a thread of 64 registers can hold beside indices; of a team's loop */
 enum { FOLD = 16 }; /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD */
 
 static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
@@ -31,25 +34,36 @@ static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
   rpi_strbuf_add(out, "#line 1 \"kernel.cu\"\n");
 }
 
+static void emit_fold(rpi_emit *e, rpi_redop op, rp_dtype t) {
+  if (!(e->folds[t] >> (FOLD + op) & 1))
+    rpi_emit_line(e, "RPG_FOLD(%s, %s)", rpi_ir_redop_name(op), rpi_dtype_name(t));
+  e->folds[t] |= 1u << (FOLD + op);
+}
+
 /* What reductions need of the frame, if the text does not have it yet. */
 static void emit_operators(rpi_emit *e) {
+  for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++) {
+    rpi_redop op;
+    rp_dtype t;
+    if (!rpi_emit_is_team(e, i)) continue;
+    rpi_emit_team_folds(e, i, &op, &t);
+    emit_fold(e, op, t);
+  }
   for (int32_t r = 0; r < e->ir->n_red; r++) {
     const rp_dtype t = rpi_emit_red_dtype(e, r);
     const int32_t op = e->ir->red[r].op;
     const char *name = rpi_emit_red_name(&e->ir->red[r]);
     if (!(e->folds[t] >> op & 1)) rpi_emit_line(e, "RPG_FINISH(%s, %s)", name, rpi_dtype_name(t));
     e->folds[t] |= 1u << op;
-    if (e->row_mode) continue;
-    if (!(e->folds[t] >> (FOLD + op) & 1))
-      rpi_emit_line(e, "RPG_FOLD(%s, %s)", name, rpi_dtype_name(t));
-    e->folds[t] |= 1u << (FOLD + op);
+    if (!e->row_mode) emit_fold(e, (rpi_redop)op, t);
   }
 }
 
 /* Blocks that should run on a multiprocessor at once: 4 leave 64 registers to a thread, which most bodies can do with.
  * Without a bound the end, which runs once, would say how many registers the body has. */
 static void emit_at_once(rpi_emit *e) {
-  const int32_t blocks = e->lanes * rpi_opt_live(e->ir) <= LIVE ? 4 : 2;
+  const int32_t live = e->lanes * rpi_opt_live(e->ir) + (e->teams ? TEAM : 0);
+  const int32_t blocks = live <= LIVE ? 4 : 2;
   rpi_emit_line(e, "#undef RPG_AT_ONCE");
   rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }
@@ -102,6 +116,8 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
                 .index = unit->shape.wide ? "int64_t" : "int32_t",
                 .cuda = true,
                 .apart = form.apart,
+                .wide = unit->shape.wide,
+                .teams = form.teams,
                 .aligned = unit->shape.aligned,
                 .loop_inner = -1};
   e.end = rpi_alloc_zero(((size_t)ir->n_ins + 1) * sizeof *e.end);
@@ -124,7 +140,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
     if (form.apart) rpi_emit_cuda_apart(&e, &form);
     if (ir->n_red > 0) rpi_emit_cuda_join(&e);
     for (int32_t i = ir->n_pro; i < ir->n_body; i++)
-      if (ir->ins[i].op == RPI_IR_LOOP && rpi_emit_apart(&e, i)) rpi_emit_long(&e, i);
+      if (rpi_emit_is_team(&e, i)) rpi_emit_team_long(&e, i);
     emit_main(&e, &form);
     if (form.finishes) emit_fin(&e, &form);
   }

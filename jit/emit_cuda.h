@@ -11,6 +11,10 @@
  * Units:      those of ir.h. No reduction: a group of 2^k threads does a unit (2^k <= block), so that short rows leave few
  *             threads idle; a thread does `lanes` neighbouring columns at a time. LEAF mode: a warp does a leaf: lane t
  *             holds accumulators 2t and 2t+1 of the 64. ROW mode: a thread does whole columns of a unit's rows.
+ * Loops:      a body with inner loops is one of *teams*: the threads of a warp come to 32 neighbouring columns together,
+ *             and share the loops' elements as the rows' lengths have it (emit_cuda_loop.c): a row per thread, by
+ *             elements, or a row per warp. Without reductions a unit is cut into parts of 2^k columns, a warp takes
+ *             2^(q-k) of them, and where there are few rows, perhaps long ones, each warp takes fewer.
  * Reductions: a block joins what its warps have of one row by the pairwise tree, so partials are of runs of up to
  *             RPI_CUDA_GROUP leaves; the last block to finish (a counter) does the tree above, joins old values, and then
  *             the epilogue. Where there is more to do than a block should (many kept indices, or many
@@ -39,14 +43,16 @@ typedef struct rpi_cuda_shape {
 /* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for those
  * of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
  * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit 2
- * (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: log2 of the threads of a
- * unit. If `apart`, one more word behind all of them: a pointer to n_pro words of the prologue's
+ * (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads of a
+ * unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, one more word behind all of them:
+ * a pointer to n_pro words of the prologue's
  * values in device memory. On a GPU the flag word points to two 32-bit words: the flag, and the counter of blocks that
  * have finished, 0 between launches. */
 typedef struct rpi_cuda_form {
   int32_t n_words;
   int32_t bytes; /* of the parameters */
   int32_t lanes; /* columns a thread does at a time */
+  bool teams;    /* warps come to their points together: the body has inner loops */
   bool apart;    /* the prologue is a launch of its own: rpk_pro_KEY */
   bool ends;     /* there is something to do after the last point */
   bool finishes; /* it has reductions: rpk_fin_KEY exists */

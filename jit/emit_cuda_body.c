@@ -8,6 +8,11 @@
  *             group of 8 leaves of a longer one, and join them by the pairwise tree in the block's memory, so a
  *             partial is a subtree. ROW mode: 2^k threads do the columns of a unit, at most a block's; a unit of
  *             more columns is taken in parts.
+ *             Teams, bodies with inner loops: the threads of a warp come to their points together, with neighbouring columns,
+ *             so that they can share the loops' elements; `in` is 0 where a thread has no point. Without a reduction a
+ *             unit is cut into parts of 2^k <= 32 columns, of which a warp takes 2^(q-k); where there are few rows q is
+ *             less than 5, and more warps have some. In LEAF mode thread t holds accumulators t and t + 32, which
+ *             columns go to by turns.
  * Invariants: every thread of a block goes through the same barriers. u0 and u1 cut rows at multiples of
  *             RPI_CUDA_GROUP leaves only, unless leaves have a partial each (RPI_CUDA_BODY). */
 #include <stdio.h>
@@ -80,6 +85,37 @@ static void emit_plain_units(rpi_emit *e) {
                 x, e->lanes);
   rpi_emit_thread_point(e, "stop");
   rpi_emit_close(e);
+  rpi_emit_close(e);
+}
+
+/* Warps take tasks, parts of a unit, by 2^(q-k). */
+static void emit_team_units(rpi_emit *e) {
+  const char *x = e->index;
+  const int32_t rank = e->ir->rank;
+  rpi_emit_line(e,
+                "const int k = (int)(a.mode >> 8 & 255), q = (int)(a.mode >> 16 & 255), lane = "
+                "RPG_THREAD & %d;",
+                RPI_CUDA_WARP - 1);
+  rpi_emit_line(e, "const %s parts = ((columns < %d ? columns : %d) + (1 << k) - 1) >> k;", x,
+                RPI_LEAF, RPI_LEAF);
+  rpi_emit_line(e, "const %s t1 = (%s)a.u1 * parts, step = (%s)(RPG_THREADS / %d) << (q - k);", x,
+                x, x, RPI_CUDA_WARP);
+  rpi_emit_line(e,
+                "const %s first = (%s)a.u0 * parts + RPG_BLOCK * step + ((%s)(RPG_THREAD / %d) << "
+                "(q - k));",
+                x, x, x, RPI_CUDA_WARP);
+  rpi_emit_open(e, "for (%s b = first; b < t1; b += RPG_BLOCKS * step) {", x);
+  rpi_emit_line(e, "const %s t = b + (lane >> k), u = t / parts;", x);
+  if (rank > 1) {
+    rpi_emit_line(e, "%s r = u / leaves;", x);
+    rpi_emit_line(e, "const %s l = u %% leaves;", x);
+    rpi_emit_decode(e, 0, rank - 1, "r");
+  }
+  emit_leaf_bounds(e, rank > 1 ? "l" : "u");
+  rpi_emit_line(e, "const %s c = c0 + (t %% parts << k) + (lane & ((1 << k) - 1));", x);
+  rpi_emit_line(e, "const int in = lane >> q == 0 && t < t1 && c < stop;");
+  rpi_emit_row(e);
+  rpi_emit_thread_point(e, "stop");
   rpi_emit_close(e);
 }
 
@@ -157,11 +193,13 @@ static void emit_leaf(rpi_emit *e) {
   emit_leaf_bounds(e, "l");
   rpi_emit_row(e);
   emit_unroll(e);
-  if (e->lanes > 1)
+  if (e->teams) {
+    rpi_emit_open(e, "for (int m = 0, n = (int)(stop - c0); m < n; m += %d) {", RPI_CUDA_WARP);
+    rpi_emit_line(e, "const %s c = c0 + (m + lane);", x);
+    rpi_emit_line(e, "const int in = m + lane < n, turn = m & %d;", RPI_CUDA_WARP);
+  } else {
     rpi_emit_open(e, "for (%s c = c0 + 2 * lane; c < stop; c += %d) {", x, RPI_ACCUMULATORS);
-  else
-    rpi_emit_open(e, "for (%s c = c0 + 2 * lane; c < stop; c += c & 1 ? %d : 1) {", x,
-                  RPI_ACCUMULATORS - 1);
+  }
   rpi_emit_thread_point(e, "stop");
   rpi_emit_close(e);
   rpi_emit_close(e);
@@ -171,8 +209,13 @@ static void emit_leaf_join(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   for (int32_t r = 0; r < ir->n_red; r++) {
     const rp_dtype t = rpi_emit_red_dtype(e, r);
-    rpi_emit_line(e, "%s v%d = rpk_fold_%s_%s(a%d_0, a%d_1);", rpi_emit_ctype(t), r,
-                  rpi_emit_red_name(&ir->red[r]), rpi_dtype_name(t), r, r);
+    const char *op = rpi_emit_red_name(&ir->red[r]), *name = rpi_dtype_name(t);
+    if (e->teams)
+      rpi_emit_line(e, "%s v%d = rpk_halve_%s_%s(rps_red_%s_%s(a%d_0, a%d_1));", rpi_emit_ctype(t),
+                    r, op, name, op, name, r, r);
+    else
+      rpi_emit_line(e, "%s v%d = rpk_fold_%s_%s(a%d_0, a%d_1);", rpi_emit_ctype(t), r, op, name, r,
+                    r);
   }
   rpi_emit_open(e, "if (k > 0) {");
   for (int32_t r = 0; r < ir->n_red; r++)
@@ -222,7 +265,10 @@ static void emit_row_task(rpi_emit *e) {
   rpi_emit_line(e, "const %s u = t / parts, kr = u / leaves;", x);
   rpi_emit_line(e, "const %s c0 = u %% leaves * %d, c = c0 + (t %% parts << k) + lane;", x,
                 RPI_LEAF);
-  rpi_emit_line(e, "if (c >= columns || c >= c0 + %d) continue;", RPI_LEAF);
+  if (e->teams)
+    rpi_emit_line(e, "const int here = t < t1 && c < columns && c < c0 + %d;", RPI_LEAF);
+  else
+    rpi_emit_line(e, "if (c >= columns || c >= c0 + %d) continue;", RPI_LEAF);
   rpi_emit_line(e, "%s f = kr / kept * %d;", x, RPI_ROW_LEAF);
   rpi_emit_line(e, "const %s f1 = rows - f < %d ? rows : f + %d;", x, RPI_ROW_LEAF, RPI_ROW_LEAF);
   for (int32_t r = 0; r < e->ir->n_red; r++) emit_identity(e, r, "");
@@ -231,11 +277,17 @@ static void emit_row_task(rpi_emit *e) {
   rpi_emit_decode(e, 0, prefix, "r");
   rpi_emit_line(e, "(void)left, (void)r;");
   emit_unroll(e);
-  rpi_emit_open(e, "for (; f < f1; f++) {");
+  if (e->teams) {
+    rpi_emit_open(e, "for (int m = 0; m < %d && m < rows; m++, f++) {", RPI_ROW_LEAF);
+    rpi_emit_line(e, "const int in = here && f < f1;");
+  } else {
+    rpi_emit_open(e, "for (; f < f1; f++) {");
+  }
   rpi_emit_row(e);
   rpi_emit_thread_point(e, "columns");
   rpi_emit_advance(e, 0, prefix);
   rpi_emit_close(e);
+  if (e->teams) rpi_emit_line(e, "if (!here) continue;");
   for (int32_t r = 0; r < e->ir->n_red; r++) {
     char value[16];
     snprintf(value, sizeof value, "a%d", r);
@@ -243,25 +295,37 @@ static void emit_row_task(rpi_emit *e) {
   }
 }
 
+/* Teams: `b` is the task of the warp's first thread. */
 static void emit_row_units(rpi_emit *e) {
-  const char *x = e->index;
+  const char *x = e->index, *first = e->teams ? "(RPG_THREAD & ~31)" : "RPG_THREAD";
   rpi_emit_line(e, "const int k = (int)(a.mode >> 8 & 255), lane = RPG_THREAD & ((1 << k) - 1);");
   rpi_emit_line(e, "const %s parts = ((columns < %d ? columns : %d) + (1 << k) - 1) >> k;", x,
                 RPI_LEAF, RPI_LEAF);
   rpi_emit_line(
-      e,
-      "const %s first = (%s)a.u0 * parts + (%s)RPG_BLOCK * (RPG_THREADS >> k) + (RPG_THREAD >> k);",
-      x, x, x);
-  rpi_emit_open(
-      e, "for (%s t = first; t < (%s)a.u1 * parts; t += (%s)RPG_BLOCKS * (RPG_THREADS >> k)) {", x,
-      x, x);
+      e, "const %s first = (%s)a.u0 * parts + (%s)RPG_BLOCK * (RPG_THREADS >> k) + (%s >> k);", x,
+      x, x, first);
+  rpi_emit_line(e, "const %s t1 = (%s)a.u1 * parts;", x, x);
+  rpi_emit_open(e, "for (%s b = first; b < t1; b += (%s)RPG_BLOCKS * (RPG_THREADS >> k)) {", x, x);
+  rpi_emit_line(e, "const %s t = b%s;", x, e->teams ? " + ((RPG_THREAD & 31) >> k)" : "");
   emit_row_task(e);
   rpi_emit_close(e);
 }
 
+/* Is there a loop that puts elements into the block's memory? */
+static bool shares(const rpi_emit *e) {
+  for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++)
+    if (rpi_emit_is_team(e, i)) return true;
+  return false;
+}
+
 void rpi_emit_cuda_units(rpi_emit *e) {
   if (e->checked) rpi_emit_line(e, "int bad = 0;");
-  if (e->ir->n_red == 0)
+  if (shares(e))
+    rpi_emit_line(e, "RPG_SHARED uint64_t shared[%d];",
+                  RPI_CUDA_BLOCK / RPI_CUDA_WARP * RPI_CUDA_POOL);
+  if (e->ir->n_red == 0 && e->teams)
+    emit_team_units(e);
+  else if (e->ir->n_red == 0)
     emit_plain_units(e);
   else if (e->row_mode)
     emit_row_units(e);

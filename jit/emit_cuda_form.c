@@ -10,6 +10,7 @@
 
 enum { FUNCTIONS = 2 }; /* of f64: two lanes of more would want more registers than there are */
 enum { APART = 64 };    /* instructions of a prologue that not every thread should repeat */
+enum { WAVES = 8 };     /* of blocks, in what a GPU is given at once */
 enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FEW = 64 /* RPK_FEW */ };
 
 bool rpi_cuda_loops(const rpi_ir *ir) {
@@ -73,6 +74,7 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   *out = (rpi_cuda_form){.n_words = l.n_words - ir->n_pro, .apart = is_apart(ir)};
   out->bytes = 8 * (3 + out->n_words + (out->apart ? 1 : 0));
   out->lanes = lanes_of(ir, shape);
+  out->teams = rpi_cuda_loops(ir);
   for (int32_t r = 0; r < ir->n_red; r++) /* of one kept index the last block finishes always */
     out->finishes |= ir->red[r].mask != (1u << ir->rank) - 1;
   out->direct = rpi_cuda_may_be_direct(ir);
@@ -134,6 +136,18 @@ static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const 
   return most;
 }
 
+/* Parts of units, as a warp takes them: of 2^k columns, by 2^(q-k). Where rows are few each warp has fewer of them. */
+static int64_t parts_of(const rpi_ir *ir, const rpi_word *w, int64_t units, int32_t most,
+                        int32_t *k, int32_t *q) {
+  const int64_t columns = least(w[ir->rank - 1].i, RPI_LEAF);
+  for (*q = 5; *q > 0; --*q) {
+    const int64_t warps = divide_up(units * columns, INT64_C(1) << *q);
+    if (warps * RPI_CUDA_WARP / RPI_CUDA_BLOCK * WAVES >= most) break;
+  }
+  *k = log2_up(columns, 1 << *q);
+  return divide_up(units * divide_up(columns, INT64_C(1) << *k), INT64_C(1) << (*q - *k));
+}
+
 /* Threads of a unit, log2, and how many groups of so many threads there is work for. */
 static int64_t tasks_of(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
                         int64_t units, bool apart, int32_t *k) {
@@ -170,16 +184,20 @@ void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_wo
                        int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out) {
   const bool body = part == RPI_KERNEL_BODY;
   int64_t tasks = 0, fin = 0;
-  int32_t k = 0;
+  int32_t k = 0, q = 0;
   if (part == RPI_KERNEL_END) {
     end_grid(ir, form, w, most, out);
     return;
   }
-  if (u1 > u0) tasks = tasks_of(ir, form, w, u1 - u0, body, &k);
+  if (u1 > u0 && form->teams && ir->n_red == 0)
+    tasks = parts_of(ir, w, u1 - u0, most, &k, &q) * RPI_CUDA_WARP;
+  else if (u1 > u0)
+    tasks = tasks_of(ir, form, w, u1 - u0, body, &k);
   if (form->finishes && u1 > u0 && !body) fin = least(finish_blocks(ir, form, w), most);
   const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
   const int64_t blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
-  *out = (rpi_cuda_grid){.mode = (fin > 0) | (body ? RPI_CUDA_BODY : 0) | (int64_t)k << 8,
+  *out = (rpi_cuda_grid){.mode = (fin > 0) | (body ? RPI_CUDA_BODY : 0) | (int64_t)k << 8 |
+                                 (int64_t)q << 16,
                          .pro = form->apart ? 1 : 0,
                          .main = (int32_t)(blocks < 1 ? 1 : least(blocks, most)),
                          .fin = (int32_t)fin};

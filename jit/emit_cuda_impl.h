@@ -14,6 +14,7 @@
 #include "jit/emit_cuda.h"
 
 enum { RPI_CUDA_WARP = 32 };
+enum { RPI_CUDA_POOL = 256 }; /* elements that a warp shares at once: 16 KiB a block */
 
 /* ---- emit_cuda_form.c */
 bool rpi_cuda_loops(const rpi_ir *ir);
@@ -28,6 +29,14 @@ void rpi_emit_thread_load(const rpi_emit *e, int32_t i, char *buf);
 void rpi_emit_thread_gather(rpi_emit *e, int32_t i, char *buf);
 /* Instructions of the body at column c of all lanes; `limit` names the end of the columns. */
 void rpi_emit_thread_point(rpi_emit *e, const char *limit);
+
+/* ---- emit_cuda_loop.c */
+/* Do the threads of a warp do the loop at instruction `at` together? It is then written by rpi_emit_team, with the
+ * function of rpi_emit_team_long for longer rows, which wants RPG_FOLD of that operator and dtype. */
+bool rpi_emit_is_team(const rpi_emit *e, int32_t at);
+void rpi_emit_team_folds(const rpi_emit *e, int32_t at, rpi_redop *op, rp_dtype *t);
+void rpi_emit_team(rpi_emit *e, int32_t at);
+void rpi_emit_team_long(rpi_emit *e, int32_t at);
 
 /* ---- emit_cuda_body.c */
 /* Bounds that all modes have, then the loops over units. */

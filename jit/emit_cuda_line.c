@@ -59,6 +59,7 @@ static void add_read(const rpi_emit *e, char *buf, int32_t o) {
 void rpi_emit_thread_load(const rpi_emit *e, int32_t i, char *buf) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const int32_t early = rpi_cuda_early(e, (int32_t)ins->imm, e->ir->n_pro);
+  if (e->guarded && early < 0) rpi_emit_add(buf, "!in ? (%s)0 : ", rpi_emit_ctype(ins->dtype));
   if (early >= 0)
     rpi_emit_add(buf, "s%d", early);
   else if (is_whole(e, i))
@@ -73,14 +74,15 @@ void rpi_emit_thread_gather(rpi_emit *e, int32_t i, char *buf) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const int32_t o = (int32_t)ins->imm;
   const rpi_ir_operand *op = &e->ir->operand[o];
+  if (e->guarded) rpi_emit_add(buf, "!in ? (%s)0 : ", rpi_emit_ctype(op->dtype));
   if (op->checked) rpi_emit_add(buf, "p%d_empty ? (%s)0 : ", o, rpi_emit_ctype(op->dtype));
   rpi_emit_add(buf, "RPG_LDG(p%d", o);
   for (int32_t d = 0; d < ins->n_src; d++) {
     char index[48] = "";
     rpi_emit_add_name(e, index, rpi_ir_src(e->ir, ins, d), RPI_EMIT_THREAD);
     if (op->checked) {
-      rpi_emit_line(e, "const int64_t g%d_%d_%d = rpk_clamp(%s, p%d_n%d, &bad);", i, d, e->lane,
-                    index, o, d);
+      rpi_emit_line(e, "const int64_t g%d_%d_%d = rpk_clamp(%s%s, p%d_n%d, &bad);", i, d, e->lane,
+                    e->guarded ? "!in ? 0 : " : "", index, o, d);
       snprintf(index, sizeof index, "g%d_%d_%d", i, d, e->lane);
     }
     rpi_emit_add(buf, " + (%s)%s", e->index, index);
@@ -142,14 +144,15 @@ static void emit_store(rpi_emit *e, int32_t i) {
     add_place(e, place, o, true);
     rpi_emit_add_name(e, value, rpi_ir_src(e->ir, ins, 0), RPI_EMIT_THREAD);
     if (e->lane == 0)
-      rpi_emit_line(e, "*(%s) = %s; /* operand %d, task %d */", place, value, o, ins->origin);
+      rpi_emit_line(e, "%s*(%s) = %s; /* operand %d, task %d */", e->guarded ? "if (in) " : "",
+                    place, value, o, ins->origin);
     else
       rpi_emit_line(e, "if (in_%d) *(%s) = %s;", e->lane, place, value);
   }
   if (is_whole(e, i)) rpi_emit_close(e);
 }
 
-/* An element joins its accumulator; of a warp's leaf, the one of its column's parity. */
+/* An element joins its accumulator; of a warp's leaf, the one of its column's parity or, one lane at a time, the turn's. */
 static void emit_reduce(rpi_emit *e, int32_t i) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
   const int32_t r = (int32_t)ins->imm;
@@ -158,16 +161,18 @@ static void emit_reduce(rpi_emit *e, int32_t i) {
     char v[32] = "", only[32] = "";
     rpi_emit_add_name(e, v, rpi_ir_src(e->ir, ins, 0), RPI_EMIT_THREAD);
     if (e->row_mode) {
-      rpi_emit_line(e, "a%d = rps_red_%s_%s(a%d, %s);", r, op, t, r, v);
+      rpi_emit_line(e, "%sa%d = rps_red_%s_%s(a%d, %s);", e->guarded ? "if (in) " : "", r, op, t, r,
+                    v);
       continue;
     }
     if (e->lanes == 1)
-      snprintf(only, sizeof only, "if ((c & 1) == 0) ");
+      snprintf(only, sizeof only, "if (in && !turn) ");
     else if (e->lane > 0)
       snprintf(only, sizeof only, "if (in_%d) ", e->lane);
     rpi_emit_line(e, "%sa%d_%d = rps_red_%s_%s(a%d_%d, %s);", only, r, e->lane, op, t, r, e->lane,
                   v);
-    if (e->lanes == 1) rpi_emit_line(e, "else a%d_1 = rps_red_%s_%s(a%d_1, %s);", r, op, t, r, v);
+    if (e->lanes == 1)
+      rpi_emit_line(e, "if (in && turn) a%d_1 = rps_red_%s_%s(a%d_1, %s);", r, op, t, r, v);
   }
 }
 
@@ -200,11 +205,15 @@ void rpi_emit_thread_point(rpi_emit *e, const char *limit) {
   const int32_t n = first_loads(e, list);
   int32_t next = 0;
   emit_columns(e, limit);
+  e->guarded = e->teams;
   if (n > 0) emit_loads(e, list, n);
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     switch (ir->ins[i].op) {
       case RPI_IR_LOOP:
-        rpi_emit_loop(e, i, RPI_EMIT_THREAD);
+        if (rpi_emit_is_team(e, i))
+          rpi_emit_team(e, i);
+        else
+          rpi_emit_loop(e, i, RPI_EMIT_THREAD);
         i = e->end[i];
         break;
       case RPI_IR_STORE: emit_store(e, i); break;
@@ -219,4 +228,5 @@ void rpi_emit_thread_point(rpi_emit *e, const char *limit) {
     }
     e->lane = 0;
   }
+  e->guarded = false;
 }

@@ -22,6 +22,8 @@
  *   RPG_RAISE(p)             *p = 1; a flag, an unsigned int of all blocks
  *   RPG_DOWN32(v, n), RPG_DOWN64(v, n)   v, unsigned of that width, of the thread n further in the warp; all
  *                            32 threads take part
+ *   RPG_FROM32(v, t), RPG_FROM64(v, t)   the same, of thread t of the warp
+ *   RPG_BALLOT(p)            a bit for each thread of the warp, unsigned int: where p is not 0
  *   RPG_LDG(p)               *p, of any dtype, which nobody writes during the launch
  *   RPG_ALIGN(n)             before a struct's name: its alignment in bytes
  *
@@ -61,6 +63,9 @@
 #define RPG_DOWN32(v, n) __shfl_down_sync(0xffffffffu, (unsigned int)(v), (unsigned int)(n))
 #define RPG_DOWN64(v, n) \
   ((unsigned long)__shfl_down_sync(0xffffffffu, (unsigned long long)(v), (unsigned int)(n)))
+#define RPG_FROM32(v, t) __shfl_sync(0xffffffffu, (unsigned int)(v), (t))
+#define RPG_FROM64(v, t) ((unsigned long)__shfl_sync(0xffffffffu, (unsigned long long)(v), (t)))
+#define RPG_BALLOT(p) __ballot_sync(0xffffffffu, (p))
 #define RPG_LDG(p) __ldg(p)
 
 #define RPV_INF_f32 __int_as_float(0x7f800000)

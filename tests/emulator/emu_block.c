@@ -190,7 +190,8 @@ static void exchange(int first) {
   for (int i = 0; i < WARP; i++) old[i] = now.threads[first + i].bits;
   for (int i = 0; i < WARP; i++) {
     thread *t = &now.threads[first + i];
-    if (t->by < 0 || t->by >= WARP) emu_die("kernel %s: a shuffle by %d", now.fact->name, t->by);
+    if (t->by <= -WARP || t->by >= WARP || i + t->by < 0)
+      emu_die("kernel %s: a shuffle by %d", now.fact->name, t->by);
     if (i + t->by < WARP) t->bits = old[i + t->by];
   }
 }

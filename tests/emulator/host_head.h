@@ -19,7 +19,7 @@ struct rpg_place {
 struct rpg_hooks {
   void (*sync)(int line);
   void (*warp)(int line);
-  uint64_t (*down)(uint64_t bits, int by, int width, int line);
+  uint64_t (*down)(uint64_t bits, int by, int width, int line); /* of thread t + by of the warp */
 };
 struct rpg_fact {
   const char *name;
@@ -72,7 +72,17 @@ const struct rpg_unit rpg_unit __attribute__((visibility("default"))) = {
 #define RPG_RAISE(p) ((void)(*(volatile unsigned *)(p) = 1u))
 #define RPG_DOWN32(v, n) ((uint32_t)rpg_hooks->down((uint32_t)(v), (n), 32, __LINE__))
 #define RPG_DOWN64(v, n) (rpg_hooks->down((uint64_t)(v), (n), 64, __LINE__))
+#define RPG_FROM32(v, t) \
+  ((uint32_t)rpg_hooks->down((uint32_t)(v), (t) - (RPG_THREAD & 31), 32, __LINE__))
+#define RPG_FROM64(v, t) (rpg_hooks->down((uint64_t)(v), (t) - (RPG_THREAD & 31), 64, __LINE__))
+#define RPG_BALLOT(p) rpg_ballot((p) != 0, __LINE__)
 #define RPG_LDG(p) (*(p))
+
+static inline uint32_t rpg_ballot(uint32_t p, int line) {
+  uint64_t bits = (uint64_t)p << (RPG_THREAD & 31);
+  for (int by = 16; by > 0; by /= 2) bits |= rpg_hooks->down(bits, by, 32, line);
+  return (uint32_t)rpg_hooks->down(bits, -(RPG_THREAD & 31), 32, line);
+}
 
 #if defined __AVX512F__
 #define RPG_HOST_BITS 512

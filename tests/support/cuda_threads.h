@@ -51,6 +51,14 @@ static const char threads_head[] =
     "#define RPG_RAISE(p) (*(volatile unsigned *)(p) = 1u)\n"
     "#define RPG_DOWN32(v, n) ((unsigned)rpg_hooks.down((unsigned)(v), n))\n"
     "#define RPG_DOWN64(v, n) (rpg_hooks.down(v, n))\n"
+    "#define RPG_FROM32(v, t) ((unsigned)rpg_hooks.down((unsigned)(v), (t) - (RPG_THREAD & 31)))\n"
+    "#define RPG_FROM64(v, t) (rpg_hooks.down(v, (t) - (RPG_THREAD & 31)))\n"
+    "#define RPG_BALLOT(p) rpg_ballot((p) != 0)\n"
+    "static inline __attribute__((unused)) unsigned rpg_ballot(unsigned p) {\n"
+    "  unsigned bits = p << (RPG_THREAD & 31);\n"
+    "  for (int by = 16; by > 0; by /= 2) bits |= RPG_DOWN32(bits, by);\n"
+    "  return RPG_FROM32(bits, 0);\n"
+    "}\n"
     "#define RPG_LDG(p) (*(p))\n";
 
 static struct {
@@ -75,6 +83,7 @@ static __attribute__((noinline)) void threads_meet(int warp) {
 
 static inline uint64_t threads_down(uint64_t bits, int by) {
   const int t = threads_now.place.thread, from = t % THREADS_WARP + by < THREADS_WARP ? t + by : t;
+  if (from < t - t % THREADS_WARP) abort();
   uint64_t *const all = threads_now.bits[threads_now.turn[t] ^= 1];
   all[t] = bits;
   threads_meet(1);
