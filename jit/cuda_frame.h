@@ -7,7 +7,8 @@
  * How:        RPG_FINISH(op, T) writes, for one operator and dtype, what joins partials: the pairwise tree of SEMANTICS
  *             3 over the groups of each row, then over the rows of each kept index. Value i of a tree stays at its first
  *             place while subtrees join, so nothing moves and a level has no hazards; a thread does three levels of
- *             an aligned run of 8 at once. A block does a kept index if that has many partials, else a thread does.
+ *             an aligned run of 8 at once. A block does a kept index if that has many partials, else a thread does; where
+ *             kept indices are few and their partials very many, blocks join subtrees first and the last block the rest.
  *             RPG_FOLD(op, T) folds the 64 accumulators of a warp. A text names only those that it uses. */
 /* Tables of macros, laid out by hand: */
 /* clang-format off */
@@ -99,7 +100,7 @@ RPG_DEVICE int rpk_last(uint32_t *flag) {
 /* One reduction: partials of `groups` groups for each row. LEAF mode: rows are the points of `rank` axes, all but the
  * last, and a row's groups are neighbours. ROW mode: all axes count, a kept index is a row of its own, and groups are
  * `step` apart, one for each kept index. Kept indices are row-major numbers. */
-enum { RPK_AXES = 8, RPK_ALONE = 1, RPK_MANY = 2, RPK_RUN = 8, RPK_FEW = 64 };
+enum { RPK_AXES = 8, RPK_RUN = 8, RPK_FEW = 64 };
 typedef struct rpk_finish {
   int32_t rank, mask; /* mask: axes that are reduced */
   int64_t groups, step;
@@ -147,22 +148,41 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
   return at;
 }
 
-/* rpk_trees: by the whole block, trees over the groups of each of `rows` rows (over: 0), or over the rows (over: 1).
- * rpk_tree: by one thread, all of a kept index. rpk_finish: kept indices block, block + blocks, ... or so of a
- * reduction whose kept indices are one (RPK_ALONE) or more (RPK_MANY), if `which` says so. */
+/* What a launch of blocks has to do of it. RPK_ALL: the last block does everything. Else RPK_FIRST by all blocks: what
+ * does not concern the prologue, and parts of large trees; then RPK_REST by the last, told how many blocks there were. */
+enum { RPK_ALL = 0, RPK_FIRST = 1, RPK_REST = 2 };
+enum { RPK_PART = 2048 }; /* partials of a part: every thread of a block joins a run of 8 */
+
+/* The trees of a kept index in parts that blocks do: pieces of `span` groups of a row or, where rows have no more, `some`
+ * rows each. Both are powers of 2 or all there are, so a part is a subtree. */
+typedef struct rpk_parts { int64_t span, pieces, some, n; } rpk_parts;
+RPG_FAR void rpk_cut(rpk_parts *c, int64_t rows, int64_t groups) {
+  c->span = groups > RPK_PART ? RPK_PART : groups;
+  c->pieces = (groups + c->span - 1) / c->span;
+  c->some = 1;
+  while (c->pieces == 1 && c->some < rows && 2 * c->some * groups <= RPK_PART) c->some *= 2;
+  c->n = (rows + c->some - 1) / c->some * c->pieces;
+}
+
+/* rpk_trees: by the whole block, trees over groups [at, at + n) of each of `rows` rows from `row` on (over: 0), or over
+ * n rows from `row` on (over: 1), of which subtrees of h are joined already. rpk_part: part i of kept index k; rpk_rest: what
+ * is left behind all parts. rpk_tree: by one thread, all of a kept index. rpk_finish: stage `stage` of a reduction,
+ * for this block of so many. A kept index with many partials is done by a block, if there are as many of them as
+ * blocks, else in parts. */
 #define RPG_FINISH(op, T)                                                                               \
-  RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, int64_t n, int over) {\
-    const int64_t step = rpk_kept_step(f);                                                                   \
-    RPK_ROLLED for (int64_t h = 1; h < n; h *= RPK_RUN) {                                               \
+  RPG_DEVICE void rpk_trees_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t row0, int64_t rows, \
+                                       int64_t at, int64_t n, int over, int64_t h) {                    \
+    const int64_t step = rpk_kept_step(f);                                                              \
+    RPK_ROLLED for (; h < n; h *= RPK_RUN) {                                                            \
       const int64_t per = (n + RPK_RUN * h - 1) / (RPK_RUN * h);                                        \
       RPK_ROLLED for (int64_t i = RPG_THREAD; i < rows * per; i += RPG_THREADS) {                       \
         const int64_t row = i / per, first = (i - row * per) * RPK_RUN * h;                             \
-        rpc_##T *const q = p + rpk_place(f, k, over ? first : row) + (over ? 0 : first * step);         \
+        rpc_##T *const q = p + rpk_place(f, k, row0 + (over ? first : row)) + (over ? 0 : (at + first) * step); \
         rpc_##T v[RPK_RUN];                                                                             \
         v[0] = *q;                                                                                      \
         for (int j = 1; j < RPK_RUN; j++) {                                                             \
           const int64_t by = first + j * h < n ? j * h : 0;                                             \
-          v[j] = over ? p[rpk_place(f, k, first + by)] : q[by * step];                                  \
+          v[j] = over ? p[rpk_place(f, k, row0 + first + by)] : q[by * step];                           \
         }                                                                                               \
         for (int d = 1; d < RPK_RUN; d *= 2)                                                            \
           for (int j = 0; j + d < RPK_RUN; j += 2 * d)                                                  \
@@ -172,8 +192,20 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
       RPG_SYNC();                                                                                       \
     }                                                                                                   \
   }                                                                                                     \
+  RPG_FAR void rpk_part_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, const rpk_parts *c, \
+                                   int64_t i) {                                                         \
+    const int64_t row = i / c->pieces * c->some, at = i % c->pieces * c->span;                          \
+    const int64_t m = rows - row < c->some ? rows - row : c->some;                                      \
+    const int64_t n = f->groups - at < c->span ? f->groups - at : c->span;                              \
+    rpk_trees_##op##_##T(f, p, k, row, m, at, n, 0, 1);                                                 \
+    rpk_trees_##op##_##T(f, p, k, row, 1, 0, m, 1, 1);                                                  \
+  }                                                                                                     \
+  RPG_FAR void rpk_rest_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows, const rpk_parts *c) { \
+    rpk_trees_##op##_##T(f, p, k, 0, rows, 0, f->groups, 0, c->span);                                   \
+    rpk_trees_##op##_##T(f, p, k, 0, 1, 0, rows, 1, c->some);                                           \
+  }                                                                                                     \
   RPG_DEVICE rpc_##T rpk_tree_##op##_##T(const rpk_finish *f, rpc_##T *p, int64_t k, int64_t rows) {    \
-    const int64_t step = rpk_kept_step(f);                                                                   \
+    const int64_t step = rpk_kept_step(f);                                                              \
     RPK_ROLLED for (int64_t row = 0; row < rows; row++) {                                               \
       rpc_##T *const q = p + rpk_place(f, k, row);                                                      \
       RPK_ROLLED for (int64_t h = 1; h < f->groups; h *= 2)                                             \
@@ -187,22 +219,32 @@ RPG_FAR int64_t rpk_target(const rpk_finish *f, int64_t k) {
       }                                                                                                 \
     return p[rpk_place(f, k, 0)];                                                                       \
   }                                                                                                     \
-  RPG_FAR void rpk_finish_##op##_##T(const rpk_finish *f, rpc_##T *p, rpc_##T *to, int join, int which, \
+  RPG_FAR void rpk_finish_##op##_##T(const rpk_finish *f, rpc_##T *p, rpc_##T *to, int join, int stage, \
                                      int block, int blocks) {                                           \
     const int64_t kept = rpk_product(f, ~f->mask), rows = f->step > 0 ? 1 : rpk_product(f, f->mask);    \
-    const int empty = rows * f->groups == 0, whole = !empty && (kept == 1 || rows * f->groups > RPK_FEW);\
-    if (!(which & (kept == 1 ? RPK_ALONE : RPK_MANY))) return;                                          \
+    const int64_t n = rows * f->groups;                                                                 \
+    const int whole = n > 0 && (kept == 1 || n > RPK_FEW);                                              \
+    const int parts = stage != RPK_ALL && n > RPK_PART && kept < blocks;                                \
+    rpk_parts c;                                                                                        \
+    c.span = c.some = 1;                                                                                \
+    if (parts) rpk_cut(&c, rows, f->groups);                                                            \
+    if (parts && stage == RPK_FIRST) {                                                                  \
+      RPK_ROLLED for (int64_t i = block; i < kept * c.n; i += blocks)                                   \
+        rpk_part_##op##_##T(f, p, i / c.n, rows, &c, i % c.n);                                          \
+      return;                                                                                           \
+    }                                                                                                   \
+    if (!parts && stage == (kept == 1 ? RPK_FIRST : RPK_REST)) return;                                  \
+    if (stage != RPK_FIRST) block = 0, blocks = 1;                                                      \
     const int64_t first = whole ? block : (int64_t)block * RPG_THREADS + RPG_THREAD;                    \
     const int64_t next = whole ? blocks : (int64_t)blocks * RPG_THREADS;                                \
     RPK_ROLLED for (int64_t k = first; k < kept; k += next) {                                           \
       rpc_##T v;                                                                                        \
       if (whole) {                                                                                      \
-        rpk_trees_##op##_##T(f, p, k, rows, f->groups, 0);                                              \
-        rpk_trees_##op##_##T(f, p, k, 1, rows, 1);                                                      \
+        rpk_rest_##op##_##T(f, p, k, rows, &c);                                                         \
         if (RPG_THREAD != 0) continue;                                                                  \
         v = p[rpk_place(f, k, 0)];                                                                      \
       } else {                                                                                          \
-        v = empty ? rps_empty_##op##_##T() : rpk_tree_##op##_##T(f, p, k, rows);                        \
+        v = n == 0 ? rps_empty_##op##_##T() : rpk_tree_##op##_##T(f, p, k, rows);                       \
       }                                                                                                 \
       rpc_##T *const t = to + rpk_target(f, k);                                                         \
       *t = join ? rps_red_##op##_##T(v, *t) : v;                                                        \

@@ -415,8 +415,8 @@ typedef struct rpk_any {
 #define rps_empty_any_u64() (RPK_ANY(f)->empty)
 RPG_FINISH(any, u8) RPG_FINISH(any, u16) RPG_FINISH(any, u32) RPG_FINISH(any, u64)
 
-#define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, which, block, blocks)
-RPG_FAR void rpk_join(const rpk_thread *t, int roots, int which, int block, int blocks) {
+#define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, stage, block, blocks)
+RPG_FAR void rpk_join(const rpk_thread *t, int roots, int stage, int block, int blocks) {
   const rpk_program *const p = t->program;
   const int axes = p->prefix ? p->rank : p->rank - 1;
   for (int r = 0; r < p->n_red; r++) {
@@ -450,9 +450,9 @@ RPG_FAR void rpk_join(const rpk_thread *t, int roots, int which, int block, int 
 
 RPG_FAR void rpk_end(rpk_thread *t, int64_t mode) {
   const int roots = (mode & RPK_MODE_ROOTS) != 0;
-  if (t->program->n_red > 0) rpk_join(t, roots, RPK_MANY, RPG_BLOCK, RPG_BLOCKS);
+  if (t->program->n_red > 0) rpk_join(t, roots, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);
   if (!rpk_last((uint32_t *)t->w[t->program->flag].p)) return;
-  if (t->program->n_red > 0) rpk_join(t, roots, RPK_ALONE, 0, 1);
+  if (t->program->n_red > 0) rpk_join(t, roots, RPK_REST, 0, RPG_BLOCKS);
   RPG_SYNC();
   if (RPG_THREAD > 0) return;
   rpk_run(t, t->program->body, t->program->end);

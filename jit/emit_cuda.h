@@ -18,7 +18,8 @@
  * Reductions: a block joins what its warps have of one row by the pairwise tree, so partials are of runs of up to
  *             RPI_CUDA_GROUP leaves; the last block to finish (a counter) does the tree above, joins old values, and then
  *             the epilogue. Where there is more to do than a block should (many kept indices, or many
- *             partials) a second launch does that. Every form gives SEMANTICS' tree.
+ *             partials) a second launch does that: a kept index a block, or a thread; or, of few indices with very many
+ *             partials, a subtree a block, whose last one does the rest. Every form gives SEMANTICS' tree.
  * Prologue:   each thread computes it for itself; what it stores is stored by the last block, since the other blocks may
  *             still read what was there. If it has loops a launch of one thread computes it before, and leaves the
  *             values in memory.

@@ -110,18 +110,17 @@ static void emit_finish(rpi_emit *e, int32_t r) {
     rpi_emit_line(e, "f.extent[%d] = w[%d].i, f.stride[%d] = w[%d].i;", d, e->l.extent + d, d,
                   at + d);
   rpi_emit_line(e, "if (roots) rpk_roots(&f);");
-  rpi_emit_line(e, "rpk_finish_%s_%s(&f, (%s *)w[%d].p, (%s *)w[%d].p, %d, which, block, blocks);",
+  rpi_emit_line(e, "rpk_finish_%s_%s(&f, (%s *)w[%d].p, (%s *)w[%d].p, %d, stage, block, blocks);",
                 rpi_emit_red_name(red), rpi_dtype_name(t), rpi_emit_ctype(t), e->l.partial + r,
                 rpi_emit_ctype(t), e->l.ptr + red->operand, red->join);
   rpi_emit_close(e);
 }
 
 void rpi_emit_cuda_join(rpi_emit *e) {
-  rpi_emit_open(
-      e,
-      "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int roots, int which, int block, int "
-      "blocks) {",
-      e->key);
+  rpi_emit_open(e,
+                "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int roots, int stage, int block, int "
+                "blocks) {",
+                e->key);
   for (int32_t r = 0; r < e->ir->n_red; r++) emit_finish(e, r);
   rpi_emit_close(e);
 }
@@ -133,7 +132,7 @@ static void emit_kept(rpi_emit *e) {
       rpi_emit_line(e, "const %s s%d = keep%d;", rpi_emit_ctype(e->ir->ins[i].dtype), i, i);
 }
 
-void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const char *which) {
+void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const char *stage) {
   const rpi_ir *ir = e->ir;
   if (!form->apart && rpi_cuda_stores_early(ir)) {
     rpi_emit_open(e, "if (RPG_THREAD == 0) {");
@@ -145,9 +144,9 @@ void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const 
     rpi_emit_line(e, "RPG_SYNC();");
   }
   if (ir->n_red > 0) {
-    rpi_emit_line(e, "%srpk_join_%.8s(w, (a.mode & %d) != 0, %s, 0, 1);",
+    rpi_emit_line(e, "%srpk_join_%.8s(w, (a.mode & %d) != 0, %s);",
                   kept && rpi_cuda_may_be_direct(ir) ? "if (!direct) " : "", e->key, RPI_CUDA_ROOTS,
-                  which);
+                  stage);
     rpi_emit_line(e, "RPG_SYNC();");
   }
   if (ir->n_ins > ir->n_body) {

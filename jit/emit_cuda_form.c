@@ -4,14 +4,16 @@
  * Lives here: every decision that the text and who launches it must agree on. Not here: text.
  * How:        lanes: as many columns as make 16 bytes of the widest dtype, if half of what a thread touches is aligned
  *             for it; one if the body loops, or threads do columns of rows. A finish is a launch of its own if
- *             it is more than a block should do while the others idle. */
+ *             it is more than a block should do while the others idle. One kept index has 32768 partials from 2.7e8
+ *             elements on: its block would go through memory 20 times, a microsecond each, where a launch costs a few. */
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
 enum { FUNCTIONS = 2 }; /* of f64: two lanes of more would want more registers than there are */
 enum { APART = 64 };    /* instructions of a prologue that not every thread should repeat */
 enum { WAVES = 8 };     /* of blocks, in what a GPU is given at once */
-enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FEW = 64 /* RPK_FEW */ };
+/* More kept indices, or partials of several or of one, are a launch's; there FEW and PART are RPK_FEW and RPK_PART. */
+enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FINISH_ALONE = 32768, FEW = 64, PART = 2048 };
 
 bool rpi_cuda_loops(const rpi_ir *ir) {
   for (int32_t i = ir->n_pro; i < ir->n_body; i++)
@@ -75,8 +77,7 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   out->bytes = 8 * (3 + out->n_words + (out->apart ? 1 : 0));
   out->lanes = lanes_of(ir, shape);
   out->teams = rpi_cuda_loops(ir);
-  for (int32_t r = 0; r < ir->n_red; r++) /* of one kept index the last block finishes always */
-    out->finishes |= ir->red[r].mask != (1u << ir->rank) - 1;
+  out->finishes = ir->n_red > 0;
   out->direct = rpi_cuda_may_be_direct(ir);
   out->ends = ir->n_red > 0 || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
 }
@@ -129,8 +130,8 @@ static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const 
   if (is_direct(ir, form, w)) return 0;
   for (int32_t r = 0; r < ir->n_red; r++) {
     int64_t kept, n = partials_of(ir, w, r, &kept);
-    if (kept < 2 || (kept <= FINISH_KEPT && n * kept <= FINISH_PARTIALS)) continue;
-    const int64_t blocks = n > FEW ? kept : divide_up(kept, RPI_CUDA_BLOCK);
+    if (kept <= FINISH_KEPT && n * kept <= (kept > 1 ? FINISH_PARTIALS : FINISH_ALONE)) continue;
+    const int64_t blocks = n > FEW ? kept * divide_up(n, PART) : divide_up(kept, RPI_CUDA_BLOCK);
     if (blocks > most) most = blocks;
   }
   return most;

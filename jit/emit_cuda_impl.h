@@ -52,7 +52,7 @@ void rpi_emit_cuda_prologue(rpi_emit *e, const rpi_cuda_form *form, bool keep);
 void rpi_emit_cuda_apart(rpi_emit *e, const rpi_cuda_form *form);
 /* rpk_join_KEY, which finishes all reductions. */
 void rpi_emit_cuda_join(rpi_emit *e);
-/* What the last block does; `kept`: from the values put aside. */
-void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const char *which);
+/* What the last block does; `kept`: from the values put aside; `stage`: of the reductions, with block and blocks. */
+void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const char *stage);
 
 #endif

@@ -22,7 +22,7 @@
 #include "jit/emit_c.h"
 #include "jit/interp.h"
 
-enum { MAX_OPERANDS = 24, BYTES = 1 << 20, PARTIALS = 1 << 14 };
+enum { MAX_OPERANDS = 24, BYTES = 1 << 20, PARTIALS = 1 << 16 };
 
 static rpi_cc *bench_cc;
 static int32_t bench_level = RPI_VECTOR_AVX2; /* what bench_cc compiles for */
