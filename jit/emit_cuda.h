@@ -41,14 +41,13 @@ typedef struct rpi_cuda_shape {
       aligned; /* bit o: AFFINE operand o, of stride 1 on the last axis, begins each row at a multiple of 16 bytes */
 } rpi_cuda_shape;
 
-/* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for those
- * of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
- * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit 2
- * (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads of a
- * unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, one more word behind all of them:
- * a pointer to n_pro words of the prologue's
- * values in device memory. On a GPU the flag word points to two 32-bit words: the flag, and the counter of blocks that
- * have finished, 0 between launches. */
+/* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for
+ * those of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
+ * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit
+ * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads
+ * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, one more word behind all
+ * of them: a pointer to n_pro words of the prologue's values in device memory. On a GPU the flag word points to two
+ * 32-bit words: the flag, and the counter of blocks that have finished, 0 between launches. */
 typedef struct rpi_cuda_form {
   int32_t n_words;
   int32_t bytes; /* of the parameters */

@@ -3,8 +3,8 @@
  *
  * Lives here: who adds what of the rows that a warp's 32 threads are at, by the rows' lengths; rpk_long_, a row that the
  *             whole warp does.
- * Not here:   loops of one thread: nested ones, argmin, trees over rows (emit_c_loop.c); how a warp comes to its points
- *             (emit_cuda_body.c).
+ * Not here:   loops of one thread (emit_c_loop.c): nested ones, argmin, trees over rows, those that take very many values
+ *             from around them; how a warp comes to its points (emit_cuda_body.c).
  * How:        the lengths are known when the loop is come to, and a vote costs less than one element, so each warp chooses for
  *             its own rows:
  *             - of at most FEW elements, or not one behind the other in memory (many columns that share the rows of a
@@ -20,14 +20,17 @@
  *               thread 0 keeps the tree over leaves, the stack of the C text, in shared memory.
  * Invariants: all threads of a warp come here, those without a point (`in` is 0) too: they have no row and help with the
  *             others'. Each row's order is SEMANTICS', so the choice changes no bit. Repeated elements fill the last
- *             turn: they are of the same rows, so they raise no flag that the rows do not raise. */
+ *             turn: they are of the same rows, so they raise no flag that the rows do not raise. A row has fewer
+ *             than 2^42 elements. */
 #include <stdio.h>
 
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { FEW = 4 }; /* elements of a row that fill a sector of 32 bytes */
-enum { TAKEN = 4096, SHORT_BODY = 12 /* instructions that are worth unrolling */ };
+enum { FEW = 4 };         /* elements of a row that fill a sector of 32 bytes */
+enum { MOST_TAKEN = 64 }; /* values from around a loop */
+enum { TAKEN = 64 * MOST_TAKEN };
+enum { SHORT_BODY = 12 }; /* instructions that are worth unrolling */
 
 typedef struct team {
   int32_t at, end;
@@ -46,17 +49,6 @@ static team team_of(const rpi_emit *e, int32_t at) {
   p.t = rpi_dtype_name(p.dtype);
   p.red = rpi_ir_redop_name((rpi_redop)ir->ins[p.end].imm);
   return p;
-}
-
-bool rpi_emit_is_team(const rpi_emit *e, int32_t at) {
-  const rpi_ir *ir = e->ir;
-  const int32_t end = e->end[at];
-  if (ir->ins[at].op != RPI_IR_LOOP || ir->ins[at].imm == RPI_LOOP_ROWS) return false;
-  if (at < ir->n_pro || at >= ir->n_body || ir->ins[end].imm >= RPI_RED_ARGMIN) return false;
-  for (int32_t i = 0; i < end; i++) { /* in no loop, and with none inside */
-    if (i != at && ir->ins[i].op == RPI_IR_LOOP && e->end[i] > at) return false;
-  }
-  return true;
 }
 
 void rpi_emit_team_folds(const rpi_emit *e, int32_t at, rpi_redop *op, rp_dtype *t) {
@@ -91,6 +83,20 @@ static int32_t next_taken(const rpi_emit *e, const team *p, int32_t v) {
     if (is_taken(e, p, v) || (v > p->at && v == p->element)) return v;
   }
   return p->end;
+}
+
+bool rpi_emit_is_team(const rpi_emit *e, int32_t at) {
+  const rpi_ir *ir = e->ir;
+  const int32_t end = e->end[at];
+  if (ir->ins[at].op != RPI_IR_LOOP || ir->ins[at].imm == RPI_LOOP_ROWS) return false;
+  if (at < ir->n_pro || at >= ir->n_body || ir->ins[end].imm >= RPI_RED_ARGMIN) return false;
+  for (int32_t i = 0; i < end; i++) { /* in no loop, and with none inside */
+    if (i != at && ir->ins[i].op == RPI_IR_LOOP && e->end[i] > at) return false;
+  }
+  const team p = team_of(e, at);
+  int32_t n = 0;
+  for (int32_t v = next_taken(e, &p, -1); v < p.end; v = next_taken(e, &p, v)) n++;
+  return n <= MOST_TAKEN;
 }
 
 static bool takes_own(const rpi_emit *e, const team *p) {

@@ -216,7 +216,33 @@ static void test_planes(void **state) {
   check(planes_plain, extents, RPI_COUNT(extents) / 2);
 }
 
+/* A loop that takes so many values that a thread does it alone. */
+static void test_taken(void **state) {
+  static const int64_t lines[] = {1, 5, 31, 33, 64, 70, 100, 300};
+  enum { VALUES = 70 };
+  rpi_strbuf text;
+  (void)state;
+  if (!bench_cc) skip();
+  bench_seed = 63;
+  rpi_strbuf_init(&text);
+  rpi_strbuf_add(&text, HEAD("1", "unit") "operand @5: f64 affine [unit] write\nbody:\n"
+                                          "  %0 = load.i64 @0\n  %1 = load.i64 @1\n"
+                                          "  %2 = cast.f64 %0\n");
+  for (int32_t i = 0; i < VALUES; i++)
+    rpi_strbuf_addf(&text, "  %%%d = sqrt.f64 %%%d\n", 3 + i, 2 + i);
+  rpi_strbuf_addf(&text, "  %%%d = loop.i64 segment, %%0, %%1\n", 3 + VALUES);
+  rpi_strbuf_addf(&text, "    %%%d = gather.f64 @2, %%%d\n", 4 + VALUES, 3 + VALUES);
+  for (int32_t i = 0; i < VALUES; i++)
+    rpi_strbuf_addf(&text, "    %%%d = add.f64 %%%d, %%%d\n", 5 + VALUES + i, 4 + VALUES + i,
+                    3 + i);
+  rpi_strbuf_addf(&text, "  %%%d = endloop.f64 sum, %%%d\n", 5 + 2 * VALUES, 4 + 2 * VALUES);
+  rpi_strbuf_addf(&text, "  store.f64 @5, %%%d\n", 5 + 2 * VALUES);
+  check(rpi_strbuf_str(&text), lines, RPI_COUNT(lines));
+  rpi_strbuf_deinit(&text);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_planes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_planes),
+                                     cmocka_unit_test(test_taken)};
   return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
