@@ -11,7 +11,7 @@
 #include "jit/gpu_builder.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 5 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 6 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
