@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/dense/dense.c -- products of dense matrices as opaque ops.
- * Lives here: the ops of a context, the checks of shapes, what a GPU's function makes of a launch.
+ * Lives here: the ops of a context, what must hold between factors, what a GPU's function makes of a launch.
  * Not here:   the product itself (dense_host.h, cublas.h).
  * How:        an op for each dtype, for a transposed or not, since its rows go with c's or it is needed whole, and for
  *             whether c is read. */
@@ -9,6 +9,7 @@
 
 #include "core/include/reprise_dense.h"
 #include "kernels/dense/cublas.h"
+#include "kernels/dense/dense_check.h"
 #include "kernels/dense/dense_host.h"
 #include "kernels/failure.h"
 
@@ -97,25 +98,12 @@ static rp_status table_of(rp_context *ctx, table **out) {
 
 /* ---- launches ---- */
 
-static rp_status check_matrix(const char *function, const char *name, rp_store *x, rp_dtype dtype) {
-  if (!x) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: %s is NULL", function, name);
-  if (!rp_store_context(x))
-    return rpi_failure_set(RP_ERR_HANDLE, "%s: %s is no store (or was released)", function, name);
-  if (rp_store_ndim(x) != 2)
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: %s has %d axes, not 2", function, name,
-                           (int)rp_store_ndim(x));
-  if ((rp_store_dtype(x) != RP_F32 && rp_store_dtype(x) != RP_F64) || rp_store_dtype(x) != dtype)
-    return rpi_failure_set(RP_ERR_DTYPE, "%s: %s is %s: all matrices are f32, or all are f64",
-                           function, name, rp_dtype_name(rp_store_dtype(x)));
-  return RP_OK;
-}
-
 /* m x k times k x n. */
 static rp_status check_factors(const char *function, rp_store *a, rp_store *b, int32_t flags,
                                int64_t *m, int64_t *n) {
   const int ta = (flags & RP_DENSE_TRANSPOSE_A) != 0, tb = (flags & RP_DENSE_TRANSPOSE_B) != 0;
-  rp_status status = check_matrix(function, "a", a, a ? rp_store_dtype(a) : -1);
-  if (status == RP_OK) status = check_matrix(function, "b", b, rp_store_dtype(a));
+  rp_status status = rpi_dense_check_matrix(function, "a", a, -1);
+  if (status == RP_OK) status = rpi_dense_check_matrix(function, "b", b, rp_store_dtype(a));
   if (status != RP_OK) return status;
   *m = rp_store_extent(a, ta);
   *n = rp_store_extent(b, !tb);
@@ -165,7 +153,7 @@ rp_status rp_dense_gemm(int32_t flags, double alpha, rp_store *a, rp_store *b, d
   if (flags & ~all)
     return rpi_failure_set(RP_ERR_ARGUMENT, "%s: flags is %d", __func__, (int)flags);
   rp_status status = check_factors(__func__, a, b, flags, &m, &n);
-  if (status == RP_OK) status = check_matrix(__func__, "c", c, rp_store_dtype(a));
+  if (status == RP_OK) status = rpi_dense_check_matrix(__func__, "c", c, rp_store_dtype(a));
   if (status != RP_OK) return status;
   if (rp_store_extent(c, 0) != m || rp_store_extent(c, 1) != n)
     return rpi_failure_set(RP_ERR_SHAPE, "%s: c is %lld x %lld, not %lld x %lld", __func__,
