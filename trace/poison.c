@@ -103,20 +103,22 @@ static void walk(rp_context *ctx, rpi_template *t, const rpi_segment *s, const r
     const rpi_access *a = &t->tasks.access[task->first_access];
     int32_t group = b->an->fusion.group[k];
     const bool may_fail = b->an->checked[k] || task->kind == RPI_TASK_OPAQUE;
-    bool bad = group >= 0 && may_fail && group_failed(ctx, b, group);
-    if (bad) {
-      char where[POISON_TEXT] = "";
-      if (task->kind == RPI_TASK_OPAQUE)
-        rpi_outcome_print(ctx, b, failed_call(b, group), where, sizeof where);
-      describe_failure(s, task, a, where, w.why);
-      report(ctx, w.why);
-    }
     const uint8_t touched = is_over_nothing(task) ? RPI_ACCESS_REDUCE : UINT8_MAX;
+    bool bad = false;
     for (int32_t i = 0; i < task->n_access && !bad; i++) {
       const bool reads = (a[i].mode & RPI_ACCESS_READ) && (a[i].mode & touched);
       const char *why = reads ? poison_of(&w, a[i].slot) : NULL;
       if (why && why != w.why) snprintf(w.why, sizeof w.why, "%s", why);
       bad = why != NULL;
+    }
+    /* What was given poison may have failed for that alone. */
+    if (!bad && group >= 0 && may_fail && group_failed(ctx, b, group)) {
+      char where[POISON_TEXT] = "";
+      if (task->kind == RPI_TASK_OPAQUE)
+        rpi_outcome_print(ctx, b, failed_call(b, group), where, sizeof where);
+      describe_failure(s, task, a, where, w.why);
+      report(ctx, w.why);
+      bad = true;
     }
     for (int32_t i = 0; i < task->n_access; i++)
       if (a[i].mode & touched & (RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE)) set_poison(&w, &a[i], bad);

@@ -47,10 +47,9 @@ RP_API rp_status rp_dense_gemm(int32_t flags, double alpha, rp_store *a, rp_stor
 /* The factors of LU with partial pivoting (Golub and Van Loan, "Matrix Computations", 3.4): new stores, for
  * rp_dense_lu_solve. lu holds what LAPACK's getrf makes of a matrix of columns that lies as `a` does: in terms of a's
  * rows a = L U P, L below and on the diagonal, U above it with ones on its own, and P exchanges columns k and pivots[k] - 1
- * for k = 0, 1, ... (i64, n of them, from 1). Two launches. */
+ * for k = 0, 1, ... (i64, n of them, from 1). Three launches. */
 RP_API rp_status rp_dense_lu(rp_store *a, rp_store **lu, rp_store **pivots);
-/* The solution for the factored matrix: two launches. Pivots that rp_dense_lu has not made are RP_ERR_DATA on the host, and may
- * on a GPU make it fail. */
+/* The solution for the factored matrix: three launches. Where a pivot is not in 1..n the solution is poisoned. */
 RP_API rp_status rp_dense_lu_solve(rp_store *lu, rp_store *pivots, rp_store *b, rp_store **x);
 
 /* The lower triangular l with a = l l^T (4.2 there), of a symmetric positive definite matrix, of which the lower

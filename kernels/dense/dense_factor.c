@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/dense/dense_factor.c -- systems of dense equations: factorisations and solutions as opaque ops.
  * Lives here: the ops of a context, the checks of shapes, the launches that a call becomes.
- * Not here:   the factorisations themselves (factor_host.h).
+ * Not here:   the factorisations themselves (factor_host.h, cusolver.h).
  * How:        a matrix is copied and factored in place. A right-hand side is a row for the ops, so several are transposed on
  *             their way in, and a view of the solutions is what comes out. What pivots met is a number in a store; a body
- *             that reads an element at it, of an array that has only element 0, poisons what it writes, so that nobody waits
- *             for the number. */
+ *             that reads an element at it, of an array that has only element 0, poisons what it writes: so on a GPU
+ *             the host waits once for a segment, as for any checked subscript.
+ * Invariant:  pivots that reach a solution are columns, whatever failed before: work that is queued already still runs. */
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/include/reprise_dense.h"
+#include "kernels/dense/cusolver.h"
 #include "kernels/dense/dense_check.h"
 #include "kernels/dense/factor_host.h"
 #include "kernels/failure.h"
@@ -19,7 +21,7 @@ typedef enum kind { LU, CHOLESKY, LU_SOLVE, CHOLESKY_SOLVE, KINDS } kind;
 typedef struct table {
   rp_library *lib;
   rp_op *op[2][KINDS]; /* f32, f64 */
-  rp_op *pivots, *lower;
+  rp_op *pivots, *lower, *in_range;
 } table;
 
 /* Its address is the key of the table in a context. */
@@ -32,12 +34,14 @@ static const char table_key;
 static const struct {
   const char *name[2], *params;
   void (*host[2])(void);
+  rp_status (*gpu)(const rp_gpu_call *call);
   int32_t privileges[3], flags;
   int32_t n_stores, n_extents; /* its arguments: the stores, then the first extents of store 0 */
 } kinds[KINDS] = {
     [LU] = {{"slu", "dlu"},
             "a, pivot, info",
             {OF(rpi_factor_lu_f32), OF(rpi_factor_lu_f64)},
+            rpi_cusolver_lu,
             {RP_PRIV_READ_WRITE, RP_PRIV_WRITE, RP_PRIV_WRITE},
             RP_OPAQUE_DENSE,
             3,
@@ -45,6 +49,7 @@ static const struct {
     [CHOLESKY] = {{"scholesky", "dcholesky"},
                   "a, info",
                   {OF(rpi_factor_cholesky_f32), OF(rpi_factor_cholesky_f64)},
+                  rpi_cusolver_cholesky,
                   {RP_PRIV_READ_WRITE, RP_PRIV_WRITE},
                   RP_OPAQUE_DENSE,
                   2,
@@ -52,25 +57,28 @@ static const struct {
     [LU_SOLVE] = {{"slu_solve", "dlu_solve"},
                   "x, lu, pivot",
                   {OF(rpi_factor_lu_solve_f32), OF(rpi_factor_lu_solve_f64)},
+                  rpi_cusolver_lu_solve,
                   {RP_PRIV_READ_WRITE, RP_PRIV_READ, RP_PRIV_READ},
-                  RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT | RP_OPAQUE_STATUS,
+                  RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT,
                   3,
                   2},
     [CHOLESKY_SOLVE] = {{"scholesky_solve", "dcholesky_solve"},
                         "x, l",
                         {OF(rpi_factor_cholesky_solve_f32), OF(rpi_factor_cholesky_solve_f64)},
+                        rpi_cusolver_cholesky_solve,
                         {RP_PRIV_READ_WRITE, RP_PRIV_READ},
                         RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT,
                         2,
                         2},
 };
 
-static rp_status make_op(const table *t, kind k, bool wide, rp_op **out) {
+static rp_status make_op(rp_context *ctx, const table *t, kind k, bool wide, rp_op **out) {
   enum { ROWS = 12 }; /* fewer would not pay for one more look at the factors */
   const rp_constraint whole[] = {{.kind = RP_CONSTRAINT_BROADCAST, .a = 1},
                                  {.kind = RP_CONSTRAINT_BROADCAST, .a = 2}};
   const bool splits = kinds[k].flags & RP_OPAQUE_SPLIT;
   const int32_t n = kinds[k].n_stores;
+  const rp_gpu_variant gpu = {.struct_size = sizeof gpu, .function = kinds[k].gpu};
   rp_opaque_arg args[5] = {{0}};
   for (int32_t i = 0; i < n; i++) args[i] = (rp_opaque_arg){.kind = RP_ARG_PTR, .a = i};
   for (int32_t i = 0; i < kinds[k].n_extents; i++)
@@ -86,7 +94,8 @@ static rp_status make_op(const table *t, kind k, bool wide, rp_op **out) {
                             .constraints = splits ? whole : NULL,
                             .n_constraints = splits ? n - 1 : 0,
                             .block_rows = splits ? ROWS : 0,
-                            .constraint_size = sizeof(rp_constraint)};
+                            .constraint_size = sizeof(rp_constraint),
+                            .gpu = rp_context_gpus(ctx) > 0 && rpi_cusolver_found() ? &gpu : NULL};
   return rp_op_create_opaque(t->lib, &d, out);
 }
 
@@ -97,8 +106,14 @@ static rp_status table_of(rp_context *ctx, table **out) {
   if (!t) return rpi_failure_memory("the dense library's table of factorisations");
   rp_status status = rp_library_create(ctx, "dense", &t->lib);
   if (status == RP_OK)
-    status = rp_op_create(t->lib, "lu_pivots", "pivots, found, info, no_zero_pivot",
-                          "pivots[i] = found[i] + no_zero_pivot[info[0]]", &t->pivots);
+    status = rp_op_create(
+        t->lib, "lu_pivots", "pivots, found, info, no_zero_pivot",
+        "pivots[i] = min(max(found[i], 1), extent(found, 0)) + no_zero_pivot[info[0]]", &t->pivots);
+  if (status == RP_OK)
+    status = rp_op_create(t->lib, "pivots_in_range", "pivots, given, all_in_range",
+                          "let ok = given[i] > 0 && given[i] <= extent(given, 0);"
+                          "pivots[i] = where(ok, given[i], 1) + all_in_range[where(ok, 0, 1)]",
+                          &t->in_range);
   if (status == RP_OK)
     status = rp_op_create(
         t->lib, "cholesky_lower", "l, factored, info, no_pivot_below_zero",
@@ -111,10 +126,12 @@ static rp_status table_of(rp_context *ctx, table **out) {
   return status;
 }
 
+/* Of no rows nothing is made. */
 static rp_status launch(table *t, kind k, rp_store *const *stores) {
   const bool wide = rp_store_dtype(stores[0]) == RP_F64;
   rp_op **op = &t->op[wide][k];
-  const rp_status status = *op ? RP_OK : make_op(t, k, wide, op);
+  if (rp_store_size(stores[0]) == 0) return RP_OK;
+  const rp_status status = *op ? RP_OK : make_op(rp_store_context(stores[0]), t, k, wide, op);
   return status == RP_OK ? rp_launch(*op, stores, kinds[k].n_stores, NULL, 0) : status;
 }
 
@@ -249,20 +266,43 @@ static rp_status solve(kind k, rp_store **stores, rp_store *b, rp_store **x) {
   return status;
 }
 
-rp_status rp_dense_lu_solve(rp_store *lu, rp_store *pivots, rp_store *b, rp_store **x) {
-  const rp_status status = check_right(__func__, "lu", lu, b, x);
-  if (status != RP_OK) return status;
+static rp_status check_pivots(const char *function, rp_store *lu, rp_store *pivots) {
   if (!pivots || !rp_store_context(pivots))
-    return rpi_failure_set(pivots ? RP_ERR_HANDLE : RP_ERR_ARGUMENT, "%s: pivots is %s", __func__,
+    return rpi_failure_set(pivots ? RP_ERR_HANDLE : RP_ERR_ARGUMENT, "%s: pivots is %s", function,
                            pivots ? "no store (or was released)" : "NULL");
   if (rp_store_dtype(pivots) != RP_I64)
-    return rpi_failure_set(RP_ERR_DTYPE, "%s: pivots is %s, not i64", __func__,
+    return rpi_failure_set(RP_ERR_DTYPE, "%s: pivots is %s, not i64", function,
                            rp_dtype_name(rp_store_dtype(pivots)));
-  if (rp_store_ndim(pivots) != 1 || rp_store_extent(pivots, 0) != rp_store_extent(lu, 0))
-    return rpi_failure_set(RP_ERR_SHAPE, "%s: pivots has %d axes and %lld elements, not 1 and %lld",
-                           __func__, (int)rp_store_ndim(pivots), (long long)rp_store_size(pivots),
-                           (long long)rp_store_extent(lu, 0));
-  return solve(LU_SOLVE, (rp_store *[]){NULL, lu, pivots}, b, x);
+  if (rp_store_ndim(pivots) == 1 && rp_store_extent(pivots, 0) == rp_store_extent(lu, 0))
+    return RP_OK;
+  return rpi_failure_set(RP_ERR_SHAPE, "%s: pivots has %d axes and %lld elements, not 1 and %lld",
+                         function, (int)rp_store_ndim(pivots), (long long)rp_store_size(pivots),
+                         (long long)rp_store_extent(lu, 0));
+}
+
+/* Others may have made them: what is no column must not be an address. */
+static rp_status pivots_in_range(rp_store *given, rp_store **out) {
+  rp_context *ctx = rp_store_context(given);
+  const int64_t n = rp_store_extent(given, 0), one = 1;
+  rp_store *zero = NULL;
+  table *t;
+  rp_status status = table_of(ctx, &t);
+  if (status == RP_OK) status = rp_store_create(ctx, RP_I64, 1, &one, &zero);
+  if (status == RP_OK) status = rp_store_create(ctx, RP_I64, 1, &n, out);
+  if (status == RP_OK)
+    status = rp_launch(t->in_range, (rp_store *[]){*out, given, zero}, 3, NULL, 0);
+  rp_store_release(zero);
+  return status;
+}
+
+rp_status rp_dense_lu_solve(rp_store *lu, rp_store *pivots, rp_store *b, rp_store **x) {
+  rp_store *in_range = NULL;
+  rp_status status = check_right(__func__, "lu", lu, b, x);
+  if (status == RP_OK) status = check_pivots(__func__, lu, pivots);
+  if (status == RP_OK) status = pivots_in_range(pivots, &in_range);
+  if (status == RP_OK) status = solve(LU_SOLVE, (rp_store *[]){NULL, lu, in_range}, b, x);
+  rp_store_release(in_range);
+  return status;
 }
 
 rp_status rp_dense_cholesky_solve(rp_store *l, rp_store *b, rp_store **x) {

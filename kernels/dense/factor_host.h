@@ -23,12 +23,11 @@ void rpi_factor_lu_f32(float *a, int64_t *pivot, int32_t *info, int64_t n);
 void rpi_factor_cholesky_f64(double *a, int32_t *info, int64_t n);
 void rpi_factor_cholesky_f32(float *a, int32_t *info, int64_t n);
 
-/* Each of `rows` rows of x (n elements) is a right-hand side and becomes the solution. 1, and nothing is done: what `pivot` has
- * are no pivots. */
-int rpi_factor_lu_solve_f64(double *x, const double *lu, const int64_t *pivot, int64_t rows,
-                            int64_t n);
-int rpi_factor_lu_solve_f32(float *x, const float *lu, const int64_t *pivot, int64_t rows,
-                            int64_t n);
+/* Each of `rows` rows of x (n elements) is a right-hand side and becomes the solution. Pivots are in 1..n. */
+void rpi_factor_lu_solve_f64(double *x, const double *lu, const int64_t *pivot, int64_t rows,
+                             int64_t n);
+void rpi_factor_lu_solve_f32(float *x, const float *lu, const int64_t *pivot, int64_t rows,
+                             int64_t n);
 void rpi_factor_cholesky_solve_f64(double *x, const double *l, int64_t rows, int64_t n);
 void rpi_factor_cholesky_solve_f32(float *x, const float *l, int64_t rows, int64_t n);
 

@@ -197,16 +197,13 @@ void NAME(rpi_factor_lu)(REAL *a, int64_t *pivot, int32_t *info, int64_t n) {
   NAME(lu_rows)(a, pivot, info, n, 0, n);
 }
 
-int NAME(rpi_factor_lu_solve)(REAL *x, const REAL *lu, const int64_t *pivot, int64_t rows,
-                              int64_t n) {
+void NAME(rpi_factor_lu_solve)(REAL *x, const REAL *lu, const int64_t *pivot, int64_t rows,
+                               int64_t n) {
   const NAME(triangle) l = {lu, n, n, true, false}, u = {lu, n, n, true, true};
-  for (int64_t k = 0; k < n; k++)
-    if (pivot[k] <= k || pivot[k] > n) return 1;
   NAME(forward)(x, n, rows, &l);
   NAME(backward)(x, n, rows, &u);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t k = n; k-- > 0;) NAME(swap)(x + i * n, pivot, k, k + 1);
-  return 0;
 }
 
 /* ---- Cholesky ---- */

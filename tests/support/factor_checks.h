@@ -57,11 +57,11 @@ static void N(check_lu)(int64_t n) {
   assert_int_equal(info, 0);
   assert_memory_equal(pivot, pivots_want, (size_t)n * sizeof *pivot);
   assert_memory_equal(lu, want, (size_t)(n * n) * sizeof *lu);
-  assert_int_equal(N(rpi_factor_lu_solve)(x, lu, pivot, RIGHTS, n), 0);
+  N(rpi_factor_lu_solve)(x, lu, pivot, RIGHTS, n);
   N(check_right)(a, b, x, n);
   for (int64_t r = 0; r < RIGHTS; r += 8) {
     memcpy(one, b + r * n, (size_t)n * sizeof *one);
-    assert_int_equal(N(rpi_factor_lu_solve)(one, lu, pivot, 1, n), 0);
+    N(rpi_factor_lu_solve)(one, lu, pivot, 1, n);
     assert_memory_equal(one, x + r * n, (size_t)n * sizeof *one);
   }
   T *const all[] = {a, lu, want, b, x, one};

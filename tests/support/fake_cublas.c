@@ -4,10 +4,8 @@
  *             products without a stream and memory, leading extents that are too small. Not here: anything of the library. */
 #include "tests/support/fake_cublas.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "tests/emulator/emu.h"
+#define FAKE_NAME "cuBLAS"
+#include "tests/support/fake_toolkit.h"
 
 struct fake_cublas fake_cublas;
 
@@ -42,32 +40,11 @@ static const char text[] =
     "struct product { const void *a, *b; void *c; int64_t ta, tb, m, n, k, lda, ldb, ldc; double "
     "alpha, beta; };\n" PRODUCT(sproduct, float) PRODUCT(dproduct, double);
 
-static void check(int holds, const char *what) {
-  if (holds) return;
-  fprintf(stderr, "fake cuBLAS: %s\n", what);
-  abort();
-}
-
-/* Compiled once. */
-static const char *image(void) {
-  static const char *const options[] = {"--gpu-architecture=sm_90"};
-  static char *cubin;
-  nvrtcProgram p;
-  size_t n;
-  if (cubin) return cubin;
-  check(nvrtcCreateProgram(&p, text, "cublas", 0, NULL, NULL) == 0, "no program");
-  check(nvrtcCompileProgram(p, 1, options) == 0, "the text does not compile");
-  nvrtcGetCUBINSize(p, &n);
-  cubin = malloc(n);
-  nvrtcGetCUBIN(p, cubin);
-  nvrtcDestroyProgram(&p);
-  return cubin;
-}
-
 FAKE_API int cublasCreate_v2(void **out);
 int cublasCreate_v2(void **out) {
+  static char *cubin;
   handle *h = calloc(1, sizeof *h);
-  CUresult e = cu_module_load(&h->module, image());
+  CUresult e = cu_module_load(&h->module, fake_image(text, &cubin));
   if (e == CUDA_SUCCESS) e = cu_function_get(&h->product[0], h->module, "sproduct");
   if (e == CUDA_SUCCESS) e = cu_function_get(&h->product[1], h->module, "dproduct");
   check(e == CUDA_SUCCESS, "no context is current");
@@ -103,17 +80,13 @@ int cublasSetWorkspace_v2(void *out, void *memory, size_t bytes) {
 }
 
 static int product(handle *h, int wide, const parameters *p) {
-  size_t bytes = sizeof *p;
-  void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)p,
-                   CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
   check(h->stream && h->memory, "a product without a stream or memory");
   check(p->lda >= (p->ta ? p->k : p->m) && p->lda > 0, "lda is too small");
   check(p->ldb >= (p->tb ? p->n : p->k) && p->ldb > 0, "ldb is too small");
   check(p->ldc >= p->m && p->ldc > 0, "ldc is too small");
   fake_cublas.products++;
   if (fake_cublas.fail) return fake_cublas.fail;
-  const unsigned grid = (unsigned)((p->m * p->n + 63) / 64);
-  return (int)cu_launch(h->product[wide], grid, 1, 1, 64, 1, 1, 0, h->stream, NULL, extra);
+  return (int)fake_launch(h->product[wide], h->stream, p->m * p->n, p, sizeof *p);
 }
 
 #define GEMM(name, T, wide) \

@@ -4,13 +4,11 @@
 #ifndef FAKE_CUBLAS_H
 #define FAKE_CUBLAS_H
 
-#define FAKE_API __attribute__((visibility("default")))
-
 struct fake_cublas {
   int handles; /* alive */
   int created, products;
   int fail; /* the status of products; 0: they are done */
 };
-extern FAKE_API struct fake_cublas fake_cublas;
+extern __attribute__((visibility("default"))) struct fake_cublas fake_cublas;
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_systems.c -- systems of dense equations: solutions against what they were made from, in both dtypes,
- * on any number of threads and ranks; matrices without a solution; errors. */
-#include "tests/support/api_check.h"
+ * on any number of threads and ranks, and on the emulated GPU by a library in cuSOLVER's place; matrices without a solution;
+ * errors. */
+#include "tests/support/gpu_context.h"
 
 #include <math.h>
 #include <pthread.h>
 
 #include "core/include/reprise_dense.h"
+#include "tests/support/fake_cusolver.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
@@ -315,18 +317,128 @@ static void test_errors(void **state) {
         rp_dense_lu_solve(a, p, a, &x));
   double v[4];
   OK(rp_dense_lu_solve(a, bad, a, &x)); /* zeros are no pivots */
-  FAILS(RP_ERR_DATA, "dense.dlu_solve, launch ", rp_store_read(x, v, sizeof v));
+  FAILS(RP_ERR_DATA, "dense.pivots_in_range, launch ", rp_store_read(x, v, sizeof v));
   rp_store *const all[] = {a, tall, b, cube, f, p, bad, x};
   for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
   assert_int_equal(rp_context_destroy(c), RP_OK);
 }
 
+/* ---- on a GPU ------------------------------------------------------------------------------------------ */
+
+static void test_gpu(void **state) {
+  (void)state;
+  rp_context *c = gpu_context("");
+  fake_cusolver = (struct fake_cusolver){0};
+  check_all(c);
+  check_poison(c);
+  assert_int_equal(fake_cusolver.created, 1);
+  assert_int_equal(fake_cusolver.params, 1);
+  end(c);
+  assert_int_equal(fake_cusolver.handles, 0);
+  assert_int_equal(fake_cusolver.params, 0);
+}
+
+/* In a loop nothing is copied, and the host waits once in a pass, to see whether there were pivots. */
+static void test_gpu_loop(void **state) {
+  (void)state;
+  enum { PASSES = 9, SIZE = 20 };
+  rp_context *c = gpu_context("--late off");
+  system_of s = make_system(c, RP_F64, SIZE, 3, false);
+  rp_store *x = NULL;
+  struct emu_counts before = counts();
+  for (int i = 0; i < PASSES; i++) {
+    rp_store_release(x);
+    OK(rp_trace_begin(c, 1));
+    OK(rp_dense_solve(s.a, s.b, &x));
+    OK(EVAL(c, "b, x", "b = 2*b + 0*x", s.b, x));
+    OK(EVAL(c, "a", "a = 2*a", s.a));
+    OK(rp_trace_end(c, 1));
+    if (i == 2) before = counts();
+  }
+  assert_int_equal(counts().uploads - before.uploads, 0);
+  assert_int_equal(counts().waits - before.waits, PASSES - 3);
+  assert_in_range(counts().download_bytes - before.download_bytes, 0, 64 * (PASSES - 3));
+  check_solution(&s, x, "a loop");
+  OK(rp_store_release(x));
+  end_system(&s);
+  end(c);
+}
+
+/* A failed call poisons what it was for, and the next solution is as it should be. */
+static void test_gpu_failures(void **state) {
+  (void)state;
+  int64_t failed = 0;
+  for (int n = 1;; n++) {
+    rp_context *c = gpu_context("");
+    system_of s = make_system(c, RP_F64, 6, 2, false), p = make_system(c, RP_F64, 6, 2, true);
+    rp_store *x, *y;
+    double v[12];
+    fake_cusolver = (struct fake_cusolver){.fail = n};
+    OK(rp_dense_solve(s.a, s.b, &x));
+    OK(rp_dense_solve_spd(p.a, p.b, &y));
+    const rp_status one = rp_store_read(x, v, sizeof v);
+    if (one != RP_OK) assert_non_null(strstr(rp_last_error(), ": status 7"));
+    const rp_status other = rp_store_read(y, v, sizeof v);
+    if (other != RP_OK) assert_non_null(strstr(rp_last_error(), ": status 7"));
+    const bool all = fake_cusolver.fail > 0;
+    assert_int_equal(one == RP_OK && other == RP_OK, all);
+    failed += !all;
+    fake_cusolver.fail = 0;
+    OK(rp_store_release(x));
+    OK(rp_dense_solve(s.a, s.b, &x));
+    check_solution(&s, x, "after a failure");
+    OK(rp_store_release(x));
+    OK(rp_store_release(y));
+    end_system(&s);
+    end_system(&p);
+    end(c);
+    assert_int_equal(fake_cusolver.handles, 0);
+    assert_int_equal(fake_cusolver.params, 0);
+    if (all) break;
+  }
+  assert_in_range(failed, 10, 20);
+}
+
+static rp_status life(void) {
+  rp_context *c;
+  rp_store *a = NULL, *b = NULL, *x = NULL;
+  const double of_a[] = {4, 1, 1, 3}, of_b[] = {5, 4};
+  double v[2] = {1, 1};
+  const int64_t n[] = {2, 2};
+  rp_status st = gpu_context_try("", &c);
+  if (st != RP_OK) return st;
+  st = rp_store_create(c, RP_F64, 2, n, &a);
+  if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, n, &b);
+  if (st == RP_OK) st = rp_store_write(a, of_a, sizeof of_a);
+  if (st == RP_OK) st = rp_store_write(b, of_b, sizeof of_b);
+  if (st == RP_OK) st = rp_dense_solve(a, b, &x);
+  if (st == RP_OK) st = rp_store_read(x, v, sizeof v);
+  if (st == RP_OK) assert_true(fabs(v[0] - 1) < 1e-12 && fabs(v[1] - 1) < 1e-12);
+  rp_store_release(a);
+  rp_store_release(b);
+  rp_store_release(x);
+  const rp_status ended = rp_context_destroy(c);
+  return st == RP_OK ? ended : st;
+}
+
+static void test_gpu_faults(void **state) {
+  (void)state;
+  fake_cusolver = (struct fake_cusolver){0};
+  gpu_each_call_fails(life, RP_ERR_DATA);
+}
+
 int main(void) {
+  if (!gpu_library()) {
+    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
+    return 77;
+  }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_solutions), cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_ranks),     cmocka_unit_test(test_views),
-      cmocka_unit_test(test_factors),   cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_poison),    cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_solutions),    cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_ranks),        cmocka_unit_test(test_views),
+      cmocka_unit_test(test_factors),      cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_poison),       cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_gpu),          cmocka_unit_test(test_gpu_loop),
+      cmocka_unit_test(test_gpu_failures), cmocka_unit_test(test_gpu_faults),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

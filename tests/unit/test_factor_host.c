@@ -61,7 +61,7 @@ static void test_cholesky(void **unused) {
   }
 }
 
-/* Rows 3 and 40 are sums of others. */
+/* Two rows are zeros; the first counts. */
 static void test_singular(void **unused) {
   (void)unused;
   enum { SIZE = 50 };
@@ -74,12 +74,6 @@ static void test_singular(void **unused) {
   rpi_factor_lu_f64(a, pivot, &info, SIZE);
   assert_int_equal(info, 4);
   for (int k = 0; k < SIZE; k++) assert_in_range(pivot[k], k + 1, SIZE);
-  pivot[30] = 30;
-  double x[SIZE] = {1};
-  assert_int_equal(rpi_factor_lu_solve_f64(x, a, pivot, 1, SIZE), 1);
-  assert_true(x[0] == 1);
-  pivot[30] = SIZE + 1;
-  assert_int_equal(rpi_factor_lu_solve_f64(x, a, pivot, 1, SIZE), 1);
 }
 
 static void test_not_positive(void **unused) {
