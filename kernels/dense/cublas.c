@@ -8,8 +8,11 @@
 #include "kernels/failure.h"
 #include "kernels/toolkit.h"
 
+#define RPI_CUBLAS_TYPE(name, is) typedef is name;
+#include "kernels/dense/cublas.def"
+#undef RPI_CUBLAS_TYPE
 static struct {
-#define RPI_CUBLAS_FN(field, symbol, arguments) int(*field) arguments;
+#define RPI_CUBLAS_FN(field, symbol, arguments) cublasStatus_t(*field) arguments;
 #include "kernels/dense/cublas.def"
 #undef RPI_CUBLAS_FN
 } cublas;
@@ -20,7 +23,7 @@ static bool found;
 static void look(void) {
   static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
   static const rpi_toolkit_function functions[] = {
-#define RPI_CUBLAS_FN(field, symbol, arguments) {symbol, &cublas.field},
+#define RPI_CUBLAS_FN(field, symbol, arguments) {#symbol, &cublas.field},
 #include "kernels/dense/cublas.def"
 #undef RPI_CUBLAS_FN
   };
