@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * reprise_sparse.h -- sparse matrices in CSR form: making, reading, writing, multiplying.
+ * reprise_sparse.h -- sparse matrices in CSR form: making, reading, writing, multiplying, solving with triangles.
  *
  * Lives here: the public interface of kernels/sparse, an ordinary client of reprise.h.
  * Not here:   solvers (reprise_solve.h).
@@ -76,6 +76,19 @@ RP_API rp_store *rp_csr_val(const rp_csr *a);
 /* y = A x, for rank-1 x of cols and y of rows elements; one launch. */
 RP_API rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out);
 RP_API rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y);
+
+enum {
+  RP_CSR_UPPER = 1,        /* the upper triangle, not the lower one */
+  RP_CSR_UNIT_DIAGONAL = 2 /* with ones on the diagonal, whatever is stored there */
+};
+/* x of T x = b, for the triangle T of a square matrix that the flags name, its diagonal included: entries on the other side are
+ * passed over, so that an incomplete LU may lie in one matrix. b and x are of rank 1, rows elements, of the matrix' dtype;
+ * x may be b. Rows are done one after the other, by one thread, on all ranks alike; the products of a row are
+ * subtracted in the order of its entries. A diagonal entry that is 0 divides as any 0 does; one that is not stored poisons x, as do
+ * indices out of range. One launch, and another at the first call with a matrix. */
+RP_API rp_status rp_csr_solve_triangular(rp_csr *a, rp_store *b, int32_t flags, rp_store **x);
+RP_API rp_status rp_csr_solve_triangular_to(rp_csr *a, rp_store *b, int32_t flags, rp_store *x);
+
 /* The diagonal (rank 1, rows elements; 0 where nothing is stored) of a square matrix; one launch. */
 RP_API rp_status rp_csr_diagonal(rp_csr *a, rp_store **out);
 /* Writes "matrix coordinate real general" with as many digits as the dtype needs to come back equal.

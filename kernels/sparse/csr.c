@@ -4,6 +4,7 @@
  * Not here:   assembly (csr_host.c), its rows on the host (csr_rows.c), the file format (mm_read.c, mm_write.c).
  * Invariants: a handle begins with a magic word, which is cleared when the last reference goes. */
 #include <fenv.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "kernels/sparse/csr_host.h"
 #include "kernels/sparse/csr_rows.h"
 #include "kernels/sparse/csr_stencil.h"
+#include "kernels/sparse/csr_triangle.h"
 #include "kernels/sparse/mm_parts.h"
 #include "kernels/sparse/mm_write.h"
 
@@ -21,9 +23,11 @@ static const uint64_t magic = UINT64_C(0x5250435352303031);
 struct rp_csr {
   uint64_t magic;
   int64_t refs;
+  int64_t number; /* of this matrix alone */
   int64_t n_rows, n_cols, nnz;
   rp_context *ctx;
   rp_store *ptr, *col, *val;
+  rp_store *narrow_ptr; /* of i32; NULL: nobody has asked */
   rp_op *multiply, *diagonal;
 };
 
@@ -35,7 +39,7 @@ static void round_to_nearest(fenv_t *before) {
 
 static bool is_csr(const rp_csr *a) { return a && a->magic == magic; }
 
-static rp_status need_csr(const rp_csr *a, const char *function) {
+rp_status rpi_csr_check(const rp_csr *a, const char *function) {
   if (is_csr(a)) return RP_OK;
   if (!a) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: a is NULL", function);
   return rpi_failure_set(RP_ERR_HANDLE, "%s: a is no matrix, or was released", function);
@@ -66,8 +70,19 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
     rp_store_release(val);
     return status;
   }
-  *a = (rp_csr){magic, 1,   n_rows,   n_cols,  rp_store_size(val), ctx, ptr,
-                col,   val, multiply, diagonal};
+  static atomic_llong made;
+  *a = (rp_csr){.magic = magic,
+                .refs = 1,
+                .number = atomic_fetch_add(&made, 1),
+                .n_rows = n_rows,
+                .n_cols = n_cols,
+                .nnz = rp_store_size(val),
+                .ctx = ctx,
+                .ptr = ptr,
+                .col = col,
+                .val = val,
+                .multiply = multiply,
+                .diagonal = diagonal};
   *out = a;
   return RP_OK;
 }
@@ -349,18 +364,19 @@ rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, con
 }
 
 rp_status rp_csr_retain(rp_csr *a) {
-  const rp_status status = need_csr(a, __func__);
+  const rp_status status = rpi_csr_check(a, __func__);
   if (status == RP_OK) a->refs++;
   return status;
 }
 
 rp_status rp_csr_release(rp_csr *a) {
   if (!a) return RP_OK;
-  const rp_status status = need_csr(a, __func__);
+  const rp_status status = rpi_csr_check(a, __func__);
   if (status != RP_OK || --a->refs > 0) return status;
   rp_store_release(a->ptr);
   rp_store_release(a->col);
   rp_store_release(a->val);
+  rp_store_release(a->narrow_ptr);
   a->magic = 0;
   free(a);
   return RP_OK;
@@ -377,10 +393,31 @@ rp_store *rp_csr_ptr(const rp_csr *a) { return is_csr(a) ? a->ptr : NULL; }
 rp_store *rp_csr_col(const rp_csr *a) { return is_csr(a) ? a->col : NULL; }
 rp_store *rp_csr_val(const rp_csr *a) { return is_csr(a) ? a->val : NULL; }
 
+/* ---- for triangular solutions ------------------------------------------------------------------------- */
+
+int64_t rpi_csr_number(const rp_csr *a) { return a->number; }
+
+rp_status rpi_csr_ptr_as_col(rp_csr *a, rp_store **out) {
+  *out = a->ptr;
+  if (rp_store_dtype(a->col) == RP_I64) return RP_OK;
+  *out = a->narrow_ptr;
+  if (*out) return RP_OK;
+  const int64_t n = a->n_rows + 1;
+  rp_store *made = NULL;
+  rp_status status = rp_store_create(a->ctx, RP_I32, 1, &n, &made);
+  if (status == RP_OK)
+    status = rp_eval(a->ctx, "narrow, ptr", "narrow = i32(ptr)", (rp_store *[]){made, a->ptr}, 2);
+  if (status == RP_OK)
+    *out = a->narrow_ptr = made;
+  else
+    rp_store_release(made);
+  return status;
+}
+
 /* ---- using --------------------------------------------------------------------------------------------- */
 
 rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y) {
-  const rp_status status = need_csr(a, __func__);
+  const rp_status status = rpi_csr_check(a, __func__);
   if (status != RP_OK) return status;
   if (rp_store_ndim(x) < 0 || rp_store_ndim(y) < 0) {
     return rpi_failure_set(RP_ERR_HANDLE, "%s: %s is NULL or released", __func__,
@@ -402,7 +439,7 @@ rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y) {
 rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
   *out = NULL;
-  rp_status status = need_csr(a, __func__);
+  rp_status status = rpi_csr_check(a, __func__);
   rp_dtype dtype = 0;
   if (status == RP_OK && rp_store_ndim(x) < 0) {
     status = rpi_failure_set(RP_ERR_HANDLE, "%s: x is NULL or released", __func__);
@@ -423,7 +460,7 @@ rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
 rp_status rp_csr_diagonal(rp_csr *a, rp_store **out) {
   if (!out) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: out is NULL", __func__);
   *out = NULL;
-  rp_status status = need_csr(a, __func__);
+  rp_status status = rpi_csr_check(a, __func__);
   if (status != RP_OK) return status;
   if (a->n_rows != a->n_cols) {
     return rpi_failure_set(RP_ERR_SHAPE, "%s: the matrix is %lld by %lld, not square", __func__,
@@ -445,7 +482,7 @@ rp_status rp_csr_diagonal(rp_csr *a, rp_store **out) {
 /* ---- writing -------------------------------------------------------------------------------------------- */
 
 rp_status rp_csr_write_matrix_market(rp_csr *a, const char *path) {
-  rp_status status = need_csr(a, __func__);
+  rp_status status = rpi_csr_check(a, __func__);
   if (status != RP_OK) return status;
   if (!path) return rpi_failure_set(RP_ERR_ARGUMENT, "%s: path is NULL", __func__);
   rpi_csr_host h = {0};
