@@ -73,7 +73,7 @@ RP_API rp_store *rp_csr_val(const rp_csr *a);
 
 /* ---- using -------------------------------------------------------------------------------------------- */
 
-/* y = A x, for rank-1 x of cols and y of rows elements; one launch. */
+/* y = A x, for rank-1 x of cols and y of rows elements, or matrices of as many rows and equally many columns; one launch. */
 RP_API rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out);
 RP_API rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y);
 

@@ -28,7 +28,7 @@ struct rp_csr {
   rp_context *ctx;
   rp_store *ptr, *col, *val;
   rp_store *narrow_ptr; /* of i32; NULL: nobody has asked */
-  rp_op *multiply, *diagonal;
+  rp_op *multiply, *multiply_columns, *diagonal;
 };
 
 /* What is computed on the host is rounded to nearest, whatever the caller's mode; fesetenv(before) ends it. */
@@ -51,11 +51,16 @@ rp_status rpi_csr_check(const rp_csr *a, const char *function) {
 static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store *ptr, rp_store *col,
                       rp_store *val, rp_csr **out) {
   rp_library *lib;
-  rp_op *multiply = NULL, *diagonal = NULL;
+  rp_op *multiply = NULL, *multiply_columns = NULL, *diagonal = NULL;
   rp_status status = rp_library_create(ctx, "sparse", &lib);
   if (status == RP_OK) {
     status = rp_op_create(lib, "csr_multiply", "y, ptr, col, val, x",
                           "y[i] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k]]", &multiply);
+  }
+  if (status == RP_OK) {
+    status =
+        rp_op_create(lib, "csr_multiply_columns", "y, ptr, col, val, x",
+                     "y[i,j] = sum(k in ptr[i]..ptr[i+1]) val[k]*x[col[k],j]", &multiply_columns);
   }
   if (status == RP_OK) {
     status =
@@ -82,6 +87,7 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
                 .col = col,
                 .val = val,
                 .multiply = multiply,
+                .multiply_columns = multiply_columns,
                 .diagonal = diagonal};
   *out = a;
   return RP_OK;
@@ -423,17 +429,23 @@ rp_status rp_csr_multiply_to(rp_csr *a, rp_store *x, rp_store *y) {
     return rpi_failure_set(RP_ERR_HANDLE, "%s: %s is NULL or released", __func__,
                            rp_store_ndim(x) < 0 ? "x" : "y");
   }
-  if (rp_store_ndim(x) != 1 || rp_store_extent(x, 0) != a->n_cols || rp_store_ndim(y) != 1 ||
+  const int32_t axes = rp_store_ndim(x);
+  if ((axes != 1 && axes != 2) || rp_store_ndim(y) != axes || rp_store_extent(x, 0) != a->n_cols ||
       rp_store_extent(y, 0) != a->n_rows) {
     return rpi_failure_set(RP_ERR_SHAPE,
                            "%s: a matrix of %lld by %lld takes x of %lld elements to "
-                           "y of %lld, not %lld to %lld",
+                           "y of %lld, or of as many rows, not %lld (%d axes) to %lld (%d)",
                            __func__, (long long)a->n_rows, (long long)a->n_cols,
-                           (long long)a->n_cols, (long long)a->n_rows, (long long)rp_store_size(x),
-                           (long long)rp_store_size(y));
+                           (long long)a->n_cols, (long long)a->n_rows,
+                           (long long)rp_store_extent(x, 0), (int)axes,
+                           (long long)rp_store_extent(y, 0), (int)rp_store_ndim(y));
+  }
+  if (axes == 2 && rp_store_extent(x, 1) != rp_store_extent(y, 1)) {
+    return rpi_failure_set(RP_ERR_SHAPE, "%s: x has %lld columns, y has %lld", __func__,
+                           (long long)rp_store_extent(x, 1), (long long)rp_store_extent(y, 1));
   }
   rp_store *stores[5] = {y, a->ptr, a->col, a->val, x};
-  return rp_launch(a->multiply, stores, 5, NULL, 0);
+  return rp_launch(axes == 2 ? a->multiply_columns : a->multiply, stores, 5, NULL, 0);
 }
 
 rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
@@ -446,7 +458,10 @@ rp_status rp_csr_multiply(rp_csr *a, rp_store *x, rp_store **out) {
   }
   if (status == RP_OK) status = rp_dtype_promote(rp_csr_dtype(a), rp_store_dtype(x), &dtype);
   rp_store *y;
-  if (status == RP_OK) status = rp_store_create(a->ctx, dtype, 1, &a->n_rows, &y);
+  if (status == RP_OK) {
+    const int64_t shape[] = {a->n_rows, rp_store_ndim(x) == 2 ? rp_store_extent(x, 1) : 1};
+    status = rp_store_create(a->ctx, dtype, rp_store_ndim(x) == 2 ? 2 : 1, shape, &y);
+  }
   if (status != RP_OK) return status;
   status = rp_csr_multiply_to(a, x, y);
   if (status != RP_OK) {

@@ -73,6 +73,45 @@ static void test_product(void **state) {
   }
 }
 
+/* Columns of x, which may be a view, have the bits they have alone. */
+static void test_columns(void **state) {
+  (void)state;
+  enum { M = 5 };
+  double x[COLS * M], got[ROWS * M], alone[ROWS];
+  rp_store *sx, *turned, *y, *column, *one;
+  rp_csr *a;
+  make_entries(COLS);
+  for (int k = 0; k < ENTRIES; k++) val[k] /= 7;
+  for (int k = 0; k < COLS * M; k++) x[k] = next_random();
+  OK(rp_csr_from_triplets(ctx, RP_F64, ROWS, COLS, ENTRIES, row, col, val, &a));
+  for (int flipped = 0; flipped < 2; flipped++) {
+    sx = check_store(ctx, 2, flipped ? (int64_t[]){M, COLS} : (int64_t[]){COLS, M}, x);
+    OK(rp_store_transpose(sx, flipped ? (int32_t[]){1, 0} : (int32_t[]){0, 1}, &turned));
+    OK(rp_csr_multiply(a, turned, &y));
+    OK(rp_store_read(y, got, sizeof got));
+    for (int j = 0; j < M; j++) {
+      OK(rp_store_project(turned, 1, j, &column));
+      OK(rp_csr_multiply(a, column, &one));
+      OK(rp_store_read(one, alone, sizeof alone));
+      for (int i = 0; i < ROWS; i++)
+        if (got[i * M + j] != alone[i])
+          fail_msg("(%d, %d): %g, not %g", i, j, got[i * M + j], alone[i]);
+      drop(column);
+      drop(one);
+    }
+    drop(sx);
+    drop(turned);
+    drop(y);
+  }
+  sx = check_store(ctx, 2, (int64_t[]){COLS, 2}, NULL);
+  y = check_store(ctx, 2, (int64_t[]){ROWS, 3}, NULL);
+  FAILS(RP_ERR_SHAPE, "x has 2 columns, y has 3", rp_csr_multiply_to(a, sx, y));
+  FAILS(RP_ERR_SHAPE, "not 23 (2 axes) to 23 (2)", rp_csr_multiply_to(a, y, y));
+  drop(sx);
+  drop(y);
+  OK(rp_csr_release(a));
+}
+
 static void test_arrays(void **state) {
   (void)state;
   /* Unordered, with a repeat and an empty row. */
@@ -242,9 +281,9 @@ static void test_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_product),  cmocka_unit_test(test_arrays),
-      cmocka_unit_test(test_diagonal), cmocka_unit_test(test_stencil),
-      cmocka_unit_test(test_file),     cmocka_unit_test(test_stores),
-      cmocka_unit_test(test_errors)};
+      cmocka_unit_test(test_product), cmocka_unit_test(test_columns),
+      cmocka_unit_test(test_arrays),  cmocka_unit_test(test_diagonal),
+      cmocka_unit_test(test_stencil), cmocka_unit_test(test_file),
+      cmocka_unit_test(test_stores),  cmocka_unit_test(test_errors)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
