@@ -17,6 +17,18 @@ rp_status rp_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out
   return rpi_opaque_gpu_workspace(call, bytes, out);
 }
 
+rp_status rp_gpu_keep(const rp_gpu_call *call, int64_t bytes, uint64_t *out) {
+  if (!out) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_keep: out is NULL");
+  *out = 0;
+  RPI_TRY(check_call(call, "rp_gpu_keep"));
+  return rpi_opaque_gpu_keep(call, bytes, out);
+}
+
+rp_status rp_gpu_drop(const rp_gpu_call *call, uint64_t address) {
+  RPI_TRY(check_call(call, "rp_gpu_drop"));
+  return rpi_opaque_gpu_drop(call, address);
+}
+
 rp_status rp_gpu_set_data(const rp_gpu_call *call, const void *key, void *data,
                           void (*free_data)(void *data)) {
   RPI_TRY(check_call(call, "rp_gpu_set_data"));

@@ -28,6 +28,12 @@ typedef struct rpi_opaque_datum {
   struct rpi_opaque_datum *next;
 } datum;
 
+typedef struct rpi_opaque_kept {
+  CUdeviceptr block;
+  int64_t bytes;
+  struct rpi_opaque_kept *next;
+} kept;
+
 enum { BLOCKS = 16 };                                   /* of memory that a call may get */
 enum { BLOCK = 256, ALL_AXES = (1 << RP_MAX_DIM) - 1 }; /* what 0 means */
 enum { WORD = 8 };                                      /* bytes of pointers and integers */
@@ -259,6 +265,42 @@ rp_status rpi_opaque_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint6
   return RP_OK;
 }
 
+rp_status rpi_opaque_gpu_keep(const rp_gpu_call *call, int64_t bytes, uint64_t *out) {
+  rpi_opaque_device *d = ((const running *)call->runtime)->device;
+  if (bytes <= 0)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_keep: %lld bytes", (long long)bytes);
+  kept *k = rpi_alloc_zero(sizeof *k);
+  if (!k) return rpi_status_nomem("rp_gpu_keep");
+  const rp_status st = rpi_residence_get(d->pool, bytes, &k->block);
+  if (st != RP_OK) {
+    rpi_alloc_free(k);
+    return rpi_status_context(st, "rp_gpu_keep");
+  }
+  k->bytes = bytes;
+  k->next = d->kept;
+  d->kept = k;
+  *out = k->block;
+  return RP_OK;
+}
+
+static void drop(rpi_opaque_device *d, kept **at) {
+  kept *k = *at;
+  *at = k->next;
+  rpi_device_put(d->device, k->block, k->bytes);
+  rpi_alloc_free(k);
+}
+
+rp_status rpi_opaque_gpu_drop(const rp_gpu_call *call, uint64_t address) {
+  rpi_opaque_device *d = ((const running *)call->runtime)->device;
+  kept **at = &d->kept;
+  while (*at && (*at)->block != address) at = &(*at)->next;
+  if (!*at)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_drop: 0x%llx is nothing that was kept",
+                           (unsigned long long)address);
+  drop(d, at);
+  return RP_OK;
+}
+
 static datum *find(const rpi_opaque_device *d, const void *key) {
   datum *x = d->data;
   while (x && x->key != key) x = x->next;
@@ -288,7 +330,7 @@ void *rpi_opaque_gpu_data(const rp_gpu_call *call, const void *key) {
 }
 
 void rpi_opaque_gpu_end(rpi_opaque_device *d) {
-  if (!d->data) return;
+  if (!d->data && !d->kept) return;
   (void)rpi_device_wait(d->device);
   const bool lent = rpi_device_lend(d->device) == RP_OK;
   for (datum *x = d->data, *next; x; x = next) {
@@ -298,4 +340,5 @@ void rpi_opaque_gpu_end(rpi_opaque_device *d) {
   }
   if (lent) (void)rpi_device_regain(d->device);
   d->data = NULL;
+  while (d->kept) drop(d, &d->kept);
 }

@@ -18,7 +18,8 @@ typedef struct rpi_opaque_gpu rpi_opaque_gpu;
 typedef struct rpi_opaque_device {
   rpi_device *device;
   rpi_pool *pool;
-  struct rpi_opaque_datum *data; /* what libraries keep, newest first */
+  struct rpi_opaque_datum *data; /* what libraries keep, newest first, */
+  struct rpi_opaque_kept *kept;  /* and memory of theirs */
 } rpi_opaque_device;
 
 /* The variant that the description has; NULL: it has none. Errors name the member. */
@@ -38,6 +39,8 @@ void rpi_opaque_gpu_forgive(rpi_plan_call *c);
 
 /* Behind the entry points, with the names of those. */
 rp_status rpi_opaque_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+rp_status rpi_opaque_gpu_keep(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+rp_status rpi_opaque_gpu_drop(const rp_gpu_call *call, uint64_t address);
 rp_status rpi_opaque_gpu_set_data(const rp_gpu_call *call, const void *key, void *data,
                                   void (*free_data)(void *data));
 void *rpi_opaque_gpu_data(const rp_gpu_call *call, const void *key);

@@ -470,7 +470,7 @@ typedef struct rp_gpu_call {
  * them), with the GPU's primary context current. What it queues on `stream` begins when all earlier work has ended, and
  * whatever comes later waits for it; streams of its own it joins with `stream` by events, on both sides. It must not wait
  * for the GPU, leave another context current, keep addresses, or write to stores that its op only reads. Of this library it
- * may call rp_gpu_workspace, rp_gpu_data, rp_gpu_set_data and rp_error_set.
+ * may call rp_gpu_workspace, rp_gpu_keep, rp_gpu_drop, rp_gpu_data, rp_gpu_set_data and rp_error_set.
  * It returns RP_OK, or a status that poisons all that the launch writes, with the sentence of rp_error_set. What it
  * reports is what it sees at once: if work that it has queued fails later, the GPU has failed (RP_ERR_DEVICE of a later
  * call), as with any kernel. */
@@ -542,6 +542,12 @@ RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc
  * is given back when the function returns: what is queued by then may use it, nothing else. RP_ERR_MEMORY as for stores:
  * arrays that are not in use have left the GPU before. */
 RP_API rp_status rp_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+
+/* The same, for what later calls use as well (the analysis of a matrix, say): it stays, and arrays cannot take its place, until
+ * rp_gpu_drop in some call of the context, or the context's end, after the data below have been freed. What was queued before
+ * may still use it. */
+RP_API rp_status rp_gpu_keep(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
+RP_API rp_status rp_gpu_drop(const rp_gpu_call *call, uint64_t address);
 
 /* As rp_context_set_data and rp_context_data, for what belongs to the context's GPU, such as handles of other libraries,
  * which are made at the first call and then found by all ops of a library. `free_data` is called with the GPU's context

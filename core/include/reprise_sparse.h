@@ -85,7 +85,10 @@ enum {
  * passed over, so that an incomplete LU may lie in one matrix. b and x are of rank 1, rows elements, of the matrix' dtype;
  * x may be b. Rows are done one after the other, by one thread, on all ranks alike; the products of a row are
  * subtracted in the order of its entries. A diagonal entry that is 0 divides as any 0 does; one that is not stored poisons x, as do
- * indices out of range. One launch, and another at the first call with a matrix. */
+ * indices out of range. One launch, and another at the first call with a matrix.
+ * On a GPU it is cuSPARSE's where that is found (libcusparse.so.12, as in reprise_dense.h), with the order of sums that it has,
+ * for indices of i32 and but for matrices of rp_csr_from_stores, whose indices nobody has looked at; diagonal entries are stored
+ * there. What it analyses at the first call, the values, too, is kept for the next ones. Else the host does it. */
 RP_API rp_status rp_csr_solve_triangular(rp_csr *a, rp_store *b, int32_t flags, rp_store **x);
 RP_API rp_status rp_csr_solve_triangular_to(rp_csr *a, rp_store *b, int32_t flags, rp_store *x);
 

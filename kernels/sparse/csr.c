@@ -24,6 +24,7 @@ struct rp_csr {
   uint64_t magic;
   int64_t refs;
   int64_t number; /* of this matrix alone */
+  bool valid;     /* its arrays are known to be a matrix */
   int64_t n_rows, n_cols, nnz;
   rp_context *ctx;
   rp_store *ptr, *col, *val;
@@ -79,6 +80,7 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
   *a = (rp_csr){.magic = magic,
                 .refs = 1,
                 .number = atomic_fetch_add(&made, 1),
+                .valid = true,
                 .n_rows = n_rows,
                 .n_cols = n_cols,
                 .nnz = rp_store_size(val),
@@ -277,7 +279,10 @@ rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_
   rp_store_retain(ptr);
   rp_store_retain(col);
   rp_store_retain(val);
-  return wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
+  const rp_status wrapped =
+      wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
+  if (wrapped == RP_OK) (*out)->valid = false;
+  return wrapped;
 }
 
 /* Columns and values become those of the dtypes in place. */
@@ -402,6 +407,7 @@ rp_store *rp_csr_val(const rp_csr *a) { return is_csr(a) ? a->val : NULL; }
 /* ---- for triangular solutions ------------------------------------------------------------------------- */
 
 int64_t rpi_csr_number(const rp_csr *a) { return a->number; }
+bool rpi_csr_is_valid(const rp_csr *a) { return a->valid; }
 
 rp_status rpi_csr_ptr_as_col(rp_csr *a, rp_store **out) {
   *out = a->ptr;

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/sparse/csr_triangle.c -- systems of equations with a sparse triangle, as opaque ops.
- * Lives here: the ops of a context, the checks of shapes. Not here: the substitution (triangle_host.h).
+ * Lives here: the ops of a context, the checks of shapes. Not here: the substitution (triangle_host.h, cusparse.h).
  * How:        each row needs rows before it, so a body cannot say it and a function cannot be split: one thread does it, on
- *             all ranks alike. */
+ *             all ranks alike. cuSPARSE looks at no index: on a GPU it gets the matrices that were checked when they were
+ *             made, and the host's function does the others. */
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "kernels/failure.h"
 #include "kernels/sparse/csr_triangle.h"
+#include "kernels/sparse/cusparse.h"
 #include "kernels/sparse/triangle_host.h"
 
 typedef struct table {
   rp_library *lib;
-  rp_op *op[2][2]; /* f32, f64; indices i32, i64 */
+  rp_op *op[2][2][2]; /* f32, f64; indices i32, i64; with a variant for the GPU */
 } table;
 
 /* Its address is the key of the table in a context. */
 static const char table_key;
 
 enum { X, PTR, COL, VAL, B, N_STORES }; /* stores */
-enum { FLAGS, N_SCALARS };              /* scalars */
+enum { FLAGS, NUMBER, N_SCALARS };      /* scalars */
 
-static rp_status make_op(const table *t, bool wide, bool far, rp_op **out) {
+static rp_status make_op(const table *t, bool wide, bool far, bool gpu, rp_op **out) {
 #define OF(name) (void (*)(void)) name
   static void (*const functions[2][2])(void) = {
       {OF(rpi_triangle_solve_f32_i32), OF(rpi_triangle_solve_f32_i64)},
@@ -29,6 +31,9 @@ static rp_status make_op(const table *t, bool wide, bool far, rp_op **out) {
 #undef OF
   static const char *const names[2][2] = {{"csr_solve_f32_i32", "csr_solve_f32_i64"},
                                           {"csr_solve_f64_i32", "csr_solve_f64_i64"}};
+  static const char *const gpu_names[2] = {"csr_solve_f32", "csr_solve_f64"};
+  static const rp_gpu_variant variant = {.struct_size = sizeof variant,
+                                         .function = rpi_cusparse_solve};
   static const int32_t privileges[N_STORES] = {RP_PRIV_WRITE, RP_PRIV_READ, RP_PRIV_READ,
                                                RP_PRIV_READ, RP_PRIV_READ};
   static const rp_opaque_arg args[] = {
@@ -37,13 +42,14 @@ static rp_status make_op(const table *t, bool wide, bool far, rp_op **out) {
       {.kind = RP_ARG_PTR, .a = B},    {.kind = RP_ARG_SIZE, .a = X},
       {.kind = RP_ARG_SIZE, .a = COL}, {.kind = RP_ARG_SCALAR, .a = FLAGS}};
   const rp_opaque_desc d = {.struct_size = sizeof d,
-                            .name = names[wide][far],
-                            .params = "x, ptr, col, val, b, flags:i32",
+                            .name = gpu ? gpu_names[wide] : names[wide][far],
+                            .params = "x, ptr, col, val, b, flags:i32, number:i64",
                             .privileges = privileges,
                             .function = functions[wide][far],
                             .args = args,
                             .n_args = sizeof args / sizeof *args,
-                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_STATUS};
+                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_STATUS,
+                            .gpu = gpu ? &variant : NULL};
   return rp_op_create_opaque(t->lib, &d, out);
 }
 
@@ -92,15 +98,21 @@ static rp_status check(const char *function, const rp_csr *a, rp_store *b, int32
 
 static rp_status launch(rp_csr *a, rp_store *b, int32_t flags, rp_store *x) {
   const bool wide = rp_csr_dtype(a) == RP_F64, far = rp_store_dtype(rp_csr_col(a)) == RP_I64;
-  const void *const scalars[N_SCALARS] = {&flags};
+  const bool gpu =
+      !far && rp_context_gpus(rp_csr_context(a)) > 0 && rpi_csr_is_valid(a) && rpi_cusparse_found();
+  const int64_t number = rpi_csr_number(a);
+  const void *const scalars[N_SCALARS] = {&flags, &number};
   rp_store *ptr;
   table *t;
+  if (rp_csr_rows(a) == 0) return RP_OK;
   rp_status status = table_of(rp_csr_context(a), &t);
-  if (status == RP_OK && !t->op[wide][far]) status = make_op(t, wide, far, &t->op[wide][far]);
+  if (status != RP_OK) return status;
+  rp_op **op = &t->op[wide][far][gpu];
+  if (!*op) status = make_op(t, wide, far, gpu, op);
   if (status == RP_OK) status = rpi_csr_ptr_as_col(a, &ptr);
   if (status != RP_OK) return status;
   rp_store *const stores[N_STORES] = {x, ptr, rp_csr_col(a), rp_csr_val(a), b};
-  return rp_launch(t->op[wide][far], stores, N_STORES, scalars, N_SCALARS);
+  return rp_launch(*op, stores, N_STORES, scalars, N_SCALARS);
 }
 
 rp_status rp_csr_solve_triangular_to(rp_csr *a, rp_store *b, int32_t flags, rp_store *x) {

@@ -339,6 +339,8 @@ static void test_declarations(void **state) {
   FAILS(RP_ERR_ARGUMENT, "none of the library's",
         rp_gpu_set_data(&(rp_gpu_call){0}, &out, NULL, NULL));
   assert_null(rp_gpu_data(NULL, &out));
+  FAILS(RP_ERR_ARGUMENT, "rp_gpu_keep: the call is NULL", rp_gpu_keep(NULL, 8, &out));
+  FAILS(RP_ERR_ARGUMENT, "rp_gpu_drop: the call is NULL", rp_gpu_drop(NULL, 8));
   end(c);
 }
 
@@ -361,6 +363,13 @@ static rp_status asks(const rp_gpu_call *call) {
     OK(rp_gpu_workspace(call, 100 * i + 1, &at[i]));
     for (int k = 0; k < i; k++) assert_true(at[k] != at[i]);
   }
+  static uint64_t kept;
+  if (kept) OK(rp_gpu_drop(call, kept));
+  OK(rp_gpu_keep(call, 300, &kept)); /* of the last call the context's end takes it */
+  for (int i = 0; i < 16; i++) assert_true(at[i] != kept);
+  FAILS(RP_ERR_ARGUMENT, "nothing that was kept", rp_gpu_drop(call, at[0]));
+  FAILS(RP_ERR_ARGUMENT, "rp_gpu_keep: 0 bytes", rp_gpu_keep(call, 0, &more));
+  FAILS(RP_ERR_ARGUMENT, "rp_gpu_keep: out is NULL", rp_gpu_keep(call, 1, NULL));
   FAILS(RP_ERR_ARGUMENT, "more than 16 times", rp_gpu_workspace(call, 1, &more));
   FAILS(RP_ERR_ARGUMENT, "-1 bytes", rp_gpu_workspace(call, -1, &more));
   FAILS(RP_ERR_ARGUMENT, "key is NULL", rp_gpu_set_data(call, NULL, NULL, NULL));

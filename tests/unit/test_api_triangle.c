@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_triangle.c -- systems with a sparse triangle: against the textbook's loops, to the bit, on the host, on ranks
- * and on the emulated GPU; what poisons; errors. */
+ * and on the emulated GPU by a library in cuSPARSE's place; what poisons; errors. */
 #include "tests/support/gpu_context.h"
 
 #include <math.h>
 #include <pthread.h>
 
 #include "core/include/reprise_sparse.h"
+#include "tests/support/fake_cusparse.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
@@ -235,11 +236,139 @@ static void test_errors(void **state) {
 
 /* ---- on a GPU ------------------------------------------------------------------------------------------ */
 
+/* A triangle is analysed once; matrices that nobody has looked at are the host's. */
 static void test_gpu(void **state) {
   (void)state;
   rp_context *c = gpu_context("");
+  fake_cusparse = (struct fake_cusparse){0};
   check_all(c);
+  assert_int_equal(fake_cusparse.created, 1);
+  assert_int_equal(fake_cusparse.analyses, 8);
+  assert_int_equal(fake_cusparse.solutions, 16);
   end(c);
+  assert_int_equal(fake_cusparse.alive, 0);
+}
+
+/* In a loop nothing is copied, and nobody waits. */
+static void test_gpu_loop(void **state) {
+  (void)state;
+  enum { PASSES = 9 };
+  rp_context *c = gpu_context("--late off");
+  static sample s;
+  make_sample(&s);
+  rp_csr *a;
+  double v = 0;
+  OK(rp_csr_from_triplets(c, RP_F64, N, N, ENTRIES, s.row, s.col, s.val, &a));
+  rp_store *r = vector_of(c, RP_F64, s.b), *y = vector_of(c, RP_F64, s.b);
+  struct emu_counts before = counts();
+  fake_cusparse = (struct fake_cusparse){0};
+  for (int i = 0; i < PASSES; i++) {
+    OK(rp_trace_begin(c, 1));
+    OK(rp_csr_solve_triangular_to(a, r, RP_CSR_UNIT_DIAGONAL, y));
+    OK(rp_csr_solve_triangular_to(a, y, RP_CSR_UPPER, y));
+    OK(EVAL(c, "r, y", "r = r/2 + y", r, y));
+    OK(rp_trace_end(c, 1));
+    if (i == 2) before = counts();
+  }
+  assert_int_equal(counts().uploads - before.uploads, 0);
+  assert_int_equal(counts().downloads - before.downloads, 0);
+  assert_int_equal(counts().waits - before.waits, 0);
+  assert_int_equal(fake_cusparse.analyses, 2);
+  OK(rp_store_read_part(y, (int64_t[]){0}, (int64_t[]){1}, &v, sizeof v));
+  OK(rp_store_release(r));
+  OK(rp_store_release(y));
+  OK(rp_csr_release(a));
+  end(c);
+  assert_int_equal(fake_cusparse.alive, 0);
+}
+
+/* More triangles than are remembered: the memory of those that are forgotten comes back. */
+static void test_gpu_many(void **state) {
+  (void)state;
+  enum { MATRICES = 40 };
+  rp_context *c = gpu_context("");
+  const int64_t from[] = {0, 1, 1}, to[] = {0, 0, 1};
+  rp_csr *a[MATRICES];
+  rp_store *b = check_vector(c, 2, (double[]){4, 8}), *x;
+  fake_cusparse = (struct fake_cusparse){0};
+  for (int i = 0; i < MATRICES; i++)
+    OK(rp_csr_from_triplets(c, RP_F64, 2, 2, 3, from, to, (double[]){1, i, 2}, &a[i]));
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < MATRICES; i++)
+      for (int k = 0; k < 2; k++) {
+        OK(rp_csr_solve_triangular(a[i], b, 0, &x));
+        check_values(x, (double[]){4, (8 - 4. * i) / 2});
+        OK(rp_store_release(x));
+      }
+  assert_int_equal(fake_cusparse.analyses, 2 * MATRICES);
+  assert_in_range(fake_cusparse.alive, 4 * 16, 4 * 16 + 1);
+  for (int i = 0; i < MATRICES; i++) OK(rp_csr_release(a[i]));
+  OK(rp_store_release(b));
+  end(c);
+  assert_int_equal(fake_cusparse.alive, 0);
+}
+
+/* A failed call poisons what it was for, and the next solution is as it should be. */
+static void test_gpu_failures(void **state) {
+  (void)state;
+  const int64_t from[] = {0, 1, 1}, to[] = {0, 0, 1};
+  int64_t failed = 0;
+  for (int n = 1;; n++) {
+    rp_context *c = gpu_context("");
+    rp_csr *a;
+    rp_store *b = check_vector(c, 2, (double[]){4, 8}), *x;
+    double v[2];
+    OK(rp_csr_from_triplets(c, RP_F64, 2, 2, 3, from, to, (double[]){1, 1, 2}, &a));
+    fake_cusparse = (struct fake_cusparse){.fail = n};
+    OK(rp_csr_solve_triangular(a, b, 0, &x));
+    const rp_status st = rp_store_read(x, v, sizeof v);
+    const bool all = fake_cusparse.fail > 0;
+    if (!all) assert_non_null(strstr(rp_last_error(), ": status 7"));
+    assert_int_equal(st, all ? RP_OK : RP_ERR_DATA);
+    failed += !all;
+    fake_cusparse.fail = 0;
+    OK(rp_store_release(x));
+    OK(rp_csr_solve_triangular(a, b, 0, &x));
+    check_values(x, (double[]){4, 2});
+    OK(rp_store_release(x));
+    OK(rp_store_release(b));
+    OK(rp_csr_release(a));
+    end(c);
+    assert_int_equal(fake_cusparse.alive, 0);
+    if (all) break;
+  }
+  assert_in_range(failed, 13, 13);
+}
+
+static rp_status life(void) {
+  const int64_t from[] = {0, 1, 1}, to[] = {0, 0, 1}, n = 2;
+  rp_context *c;
+  rp_csr *a = NULL;
+  rp_store *b = NULL, *x = NULL;
+  double v[2] = {4, 2};
+  rp_status st = gpu_context_try("", &c);
+  if (st != RP_OK) return st;
+  st = rp_csr_from_triplets(c, RP_F64, 2, 2, 3, from, to, (double[]){1, 1, 2}, &a);
+  if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, &n, &b);
+  if (st == RP_OK) st = rp_store_write(b, (double[]){4, 8}, sizeof v);
+  for (int i = 0; i < 3 && st == RP_OK; i++) {
+    rp_store_release(x);
+    x = NULL;
+    st = rp_csr_solve_triangular(a, b, 0, &x);
+    if (st == RP_OK) st = rp_store_read(x, v, sizeof v);
+    if (st == RP_OK) assert_true(v[0] == 4 && v[1] == 2);
+  }
+  rp_csr_release(a);
+  rp_store_release(b);
+  rp_store_release(x);
+  const rp_status ended = rp_context_destroy(c);
+  return st == RP_OK ? ended : st;
+}
+
+static void test_gpu_faults(void **state) {
+  (void)state;
+  fake_cusparse = (struct fake_cusparse){0};
+  gpu_each_call_fails(life, RP_ERR_DATA);
 }
 
 int main(void) {
@@ -248,8 +377,11 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_host),     cmocka_unit_test(test_ranks),  cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_bad_data), cmocka_unit_test(test_errors), cmocka_unit_test(test_gpu),
+      cmocka_unit_test(test_host),         cmocka_unit_test(test_ranks),
+      cmocka_unit_test(test_loop),         cmocka_unit_test(test_bad_data),
+      cmocka_unit_test(test_errors),       cmocka_unit_test(test_gpu),
+      cmocka_unit_test(test_gpu_loop),     cmocka_unit_test(test_gpu_many),
+      cmocka_unit_test(test_gpu_failures), cmocka_unit_test(test_gpu_faults),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 
 #include "kernels/dense/cublas.h"
 #include "kernels/dense/cusolver.h"
+#include "kernels/sparse/cusparse.h"
 #include "kernels/toolkit.h"
 
 /* ---- declarations ---- */
@@ -32,9 +33,10 @@
   _Static_assert(_Generic(&symbol, result(*) arguments : 1, default : 0), \
                  #symbol " has another signature in the toolkit");
 
-#if __has_include(<cublas_v2.h>) && __has_include(<cusolverDn.h>)
+#if __has_include(<cublas_v2.h>) && __has_include(<cusolverDn.h>) && __has_include(<cusparse.h>)
 #include <cublas_v2.h>
 #include <cusolverDn.h>
+#include <cusparse.h>
 #define HAS_HEADERS 1
 #define RPI_CUBLAS_TYPE TYPE
 #define RPI_CUBLAS_FN(field, symbol, arguments) SIGNATURE(symbol, cublasStatus_t, arguments)
@@ -43,6 +45,10 @@
 #define RPI_CUSOLVER_CONSTANT CONSTANT
 #define RPI_CUSOLVER_FN(field, symbol, arguments) SIGNATURE(symbol, cusolverStatus_t, arguments)
 #include "kernels/dense/cusolver.def"
+#define RPI_CUSPARSE_TYPE TYPE
+#define RPI_CUSPARSE_CONSTANT CONSTANT
+#define RPI_CUSPARSE_FN(field, symbol, arguments) SIGNATURE(symbol, cusparseStatus_t, arguments)
+#include "kernels/sparse/cusparse.def"
 #else
 #define HAS_HEADERS 0
 #endif
@@ -113,10 +119,12 @@ static bool is_there(const char *library) {
 
 static void test_installed(void **state) {
   (void)state;
-  const bool cublas = is_there("libcublas.so.13"), cusolver = is_there("libcusolver.so.12");
+  const bool cublas = is_there("libcublas.so.13"), cusolver = is_there("libcusolver.so.12"),
+             cusparse = is_there("libcusparse.so.12");
   if (cublas) assert_true(rpi_cublas_found());
   if (cusolver) assert_true(rpi_cusolver_found());
-  if (!cublas && !cusolver) {
+  if (cusparse) assert_true(rpi_cusparse_found());
+  if (!cublas && !cusolver && !cusparse) {
     print_message("none is here: %s\n", dlerror());
     skip();
   }
