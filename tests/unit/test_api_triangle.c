@@ -286,6 +286,7 @@ static void test_gpu_loop(void **state) {
 static void test_gpu_many(void **state) {
   (void)state;
   enum { MATRICES = 40 };
+  int64_t live = 0;
   rp_context *c = gpu_context("");
   const int64_t from[] = {0, 1, 1}, to[] = {0, 0, 1};
   rp_csr *a[MATRICES];
@@ -293,19 +294,47 @@ static void test_gpu_many(void **state) {
   fake_cusparse = (struct fake_cusparse){0};
   for (int i = 0; i < MATRICES; i++)
     OK(rp_csr_from_triplets(c, RP_F64, 2, 2, 3, from, to, (double[]){1, i, 2}, &a[i]));
-  for (int pass = 0; pass < 2; pass++)
+  for (int pass = 0; pass < 2; pass++) {
     for (int i = 0; i < MATRICES; i++)
       for (int k = 0; k < 2; k++) {
         OK(rp_csr_solve_triangular(a[i], b, 0, &x));
         check_values(x, (double[]){4, (8 - 4. * i) / 2});
         OK(rp_store_release(x));
       }
+    if (pass > 0) assert_int_equal(check_stat(c, "gpu_memory_live"), live);
+    live = check_stat(c, "gpu_memory_live");
+  }
   assert_int_equal(fake_cusparse.analyses, 2 * MATRICES);
   assert_in_range(fake_cusparse.alive, 4 * 16, 4 * 16 + 1);
   for (int i = 0; i < MATRICES; i++) OK(rp_csr_release(a[i]));
   OK(rp_store_release(b));
   end(c);
   assert_int_equal(fake_cusparse.alive, 0);
+}
+
+/* A matrix whose arrays have left the GPU and come back is analysed where it lies then. */
+static void test_gpu_moves(void **state) {
+  (void)state;
+  enum { LARGE = 40000, ARRAYS = 8 };
+  rp_context *c = gpu_context("--gpu_mb 2");
+  static sample s;
+  make_sample(&s);
+  rp_csr *a;
+  rp_store *large[ARRAYS];
+  const int64_t n = LARGE;
+  OK(rp_csr_from_triplets(c, RP_F64, N, N, ENTRIES, s.row, s.col, s.val, &a));
+  for (int i = 0; i < ARRAYS; i++) OK(rp_store_create(c, RP_F64, 1, &n, &large[i]));
+  fake_cusparse = (struct fake_cusparse){0};
+  for (int i = 0; i < 6; i++) {
+    check_matrix(c, &s, a, RP_F64);
+    for (int k = 0; k < ARRAYS; k++) OK(EVAL(c, "x", "x = x + 1", large[(k + i) % ARRAYS]));
+    OK(rp_wait(c));
+  }
+  assert_true(check_stat(c, "gpu_spilled") > 0);
+  assert_in_range(fake_cusparse.analyses, 8, 6 * 4);
+  for (int k = 0; k < ARRAYS; k++) OK(rp_store_release(large[k]));
+  OK(rp_csr_release(a));
+  end(c);
 }
 
 /* A failed call poisons what it was for, and the next solution is as it should be. */
@@ -377,11 +406,12 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_host),         cmocka_unit_test(test_ranks),
-      cmocka_unit_test(test_loop),         cmocka_unit_test(test_bad_data),
-      cmocka_unit_test(test_errors),       cmocka_unit_test(test_gpu),
-      cmocka_unit_test(test_gpu_loop),     cmocka_unit_test(test_gpu_many),
-      cmocka_unit_test(test_gpu_failures), cmocka_unit_test(test_gpu_faults),
+      cmocka_unit_test(test_host),       cmocka_unit_test(test_ranks),
+      cmocka_unit_test(test_loop),       cmocka_unit_test(test_bad_data),
+      cmocka_unit_test(test_errors),     cmocka_unit_test(test_gpu),
+      cmocka_unit_test(test_gpu_loop),   cmocka_unit_test(test_gpu_many),
+      cmocka_unit_test(test_gpu_moves),  cmocka_unit_test(test_gpu_failures),
+      cmocka_unit_test(test_gpu_faults),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
