@@ -41,8 +41,8 @@ RP_API rp_status rp_dense_gemm(int32_t flags, double alpha, rp_store *a, rp_stor
  *
  * Where a pivot is 0 (LU: the matrix is singular) or is not positive (Cholesky: it is not positive definite) the launch finds
  * that while it runs: pivots, l and x below are poisoned then, so that reading them is RP_ERR_DATA with the name of the
- * launch, dense.lu_pivots or dense.cholesky_lower. A matrix that is nearly singular gives a poor solution and no error;
- * NaN in it gives NaN. */
+ * launch, dense.lu_pivots or dense.cholesky_lower. A matrix that is nearly singular gives a poor solution and no error.
+ * NaN in it gives NaN by LU; to Cholesky it is no positive pivot. */
 
 /* The factors of LU with partial pivoting (Golub and Van Loan, "Matrix Computations", 3.4): new stores, for
  * rp_dense_lu_solve. lu holds what LAPACK's getrf makes of a matrix of columns that lies as `a` does: in terms of a's
@@ -58,7 +58,7 @@ RP_API rp_status rp_dense_cholesky(rp_store *a, rp_store **l);
 /* The solution for l l^T; what is above l's diagonal is not read. Two launches. */
 RP_API rp_status rp_dense_cholesky_solve(rp_store *l, rp_store *b, rp_store **x);
 
-/* A solution by LU, and for a symmetric positive definite matrix by Cholesky, which takes half the time. */
+/* A solution by LU, and for a symmetric positive definite matrix by Cholesky, with half the operations. */
 RP_API rp_status rp_dense_solve(rp_store *a, rp_store *b, rp_store **x);
 RP_API rp_status rp_dense_solve_spd(rp_store *a, rp_store *b, rp_store **x);
 
