@@ -96,8 +96,8 @@ static void emit_fin(rpi_emit *e, const rpi_cuda_form *form) {
   rpi_emit_open(e, "RPG_KERNEL(rpk_fin_%s, rpk_args_%.8s) {", e->key, e->key);
   rpi_emit_line(e, "const rpk_word *const w = a.w;");
   rpi_emit_cuda_prologue(e, form, false);
-  rpi_emit_line(e, "rpk_join_%.8s(w, (a.mode & %d) != 0, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);", e->key,
-                RPI_CUDA_ROOTS);
+  rpi_emit_line(e, "rpk_join_%.8s(w, (a.mode & %d) != 0, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);",
+                e->key, RPI_CUDA_ROOTS);
   rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
   rpi_emit_cuda_end(e, form, false, "RPK_REST, 0, RPG_BLOCKS");
   rpi_emit_close(e);

@@ -117,10 +117,11 @@ static void emit_finish(rpi_emit *e, int32_t r) {
 }
 
 void rpi_emit_cuda_join(rpi_emit *e) {
-  rpi_emit_open(e,
-                "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int roots, int stage, int block, int "
-                "blocks) {",
-                e->key);
+  rpi_emit_open(
+      e,
+      "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int roots, int stage, int block, int "
+      "blocks) {",
+      e->key);
   for (int32_t r = 0; r < e->ir->n_red; r++) emit_finish(e, r);
   rpi_emit_close(e);
 }

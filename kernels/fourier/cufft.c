@@ -3,13 +3,12 @@
  * time of a call, as for all that is queued on its stream. */
 #include "kernels/fourier/cufft.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/failure.h"
+#include "kernels/toolkit.h"
 
 #define CUFFT_KIND int
 #define CUFFT_STREAM void *
@@ -24,38 +23,14 @@ static bool found;
 
 /* ---- finding it ---- */
 
-static void *open_in(const char *toolkit, const char *name) {
-  static const char *const folders[] = {"lib64", "lib"};
-  char path[4096];
-  void *so = NULL;
-  for (int i = 0; i < 2 && !so && toolkit && *toolkit; i++) {
-    const int n = snprintf(path, sizeof path, "%s/%s/%s", toolkit, folders[i], name);
-    if (n > 0 && n < (int)sizeof path) so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  }
-  return so;
-}
-
-/* C has no cast from an object to a function. */
-static bool take(void *so, const char *symbol, void *out) {
-  void *address = dlsym(so, symbol);
-  memcpy(out, &address, sizeof address);
-  return address != NULL;
-}
-
 static void look(void) {
   static const char *const names[] = {"libcufft.so.12", "libcufft.so.11"};
-  void *so = NULL;
-  for (int i = 0; i < 2 && !so; i++) {
-    so = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    if (!so) so = open_in(getenv("CUDA_HOME"), names[i]);
-    if (!so) so = open_in("/usr/local/cuda", names[i]);
-  }
-  if (!so) return;
-#define RPI_CUFFT_FN(field, symbol, arguments) \
-  if (!take(so, #symbol, &cufft.field)) return;
+  static const rpi_toolkit_function functions[] = {
+#define RPI_CUFFT_FN(field, symbol, arguments) {#symbol, &cufft.field},
 #include "kernels/fourier/cufft.def"
 #undef RPI_CUFFT_FN
-  found = true;
+  };
+  found = rpi_toolkit_open(names, 2, functions, sizeof functions / sizeof *functions);
 }
 
 bool rpi_cufft_found(void) {
