@@ -142,7 +142,9 @@ static int arguments(char **args, char *source, char *object) {
                                 "-fno-math-errno",
                                 "-w",
                                 "-mavx2",
-                                "-mfma"};
+                                "-mfma",
+                                "-fsanitize=alignment", /* as on a GPU, */
+                                "-fsanitize-undefined-trap-on-error"};
   static char *const wide[] = {"-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"};
   int n = 0;
   const char *cc = getenv("EMU_CC");

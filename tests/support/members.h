@@ -34,7 +34,7 @@ typedef struct member {
 
 static inline void *live(void *arg) {
   member *m = arg;
-  char config[600];
+  char config[9000];
   int n = snprintf(config, sizeof config, "--tier 0 --cache-dir none --pin off --spin 100 %s",
                    m->config);
   if (m->ranks > 1)

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_api_gpu_ranks.c -- ranks with a GPU each, two to a GPU here: the bits of one process on the host, only
+ * borders between host and GPU, and what becomes of all when one has no memory. */
+#include "tests/support/members.h"
+
+#include "core/include/reprise_solve.h"
+#include "core/include/reprise_sparse.h"
+#include "tests/emulator/emu.h"
+#include "tests/support/stencil_pass.h"
+
+static char gpu_config[8000];
+
+/* `more` are further options of all ranks. */
+static void on_gpus(member *all, int32_t ranks, const char *more, rp_status (*program)(member *),
+                    int64_t n) {
+  const char *library = getenv("RPI_EMULATED_CUDA");
+  snprintf(gpu_config, sizeof gpu_config,
+           "--gpus 1 --cuda %s --nvrtc %s --cache_dir " GPU_CACHE
+           " --tier 1 --cc none --threads 1 --tile 0 %s",
+           library, library, more);
+  run(all, ranks, gpu_config, program, n);
+}
+
+static void same_on_gpus(rp_status (*program)(member *), int64_t n) {
+  static const char *const more[] = {"", "--tier 0", "--graphs off --cut boxes"};
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1 --gpus 0", program, n);
+  all_fine(&alone, 1);
+  for (int32_t k = 0; k < 3; k++) {
+    on_gpus(all, 2 + k, more[k], program, n);
+    same_as(&alone, all, 2 + k);
+    assert_true(all[0].stat[0] > 0); /* shared out indeed */
+    forget(all, 2 + k);
+    emu_check_empty();
+  }
+  forget(&alone, 1);
+}
+
+/* ---- programs */
+
+enum { SIDE = 130, UNKNOWNS = SIDE * SIDE };
+
+static rp_status by_cg(member *m) {
+  static const int64_t offsets[] = {0, 0, -1, 0, 1, 0, 0, -1, 0, 1};
+  static const double values[] = {4, -1, -1, -1, -1};
+  const int64_t shape[] = {SIDE, SIDE}, n = UNKNOWNS;
+  const rp_solve_options o = {
+      .struct_size = sizeof o, .max_iterations = 20, .check_every = 7, .rtol = 1e-300};
+  rp_solve_result result = {.struct_size = sizeof result};
+  double right[UNKNOWNS];
+  rp_operator *a;
+  rp_csr *csr;
+  rp_store *b, *x;
+  for (int32_t i = 0; i < n; i++) right[i] = 1.0 / (1 + i % 17);
+  TRY(rp_csr_from_stencil(m->ctx, RP_F64, 2, shape, 5, offsets, values, &csr));
+  TRY(rp_operator_from_csr(csr, &a));
+  TRY(rp_csr_release(csr));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &b));
+  TRY(rp_store_write(b, right, sizeof right));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_solve_cg(a, b, x, &o, &result));
+  TRY(rp_store_read(x, m->out, UNKNOWNS * sizeof(double)));
+  m->out[UNKNOWNS] = result.residual;
+  TRY(count(m));
+  TRY(rp_operator_release(a));
+  TRY(rp_store_release(b));
+  return rp_store_release(x);
+}
+
+/* Index data from the host and index data that the GPU makes, sums over both axes, some of many results. */
+enum { ROWS = 700, WIDTH = 90, MIXED = ROWS + WIDTH + 1 };
+
+static rp_status mixed(member *m) {
+  const int64_t shape[] = {ROWS, WIDTH}, n = ROWS, w = WIDTH;
+  int64_t at[ROWS];
+  rp_store *x, *a, *t, *s, *i, *y;
+  for (int64_t k = 0; k < n; k++) at[k] = k * 37 % ROWS;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &w, &t));
+  TRY(rp_store_scalar(m->ctx, RP_F64, &(double){0}, &s));
+  TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &i));
+  TRY(rp_store_write(i, at, sizeof at));
+  TRY(EVAL(m->ctx, "x", "x[k] = 1/(1.0 + k)", x));
+  TRY(EVAL(m->ctx, "a, x", "a[k, j] = x[k]*(1 + j)", a, x));
+  for (int pass = 0; pass < 4; pass++) {
+    TRY(rp_trace_begin(m->ctx, 1));
+    TRY(EVAL(m->ctx, "y, x, i", "y[k] = x[i[k]] + x[k]", y, x, i));
+    TRY(EVAL(m->ctx, "s, y, x", "s += y*x", s, y, x));
+    TRY(EVAL(m->ctx, "t, a", "t[j] += a[k, j]", t, a));
+    TRY(EVAL(m->ctx, "x, y, s", "x = y/(1 + s)", x, y, s));
+    TRY(EVAL(m->ctx, "a, x, t", "a[k, j] = a[k, j]*x[k] + 1/(2 + t[j]*t[j])", a, x, t));
+    TRY(EVAL(m->ctx, "i", "i[k] = (i[k]*3 + 1) % 700", i));
+    TRY(rp_trace_end(m->ctx, 1));
+  }
+  TRY(rp_store_read(x, m->out, sizeof(double) * ROWS));
+  TRY(rp_store_read(t, m->out + ROWS, sizeof(double) * WIDTH));
+  TRY(rp_store_read(s, m->out + ROWS + WIDTH, sizeof(double)));
+  TRY(count(m));
+  rp_store *all[] = {x, a, t, s, i, y};
+  for (int k = 0; k < 6; k++) TRY(rp_store_release(all[k]));
+  return RP_OK;
+}
+
+/* Kernels side by side in one launch, with beginnings and ends. */
+static rp_status pairs(member *m) {
+  enum { PAIRS = 2 };
+  const int64_t n[PAIRS] = {5000, 6000};
+  rp_store *x[PAIRS], *s[PAIRS], *p[PAIRS], *q[PAIRS];
+  for (int k = 0; k < PAIRS; k++) {
+    TRY(rp_store_create(m->ctx, RP_F64, 1, &n[k], &x[k]));
+    TRY(rp_store_scalar(m->ctx, RP_F64, &(double){0}, &s[k]));
+    TRY(rp_store_scalar(m->ctx, RP_F64, &(double){0.25 + k}, &p[k]));
+    TRY(rp_store_scalar(m->ctx, RP_F64, &(double){1}, &q[k]));
+    TRY(EVAL(m->ctx, "x, p", "x[k] = p/(1 + k)", x[k], p[k]));
+  }
+  for (int pass = 0; pass < 4; pass++) {
+    TRY(rp_trace_begin(m->ctx, 1));
+    for (int k = 0; k < PAIRS; k++) {
+      TRY(EVAL(m->ctx, "s, x, p", "s += x*p", s[k], x[k], p[k]));
+      TRY(EVAL(m->ctx, "q, s, p", "q = q + s*p", q[k], s[k], p[k]));
+    }
+    TRY(rp_trace_end(m->ctx, 1));
+  }
+  for (int k = 0; k < PAIRS; k++) TRY(rp_store_read(q[k], m->out + k, sizeof(double)));
+  TRY(count(m));
+  rp_store **all[] = {x, s, p, q};
+  for (int k = 0; k < 4 * PAIRS; k++) TRY(rp_store_release(all[k / PAIRS][k % PAIRS]));
+  return RP_OK;
+}
+
+static void test_programs(void **state) {
+  (void)state;
+  same_on_gpus(by_cg, UNKNOWNS + 1);
+  same_on_gpus(mixed, MIXED);
+  same_on_gpus(pairs, 2);
+}
+
+/* ---- what moves */
+
+enum { GRID = 60, CELLS = (GRID + 2) * (GRID + 2), PASSES = 12, SIZE = 8 };
+
+static rp_status stencil(member *m) {
+  const int64_t shape[] = {GRID + 2, GRID + 2};
+  static const char *const names[] = {"gpu_upload_bytes", "gpu_download_bytes"};
+  static double start[CELLS];
+  int64_t before[2], after[2];
+  rp_store *g;
+  for (int32_t i = 0; i < CELLS; i++) start[i] = i * 37 % 101;
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &g));
+  TRY(rp_store_write(g, start, sizeof start));
+  stencil_pass pass = stencil_begin(m->ctx, g, GRID);
+  TRY(rp_store_retain(g));
+  for (int32_t i = 0; i < PASSES; i++) {
+    if (i == PASSES - 1) TRY(rp_wait(m->ctx));
+    for (int k = 0; k < 2 && i == PASSES - 1; k++) TRY(rp_stat(m->ctx, names[k], &before[k]));
+    stencil_run(&pass);
+  }
+  TRY(rp_wait(m->ctx));
+  for (int k = 0; k < 2; k++) TRY(rp_stat(m->ctx, names[k], &after[k]));
+  stencil_end(&pass);
+  TRY(rp_store_read(g, m->out, sizeof start));
+  TRY(count(m));
+  for (int k = 0; k < 2; k++) m->stat[1 + k] = after[k] - before[k];
+  return rp_store_release(g);
+}
+
+/* In a replayed pass a row for each neighbour comes from the GPU and goes there, and nothing else. */
+static void test_borders(void **state) {
+  (void)state;
+  member all[MOST], alone;
+  run(&alone, 1, "--threads 1 --gpus 0 --tier 0", stencil, CELLS);
+  all_fine(&alone, 1);
+  on_gpus(all, 3, "", stencil, CELLS);
+  same_as(&alone, all, 3);
+  for (int32_t r = 0; r < 3; r++) {
+    const int64_t rows = (r > 0) + (r < 2), bytes = rows * (GRID + 1) * SIZE;
+    assert_int_equal(all[r].stat[1], bytes);
+    assert_int_equal(all[r].stat[2], bytes);
+  }
+  forget(all, 3);
+  forget(&alone, 1);
+  emu_check_empty();
+}
+
+/* ---- what goes wrong */
+
+static rp_status large(member *m) {
+  const int64_t n = 200000;
+  rp_store *x, *y;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
+  TRY(EVAL(m->ctx, "x", "x[k] = 1.0*k", x));
+  TRY(EVAL(m->ctx, "y, x", "y = 2*x", y, x));
+  const rp_status st = rp_store_read(y, m->out, sizeof(double) * (size_t)n);
+  if (st != RP_OK) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  (void)rp_store_release(x);
+  (void)rp_store_release(y);
+  return st;
+}
+
+/* Launch by launch would be other messages: too little memory ends all ranks, and says so. */
+static void test_full(void **state) {
+  (void)state;
+  member all[MOST];
+  on_gpus(all, 3, "--gpu_mb 1 --log quiet", large, 200000);
+  for (int32_t r = 0; r < 3; r++) {
+    assert_true(all[r].status == RP_ERR_MEMORY || all[r].status == RP_ERR_RANKS);
+    if (!strstr(all[r].said, "on the GPU")) fail_msg("rank %d: %s", r, all[r].said);
+  }
+  forget(all, 3);
+  emu_check_empty();
+}
+
+static rp_status none(member *m) { return rp_wait(m->ctx); }
+
+static void test_several(void **state) {
+  (void)state;
+  member all[MOST];
+  on_gpus(all, 2, "--gpus 2", none, 1);
+  for (int32_t r = 0; r < 2; r++) {
+    assert_int_equal(all[r].status, RP_ERR_CONFIG);
+    assert_non_null(strstr(all[r].said, "as many ranks"));
+  }
+  forget(all, 2);
+}
+
+int main(void) {
+  if (!getenv("RPI_EMULATED_CUDA")) return 77;
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs),
+                                     cmocka_unit_test(test_borders), cmocka_unit_test(test_full),
+                                     cmocka_unit_test(test_several)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
