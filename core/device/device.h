@@ -80,6 +80,8 @@ rp_status rpi_device_unpack(rpi_device *d, CUdeviceptr to, const void *from, int
 rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
                                int64_t rows, int64_t pitch);
 rp_status rpi_device_wait(rpi_device *d);
+/* Asks instead of waiting: *out: all work is done, as after rpi_device_wait. */
+rp_status rpi_device_idle(rpi_device *d, bool *out);
 
 /* ---- streams of others, as DLPack numbers them: 1 the legacy default stream, 2 the calling thread's default stream, a
  * greater number a CUstream of the GPU's primary context, -1 none. Another number is RP_ERR_ARGUMENT. */

@@ -33,12 +33,16 @@ void rpi_device_ring_deinit(rpi_device *d) {
   if (d->ring.memory) (void)d->cu->host_put(d->ring.memory);
 }
 
+/* The GPU has done all that is queued. */
+static void all_free(rpi_device_ring *r) {
+  memset(r->pending, 0, sizeof r->pending);
+  r->used = 0;
+}
+
 CUresult rpi_device_drain(rpi_device *d) {
   d->stats.waits++;
   const CUresult e = d->cu->stream_wait(d->stream);
-  if (e != CUDA_SUCCESS) return e;
-  memset(d->ring.pending, 0, sizeof d->ring.pending);
-  d->ring.used = 0;
+  if (e == CUDA_SUCCESS) all_free(&d->ring);
   return e;
 }
 
@@ -147,6 +151,17 @@ rp_status rpi_device_download(rpi_device *d, void *to, CUdeviceptr from, int64_t
 rp_status rpi_device_wait(rpi_device *d) {
   RPI_TRY(rpi_device_enter(d));
   return rpi_device_leave(d, rpi_device_drain(d), "cuStreamSynchronize", "%s", "");
+}
+
+rp_status rpi_device_idle(rpi_device *d, bool *out) {
+  *out = false;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->cu->stream_query(d->stream);
+  RPI_TRY(
+      rpi_device_leave(d, e == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : e, "cuStreamQuery", "%s", ""));
+  *out = e == CUDA_SUCCESS;
+  if (*out) all_free(&d->ring);
+  return RP_OK;
 }
 
 /* ---- pinned memory of others -------------------------------------------------------------------------------- */

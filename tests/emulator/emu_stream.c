@@ -5,7 +5,7 @@
  * Not here:   the work (emu_work.c).
  * How:        work waits in its stream until somebody waits for it, or another stream does whose turn it is, or QUEUE_MOST
  *             pieces wait. An event is a place in a stream's queue: how many pieces must have run. A query
- *             of an event runs one piece, so that polling ends. */
+ *             of an event or a stream runs one piece, so that polling ends. */
 #include <stdlib.h>
 
 #include "tests/emulator/emu_inside.h"
@@ -86,6 +86,14 @@ CUresult cu_stream_wait(CUstream stream) {
   emu_counted.waits++;
   emu_stream_run(stream, stream->queued);
   return stream->handle.device->sticky;
+}
+
+CUresult cu_stream_query(CUstream stream) {
+  EMU_ENTER(stream_query, EMU_CURRENT);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream->done == stream->queued) return stream->handle.device->sticky;
+  emu_stream_run(stream, stream->done + 1);
+  return stream->handle.device->sticky ? stream->handle.device->sticky : CUDA_ERROR_NOT_READY;
 }
 
 CUresult cu_stream_wait_event(CUstream stream, CUevent event, unsigned int flags) {

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <ctype.h>
 
-#ifdef CUDA_SIGNATURES
+#ifdef SIGNATURES
 
 #include "core/device/cuda.h"
 #include "tests/support/cuda_layout.h"
@@ -121,14 +121,14 @@ static void test_complete(void **state) {
 #define SIGNATURE(field, symbol) \
   _Static_assert(_Generic(&symbol, __typeof__(((rpi_cuda *)0)->field) : 1, default : 0), \
                  #symbol " has another signature in the toolkit");
-#include CUDA_SIGNATURES
+#include SIGNATURES
 #undef SIGNATURE
 
 static void test_signatures(void **state) {
   (void)state;
   int32_t n = 0;
 #define SIGNATURE(field, symbol) n++;
-#include CUDA_SIGNATURES
+#include SIGNATURES
 #undef SIGNATURE
   assert_int_equal(n, offsetof(rpi_cuda, driver) / sizeof(void *));
 }
