@@ -76,7 +76,11 @@ rp_status rpi_device_pack(rpi_device *d, void *to, CUdeviceptr from, int64_t byt
                           int64_t pitch);
 rp_status rpi_device_unpack(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
                             int64_t rows, int64_t pitch);
-/* `rows` rows of `bytes`, `pitch` bytes from one to the next, on both sides. */
+/* `rows` rows of `bytes`, so many bytes from one to the next on each side; a pitch of `bytes`: densely. The sides share no
+ * byte. */
+rp_status rpi_device_copy_pitched(rpi_device *d, CUdeviceptr to, int64_t to_pitch, CUdeviceptr from,
+                                  int64_t from_pitch, int64_t bytes, int64_t rows);
+/* The same with one pitch for both. */
 rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
                                int64_t rows, int64_t pitch);
 rp_status rpi_device_wait(rpi_device *d);

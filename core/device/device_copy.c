@@ -179,8 +179,8 @@ void rpi_device_unpin(rpi_device *d, void *p) {
   (void)rpi_device_leave(d, e, "cuMemFreeHost", "%s", "");
 }
 
-/* Rows of the GPU and the same, dense, in pinned memory. */
-static rp_status copy_packed(rpi_device *d, CUDA_MEMCPY3D *box, int64_t bytes, int64_t rows) {
+/* Rows, of which the box says where they lie on both sides. */
+static rp_status copy_box(rpi_device *d, CUDA_MEMCPY3D *box, int64_t bytes, int64_t rows) {
   box->WidthInBytes = (size_t)bytes;
   box->Height = (size_t)rows;
   box->Depth = 1;
@@ -209,7 +209,7 @@ rp_status rpi_device_pack(rpi_device *d, void *to, CUdeviceptr from, int64_t byt
                          .dstMemoryType = CU_MEMORYTYPE_HOST,
                          .dstHost = (char *)to + i * bytes,
                          .dstPitch = (size_t)bytes};
-    RPI_TRY(copy_packed(d, &box, bytes, each));
+    RPI_TRY(copy_box(d, &box, bytes, each));
   }
   d->stats.downloads++;
   d->stats.download_bytes += bytes * rows;
@@ -226,7 +226,7 @@ rp_status rpi_device_unpack(rpi_device *d, CUdeviceptr to, const void *from, int
                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
                          .dstDevice = to + (CUdeviceptr)(i * pitch),
                          .dstPitch = (size_t)(each > 1 ? pitch : bytes)};
-    RPI_TRY(copy_packed(d, &box, bytes, each));
+    RPI_TRY(copy_box(d, &box, bytes, each));
   }
   d->stats.uploads++;
   d->stats.upload_bytes += bytes * rows;
@@ -249,27 +249,28 @@ rp_status rpi_device_zero(rpi_device *d, CUdeviceptr to, int64_t bytes) {
   return rpi_device_leave(d, e, "cuMemsetD8Async", "of %lld bytes", (long long)bytes);
 }
 
-rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
-                               int64_t rows, int64_t pitch) {
+rp_status rpi_device_copy_pitched(rpi_device *d, CUdeviceptr to, int64_t to_pitch, CUdeviceptr from,
+                                  int64_t from_pitch, int64_t bytes, int64_t rows) {
   if (bytes == 0 || rows == 0) return RP_OK;
-  if (rows == 1 || bytes == pitch) return rpi_device_copy(d, to, from, bytes * rows);
-  rpi_assert(bytes < pitch);
-  if (pitch > INT32_MAX) { /* more than any GPU takes: few rows, then */
+  if (rows == 1 || (bytes == to_pitch && bytes == from_pitch))
+    return rpi_device_copy(d, to, from, bytes * rows);
+  rpi_assert(bytes <= to_pitch && bytes <= from_pitch);
+  if (to_pitch > INT32_MAX || from_pitch > INT32_MAX) { /* more than any GPU takes: few rows */
     for (int64_t i = 0; i < rows; i++)
-      RPI_TRY(rpi_device_copy(d, to + (uint64_t)(i * pitch), from + (uint64_t)(i * pitch), bytes));
+      RPI_TRY(rpi_device_copy(d, to + (CUdeviceptr)(i * to_pitch),
+                              from + (CUdeviceptr)(i * from_pitch), bytes));
     return RP_OK;
   }
-  const CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
-                             .srcDevice = from,
-                             .srcPitch = (size_t)pitch,
-                             .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                             .dstDevice = to,
-                             .dstPitch = (size_t)pitch,
-                             .WidthInBytes = (size_t)bytes,
-                             .Height = (size_t)rows,
-                             .Depth = 1};
-  RPI_TRY(rpi_device_enter(d));
-  const CUresult e = d->cu->copy_box(&box, d->stream);
-  return rpi_device_leave(d, e, "cuMemcpy3DAsync", "of %lld rows of %lld bytes, %lld apart",
-                          (long long)rows, (long long)bytes, (long long)pitch);
+  CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .srcDevice = from,
+                       .srcPitch = (size_t)from_pitch,
+                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                       .dstDevice = to,
+                       .dstPitch = (size_t)to_pitch};
+  return copy_box(d, &box, bytes, rows);
+}
+
+rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
+                               int64_t rows, int64_t pitch) {
+  return rpi_device_copy_pitched(d, to, pitch, from, pitch, bytes, rows);
 }

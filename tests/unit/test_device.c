@@ -319,6 +319,74 @@ static void test_rows(void **state) {
   close_device(d);
 }
 
+/* Rows come together, and go apart again; what lies between them stays as it is. */
+static void test_pitched(void **state) {
+  (void)state;
+  static const struct {
+    int64_t bytes, rows, from, to;
+  } cases[] = {{8, 100, 24, 8},       {8, 100, 8, 24}, {1, 7, 3, 2},    {1000, 50, 1000, 1000},
+               {4096, 1, 8192, 4096}, {0, 5, 16, 8},   {16, 0, 32, 16}, {24, 33, 1000, 56}};
+  rpi_device *d = open_device(0);
+  for (int32_t i = 0; i < RPI_COUNT(cases); i++) {
+    const int64_t bytes = cases[i].bytes, rows = cases[i].rows, apart = cases[i].to;
+    const int64_t all = (rows + 1) * cases[i].from, room = (rows + 1) * apart;
+    const CUdeviceptr a = get(d, all), b = get(d, room);
+    fill(d, a, all, i);
+    is_ok(rpi_device_zero(d, b, room));
+    is_ok(rpi_device_copy_pitched(d, b, apart, a, cases[i].from, bytes, rows));
+    is_ok(rpi_device_download(d, to, b, room));
+    pattern(from, all, i);
+    for (int64_t k = 0; k < room; k++) {
+      const int64_t row = k / apart, at = k % apart;
+      assert_int_equal(to[k], row < rows && at < bytes ? from[row * cases[i].from + at] : 0);
+    }
+    rpi_device_put(d, a, all);
+    rpi_device_put(d, b, room);
+  }
+  close_device(d);
+}
+
+/* Rows further apart than a copy can tell go one by one. */
+static void test_far_apart(void **state) {
+  (void)state;
+  enum { ROWS = 3 };
+  const int64_t far = (INT64_C(1) << 31) + 512;
+  rpi_device *d = open_device(0);
+  if (rpi_device_facts_get(d)->memory < ROWS * far) {
+    close_device(d);
+    skip();
+  }
+  const CUdeviceptr a = get(d, (ROWS - 1) * far + 64), b = get(d, ROWS * 64);
+  for (int32_t i = 0; i < ROWS; i++) fill(d, a + (CUdeviceptr)(i * far), 64, i);
+  is_ok(rpi_device_copy_pitched(d, b, 64, a, far, 64, ROWS));
+  for (int32_t i = 0; i < ROWS; i++) holds(d, b + (CUdeviceptr)(i * 64), 64, i);
+  close_device(d);
+}
+
+/* Asking leads to the end as waiting does; the memory that copies go through is free again then. */
+static void test_idle(void **state) {
+  (void)state;
+  enum { N = 40, EACH = 60000, MOST_ASKED = 10000 };
+  rpi_device *d = open_device(0);
+  const CUdeviceptr p = get(d, N * EACH);
+  int32_t asked = 0;
+  bool idle = false;
+  for (int32_t round = 0; round < 2; round++) {
+    for (int32_t i = 0; i < N; i++) fill(d, p + (uint64_t)(i * EACH), EACH, i + round);
+    is_ok(rpi_device_idle(d, &idle));
+    for (asked = 0; !idle; asked++) {
+      assert_true(asked < MOST_ASKED);
+      is_ok(rpi_device_idle(d, &idle));
+    }
+    if (emulator.so && round == 0) assert_true(asked > 0); /* it had been given much */
+  }
+  const int64_t calls = emulator.calls ? emulator.calls() : 0;
+  fill(d, p, EACH, 1);
+  if (emulator.calls) assert_int_equal(emulator.calls() - calls, 3); /* and none for an event */
+  for (int32_t i = 1; i < N; i++) holds(d, p + (uint64_t)(i * EACH), EACH, i + 1);
+  close_device(d);
+}
+
 /* ---- code ------------------------------------------------------------------------------------------------- */
 
 /* NVRTC, which the emulated library has, too. */
@@ -450,6 +518,9 @@ static rp_status everything(rpi_device *d) {
   for (int32_t i = 0; i < 20; i++) RPI_TRY(rpi_device_upload(d, a, from, 50000));
   RPI_TRY(rpi_device_copy(d, b, a, 1000));
   RPI_TRY(rpi_device_copy_rows(d, b, a, 8, 10, 16));
+  RPI_TRY(rpi_device_copy_pitched(d, b, 8, a, 16, 8, 10));
+  bool idle = false;
+  RPI_TRY(rpi_device_idle(d, &idle));
   RPI_TRY(rpi_device_download(d, to, b, 100));
   RPI_TRY(rpi_device_download(d, to, b, 300000));
   rpi_device_put(d, a, 300000);
@@ -503,13 +574,23 @@ int main(void) {
   find(emulator.so, "emu_fail_memory", &emulator.fail_memory);
   find(emulator.so, "emu_check_empty", &emulator.check_empty);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),         cmocka_unit_test(test_traffic),
-      cmocka_unit_test(test_reuse),         cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_faults),
-      cmocka_unit_test(test_sizes),         cmocka_unit_test(test_many_small),
-      cmocka_unit_test(test_pinned),        cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_launch),        cmocka_unit_test(test_bad_image),
-      cmocka_unit_test(test_error_stays),   cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_facts),
+      cmocka_unit_test(test_traffic),
+      cmocka_unit_test(test_reuse),
+      cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_memory_faults),
+      cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_many_small),
+      cmocka_unit_test(test_pinned),
+      cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_pitched),
+      cmocka_unit_test(test_far_apart),
+      cmocka_unit_test(test_idle),
+      cmocka_unit_test(test_launch),
+      cmocka_unit_test(test_bad_image),
+      cmocka_unit_test(test_error_stays),
+      cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
