@@ -37,7 +37,8 @@ struct rpi_nccl {
   rpi_nccl_poll *poll;
   void *arg;
   int32_t rank, size;
-  bool grouped; /* NCCL is within a group of ours */
+  bool grouped;  /* NCCL is within a group of ours */
+  bool given_up; /* `poll` wants no more waiting; why is the status message */
   rp_status status;
   char failure[1024]; /* the sentence of `status`, unless that is RP_OK */
 };
@@ -167,7 +168,16 @@ static rp_status failed(rpi_nccl *n, ncclResult_t result, const char *what) {
 
 static rp_status enter(rpi_nccl *n) {
   if (RPI_UNLIKELY(n->status != RP_OK)) return rpi_status_fail(n->status, "%s", n->failure);
+  n->given_up = false;
   return rpi_device_lend(n->device);
+}
+
+/* What a failure of CUDA is, the device says better if it has failed. */
+static void explain(rpi_nccl *n, ncclResult_t result) {
+  bool idle;
+  if (result != ncclUnhandledCudaError) return;
+  const rp_status st = rpi_device_idle(n->device, &idle);
+  if (st != RP_OK) (void)stays(n, st);
 }
 
 /* Ends what `enter` has begun; `what`: the call and what it was about. */
@@ -175,11 +185,13 @@ static rp_status leave(rpi_nccl *n, ncclResult_t result, const char *what, ...) 
 static rp_status leave(rpi_nccl *n, ncclResult_t result, const char *what, ...) {
   char text[160];
   va_list arguments;
+  if (RPI_UNLIKELY(n->given_up && result == ncclInProgress)) (void)stays(n, RP_ERR_RANKS);
   if (RPI_UNLIKELY(result != ncclSuccess && result != ncclInProgress && n->status == RP_OK)) {
     va_start(arguments, what);
     vsnprintf(text, sizeof text, what, arguments);
     va_end(arguments);
     (void)failed(n, result, text);
+    explain(n, result);
   }
   if (n->status != RP_OK && n->grouped) {
     n->grouped = false;
@@ -192,18 +204,17 @@ static rp_status leave(rpi_nccl *n, ncclResult_t result, const char *what, ...) 
 /* The others do, or the GPU does: may we go on to wait for them? */
 static bool may_wait(rpi_nccl *n, int32_t *turn) {
   enum { SPINS = 256 };
-  if (n->poll && !n->poll(n->arg)) {
-    (void)stays(n, RP_ERR_RANKS);
-    return false;
-  }
+  n->given_up = n->poll && !n->poll(n->arg);
   if (++*turn > SPINS) sched_yield();
-  return true;
+  return !n->given_up;
 }
 
-/* Within the bracket: what a call that has returned `result` came to; ncclInProgress: we have given up. */
+/* Within the bracket: what a call that has returned `result` came to. When we give up it is asked a last time, for others may
+ * have gone for the same reason, which it says. */
 static ncclResult_t settle(rpi_nccl *n, ncclResult_t result) {
   int32_t turn = 0;
-  while (result == ncclInProgress && may_wait(n, &turn)) {
+  for (bool goes_on = true; result == ncclInProgress && goes_on;) {
+    goes_on = may_wait(n, &turn);
     const ncclResult_t asked = n->t->async_error(n->comm, &result);
     if (asked != ncclSuccess) return asked;
   }
@@ -339,11 +350,12 @@ static rp_status look(rpi_nccl *n) {
 
 /* A stream that is done is no proof: what is broken off ends, too, and leaves an error. */
 rp_status rpi_nccl_wait(rpi_nccl *n) {
-  bool idle = false;
-  for (int32_t turn = 0; !idle;) {
+  int32_t turn = 0;
+  for (bool idle = false, goes_on = true;;) {
     RPI_TRY(rpi_device_idle(n->device, &idle));
     RPI_TRY(look(n));
-    if (!idle && !may_wait(n, &turn)) return n->status;
+    if (idle) return RP_OK;
+    if (!goes_on) return stays(n, RP_ERR_RANKS);
+    goes_on = may_wait(n, &turn);
   }
-  return RP_OK;
 }

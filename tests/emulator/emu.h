@@ -52,6 +52,25 @@ EMU_API void emu_counts(struct emu_counts *out);
 /* Aborts and names what is alive, or a context that this thread has left current. */
 EMU_API void emu_check_empty(void);
 
+/* ---- for libraries in the place of NVIDIA's, which queue work of their own
+ * A piece of work that may not be ready when its turn comes: step(arg) is asked until it returns 1, and the stream goes on. It is
+ * asked within the emulator's lock by any thread, with the GPUs' memory open, and may call what says so below. The stream may
+ * be of a context that is not current. */
+EMU_API CUresult emu_stream_step(CUstream stream, int (*step)(void *arg), void *arg);
+/* Within a step: some work of another stream is done, as its GPU would by itself. */
+EMU_API void emu_stream_work(CUstream stream);
+/* Memory that is named in a call, of the stream's GPU: aborts as for a copy. */
+struct emu_range {
+  char *at;
+  size_t bytes;
+  struct emu_memory *memory;
+};
+EMU_API void emu_range(CUstream stream, CUdeviceptr at, size_t bytes, struct emu_range *out);
+/* Within a step: aborts where one of them is not there any more. */
+EMU_API void emu_range_copy(const struct emu_range *to, const struct emu_range *from);
+/* The GPU whose context is current, or -1. */
+EMU_API int emu_current(void);
+
 /* ---- the driver's functions as cu_FIELD, from the table that the library under test uses */
 #define RPI_CUDA_FN(field, symbol, arguments) EMU_API CUresult cu_##field arguments __asm__(symbol);
 #define RPI_CUDA_OPT RPI_CUDA_FN

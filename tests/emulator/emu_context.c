@@ -193,6 +193,11 @@ emu_device *emu_context_device(void) {
   return n_current && current[n_current - 1] ? current[n_current - 1]->handle.device : NULL;
 }
 
+int emu_current(void) {
+  const emu_device *d = emu_context_device();
+  return d ? d->ordinal : -1;
+}
+
 int32_t emu_context_depth(void) { return n_current; }
 
 CUresult cu_context_retain(CUcontext *context, CUdevice device) {

@@ -96,6 +96,25 @@ void emu_copy_run(const emu_copy *c) {
     }
 }
 
+void emu_range(CUstream stream, CUdeviceptr at, size_t bytes, struct emu_range *out) {
+  emu_lock();
+  emu_handle_check(stream, EMU_STREAM);
+  char *const p = (char *)(uintptr_t)at;
+  *out = (struct emu_range){p, bytes, emu_memory_range(p, bytes, "a message")};
+  if (out->memory->device != stream->handle.device)
+    emu_die("a message: memory of GPU %d in a stream of GPU %d", out->memory->device->ordinal,
+            stream->handle.device->ordinal);
+  emu_unlock();
+}
+
+void emu_range_copy(const struct emu_range *to, const struct emu_range *from) {
+  emu_copy_run(&(emu_copy){.to = {.at = to->at, .memory = to->memory},
+                           .from = {.at = from->at, .memory = from->memory},
+                           .width = from->bytes,
+                           .height = 1,
+                           .depth = 1});
+}
+
 static CUresult add(emu_copy *c, CUstream stream) {
   if (!c->width || !c->height || !c->depth) return CUDA_SUCCESS;
   keep(c);

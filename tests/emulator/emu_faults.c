@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/emulator/emu_inside.h"
 
@@ -38,6 +39,14 @@ void emu_lock(void) {
 
 void emu_unlock(void) {
   if (!--held) pthread_mutex_unlock(&lock);
+}
+
+void emu_pause(void) {
+  const char *const mine = name;
+  emu_unlock();
+  usleep(50);
+  emu_lock();
+  name = mine;
 }
 
 void *emu_get(size_t bytes) {

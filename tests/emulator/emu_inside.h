@@ -42,6 +42,7 @@ _Noreturn void emu_die(const char *format, ...) EMU_TEXT(1, 2);
 void emu_log(const char *format, ...) EMU_TEXT(1, 2);
 void emu_lock(void);
 void emu_unlock(void);
+void emu_pause(void); /* within a call: lets other threads go on */
 void emu_faults_init(void);
 bool emu_faults_memory(void);     /* does this allocation fail? */
 int emu_faults_compile(void);     /* the code this compile fails with, or 0 */
@@ -180,6 +181,7 @@ typedef enum emu_work_kind {
   EMU_WORK_KERNEL,
   EMU_WORK_RECORD,
   EMU_WORK_WAIT,
+  EMU_WORK_STEP,
   EMU_WORK_GRAPH
 } emu_work_kind;
 typedef struct emu_snapshot emu_snapshot;
@@ -197,11 +199,15 @@ typedef struct emu_work {
       CUstream stream;
       int64_t end;
     } wait;
+    struct {
+      int (*run)(void *arg);
+      void *arg;
+    } step;
   } u;
 } emu_work;
 
 /* emu_work.c */
-void emu_work_run(emu_work *w, emu_device *device);
+bool emu_work_run(emu_work *w, emu_device *device); /* false: it cannot end yet */
 void emu_work_count(const emu_work *w);
 void emu_work_deinit(emu_work *w);
 void emu_work_copy(emu_work *to, const emu_work *from); /* with parameters of its own */
@@ -215,11 +221,13 @@ struct CUstream_st {
   emu_handle handle;
   emu_work *first, **last;
   int64_t queued, done; /* pieces of work ever */
+  bool running;
 };
 /* NULL unless it is the current context's. */
 CUstream emu_stream_check(CUstream stream);
 CUresult emu_stream_add(CUstream stream, const emu_work *w);
-void emu_stream_run(CUstream stream, int64_t end);
+/* Works off up to `end`; false: it did not come so far. */
+bool emu_stream_run(CUstream stream, int64_t end);
 /* emu_module.c */
 struct CUmod_st {
   emu_handle handle;

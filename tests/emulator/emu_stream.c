@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/emulator/emu_stream.c -- streams and events: in which order work runs, and when.
  *
- * Lives here: queues, waiting, events.
+ * Lives here: queues, waiting, events, work that waits for another stream.
  * Not here:   the work (emu_work.c).
  * How:        work waits in its stream until somebody waits for it, or another stream does whose turn it is, or QUEUE_MOST
  *             pieces wait. An event is a place in a stream's queue: how many pieces must have run. A query
@@ -10,7 +10,7 @@
 
 #include "tests/emulator/emu_inside.h"
 
-enum { QUEUE_MOST = 256 };
+enum { QUEUE_MOST = 256, PATIENCE = 600000 /* pauses; a minute */ };
 
 struct CUevent_st {
   emu_handle handle;
@@ -23,18 +23,29 @@ CUstream emu_stream_check(CUstream stream) {
   return stream->handle.device == emu_context_device() ? stream : NULL;
 }
 
-void emu_stream_run(CUstream s, int64_t end) {
+bool emu_stream_run(CUstream s, int64_t end) {
+  if (s->running) return s->done >= end; /* work of another stream asks, which this one waits for */
+  s->running = true;
   emu_memory_open();
-  while (s->done < end) {
+  while (s->done < end && emu_work_run(s->first, s->handle.device)) {
     emu_work *w = s->first;
     s->first = w->next;
     if (!s->first) s->last = &s->first;
-    emu_work_run(w, s->handle.device);
     s->done++;
     emu_work_deinit(w);
     free(w);
   }
   emu_memory_close();
+  s->running = false;
+  return s->done >= end;
+}
+
+/* Waits, if need be for what other threads have yet to queue. */
+static void finish(CUstream s, int64_t end) {
+  for (int64_t turn = 0; !emu_stream_run(s, end); turn++) {
+    if (turn == PATIENCE) emu_die("what the stream waits for does not come");
+    emu_pause();
+  }
 }
 
 /* For who measures what the host does: kernels and graphs are taken, and never run. */
@@ -63,6 +74,21 @@ CUresult emu_stream_add(CUstream s, const emu_work *work) {
   return s->handle.device->sticky;
 }
 
+CUresult emu_stream_step(CUstream stream, int (*step)(void *arg), void *arg) {
+  emu_lock();
+  emu_handle_check(stream, EMU_STREAM);
+  const CUresult bad =
+      emu_stream_add(stream, &(emu_work){.kind = EMU_WORK_STEP, .u.step = {step, arg}});
+  emu_unlock();
+  return bad;
+}
+
+void emu_stream_work(CUstream s) {
+  if (s->handle.dead || s->done == s->queued) return;
+  const int64_t end = s->done + 1 + (int64_t)emu_random(4);
+  emu_stream_run(s, end < s->queued ? end : s->queued);
+}
+
 CUresult cu_stream_create(CUstream *stream, unsigned int flags) {
   EMU_ENTER(stream_create, EMU_CURRENT);
   if (flags & ~(unsigned)CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
@@ -75,7 +101,7 @@ CUresult cu_stream_create(CUstream *stream, unsigned int flags) {
 CUresult cu_stream_destroy(CUstream stream) {
   EMU_ENTER(stream_destroy, EMU_CURRENT | EMU_RELEASES);
   if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  emu_stream_run(stream, stream->queued);
+  finish(stream, stream->queued);
   emu_handle_end(stream);
   return late;
 }
@@ -84,7 +110,7 @@ CUresult cu_stream_wait(CUstream stream) {
   EMU_ENTER(stream_wait, EMU_CURRENT);
   if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
   emu_counted.waits++;
-  emu_stream_run(stream, stream->queued);
+  finish(stream, stream->queued);
   return stream->handle.device->sticky;
 }
 
@@ -136,7 +162,7 @@ CUresult cu_event_wait(CUevent event) {
   emu_handle_check(event, EMU_EVENT);
   emu_counted.waits++;
   if (!event->stream) return CUDA_SUCCESS;
-  emu_stream_run(event->stream, event->end);
+  finish(event->stream, event->end);
   return event->stream->handle.device->sticky;
 }
 

@@ -9,7 +9,7 @@
 #include "tests/emulator/emu_inside.h"
 
 static const char *const names[] = {"empty",  "get",    "put",  "copy", "fill",
-                                    "kernel", "record", "wait", "graph"};
+                                    "kernel", "record", "wait", "step", "graph"};
 
 void emu_work_count(const emu_work *w) {
   if (w->kind == EMU_WORK_KERNEL) emu_counted.kernels++;
@@ -37,8 +37,8 @@ static void run_kernel(const emu_kernel *k, emu_device *device) {
   emu_memory_check(k->function->fact->name);
 }
 
-void emu_work_run(emu_work *w, emu_device *device) {
-  if (device->sticky) return; /* nothing runs in a failed context */
+bool emu_work_run(emu_work *w, emu_device *device) {
+  if (device->sticky) return true; /* nothing runs in a failed context */
   emu_log("  runs: %s of call %lld", names[w->kind], (long long)w->call);
   switch (w->kind) {
     case EMU_WORK_GET: emu_memory_ready(w->u.memory); break;
@@ -51,11 +51,13 @@ void emu_work_run(emu_work *w, emu_device *device) {
     case EMU_WORK_COPY: emu_copy_run(&w->u.copy); break;
     case EMU_WORK_FILL: emu_fill_run(&w->u.fill); break;
     case EMU_WORK_KERNEL: run_kernel(&w->u.kernel, device); break;
-    case EMU_WORK_WAIT: emu_stream_run(w->u.wait.stream, w->u.wait.end); break;
+    case EMU_WORK_WAIT: return emu_stream_run(w->u.wait.stream, w->u.wait.end);
+    case EMU_WORK_STEP: return w->u.step.run(w->u.step.arg);
     case EMU_WORK_GRAPH: emu_graph_run(w->u.graph, device); break;
     case EMU_WORK_EMPTY:
     case EMU_WORK_RECORD: break;
   }
+  return true;
 }
 
 void emu_work_deinit(emu_work *w) {
