@@ -198,6 +198,42 @@ static void test_events(void **state) {
   emulated_put(e, p);
 }
 
+/* Asked as often as the number says before it is done. */
+static int asked(void *arg) { return --*(int *)arg <= 0; }
+
+/* Work that is not ready holds back what is behind it, here and in a stream that waits for it; asking and waiting both come
+ * to the end. */
+static void test_step(void **state) {
+  const emulated *e = *state;
+  CUstream other;
+  CUevent event;
+  int left = 6, got = 0, polls = 0;
+  CUDA_OK(cu_stream_create(&other, CU_STREAM_NON_BLOCKING));
+  CUDA_OK(cu_event_create(&event, CU_EVENT_DISABLE_TIMING));
+  const CUdeviceptr p = emulated_get(e, sizeof got);
+  CUDA_OK(cu_stream_query(other)); /* it has nothing to do */
+  CUDA_OK(cu_stream_wait(e->stream));
+  CUDA_OK(emu_stream_step(e->stream, asked, &left));
+  CUDA_OK(cu_fill(p, 3, sizeof got, e->stream));
+  CUDA_OK(cu_event_record(event, e->stream));
+  CUDA_OK(cu_stream_wait_event(other, event, 0));
+  CUDA_OK(cu_download(&got, p, sizeof got, other));
+  for (; cu_stream_query(other) == CUDA_ERROR_NOT_READY; polls++)
+    if (left > 0) assert_int_equal(got, 0);
+  assert_true(left <= 0 && polls >= 6);
+  assert_int_equal(got, 0x03030303);
+  left = 1000;
+  CUDA_OK(emu_stream_step(other, asked, &left));
+  CUDA_OK(cu_fill(p, 4, sizeof got, other));
+  CUDA_OK(cu_download(&got, p, sizeof got, other));
+  CUDA_OK(cu_stream_wait(other));
+  assert_int_equal(left, 0);
+  assert_int_equal(got, 0x04040404);
+  CUDA_OK(cu_event_destroy(event));
+  CUDA_OK(cu_stream_destroy(other));
+  emulated_put(e, p);
+}
+
 static void test_boxes(void **state) {
   const emulated *e = *state;
   char host[6 * 8], got[12];
@@ -444,6 +480,7 @@ int main(void) {
       TEST(test_compiler),
       TEST(test_late),
       TEST(test_events),
+      TEST(test_step),
       TEST(test_boxes),
       TEST(test_memory),
       TEST(test_contexts),
