@@ -7,12 +7,13 @@
  *             some questions after ncclGroupEnd has returned, so that who does not ask queues too early. Nothing is freed, only
  *             ended.
  * Build:      FAKE_VERSION is the version it says, negative: that it cannot; FAKE_LACKS a symbol that is not exported;
- *             FAKE_EARLY: nothing that NCCL 2.7 had not.
+ *             FAKE_EARLY: nothing that NCCL 2.7 had not. One that says its version is steered by the one that does not.
  * Locks:      the emulator's is taken first: nothing of the emulator is called under ours but what a step may call. */
 #include "tests/support/fake_nccl.h"
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +23,15 @@
 #include "core/device/nccl_types.h"
 #include "tests/emulator/emu.h"
 
-#ifndef FAKE_VERSION
+#ifdef FAKE_VERSION
+#define FAKE_OTHER
+#else
 #define FAKE_VERSION 22809
 #endif
 
+#ifndef FAKE_OTHER
 struct fake_nccl fake_nccl;
+#endif
 
 typedef struct message {
   struct message *next; /* of the same communicator, the one posted before */
@@ -88,9 +93,24 @@ static void check(bool holds, const char *format, ...) {
   abort();
 }
 
+/* Zeroed memory, which is never freed and never lost. */
+static void *get(size_t bytes) {
+  struct block {
+    struct block *before;
+    _Alignas(16) char data[];
+  };
+  static _Atomic(struct block *) newest;
+  struct block *b = calloc(1, sizeof *b + bytes);
+  check(b, "the host has no %zu bytes", bytes);
+  b->before = atomic_load(&newest);
+  while (!atomic_compare_exchange_weak(&newest, &b->before, b)) continue;
+  return b->data;
+}
+
 static void lock(void) { pthread_mutex_lock(&mutex); }
 static void unlock(void) { pthread_mutex_unlock(&mutex); }
 
+#ifndef FAKE_OTHER
 void fake_nccl_break(int rank, int code) {
   lock();
   fake_nccl.broken[rank] = code;
@@ -104,6 +124,7 @@ void fake_nccl_reset(void) {
   *last = 0;
   unlock();
 }
+#endif
 
 static int pick(int n) {
   chance = chance * 1664525u + 1013904223u;
@@ -182,7 +203,7 @@ static world *world_of(const ncclUniqueId *id, int size) {
   check(number > 0 && number <= ids && id->internal[127] == 0x5A, "no id of ncclGetUniqueId");
   for (world *w = worlds; w; w = w->next)
     if (w->id == number) return w;
-  world *w = calloc(1, sizeof *w);
+  world *w = get(sizeof *w);
   *w = (world){.next = worlds, .id = number, .size = size};
   return worlds = w;
 }
@@ -209,7 +230,7 @@ static void complete(world *w) {
 static ncclComm_t come(const ncclUniqueId *id, int size, int rank, bool blocks) {
   check(size >= 1 && size <= FAKE_NCCL_RANKS && rank >= 0 && rank < size, "rank %d of %d", rank,
         size);
-  ncclComm_t c = calloc(1, sizeof *c);
+  ncclComm_t c = get(sizeof *c);
   *c = (struct ncclComm){.rank = rank, .device = emu_current(), .blocks = blocks};
   check(c->device >= 0, "no context is current");
   lock();
@@ -401,13 +422,13 @@ static ncclResult_t post(CUdeviceptr at, size_t bytes, ncclDataType_t type, int 
   free_to_use(c, send ? "ncclSend" : "ncclRecv");
   check(type == ncclUint8 && bytes > 0, "%zu elements of type %d", bytes, (int)type);
   if (peer < 0 || peer >= c->world->size) return ncclInvalidArgument;
-  message *m = calloc(1, sizeof *m);
+  message *m = get(sizeof *m);
   *m = (message){.comm = c, .stream = stream, .peer = peer, .send = send};
   emu_range(stream, at, bytes, &m->range);
   check(emu_current() == c->device, "a message: the context of GPU %d is not current", c->device);
   if (!depth) mine = NULL;
   if (!mine) {
-    mine = calloc(1, sizeof *mine);
+    mine = get(sizeof *mine);
     *mine = (group){.comm = c, .stream = stream};
   }
   check(mine->comm == c && mine->stream == stream, "a group of two communicators or streams");
