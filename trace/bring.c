@@ -39,6 +39,7 @@ static rpi_plan_exchange *add_exchange(rpi_walker *w) {
     return NULL;
   }
   e->device = w->ctx->device;
+  e->gpu = w->b->plan.step[w->at].gpu;
   e->next = w->b->plan.exchanges;
   w->b->plan.exchanges = e;
   return e;

@@ -363,6 +363,7 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
                              .comm = ctx->comm,
                              .version = ctx->values,
                              .count = &count,
+                             .nccl = ctx->nccl,
                              .device = ctx->device,
                              .graphs = ctx->config.graphs,
                              .addresses = ctx->addresses,

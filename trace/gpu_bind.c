@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/comm/collect.h"
 #include "core/model/residence.h"
 
 /* ---- the device ---- */
@@ -45,6 +44,7 @@ rp_status rpi_gpu_bind_open(rp_context *ctx) {
   rp_status st = rpi_device_count(library_of(c), &n);
   if (st == RP_OK && c->gpu >= n)
     st = rpi_status_fail(RP_ERR_CONFIG, "gpu: %lld, but there are %d", (long long)c->gpu, (int)n);
+  if (st == RP_OK) ctx->gpu_shared = rpi_comm_seat(ctx->comm) >= n - (int32_t)c->gpu;
   if (st == RP_OK)
     st = rpi_device_open(library_of(c), number_of(ctx, n), c->gpu_mb << 20, &ctx->device);
   if (st == RP_OK || asked) return st;
@@ -68,19 +68,6 @@ rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
   ctx->pool->device = NULL;
   ctx->opaque_device.device = NULL;
   rpi_device_close(d);
-  return RP_OK;
-}
-
-static void any(void *arg, void *into, int64_t *n, const void *from, int64_t m) {
-  (void)arg, (void)n, (void)m;
-  *(int64_t *)into |= *(const int64_t *)from;
-}
-
-rp_status rpi_gpu_bind_agree(rp_context *ctx) {
-  int64_t has = ctx->device != NULL, bytes = sizeof has;
-  if (ctx->comm && !rpi_comm_dry(ctx->comm))
-    RPI_TRY(rpi_collect_merge(ctx->comm, &has, &bytes, bytes, any, NULL));
-  ctx->gpu_somewhere = has != 0;
   return RP_OK;
 }
 

@@ -17,8 +17,6 @@ void rpi_gpu_bind_close(rp_context *ctx);
 /* The kernels' side says why it cannot use the device: if nobody has asked for a GPU the context has none from now on, and
  * RP_OK; else `why`. */
 rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why);
-/* Ranks learn whether any of them has a GPU. Collective. */
-rp_status rpi_gpu_bind_agree(rp_context *ctx);
 /* The symbols' instances are known (ctx->instances); fills in ctx->pointers and ctx->addresses. */
 rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b);
 /* The plan has been run, or queued: the instances' values are where it leaves them. */

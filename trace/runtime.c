@@ -12,6 +12,7 @@
 #include "trace/calls.h"
 #include "trace/consensus.h"
 #include "trace/gpu_bind.h"
+#include "trace/gpu_ranks.h"
 #include "trace/places.h"
 #include "trace/scatter.h"
 #include "trace/template.h"
@@ -311,6 +312,7 @@ static rp_status destroy(rp_context *ctx) {
   }
   /* First, since ranks that part only here tell each other by ops and templates where. */
   rpi_consensus_end(ctx);
+  rpi_gpu_ranks_part(ctx);
   const rp_status st = rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
   ctx->comm = NULL;
   rpi_consensus_free(ctx);
@@ -356,7 +358,7 @@ static rp_status make_parts(rp_context *ctx) {
     st = rpi_jit_create(c, NULL, &ctx->jit);
   }
   RPI_TRY(st);
-  RPI_TRY(rpi_gpu_bind_agree(ctx));
+  RPI_TRY(rpi_gpu_ranks_agree(ctx));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);
 }

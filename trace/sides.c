@@ -114,11 +114,30 @@ static void need_later(walk *w, int32_t symbol, int32_t at) {
   if (sides & RPI_AT_HOST || sides == 0) need(w, symbol, RPI_AT_HOST);
 }
 
+/* Is it index data that some step looks at? */
+static bool is_looked_at(const walk *w, int32_t symbol) {
+  const rpi_plan *p = &w->b->plan;
+  bool is = false;
+  for (int32_t i = 0; i < p->n_step && !is; i++)
+    is = p->step[i].kind == RPI_STEP_IMAGE && touched_on(w, &p->step[i], symbol) != 0;
+  return is;
+}
+
+/* Do GPUs send it to each other? All ranks must say the same, whatever they have of the array: it depends on the plan of the
+ * whole space. It comes to the GPU before, then, and is there alone afterwards. */
+static bool goes_direct(walk *w, const rpi_plan_exchange *e, int32_t symbol) {
+  if (!w->ctx->nccl || !e->gpu || is_looked_at(w, symbol)) return false;
+  need(w, symbol, RPI_AT_DEVICE);
+  w->s->valid[symbol] = RPI_AT_DEVICE;
+  return true;
+}
+
 static void exchange(walk *w, rpi_step *s, int32_t at) {
   rpi_plan_exchange *e = s->exchange;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
-    need_later(w, m->symbol, at);
+    m->direct = goes_direct(w, e, m->symbol);
+    if (!m->direct) need_later(w, m->symbol, at);
     m->sides = w->s->valid[m->symbol];
   }
   for (int32_t i = 0; i < e->n; i++) w->s->grown[e->list[i].symbol] = true;
@@ -131,7 +150,8 @@ static void image(walk *w, const rpi_step *s, int32_t at) {
   for (int32_t i = 0; i < m->n_node; i++)
     if (m->node[i].kind == RPI_IMAGE_DATA || m->node[i].kind == RPI_IMAGE_TABLE)
       need(w, m->node[i].symbol, RPI_AT_HOST);
-  need_later(w, m->symbol, at);
+  m->exchange->direct = goes_direct(w, m->exchange, m->symbol);
+  if (!m->exchange->direct) need_later(w, m->symbol, at);
   m->exchange->sides = w->s->valid[m->symbol];
   w->s->room[m->symbol] |= RPI_AT_HOST; /* all of it may be gathered there */
   w->s->grown[m->symbol] = true;

@@ -249,6 +249,15 @@ void rpi_comm_poll(rpi_comm *c) {
   if (!c->failure && c->t->progress(c->self) == RPI_PROGRESS_FAILED) fails(c, RP_ERR_RANKS);
 }
 
+rp_status rpi_comm_look(rpi_comm *c) {
+  rpi_comm_poll(c);
+  if (!c->failure) {
+    const rp_status st = rpi_notes_take(&c->notes);
+    if (st != RP_OK) (void)fails(c, st);
+  }
+  return c->failure ? failed_before(c) : RP_OK;
+}
+
 /* The first that is not done; NULL: all are. */
 static const rpi_message *first_left(const rpi_message *m, int32_t n) {
   for (int32_t i = 0; i < n; i++)

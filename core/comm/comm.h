@@ -71,6 +71,8 @@ void rpi_comm_witness(rpi_comm *c, const rpi_witness *w);
 rp_status rpi_comm_start(rpi_comm *c, rpi_message *m, int32_t n);
 /* Moves what can be moved now; never waits. A failure is left for who finishes. */
 void rpi_comm_poll(rpi_comm *c);
+/* The same for who waits for something else: RP_ERR_RANKS if somebody has ended or given up. */
+rp_status rpi_comm_look(rpi_comm *c);
 /* Waits until all n are done: a sent one's data may change, a received one's data are there. */
 rp_status rpi_comm_finish(rpi_comm *c, rpi_message *m, int32_t n);
 

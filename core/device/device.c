@@ -41,6 +41,7 @@ static const char *aftermath(CUresult error) {
 static rp_status failed(rpi_device *d, CUresult error, const char *call, const char *what) {
   char words[256];
   const char *after = aftermath(error);
+  if (error == CUDA_ERROR_NOT_READY && *d->why) return rpi_status_fail(RP_ERR_RANKS, "%s", d->why);
   const rp_status st = rpi_status_fail(
       error == CUDA_ERROR_OUT_OF_MEMORY ? RP_ERR_MEMORY : RP_ERR_DEVICE,
       "GPU %d (%s): %s%s%s: %s%s", d->facts.ordinal, d->facts.name, call, *what ? " " : "", what,

@@ -84,6 +84,10 @@ rp_status rpi_device_copy_pitched(rpi_device *d, CUdeviceptr to, int64_t to_pitc
 rp_status rpi_device_copy_rows(rpi_device *d, CUdeviceptr to, CUdeviceptr from, int64_t bytes,
                                int64_t rows, int64_t pitch);
 rp_status rpi_device_wait(rpi_device *d);
+/* From now on who waits for the GPU asks it, and `poll` meanwhile: work may wait for other ranks. False: give up, for the
+ * reason it has left as status message: RP_ERR_RANKS. NULL: the driver waits. */
+typedef bool rpi_device_poll(void *arg);
+void rpi_device_ask(rpi_device *d, rpi_device_poll *poll, void *arg);
 /* Asks instead of waiting: *out: all work is done, as after rpi_device_wait. */
 rp_status rpi_device_idle(rpi_device *d, bool *out);
 

@@ -8,6 +8,8 @@
  *             but reads memory that it knows (pinned, managed), and any memory on GPUs that share the host's page tables,
  *             after that, so there we wait.
  * Invariant:  of the ring's segments only those that are pending, and the one being filled, may be in use by the GPU. */
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/device/device_impl.h"
@@ -39,9 +41,23 @@ static void all_free(rpi_device_ring *r) {
   r->used = 0;
 }
 
+/* Until the stream is done, or `poll` gives up. */
+static CUresult ask(rpi_device *d) {
+  enum { SPINS = 256 };
+  for (int32_t turn = 0;; turn++) {
+    const CUresult e = d->cu->stream_query(d->stream);
+    if (e != CUDA_ERROR_NOT_READY) return e;
+    if (!d->poll(d->poll_arg)) {
+      snprintf(d->why, sizeof d->why, "%s", rpi_status_message());
+      return e;
+    }
+    if (turn > SPINS) sched_yield();
+  }
+}
+
 CUresult rpi_device_drain(rpi_device *d) {
   d->stats.waits++;
-  const CUresult e = d->cu->stream_wait(d->stream);
+  const CUresult e = d->poll ? ask(d) : d->cu->stream_wait(d->stream);
   if (e == CUDA_SUCCESS) all_free(&d->ring);
   return e;
 }
@@ -162,6 +178,11 @@ rp_status rpi_device_idle(rpi_device *d, bool *out) {
   *out = e == CUDA_SUCCESS;
   if (*out) all_free(&d->ring);
   return RP_OK;
+}
+
+void rpi_device_ask(rpi_device *d, rpi_device_poll *poll, void *arg) {
+  d->poll = poll;
+  d->poll_arg = arg;
 }
 
 /* ---- pinned memory of others -------------------------------------------------------------------------------- */

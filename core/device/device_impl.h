@@ -47,6 +47,9 @@ struct rpi_device {
   rpi_map taken;     /* all blocks taken from the driver */
   rpi_device_list lists[RPI_DEVICE_CLASSES]; /* those of them that are free */
   rpi_device_ring ring;
+  rpi_device_poll *poll; /* asked while the GPU is waited for; NULL: the driver waits */
+  void *poll_arg;
+  char why[640];   /* what it gave up for */
   CUevent meeting; /* where our stream and one of others wait for each other; NULL: none did yet */
 };
 

@@ -38,9 +38,66 @@ static rp_status queue_packed(const rpi_plan_exchange *e, const rpi_plan_message
   return RP_OK;
 }
 
+/* ---- from GPU to GPU ---- */
+
+static CUdeviceptr there(const rpi_plan_exchange *e, const rpi_plan_message *m,
+                         const rpi_exchange_memory *at) {
+  if (m->stage >= 0) return e->there + (CUdeviceptr)m->stage;
+  return at->addresses[m->symbol] + (CUdeviceptr)e->run[m->first_run].at;
+}
+
+/* Between where a message belongs and where it travels, on the GPU. */
+static rp_status move_there(const rpi_plan_exchange *e, const rpi_plan_message *m,
+                            const rpi_exchange_memory *at) {
+  CUdeviceptr stage = there(e, m, at);
+  for (int32_t i = 0; i < m->n_run && m->stage >= 0; i++) {
+    const rpi_plan_run *r = &e->run[m->first_run + i];
+    const CUdeviceptr array = at->addresses[m->symbol] + (CUdeviceptr)r->at;
+    const int64_t pitch = r->count > 1 ? r->step : r->bytes;
+    if (m->send)
+      RPI_TRY(
+          rpi_device_copy_pitched(at->device, stage, r->bytes, array, pitch, r->bytes, r->count));
+    else
+      RPI_TRY(
+          rpi_device_copy_pitched(at->device, array, pitch, stage, r->bytes, r->bytes, r->count));
+    stage += (CUdeviceptr)(r->bytes * r->count);
+  }
+  return RP_OK;
+}
+
 static bool is_known(const rpi_plan_message *m, const uint64_t *version) {
   return version[m->symbol] != 0 && m->seen == version[m->symbol];
 }
+
+static bool is_direct(const rpi_plan_message *m, const uint64_t *version) {
+  return m->direct && !is_known(m, version);
+}
+
+/* All that is direct, in one group, queued with what packs it. */
+static rp_status queue_direct(rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                              const uint64_t *version) {
+  bool any = false;
+  for (int32_t i = 0; i < e->n; i++) {
+    if (!is_direct(&e->list[i], version)) continue;
+    any = true;
+    if (e->list[i].send) RPI_TRY(move_there(e, &e->list[i], at));
+  }
+  if (!any) return RP_OK;
+  RPI_TRY(rpi_nccl_group_begin(at->nccl));
+  for (int32_t i = 0; i < e->n; i++) {
+    const rpi_plan_message *m = &e->list[i];
+    if (!is_direct(m, version)) continue;
+    RPI_TRY(m->send ? rpi_nccl_send(at->nccl, there(e, m, at), m->bytes, m->peer)
+                    : rpi_nccl_receive(at->nccl, there(e, m, at), m->bytes, m->peer));
+  }
+  RPI_TRY(rpi_nccl_group_end(at->nccl));
+  for (int32_t i = 0; i < e->n; i++)
+    if (is_direct(&e->list[i], version) && !e->list[i].send)
+      RPI_TRY(move_there(e, &e->list[i], at));
+  return RP_OK;
+}
+
+/* ---- by way of the host ---- */
 
 static bool on_host(const rpi_plan_message *m) {
   return m->sides == 0 || (m->sides & RPI_AT_HOST) != 0;
@@ -52,7 +109,7 @@ static rp_status pack_all(rpi_plan_exchange *e, const rpi_exchange_memory *at,
   bool wait = e->taken;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    if (!m->send || m->stage < 0 || on_host(m) || is_known(m, version)) continue;
+    if (!m->send || m->direct || m->stage < 0 || on_host(m) || is_known(m, version)) continue;
     RPI_TRY(queue_packed(e, m, at, true));
     wait = true;
   }
@@ -60,7 +117,7 @@ static rp_status pack_all(rpi_plan_exchange *e, const rpi_exchange_memory *at,
   e->taken = false;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    if (m->send && m->stage >= 0 && on_host(m) && !is_known(m, version))
+    if (m->send && !m->direct && m->stage >= 0 && on_host(m) && !is_known(m, version))
       move_packed(e, m, at->pointers[m->symbol], true);
   }
   return RP_OK;
@@ -70,15 +127,17 @@ rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exc
                              const uint64_t *version, rpi_exchange_count *count) {
   int32_t n = 0;
   e->n_post = 0;
+  RPI_TRY(queue_direct(e, at, version));
   RPI_TRY(pack_all(e, at, version));
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;
+    count->messages += m->send;
+    count->bytes += m->send ? m->bytes : 0;
+    if (m->direct) continue;
     char *data = m->stage >= 0 ? e->stage + m->stage
                                : (char *)at->pointers[m->symbol] + e->run[m->first_run].at;
     e->post[n++] = (rpi_message){.data = data, .bytes = m->bytes, .peer = m->peer, .send = m->send};
-    count->messages += m->send;
-    count->bytes += m->send ? m->bytes : 0;
   }
   e->n_post = n;
   return n > 0 ? rpi_comm_start(comm, e->post, n) : RP_OK;
@@ -86,14 +145,13 @@ rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exc
 
 rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                               const uint64_t *version) {
-  if (e->n_post == 0) return RP_OK;
-  RPI_TRY(rpi_comm_finish(comm, e->post, e->n_post));
+  if (e->n_post > 0) RPI_TRY(rpi_comm_finish(comm, e->post, e->n_post));
   e->n_post = 0;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;
     m->seen = version[m->symbol];
-    if (m->send || m->stage < 0) continue;
+    if (m->send || m->direct || m->stage < 0) continue;
     if (on_host(m)) move_packed(e, m, at->pointers[m->symbol], false);
     if (!(m->sides & RPI_AT_DEVICE)) continue;
     RPI_TRY(queue_packed(e, m, at, false));

@@ -5,7 +5,7 @@
 #define RPI_EXCHANGE_H
 
 #include "core/comm/comm.h"
-#include "core/device/device.h"
+#include "core/device/nccl.h"
 #include "core/exec/plan.h"
 
 /* What was sent, looked up, and done beside work, counted up. */
@@ -18,6 +18,7 @@ typedef struct rpi_exchange_memory {
   void *const *pointers;
   rpi_device *device;           /* NULL: there is none, nor an address */
   const CUdeviceptr *addresses; /* of those that messages say are there */
+  rpi_nccl *nccl;               /* NULL: no message is direct */
 } rpi_exchange_memory;
 
 /* Begins all messages of an exchange. Those that brought this version of a symbol's values before are left out;

@@ -37,6 +37,7 @@ static rpi_plan_message *message_for(rpi_plan_exchange *e, int32_t symbol, int32
                              .peer = peer,
                              .send = send,
                              .sides = e->sides,
+                             .direct = e->direct,
                              .first_run = e->n_run,
                              .stage = -1};
   return last;
@@ -117,6 +118,16 @@ static void drop_stage(rpi_plan_exchange *e) {
   e->taken = false;
 }
 
+static bool reserve_there(rpi_plan_exchange *e, int64_t bytes) {
+  if (bytes <= e->there_bytes) return true;
+  CUdeviceptr there;
+  if (rpi_device_get(e->device, bytes, &there) != RP_OK) return false;
+  rpi_device_put(e->device, e->there, e->there_bytes);
+  e->there = there;
+  e->there_bytes = bytes;
+  return true;
+}
+
 /* At least so many bytes; what is there is kept if it suffices. */
 static bool reserve_stage(rpi_plan_exchange *e, int64_t bytes) {
   if (bytes <= e->stage_bytes) return true;
@@ -132,19 +143,21 @@ static bool reserve_stage(rpi_plan_exchange *e, int64_t bytes) {
 }
 
 bool rpi_messages_close(rpi_plan_exchange *e) {
-  int64_t bytes = 0;
+  int64_t here = 0, there = 0;
   if (!rpi_messages_join(e)) return false;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     const bool one = m->n_run == 1 && e->run[m->first_run].count == 1;
     m->seen = 0;
     m->stage = -1;
-    if (one && !(m->sides & RPI_AT_DEVICE)) continue;
-    m->stage = bytes;
-    bytes += (m->bytes + LINE - 1) / LINE * LINE;
+    if (one && (m->direct || !(m->sides & RPI_AT_DEVICE))) continue;
+    int64_t *at = m->direct ? &there : &here;
+    m->stage = *at;
+    *at += (m->bytes + LINE - 1) / LINE * LINE;
   }
   void *post = e->post;
-  if (!reserve_stage(e, bytes) || !rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post))
+  if (!reserve_stage(e, here) || !reserve_there(e, there) ||
+      !rpi_alloc_grow(&post, &e->cap_post, e->n, sizeof *e->post))
     return false;
   e->post = post;
   return true;
@@ -157,4 +170,5 @@ void rpi_messages_deinit(rpi_plan_exchange *e) {
   rpi_alloc_free(e->run);
   rpi_alloc_free(e->post);
   drop_stage(e);
+  if (e->device) rpi_device_put(e->device, e->there, e->there_bytes);
 }

@@ -19,11 +19,13 @@ typedef struct rpi_plan_run {
 typedef struct rpi_plan_message {
   int32_t symbol, peer;
   bool send;
+  bool direct; /* from one GPU to the other, by NCCL */
   uint8_t
       sides; /* where the symbol's values are: of RPI_AT_; 0: the host. What comes goes to all of them */
   int64_t bytes; /* of all runs */
   int32_t first_run, n_run;
-  int64_t stage; /* where it is packed; -1: it is one block of the host */
+  int64_t
+      stage; /* where it is packed; -1: it is one block, of the host or, if it is direct, of the GPU */
   uint64_t seen; /* the version of the symbol's values that it brought last; 0: none */
 } rpi_plan_message;
 
@@ -35,8 +37,12 @@ typedef struct rpi_plan_exchange {
   char *stage;
   int64_t stage_bytes;
   struct rpi_device
-      *device;   /* set before messages are; NULL: none. Else the stage is pinned memory */
-  uint8_t sides; /* of messages to come */
+      *device;    /* set before messages are; NULL: none. Else the stage is pinned memory */
+  uint64_t there; /* the same for those that are direct, on the GPU */
+  int64_t there_bytes;
+  bool gpu;      /* what it is for runs on the GPU, on all ranks alike */
+  bool direct;   /* of messages to come, */
+  uint8_t sides; /* as this */
   bool taken;    /* the GPU may still read the stage */
   int32_t n, cap, cap_post, n_run, cap_run;
   int32_t n_post;                 /* under way */

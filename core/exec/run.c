@@ -278,7 +278,7 @@ static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *hos
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                        const uint64_t *scalars) {
-  const rpi_exchange_memory at = {pointers, host->device, host->addresses};
+  const rpi_exchange_memory at = {pointers, host->device, host->addresses, host->nccl};
   rp_status st = RP_OK;
   unsigned mode = _mm_getcsr();
   if ((mode & ~0x3fu) != MODE) _mm_setcsr(MODE);

@@ -19,6 +19,7 @@ typedef struct rpi_run_host {
   rpi_comm *comm;               /* NULL: alone */
   const uint64_t *version;      /* per symbol: names its values; 0: they have no name */
   rpi_exchange_count *count;    /* what goes to other ranks is counted here */
+  rpi_nccl *nccl;               /* NULL: GPUs speak by way of the host */
   rpi_device *device;           /* NULL: no GPU */
   bool graphs;                  /* runs of launches there become graphs */
   const CUdeviceptr *addresses; /* of the symbols there */

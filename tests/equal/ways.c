@@ -93,16 +93,19 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
 }
 
 void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
+  const char *nccl = getenv("WAY_NCCL");
   *w = (way){.ranks = i == WAY_ORACLE ? 0 : 2 + (int32_t)((seed / 2 + (uint64_t)(i + 1)) % 3),
              .half = i == 2};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
   else
-    snprintf(w->config, sizeof w->config,
-             "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
-             " --transport threads --tile 0 --overlap 0 --watchdog 60 --ranks %d --cut %s %s %s",
-             gpu, gpu, cache, seed % 2 ? "0" : "1", w->ranks, cut(seed, i),
-             i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
+    snprintf(
+        w->config, sizeof w->config,
+        "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
+        " --transport threads --tile 0 --overlap 0 --watchdog 60 --nccl %s --ranks %d --cut %s "
+        "%s %s",
+        gpu, gpu, cache, seed % 2 ? "0" : "1", nccl && *nccl ? nccl : "none", w->ranks,
+        cut(seed, i), i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
 }
 
 void way_processes(uint64_t seed, int32_t i, way *w) {

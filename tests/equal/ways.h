@@ -54,7 +54,8 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
 
 /* On 2, 3 and 4 such ranks, each with a GPU of that kind: 0 replays graphs, 1 has none and one of the turns above, 2 where
- * every other rank has no GPU. */
+ * every other rank has no GPU. Where the environment's WAY_NCCL names a library these speak by it, if there are enough of
+ * them. */
 void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
 
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a

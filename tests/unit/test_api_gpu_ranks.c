@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_api_gpu_ranks.c -- ranks with a GPU each, two to a GPU here: the bits of one process on the host, only
- * borders between host and GPU, and what becomes of all when one has no memory. */
+ * tests/unit/test_api_gpu_ranks.c -- ranks with a GPU each, or two to a GPU, which speak by way of the host or by NCCL: the
+ * bits of one process on the host, only borders between host and GPU, and what becomes of all when one fails. */
 #include "tests/support/members.h"
 
 #include "core/include/reprise_solve.h"
 #include "core/include/reprise_sparse.h"
 #include "tests/emulator/emu.h"
+#include "tests/support/fake_nccl.h"
 #include "tests/support/stencil_pass.h"
 
 static char gpu_config[8000];
@@ -21,16 +22,31 @@ static void on_gpus(member *all, int32_t ranks, const char *more, rp_status (*pr
   run(all, ranks, gpu_config, program, n);
 }
 
+#define NCCL "--nccl " FAKE_WHOLE " "
+#define NO_NCCL "--nccl none "
+
 static void same_on_gpus(rp_status (*program)(member *), int64_t n) {
-  static const char *const more[] = {"", "--tier 0", "--graphs off --cut boxes"};
+  static const struct {
+    int32_t ranks; /* of 4 GPUs */
+    bool nccl;
+    const char *more;
+  } ways[] = {{2, false, NO_NCCL},
+              {3, false, NO_NCCL "--tier 0"},
+              {7, false, NCCL "--graphs off --cut boxes"},
+              {2, true, NCCL},
+              {4, true, NCCL "--tier 0"},
+              {3, true, NCCL "--graphs off --cut boxes"}};
   member alone, all[MOST];
   run(&alone, 1, "--threads 1 --gpus 0", program, n);
   all_fine(&alone, 1);
-  for (int32_t k = 0; k < 3; k++) {
-    on_gpus(all, 2 + k, more[k], program, n);
-    same_as(&alone, all, 2 + k);
+  for (int32_t k = 0; k < 6; k++) {
+    fake_nccl_reset();
+    on_gpus(all, ways[k].ranks, ways[k].more, program, n);
+    same_as(&alone, all, ways[k].ranks);
     assert_true(all[0].stat[0] > 0); /* shared out indeed */
-    forget(all, 2 + k);
+    assert_int_equal(fake_nccl.joined, ways[k].nccl ? ways[k].ranks : 0);
+    assert_int_equal(fake_nccl.comms, 0);
+    forget(all, ways[k].ranks);
     emu_check_empty();
   }
   forget(&alone, 1);
@@ -172,13 +188,24 @@ static void test_borders(void **state) {
   member all[MOST], alone;
   run(&alone, 1, "--threads 1 --gpus 0 --tier 0", stencil, CELLS);
   all_fine(&alone, 1);
-  on_gpus(all, 3, "", stencil, CELLS);
+  on_gpus(all, 3, NO_NCCL, stencil, CELLS);
   same_as(&alone, all, 3);
   for (int32_t r = 0; r < 3; r++) {
     const int64_t rows = (r > 0) + (r < 2), bytes = rows * (GRID + 1) * SIZE;
     assert_int_equal(all[r].stat[1], bytes);
     assert_int_equal(all[r].stat[2], bytes);
   }
+  forget(all, 3);
+  /* By NCCL nothing at all. */
+  fake_nccl_reset();
+  on_gpus(all, 3, NCCL, stencil, CELLS);
+  same_as(&alone, all, 3);
+  for (int32_t r = 0; r < 3; r++) {
+    assert_int_equal(all[r].stat[1], 0);
+    assert_int_equal(all[r].stat[2], 0);
+  }
+  assert_in_range(fake_nccl.sends, 4 * (PASSES - 1), 4 * PASSES);
+  assert_int_equal(fake_nccl.bytes, fake_nccl.sends * (GRID + 1) * SIZE);
   forget(all, 3);
   forget(&alone, 1);
   emu_check_empty();
@@ -204,7 +231,7 @@ static rp_status large(member *m) {
 static void test_full(void **state) {
   (void)state;
   member all[MOST];
-  on_gpus(all, 3, "--gpu_mb 1 --log quiet", large, 200000);
+  on_gpus(all, 3, NO_NCCL "--gpu_mb 1 --log quiet", large, 200000);
   for (int32_t r = 0; r < 3; r++) {
     assert_true(all[r].status == RP_ERR_MEMORY || all[r].status == RP_ERR_RANKS);
     if (!strstr(all[r].said, "on the GPU")) fail_msg("rank %d: %s", r, all[r].said);
@@ -213,12 +240,37 @@ static void test_full(void **state) {
   emu_check_empty();
 }
 
+/* What NCCL says on one rank ends all of them, but that it cannot be used: then all go by the host. */
+static void test_nccl_fails(void **state) {
+  static const char *const calls[] = {"ncclGetUniqueId", "ncclCommInitRankConfig",
+                                      "ncclGroupStart",  "ncclSend",
+                                      "ncclRecv",        "ncclGroupEnd"};
+  (void)state;
+  member all[MOST];
+  for (int32_t k = 0; k < 6; k++) {
+    fake_nccl_reset();
+    fake_nccl.fail_call = calls[k];
+    fake_nccl.fail_rank = k == 0 ? -1 : 0;
+    fake_nccl.fail_n = k < 2 ? 1 : 2;
+    fake_nccl.fail_code = 3; /* ncclInternalError */
+    on_gpus(all, 3, NCCL "--log quiet", mixed, MIXED);
+    for (int32_t r = 0; r < 3; r++) {
+      if (k < 2 && all[r].status != RP_OK) fail_msg("%s: rank %d: %s", calls[k], r, all[r].said);
+      if (k >= 2 && all[r].status == RP_OK) fail_msg("%s: rank %d has not heard", calls[k], r);
+    }
+    if (k >= 2) assert_non_null(strstr(all[0].said, calls[k]));
+    assert_int_equal(fake_nccl.comms, 0);
+    forget(all, 3);
+    emu_check_empty();
+  }
+}
+
 static rp_status none(member *m) { return rp_wait(m->ctx); }
 
 static void test_several(void **state) {
   (void)state;
   member all[MOST];
-  on_gpus(all, 2, "--gpus 2", none, 1);
+  on_gpus(all, 2, NO_NCCL "--gpus 2", none, 1);
   for (int32_t r = 0; r < 2; r++) {
     assert_int_equal(all[r].status, RP_ERR_CONFIG);
     assert_non_null(strstr(all[r].said, "as many ranks"));
@@ -228,8 +280,8 @@ static void test_several(void **state) {
 
 int main(void) {
   if (!getenv("RPI_EMULATED_CUDA")) return 77;
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs),
-                                     cmocka_unit_test(test_borders), cmocka_unit_test(test_full),
-                                     cmocka_unit_test(test_several)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_programs), cmocka_unit_test(test_borders), cmocka_unit_test(test_full),
+      cmocka_unit_test(test_nccl_fails), cmocka_unit_test(test_several)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
