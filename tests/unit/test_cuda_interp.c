@@ -64,14 +64,14 @@ static void test_random(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 51;
-  random_kernels(false, getenv("SEED") ? 1 : 30, compare);
+  random_kernels(false, getenv("SEED") ? 1 : 20, compare);
 }
 
 static void test_random_loops(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 52;
-  random_kernels(true, getenv("SEED") ? 1 : 20, compare);
+  random_kernels(true, getenv("SEED") ? 1 : 14, compare);
   print_message("%d interpreted, %d refused\n", taken, refused);
   assert_true(refused < taken);
 }

@@ -10,14 +10,14 @@ static void test_random(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 41;
-  random_kernels(false, 16, cuda_compare);
+  random_kernels(false, 12, cuda_compare);
 }
 
 static void test_random_loops(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 42;
-  random_kernels(true, 10, cuda_compare);
+  random_kernels(true, 8, cuda_compare);
 }
 
 /* ---- reductions: every operator and dtype, over all masks, in spaces around every bound of the tree */
