@@ -160,7 +160,7 @@ enum { GRID = 60, CELLS = (GRID + 2) * (GRID + 2), PASSES = 12, SIZE = 8 };
 static rp_status stencil(member *m) {
   const int64_t shape[] = {GRID + 2, GRID + 2};
   static const char *const names[] = {"gpu_upload_bytes", "gpu_download_bytes"};
-  static double start[CELLS];
+  double start[CELLS];
   int64_t before[2], after[2];
   rp_store *g;
   for (int32_t i = 0; i < CELLS; i++) start[i] = i * 37 % 101;
