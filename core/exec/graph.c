@@ -227,7 +227,9 @@ bool rpi_graph_run(rpi_plan *plan, rpi_device *d, int32_t first, int32_t end, rp
   *st = RP_OK;
   if (!r || r->refused || r->runs++ < WARM) return false;
   if (r->n > 0 && !is_same_code(plan, r)) drop_forms(d, r);
-  if (r->n == 0 && !reserve(plan, r)) {
+  if (r->n == 0 &&
+      (!reserve(plan, r) || r->n == 0)) { /* no memory; or patches alone, which are left out */
+    drop_forms(d, r);
     r->refused = true;
     return false;
   }

@@ -86,17 +86,21 @@ static rp_status by_cg(member *m) {
 /* Index data from the host and index data that the GPU makes, sums over both axes, some of many results. */
 enum { ROWS = 700, WIDTH = 90, MIXED = ROWS + WIDTH + 1 };
 
-static rp_status mixed(member *m) {
+typedef struct arrays {
+  rp_store *x, *a, *t, *s, *i, *y;
+} arrays;
+
+static rp_status mixed_passes(member *m, arrays *of) {
   const int64_t shape[] = {ROWS, WIDTH}, n = ROWS, w = WIDTH;
   int64_t at[ROWS];
-  rp_store *x, *a, *t, *s, *i, *y;
   for (int64_t k = 0; k < n; k++) at[k] = k * 37 % ROWS;
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
-  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &w, &t));
-  TRY(rp_store_scalar(m->ctx, RP_F64, &(double){0}, &s));
-  TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &i));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &of->x));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &of->y));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &of->a));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &w, &of->t));
+  TRY(rp_store_scalar(m->ctx, RP_F64, &(double){0}, &of->s));
+  TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &of->i));
+  rp_store *x = of->x, *a = of->a, *t = of->t, *s = of->s, *i = of->i, *y = of->y;
   TRY(rp_store_write(i, at, sizeof at));
   TRY(EVAL(m->ctx, "x", "x[k] = 1/(1.0 + k)", x));
   TRY(EVAL(m->ctx, "a, x", "a[k, j] = x[k]*(1 + j)", a, x));
@@ -113,10 +117,16 @@ static rp_status mixed(member *m) {
   TRY(rp_store_read(x, m->out, sizeof(double) * ROWS));
   TRY(rp_store_read(t, m->out + ROWS, sizeof(double) * WIDTH));
   TRY(rp_store_read(s, m->out + ROWS + WIDTH, sizeof(double)));
-  TRY(count(m));
-  rp_store *all[] = {x, a, t, s, i, y};
-  for (int k = 0; k < 6; k++) TRY(rp_store_release(all[k]));
-  return RP_OK;
+  return count(m);
+}
+
+static rp_status mixed(member *m) {
+  arrays of = {0};
+  const rp_status st = mixed_passes(m, &of);
+  if (st != RP_OK) snprintf(m->said, sizeof m->said, "%s", rp_last_error());
+  rp_store *all[] = {of.x, of.a, of.t, of.s, of.i, of.y};
+  for (int k = 0; k < 6; k++) (void)rp_store_release(all[k]);
+  return st;
 }
 
 /* Kernels side by side in one launch, with beginnings and ends. */
