@@ -97,11 +97,6 @@ struct rp_context {
   int64_t scratch_bytes;
   CUdeviceptr gpu_scratch, gpu_flags; /* the same on the GPU */
   int64_t gpu_scratch_bytes, gpu_flags_bytes;
-  bool gpu_shared; /* with another rank */
-  bool
-      gpu_somewhere; /* a rank has a GPU: partial runs of plans would not end at the same step on all */
-  int64_t nccl_until;     /* when joining it is given up; 0: it is not being joined */
-  struct rpi_nccl *nccl;  /* between the GPUs of all ranks; NULL: they speak by way of the host */
   rp_status gpu_status;   /* of the first run on it that failed */
   void **pointers;        /* per symbol of the plan at hand, with what goes with it */
   CUdeviceptr *addresses; /* the same on the GPU */
@@ -122,6 +117,13 @@ struct rp_context {
   struct rpi_client_data *client_data;
   rpi_stats stats;
   int64_t reason[RPI_N_REASON];
+
+  /* Behind what each commit touches: */
+  bool gpu_shared; /* with another rank */
+  bool
+      gpu_somewhere; /* a rank has a GPU: partial runs of plans would not end at the same step on all */
+  int64_t nccl_until;    /* when joining it is given up; 0: it is not being joined */
+  struct rpi_nccl *nccl; /* between the GPUs of all ranks; NULL: they speak by way of the host */
 };
 
 static inline void rpi_context_reason(rp_context *ctx, rpi_reason r) { ctx->reason[r]++; }

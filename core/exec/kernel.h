@@ -93,6 +93,10 @@ typedef struct rpi_kernel {
   int64_t (*list)(const struct rpi_kernel *k, const rpi_word *w, const int64_t *space,
                   const int64_t *origin, int64_t first, int64_t end, void *list);
   int64_t (*deliver)(const struct rpi_kernel *k, rpi_word *w, const void *list);
+  /* Joins two lists (a join of core/comm/collect.h). */
+  void (*join)(void *arg, void *into, int64_t *n, const void *from, int64_t m);
+  int32_t n_words;
+  const char *name; /* readable: "mul_add_dot_1a2b3c4d" */
   /* Where the partials are that `list` would take of reduction r, and the roots that `deliver` would; of the latter the
    * values, in *list, which is moved on. */
   void (*partials)(const struct rpi_kernel *k, const rpi_word *w, const int64_t *space, int32_t r,
@@ -100,10 +104,6 @@ typedef struct rpi_kernel {
   const void *(*root)(const struct rpi_kernel *k, int32_t r, const void **list,
                       rpi_kernel_partials *out);
   int32_t n_red;
-  /* Joins two lists (a join of core/comm/collect.h). */
-  void (*join)(void *arg, void *into, int64_t *n, const void *from, int64_t m);
-  int32_t n_words;
-  const char *name; /* readable: "mul_add_dot_1a2b3c4d" */
 } rpi_kernel;
 
 #endif

@@ -11,7 +11,8 @@
  * At a compile: EMU_SPILLS=N, kernels with more than N bytes of parameters are said to spill; EMU_CC (cc), EMU_CACHE, a folder where compiled texts are kept (none).
  *
  * Misuse aborts with "emulated CUDA: CALL: sentence". Memory of the GPU cannot be touched but by work that runs: other code
- * gets a SIGSEGV, and so does a kernel that reads or writes what was freed or lies in the pages between two blocks. */
+ * gets a SIGSEGV, and so does a kernel that reads or writes what was freed or lies in the pages between two blocks. One that
+ * touches memory which is not aligned to what it takes there gets a SIGILL. */
 #ifndef EMU_H
 #define EMU_H
 
