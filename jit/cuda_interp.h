@@ -47,7 +47,7 @@ typedef struct rpk_thread {
   int bad;            /* an index was clamped */
 } rpk_thread;
 
-RPG_DEVICE void rpk_begin(rpk_thread *t, const void *program, rpk_word *uniforms, const rpk_word *w, uint64_t *slot,
+RPG_DEVICE void rpk_begin(rpk_thread *t, const void *program, const rpk_word *w, uint64_t *slot,
                           rpk_turn *turns) {
   const char *const from = (const char *)program;
   t->program = (const rpk_program *)program;
@@ -55,7 +55,7 @@ RPG_DEVICE void rpk_begin(rpk_thread *t, const void *program, rpk_word *uniforms
   t->operands = (const rpk_operand *)(from + t->program->operands);
   t->constants = (const uint64_t *)(from + t->program->constants);
   t->w = w;
-  t->uniforms = uniforms;
+  t->uniforms = (rpk_word *)w[t->program->values].p;
   t->slot = slot;
   t->turns = turns;
   for (int d = 0; d < RPK_AXES; d++) t->at[d] = 0;
@@ -470,7 +470,6 @@ RPG_DEVICE void rpk_start(rpk_thread *t) {
 struct rpk_interp_args {
   int64_t u0, u1, mode;
   const void *program;
-  rpk_word *uniforms;
   rpk_word w[RPK_WORDS];
 };
 
@@ -478,7 +477,7 @@ RPG_KERNEL(rpk_interp, rpk_interp_args) {
   uint64_t slot[RPK_SLOTS];
   rpk_turn turns[RPK_LOOPS];
   rpk_thread t;
-  rpk_begin(&t, a.program, a.uniforms, a.w, slot, turns);
+  rpk_begin(&t, a.program, a.w, slot, turns);
   if (RPG_THREADS == RPK_THREADS_PRO) rpk_start(&t);
   else if (RPG_THREADS == RPK_THREADS_FIN) rpk_end(&t, a.mode);
   else rpk_units(&t, a.u0, a.u1, a.mode);

@@ -238,7 +238,8 @@ static void lay_out(encoder *e) {
                      .prefix = prefix_of(ir),
                      .extent = e->l.extent,
                      .origin = e->l.origin,
-                     .flag = e->l.flag - ir->n_pro};
+                     .flag = e->l.flag - ir->n_pro,
+                     .values = e->l.values - ir->n_pro};
   h->steps = (uint32_t)(sizeof *h + 7) / 8 * 8;
   h->operands = h->steps + (uint32_t)(sizeof(rpk_step) * (size_t)e->n_step);
   h->reds = h->operands + (uint32_t)(sizeof(rpk_operand) * (size_t)ir->n_operand);
@@ -277,7 +278,7 @@ static void encode(encoder *e, char *image) {
 
 static void form_of(const rpi_ir *ir, const encoder *e, rpi_cuda_form *out) {
   *out = (rpi_cuda_form){.n_words = e->l.n_words - ir->n_pro,
-                         .bytes = 8 * (5 + RPK_WORDS),
+                         .bytes = 8 * (4 + RPK_WORDS),
                          .lanes = 1,
                          .apart = e->head.pro > 0,
                          .ends = ir->n_red > 0 || e->head.end > e->head.body,
@@ -311,7 +312,7 @@ rp_status rpi_cuda_program_make(const rpi_ir *ir, rpi_cuda_program *out, const c
   if (e.why) rpi_cuda_program_deinit(out);
   if (!e.why && !out->image) return rpi_status_nomem("a kernel's program");
   out->bytes = e.head.bytes;
-  out->n_uniform = e.n_uniform;
+  rpi_assert(e.n_uniform <= rpi_ir_values(ir));
   out->slots = e.slots;
   form_of(ir, &e, &out->form);
   return RP_OK;
@@ -332,7 +333,7 @@ void rpi_cuda_program_grid(const rpi_cuda_program *p, const rpi_word *w, int64_t
 }
 
 int32_t rpi_cuda_program_pack(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
-                              int64_t mode, uint64_t program, uint64_t uniforms, void *out) {
+                              int64_t mode, uint64_t program, void *out) {
   rpi_ir_layout l;
   rpi_word *to = out;
   rpi_ir_layout_get(p->ir, &l);
@@ -340,7 +341,6 @@ int32_t rpi_cuda_program_pack(const rpi_cuda_program *p, const rpi_word *w, int6
   *to++ = (rpi_word){.i = u1};
   *to++ = (rpi_word){.i = mode};
   *to++ = (rpi_word){.u = program};
-  *to++ = (rpi_word){.u = uniforms};
   for (int32_t i = 0; i < l.n_words; i++)
     if (i < l.uniform || i >= l.uniform + p->ir->n_pro) *to++ = w[i];
   memset(to, 0, (size_t)((char *)out + p->form.bytes - (char *)to));

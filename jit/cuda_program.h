@@ -15,8 +15,7 @@ typedef struct rpi_cuda_program {
   const rpi_ir *ir; /* of the caller */
   void *image;      /* as it goes into the GPU's memory: see cuda_step.h */
   int64_t bytes;
-  int32_t n_uniform; /* words of memory for values */
-  int32_t slots;     /* of each thread, accumulators among them */
+  int32_t slots; /* of each thread, accumulators among them */
   rpi_cuda_form form;
 } rpi_cuda_program;
 
@@ -28,8 +27,8 @@ void rpi_cuda_program_print(const rpi_cuda_program *p, rpi_strbuf *out);
 /* As rpi_cuda_grid_get: blocks of the launches; 0: there is none. */
 void rpi_cuda_program_grid(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
                            rpi_kernel_part part, int32_t most, rpi_cuda_grid *out);
-/* Writes the parameters and returns their bytes; the program and the uniforms are in the GPU's memory. */
+/* Writes the parameters and returns their bytes; the program is in the GPU's memory. */
 int32_t rpi_cuda_program_pack(const rpi_cuda_program *p, const rpi_word *w, int64_t u0, int64_t u1,
-                              int64_t mode, uint64_t program, uint64_t uniforms, void *out);
+                              int64_t mode, uint64_t program, void *out);
 
 #endif

@@ -17,7 +17,7 @@ enum {
   RPK_PLACES = 1 << 14 /* of each kind */
 };
 /* Of a thread; of the parameters, 4096 bytes; what tells the launches apart: threads of a block. */
-enum { RPK_SLOTS = 64, RPK_LOOPS = 2, RPK_TREE = 40, RPK_SOURCES = 8, RPK_WORDS = 507 };
+enum { RPK_SLOTS = 64, RPK_LOOPS = 2, RPK_TREE = 40, RPK_SOURCES = 8, RPK_WORDS = 508 };
 enum { RPK_THREADS_PRO = 32, RPK_THREADS_UNITS = 256, RPK_THREADS_FIN = 128 };
 
 /* What a step is; the IR's operations but for those that need no step. */
@@ -62,7 +62,7 @@ typedef struct rpk_program {
   uint32_t steps, operands, reds, constants; /* offsets in bytes */
   int32_t pro, body, end;                    /* numbers of steps: the prologue's first is 0 */
   int32_t rank, n_red;
-  int32_t prefix;               /* ROW mode: reduced axes; else 0 */
-  int32_t extent, origin, flag; /* words */
+  int32_t prefix;                       /* ROW mode: reduced axes; else 0 */
+  int32_t extent, origin, flag, values; /* words */
 } rpk_program;
 #endif

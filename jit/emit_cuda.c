@@ -125,6 +125,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
   rpi_ir_layout_get(ir, &e.l);
   e.l.partial -= ir->n_pro;
   e.l.flag -= ir->n_pro;
+  e.l.values -= ir->n_pro;
   e.row_mode = ir->n_red > 0 && rpi_ir_row_mode(ir);
   for (int32_t d = 0; e.row_mode && d < ir->rank; d++) e.n_prefix += ir->red[0].mask >> d & 1;
   for (int32_t o = 0; o < ir->n_operand; o++) e.checked |= ir->operand[o].checked != 0;
@@ -136,8 +137,8 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
     emit_operators(&e);
     emit_at_once(&e);
     rpi_emit_line(&e, "struct rpk_args_%.8s { int64_t u0, u1, mode; rpk_word w[%d]; };", e.key,
-                  form.n_words + (form.apart ? 1 : 0));
-    if (form.apart) rpi_emit_cuda_apart(&e, &form);
+                  form.n_words);
+    if (form.apart) rpi_emit_cuda_apart(&e);
     if (ir->n_red > 0) rpi_emit_cuda_join(&e);
     for (int32_t i = ir->n_pro; i < ir->n_body; i++)
       if (rpi_emit_is_team(&e, i)) rpi_emit_team_long(&e, i);

@@ -45,8 +45,8 @@ typedef struct rpi_cuda_shape {
  * those of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
  * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit
  * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads
- * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, one more word behind all
- * of them: a pointer to n_pro words of the prologue's values in device memory. On a GPU the flag word points to two
+ * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, the words
+ * at `values` are the prologue's values. On a GPU the flag word points to two
  * 32-bit words: the flag, and the counter of blocks that have finished, 0 between launches. */
 typedef struct rpi_cuda_form {
   int32_t n_words;
@@ -68,9 +68,9 @@ typedef struct rpi_cuda_grid {
 } rpi_cuda_grid;
 void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
                        int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out);
-/* Fills the parameters from the words; `uniforms`: device memory for the prologue's values where form->apart. */
-void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
-                   int64_t u1, int64_t mode, uint64_t uniforms, void *out);
+/* Fills the parameters from the words; form->bytes. */
+int32_t rpi_cuda_pack(const rpi_ir *ir, const rpi_word *w, int64_t u0, int64_t u1, int64_t mode,
+                      void *out);
 
 typedef struct rpi_cuda_unit {
   const rpi_ir *ir;

@@ -53,7 +53,7 @@ static bool is_kept(const rpi_emit *e, int32_t i) {
 void rpi_emit_cuda_prologue(rpi_emit *e, const rpi_cuda_form *form, bool keep) {
   const rpi_ir *ir = e->ir;
   if (form->apart)
-    rpi_emit_line(e, "const rpk_word *const pro = (const rpk_word *)w[%d].p;", form->n_words);
+    rpi_emit_line(e, "const rpk_word *const pro = (const rpk_word *)w[%d].p;", e->l.values);
   else
     rpi_emit_operands(e, 0, ir->n_pro);
   for (int32_t i = 0; i < ir->n_pro; i++) {
@@ -72,11 +72,11 @@ void rpi_emit_cuda_prologue(rpi_emit *e, const rpi_cuda_form *form, bool keep) {
   }
 }
 
-void rpi_emit_cuda_apart(rpi_emit *e, const rpi_cuda_form *form) {
+void rpi_emit_cuda_apart(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   rpi_emit_open(e, "RPG_KERNEL(rpk_pro_%s, rpk_args_%.8s) {", e->key, e->key);
   rpi_emit_line(e, "const rpk_word *const w = a.w;");
-  rpi_emit_line(e, "rpk_word *const pro = (rpk_word *)w[%d].p;", form->n_words);
+  rpi_emit_line(e, "rpk_word *const pro = (rpk_word *)w[%d].p;", e->l.values);
   rpi_emit_line(e, "if (RPG_BLOCK > 0 || RPG_THREAD > 0) return;");
   rpi_emit_operands(e, 0, ir->n_pro);
   rpi_emit_scalars(e, 0, ir->n_pro, RPI_EMIT_SCALAR);

@@ -74,7 +74,7 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   rpi_ir_layout l;
   rpi_ir_layout_get(ir, &l);
   *out = (rpi_cuda_form){.n_words = l.n_words - ir->n_pro, .apart = is_apart(ir)};
-  out->bytes = 8 * (3 + out->n_words + (out->apart ? 1 : 0));
+  out->bytes = 8 * (3 + out->n_words);
   out->lanes = lanes_of(ir, shape);
   out->teams = rpi_cuda_loops(ir);
   out->finishes = ir->n_red > 0;
@@ -204,8 +204,8 @@ void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_wo
                          .fin = (int32_t)fin};
 }
 
-void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
-                   int64_t u1, int64_t mode, uint64_t uniforms, void *out) {
+int32_t rpi_cuda_pack(const rpi_ir *ir, const rpi_word *w, int64_t u0, int64_t u1, int64_t mode,
+                      void *out) {
   rpi_ir_layout l;
   rpi_word *to = out;
   rpi_ir_layout_get(ir, &l);
@@ -214,6 +214,5 @@ void rpi_cuda_pack(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *
   *to++ = (rpi_word){.i = mode};
   for (int32_t i = 0; i < l.n_words; i++)
     if (i < l.uniform || i >= l.uniform + ir->n_pro) *to++ = w[i];
-  if (form->apart) *to++ = (rpi_word){.u = uniforms};
-  rpi_assert(8 * (to - (rpi_word *)out) == form->bytes);
+  return (int32_t)(8 * (to - (rpi_word *)out));
 }

@@ -49,7 +49,7 @@ int32_t rpi_cuda_early(const rpi_emit *e, int32_t o, int32_t end);
 /* The prologue's values, made by each thread or, `apart`, read; then what the end needs of them put aside. */
 void rpi_emit_cuda_prologue(rpi_emit *e, const rpi_cuda_form *form, bool keep);
 /* The kernel that makes the prologue apart. */
-void rpi_emit_cuda_apart(rpi_emit *e, const rpi_cuda_form *form);
+void rpi_emit_cuda_apart(rpi_emit *e);
 /* rpk_join_KEY, which finishes all reductions. */
 void rpi_emit_cuda_join(rpi_emit *e);
 /* What the last block does; `kept`: from the values put aside; `stage`: of the reductions, with block and blocks. */

@@ -126,29 +126,22 @@ static int32_t pack(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
   const rpi_gpu_program *p = c->self;
   rpi_cuda_grid grid;
   rpi_cuda_program_grid(&p->program, w, u0, u1, part, p->interp->most, &grid);
-  return rpi_cuda_program_pack(&p->program, w, u0, u1, grid.mode, p->image, p->uniforms, out);
+  return rpi_cuda_program_pack(&p->program, w, u0, u1, grid.mode, p->image, out);
 }
 
 rp_status rpi_gpu_program_install(rpi_gpu_program *p, const rpi_gpu_interp *i) {
   p->interp = i;
   RPI_TRY(rpi_device_get(i->device, p->program.bytes, &p->image));
   RPI_TRY(rpi_device_upload(i->device, p->image, p->program.image, p->program.bytes));
-  if (p->program.n_uniform > 0)
-    RPI_TRY(rpi_device_get(i->device, 8 * (int64_t)p->program.n_uniform, &p->uniforms));
   p->code = (rpi_kernel_gpu_code){.launches = launches,
                                   .pack = pack,
                                   .self = p,
                                   .tier = 0,
-                                  .registers = i->function.registers,
-                                  .alone = p->program.n_uniform > 0,
-                                  .uniforms = p->uniforms,
-                                  .uniforms_bytes = 8 * (int64_t)p->program.n_uniform};
+                                  .registers = i->function.registers};
   return RP_OK;
 }
 
 void rpi_gpu_program_deinit(rpi_gpu_program *p) {
   if (p->image) rpi_device_put(p->interp->device, p->image, p->program.bytes);
-  if (p->uniforms)
-    rpi_device_put(p->interp->device, p->uniforms, 8 * (int64_t)p->program.n_uniform);
   rpi_cuda_program_deinit(&p->program);
 }

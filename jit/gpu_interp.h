@@ -25,7 +25,7 @@ typedef struct rpi_gpu_interp {
 typedef struct rpi_gpu_program {
   const rpi_gpu_interp *interp;
   rpi_cuda_program program;
-  CUdeviceptr image, uniforms;
+  CUdeviceptr image;
   rpi_kernel_gpu_code code;
 } rpi_gpu_program;
 

@@ -11,7 +11,7 @@
 #include "jit/gpu_builder.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 6 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 7 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
@@ -31,8 +31,6 @@ typedef struct record {
   CUmodule module;
   rpi_device_function pro, main, fin;
   int32_t most; /* blocks that the GPU is given at once */
-  CUdeviceptr uniforms;
-  int64_t uniforms_bytes;
   struct record *next; /* of all */
 } record;
 
@@ -68,8 +66,7 @@ static int32_t pack(const rpi_kernel_gpu_code *c, const rpi_word *w, int64_t u0,
   const record *r = c->self;
   rpi_cuda_grid grid;
   rpi_cuda_grid_get(r->ir, &r->form, w, u0, u1, part, r->most, &grid);
-  rpi_cuda_pack(r->ir, &r->form, w, u0, u1, grid.mode, r->uniforms, out);
-  return r->form.bytes;
+  return rpi_cuda_pack(r->ir, w, u0, u1, grid.mode, out);
 }
 
 /* ---- from a cubin to code ---- */
@@ -93,21 +90,13 @@ static rp_status install(rpi_gpu_kernels *g, record *r, const void *image) {
   RPI_TRY(rpi_device_module(g->device, image, &r->module));
   RPI_TRY(find_functions(g, r));
   RPI_TRY(rpi_device_occupancy(g->device, r->main.function, RPI_CUDA_BLOCK, &blocks));
-  if (r->form.apart) {
-    const int64_t bytes = 8 * (int64_t)r->ir->n_pro;
-    RPI_TRY(rpi_device_get(g->device, bytes, &r->uniforms));
-    r->uniforms_bytes = bytes;
-  }
   r->most = rpi_device_facts_get(g->device)->multiprocessors * (blocks > 0 ? blocks : 1) * WAVES;
   r->code = (rpi_kernel_gpu_code){.launches = launches,
                                   .pack = pack,
                                   .self = r,
                                   .tier = 1,
                                   .registers = r->main.registers,
-                                  .spills = r->job.spills,
-                                  .alone = r->form.apart,
-                                  .uniforms = r->uniforms,
-                                  .uniforms_bytes = r->uniforms_bytes};
+                                  .spills = r->job.spills};
   r->face.code = &r->code;
   g->counts.spills += r->job.spills > 0;
   return RP_OK;
@@ -221,7 +210,6 @@ rp_status rpi_gpu_kernels_wait(rpi_gpu_kernels *g) {
 static void record_free(rpi_gpu_kernels *g, record *r) {
   if (!r) return;
   if (r->module) rpi_device_module_unload(g->device, r->module);
-  rpi_device_put(g->device, r->uniforms, r->uniforms_bytes);
   rpi_gpu_program_deinit(&r->program);
   rpi_gpu_job_deinit(&r->job);
   rpi_alloc_free(r->refusal);

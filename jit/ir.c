@@ -247,8 +247,11 @@ void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out) {
   out->uniform = out->param + ir->n_extent;
   out->partial = out->uniform + ir->n_pro;
   out->flag = out->partial + ir->n_red;
-  out->n_words = out->flag + 1;
+  out->values = out->flag + 1;
+  out->n_words = out->values + 1;
 }
+
+int64_t rpi_ir_values(const rpi_ir *ir) { return ir->n_pro + ir->n_ins - ir->n_body; }
 
 /* ---- units --------------------------------------------------------------------------------- */
 

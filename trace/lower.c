@@ -42,7 +42,7 @@ static void count_group(const rpi_group *g, rpi_plan *p) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   p->n_sub++;
   p->n_words += g->kernel->n_words;
-  p->n_pointer += g->n_operand + ir->n_red + 1;
+  p->n_pointer += g->n_operand + ir->n_red + 2;
   p->n_scalar += ir->n_scalar;
 }
 
@@ -188,6 +188,10 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
     add_pointer(l, word + lay.partial + r, l->an->n_symbol, *partials);
     *partials += align64(rpi_ir_partials(ir, extent) *
                          rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
+  }
+  if (l->side == RPI_AT_DEVICE) {
+    add_pointer(l, word + lay.values, l->an->n_symbol, *partials);
+    *partials += align64(rpi_ir_values(ir) * (int64_t)sizeof(rpi_word));
   }
   add_pointer(l, word + lay.flag, l->an->n_symbol + 1,
               (int64_t)sizeof(rpi_kernel_flag) * b->n_flag);

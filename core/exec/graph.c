@@ -55,10 +55,8 @@ typedef struct walk {
   int64_t bytes;
 } walk;
 
-/* The launches of one kernel, behind those of the step before; one that keeps values in memory of its own also behind
- * those of this step, from `here` on, for they may be its own. */
-static void add_sub(walk *w, const rpi_sub *s, int32_t here, int32_t first_before, int32_t n_before,
-                    bool fill) {
+/* The launches of one kernel, behind those of the step before. */
+static void add_sub(walk *w, const rpi_sub *s, int32_t first_before, int32_t n_before, bool fill) {
   rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
   const rpi_kernel_gpu_code *code = s->gpu->code;
   const rpi_word *words = &w->plan->words[s->word];
@@ -67,10 +65,6 @@ static void add_sub(walk *w, const rpi_sub *s, int32_t here, int32_t first_befor
   char room[RPI_KERNEL_PARAMETERS];
   char *to = fill ? w->r->now + w->bytes : room;
   const int32_t bytes = code->pack(code, words, s->first, end, RPI_KERNEL_ALL, to);
-  if (code->alone && w->n > here) {
-    first_before = here;
-    n_before = w->n - here;
-  }
   for (int32_t i = 0; i < n && fill; i++)
     w->r->node[w->n + i] = (rpi_device_node){.function = l[i].function,
                                              .grid = l[i].grid,
@@ -94,7 +88,7 @@ static walk walk_steps(const rpi_plan *plan, run *r, bool fill) {
     const rpi_step *s = &plan->step[i];
     const int32_t here = w.n;
     for (int32_t k = 0; s->kind == RPI_STEP_LAUNCH && k < s->n_sub; k++)
-      add_sub(&w, &plan->sub[s->first_sub + k], here, before, n_before, fill);
+      add_sub(&w, &plan->sub[s->first_sub + k], before, n_before, fill);
     if (w.n == here) continue;
     before = here;
     n_before = w.n - here;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/exec/joint.c -- see joint.h.
- * Invariant: what a kernel keeps in memory of its own from its beginning to its end stays, though another kernel of
- *            the launch may have the same code. */
+ * core/exec/joint.c -- see joint.h. */
 #include "core/exec/joint.h"
 
 #include <string.h>
@@ -72,33 +70,10 @@ static rp_status reserve_all(rpi_plan *plan, const rpi_step *step, rpi_device *d
 
 /* ---- units and ends ---- */
 
-/* Another shared kernel of the launch keeps its values in the same memory. */
-static bool must_keep(const rpi_plan *plan, const rpi_step *step, int32_t i) {
-  const rpi_kernel_gpu_code *code = sub_of(plan, step, i)->gpu->code;
-  for (int32_t k = 0; code->uniforms_bytes > 0 && k < step->n_sub; k++)
-    if (k != i && sub_of(plan, step, k)->gpu->code == code) return true;
-  return false;
-}
-
-/* What kernels keep for their ends goes to `kept`, or comes from there; its bytes. */
-static rp_status keep(const rpi_plan *plan, const rpi_step *step, int32_t i, rpi_device *d,
-                      CUdeviceptr kept, bool back, int64_t *at) {
-  const rpi_kernel_gpu_code *code = sub_of(plan, step, i)->gpu->code;
-  if (!must_keep(plan, step, i)) return RP_OK;
-  const CUdeviceptr there = kept + (CUdeviceptr)*at;
-  *at += code->uniforms_bytes;
-  if (kept == 0) return RP_OK;
-  return rpi_device_copy(d, back ? code->uniforms : there, back ? there : code->uniforms,
-                         code->uniforms_bytes);
-}
-
-static rp_status run_units(const rpi_plan *plan, const rpi_step *step, rpi_device *d,
-                           CUdeviceptr kept) {
-  int64_t at = 0;
+static rp_status run_units(const rpi_plan *plan, const rpi_step *step, rpi_device *d) {
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = sub_of(plan, step, i);
     RPI_TRY(rpi_run_gpu_sub(plan, s, s->shared ? RPI_KERNEL_BODY : RPI_KERNEL_ALL, d));
-    if (s->shared) RPI_TRY(keep(plan, step, i, d, kept, false, &at));
   }
   return RP_OK;
 }
@@ -134,10 +109,8 @@ static rp_status make_lists(rpi_plan *plan, const rpi_step *step, rpi_device *d,
   return RP_OK;
 }
 
-static rp_status deliver(const rpi_plan *plan, const rpi_step *step, rpi_device *d,
-                         CUdeviceptr kept) {
+static rp_status deliver(const rpi_plan *plan, const rpi_step *step, rpi_device *d) {
   const void *list = plan->lists;
-  int64_t at = 0;
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = sub_of(plan, step, i);
     if (!s->shared) continue;
@@ -146,23 +119,16 @@ static rp_status deliver(const rpi_plan *plan, const rpi_step *step, rpi_device 
       const void *root = s->kernel->root(s->kernel, r, &list, &p);
       RPI_TRY(rpi_device_upload(d, plan->words[s->word + p.word].u, root, p.bytes));
     }
-    RPI_TRY(keep(plan, step, i, d, kept, true, &at));
     RPI_TRY(rpi_run_gpu_sub(plan, s, RPI_KERNEL_END, d));
   }
   return RP_OK;
 }
 
 rp_status rpi_joint_run(rpi_plan *plan, const rpi_step *step, rpi_device *d, rpi_comm *comm) {
-  CUdeviceptr kept = 0;
-  int64_t keeps = 0, bytes;
-  for (int32_t i = 0; i < step->n_sub; i++)
-    if (sub_of(plan, step, i)->shared) RPI_TRY(keep(plan, step, i, d, 0, false, &keeps));
+  int64_t bytes;
   RPI_TRY(reserve_all(plan, step, d));
-  if (keeps > 0) RPI_TRY(rpi_device_get(d, keeps, &kept));
-  rp_status st = run_units(plan, step, d, kept);
-  if (st == RP_OK) st = make_lists(plan, step, d, &bytes);
-  if (st == RP_OK) st = rpi_exchange_lists(comm, plan, step, bytes);
-  if (st == RP_OK) st = deliver(plan, step, d, kept);
-  rpi_device_put(d, kept, keeps);
-  return st;
+  RPI_TRY(run_units(plan, step, d));
+  RPI_TRY(make_lists(plan, step, d, &bytes));
+  RPI_TRY(rpi_exchange_lists(comm, plan, step, bytes));
+  return deliver(plan, step, d);
 }

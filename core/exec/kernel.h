@@ -65,9 +65,6 @@ typedef struct rpi_kernel_gpu_code {
   int32_t tier; /* 0: interpreted by one kernel for all, 1: compiled */
   int32_t registers,
       spills; /* of the body, per thread; bytes that its values move to and from memory for want of these */
-  bool alone;        /* keeps values in memory of its own: no two of its launches at once */
-  uint64_t uniforms; /* that memory, */
-  int64_t uniforms_bytes;
 } rpi_kernel_gpu_code;
 
 /* A kernel on a GPU, for operands that lie in some way (jit/emit_cuda.h). `code` is replaced at most once, by the

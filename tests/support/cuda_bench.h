@@ -69,15 +69,15 @@ static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
 /* All launches, over the words at hand; the flag. */
 static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   const cuda_code *code = of;
-  static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], uniforms[1024];
+  static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], values[1024];
   uint32_t flag[2] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
+  b->w[b->l.values].p = values;
   assert_true(code->form.bytes <= (int32_t)sizeof parameters);
   rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
-  rpi_cuda_pack(&b->ir, &code->form, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)uniforms,
-                parameters);
+  assert_int_equal(rpi_cuda_pack(&b->ir, b->w, 0, units, grid.mode, parameters), code->form.bytes);
   if (grid.pro > 0) threads_launch(code->hooks, code->pro, parameters, grid.pro, RPI_CUDA_BLOCK);
   threads_launch(code->hooks, code->main, parameters, grid.main, RPI_CUDA_BLOCK);
   if (grid.fin > 0) threads_launch(code->hooks, code->fin, parameters, grid.fin, RPI_CUDA_BLOCK);

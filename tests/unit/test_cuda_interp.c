@@ -31,16 +31,17 @@ static const interpreter *compiled(void) {
 }
 
 static uint32_t run(bench *b, const void *of, int32_t most) {
-  static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], uniforms[RPI_IR_MAX_INS];
+  static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], values[RPI_IR_MAX_INS];
   const rpi_cuda_program *p = of;
   const interpreter *in = compiled();
   uint32_t flag[2] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
+  b->w[b->l.values].p = values;
   rpi_cuda_program_grid(p, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
   assert_in_range(rpi_cuda_program_pack(p, b->w, 0, units, grid.mode, (uint64_t)(uintptr_t)p->image,
-                                        (uint64_t)(uintptr_t)uniforms, parameters),
+                                        parameters),
                   1, sizeof parameters);
   if (grid.pro > 0) threads_launch(in->hooks, in->run, parameters, grid.pro, RPK_THREADS_PRO);
   if (grid.main > 0) threads_launch(in->hooks, in->run, parameters, grid.main, RPK_THREADS_UNITS);
