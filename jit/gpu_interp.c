@@ -133,11 +133,8 @@ rp_status rpi_gpu_program_install(rpi_gpu_program *p, const rpi_gpu_interp *i) {
   p->interp = i;
   RPI_TRY(rpi_device_get(i->device, p->program.bytes, &p->image));
   RPI_TRY(rpi_device_upload(i->device, p->image, p->program.image, p->program.bytes));
-  p->code = (rpi_kernel_gpu_code){.launches = launches,
-                                  .pack = pack,
-                                  .self = p,
-                                  .tier = 0,
-                                  .registers = i->function.registers};
+  p->code = (rpi_kernel_gpu_code){
+      .launches = launches, .pack = pack, .self = p, .tier = 0, .registers = i->function.registers};
   return RP_OK;
 }
 

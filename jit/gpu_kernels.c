@@ -30,7 +30,7 @@ typedef struct record {
   char *refusal;  /* NULL: none */
   CUmodule module;
   rpi_device_function pro, main, fin;
-  int32_t most; /* blocks that the GPU is given at once */
+  int32_t most;        /* blocks that the GPU is given at once */
   struct record *next; /* of all */
 } record;
 

@@ -158,7 +158,8 @@ typedef struct rpi_ir_layout {
   int32_t uniform; /* one word per prologue instruction: its value, written by the prologue */
   int32_t partial; /* n_red pointers to partials (below) */
   int32_t flag;    /* pointer to a uint32_t: set to 1 (relaxed atomic) when an index was clamped */
-  int32_t values;  /* on a GPU: pointer to rpi_ir_values words, for values that several launches share */
+  int32_t
+      values; /* on a GPU: pointer to rpi_ir_values words, for values that several launches share */
   int32_t n_words;
 } rpi_ir_layout;
 void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out);

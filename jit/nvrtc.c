@@ -6,17 +6,17 @@
  * How:        each path is opened once in a process, and what came of it is remembered, a refusal as well as the table:
  *             every context asks. Options are those under which a GPU rounds as a CPU does. A program of the compiler
  *             lives within one function, which destroys it whatever happened.
- * Threads:    the library takes several threads at a time; the list of what is open has a lock. */
+ * Threads:    the library takes several threads at a time. */
 #include "jit/nvrtc.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/opened.h"
 #include "core/base/strbuf.h"
 
 /* The toolkit's names for these are nvrtcProgram, NVRTC_ERROR_OUT_OF_MEMORY and NVRTC_ERROR_COMPILATION. */
@@ -26,7 +26,6 @@ enum { DONE = 0, OUT_OF_MEMORY = 1, COMPILATION = 6 };
 enum { OLDEST = 12, MOST_ARCHS = 64, PATH_SIZE = 4096 };
 
 struct rpi_nvrtc {
-  struct rpi_nvrtc *next;
 #define RPI_NVRTC_FN(field, symbol, arguments) int(*field) arguments;
 #include "jit/nvrtc.def"
 #undef RPI_NVRTC_FN
@@ -34,15 +33,7 @@ struct rpi_nvrtc {
   int (*flow)(program *p, int (*asked)(void *stop, void *), void *stop); /* NULL: older than 12.8 */
   char identity[32];
   int n_known, known[MOST_ARCHS];
-  rp_status status;
-  char *sentence; /* of a refusal */
-  char library[]; /* as it was asked for */
 };
-
-static struct {
-  pthread_mutex_t lock;
-  rpi_nvrtc *first;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- finding it --------------------------------------------------------------------------------------- */
 
@@ -71,18 +62,11 @@ static void *open_newest(void) {
   return so;
 }
 
-/* Puts the address of `symbol` into the function pointer at `out`. */
-static bool find(void *so, const char *symbol, void *out) {
-  void *address = dlsym(so, symbol);
-  memcpy(out, &address, sizeof address); /* C has no cast from an object to a function */
-  return address != NULL;
-}
-
 static const char *find_all(void *so, rpi_nvrtc *n) {
-  if (!find(so, "nvrtcGetErrorString", &n->words)) return "nvrtcGetErrorString";
-  (void)find(so, "nvrtcSetFlowCallback", &n->flow);
+  if (!rpi_opened_find(so, "nvrtcGetErrorString", &n->words)) return "nvrtcGetErrorString";
+  (void)rpi_opened_find(so, "nvrtcSetFlowCallback", &n->flow);
 #define RPI_NVRTC_FN(field, symbol, arguments) \
-  if (!find(so, symbol, &n->field)) return symbol;
+  if (!rpi_opened_find(so, symbol, &n->field)) return symbol;
 #include "jit/nvrtc.def"
 #undef RPI_NVRTC_FN
   return NULL;
@@ -93,12 +77,13 @@ static rp_status failed(const rpi_nvrtc *n, int result, const char *call) {
                          *n->identity ? n->identity : "nvrtc", call, n->words(result));
 }
 
-static rp_status load(rpi_nvrtc *n) {
-  const char *library = *n->library ? n->library : "libnvrtc";
-  void *so = *n->library ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : open_newest();
+static rp_status load(const char *asked, void *table) {
+  rpi_nvrtc *n = table;
+  const char *library = *asked ? asked : "libnvrtc";
+  void *so = *asked ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : open_newest();
   if (!so) {
     const char *why = dlerror();
-    if (*n->library)
+    if (*asked)
       return rpi_status_fail(RP_ERR_DEVICE,
                              "NVIDIA's run-time compiler (nvrtc) cannot be loaded: %s",
                              why ? why : library);
@@ -126,32 +111,12 @@ static rp_status load(rpi_nvrtc *n) {
   return result == DONE ? RP_OK : failed(n, result, "nvrtcGetSupportedArchs");
 }
 
-static rpi_nvrtc *open_first(const char *library) {
-  rpi_nvrtc *n = rpi_alloc_zero(sizeof *n + strlen(library) + 1);
-  if (!n) return NULL;
-  strcpy(n->library, library);
-  n->status = load(n);
-  if (n->status != RP_OK && (n->sentence = rpi_alloc_string(rpi_status_message())) == NULL) {
-    rpi_alloc_free(n);
-    return NULL;
-  }
-  n->next = all.first;
-  all.first = n;
-  return n;
-}
-
 rp_status rpi_nvrtc_open(const char *library, const rpi_nvrtc **out) {
-  if (!library) library = "";
-  *out = NULL;
-  pthread_mutex_lock(&all.lock);
-  const rpi_nvrtc *n = all.first;
-  while (n && strcmp(n->library, library) != 0) n = n->next;
-  if (!n) n = open_first(library);
-  pthread_mutex_unlock(&all.lock);
-  if (!n) return rpi_status_nomem("the run-time compiler's functions");
-  if (n->status != RP_OK) return rpi_status_fail(n->status, "%s", n->sentence);
-  *out = n;
-  return RP_OK;
+  static rpi_opened_list all = RPI_OPENED_LIST;
+  const void *table;
+  const rp_status st = rpi_opened_get(&all, library, sizeof **out, load, &table);
+  *out = table;
+  return st;
 }
 
 const char *rpi_nvrtc_identity(const rpi_nvrtc *n) { return n->identity; }

@@ -3,7 +3,8 @@
 #include "core/comm/library.h"
 
 #include <dlfcn.h>
-#include <string.h>
+
+#include "core/base/opened.h"
 
 rp_status rpi_library_open(const char *file, void **so) {
   *so = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -14,9 +15,6 @@ rp_status rpi_library_open(const char *file, void **so) {
 }
 
 rp_status rpi_library_find(void *so, const char *file, const char *name, void *out) {
-  void *address = dlsym(so, name);
-  if (!address)
-    return rpi_status_fail(RP_ERR_RANKS, "%s has no function %s: it is too old", file, name);
-  memcpy(out, &address, sizeof address); /* C has no cast from an object to a function */
-  return RP_OK;
+  if (rpi_opened_find(so, name, out)) return RP_OK;
+  return rpi_status_fail(RP_ERR_RANKS, "%s has no function %s: it is too old", file, name);
 }

@@ -6,12 +6,11 @@
 #include "core/device/cuda.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/alloc.h"
+#include "core/base/opened.h"
 
 #define LIBRARY "libcuda.so.1"
 
@@ -19,34 +18,14 @@
 #define MAJOR(v) ((v) / 1000)
 #define MINOR(v) ((v) % 1000 / 10)
 
-typedef struct opened {
-  struct opened *next;
-  rpi_cuda cuda;
-  rp_status status;
-  char *sentence; /* of a refusal */
-  char library[]; /* as it was asked for */
-} opened;
-
-static struct {
-  pthread_mutex_t lock;
-  opened *first;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 /* ---- names ------------------------------------------------------------------------------------------ */
-
-/* Puts the address of `symbol` into the function pointer at `out`. */
-static bool find(void *so, const char *symbol, void *out) {
-  void *address = dlsym(so, symbol);
-  memcpy(out, &address, sizeof address); /* C has no cast from an object to a function */
-  return address != NULL;
-}
 
 /* Fills the table; the first name that is missing and needed, or NULL. */
 static const char *find_all(void *so, rpi_cuda *cu) {
   const char *missing = NULL;
 #define RPI_CUDA_FN(field, symbol, arguments) \
-  if (!find(so, symbol, &cu->field) && !missing) missing = symbol;
-#define RPI_CUDA_OPT(field, symbol, arguments) find(so, symbol, &cu->field);
+  if (!rpi_opened_find(so, symbol, &cu->field) && !missing) missing = symbol;
+#define RPI_CUDA_OPT(field, symbol, arguments) (void)rpi_opened_find(so, symbol, &cu->field);
 #include "core/device/cuda_driver.def"
 #undef RPI_CUDA_OPT
 #undef RPI_CUDA_FN
@@ -117,7 +96,9 @@ static rp_status counts(rpi_cuda *cu) {
   return n > 0 ? RP_OK : sees_none(cu);
 }
 
-static rp_status load(const char *file, rpi_cuda *cu) {
+static rp_status load(const char *library, void *table) {
+  rpi_cuda *cu = table;
+  const char *file = *library ? library : LIBRARY;
   void *so = dlopen(file, RTLD_NOW | RTLD_LOCAL);
   if (!so) {
     const char *why = dlerror();
@@ -142,32 +123,10 @@ static rp_status load(const char *file, rpi_cuda *cu) {
   return counts(cu);
 }
 
-/* ---- once ------------------------------------------------------------------------------------------- */
-
-static opened *open_first(const char *library) {
-  opened *o = rpi_alloc_zero(sizeof *o + strlen(library) + 1);
-  if (!o) return NULL;
-  strcpy(o->library, library);
-  o->status = load(*library ? library : LIBRARY, &o->cuda);
-  if (o->status != RP_OK && (o->sentence = rpi_alloc_string(rpi_status_message())) == NULL) {
-    rpi_alloc_free(o);
-    return NULL;
-  }
-  o->next = all.first;
-  all.first = o;
-  return o;
-}
-
 rp_status rpi_cuda_open(const char *library, const rpi_cuda **out) {
-  if (!library) library = "";
-  *out = NULL;
-  pthread_mutex_lock(&all.lock);
-  const opened *o = all.first;
-  while (o && strcmp(o->library, library) != 0) o = o->next;
-  if (!o) o = open_first(library);
-  pthread_mutex_unlock(&all.lock);
-  if (!o) return rpi_status_nomem("the CUDA driver's functions");
-  if (o->status != RP_OK) return rpi_status_fail(o->status, "%s", o->sentence);
-  *out = &o->cuda;
-  return RP_OK;
+  static rpi_opened_list all = RPI_OPENED_LIST;
+  const void *table;
+  const rp_status st = rpi_opened_get(&all, library, sizeof **out, load, &table);
+  *out = table;
+  return st;
 }

@@ -7,28 +7,15 @@
 #include "core/device/nccl.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/opened.h"
 
 #define LIBRARY "libnccl.so.2"
-
-typedef struct opened {
-  struct opened *next;
-  rpi_nccl_table table;
-  rp_status status;
-  char *sentence; /* of a refusal */
-  char library[]; /* as it was asked for */
-} opened;
-
-static struct {
-  pthread_mutex_t lock;
-  opened *first;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct rpi_nccl {
   const rpi_nccl_table *t;
@@ -52,28 +39,24 @@ static const char *release_text(int32_t release, char text[32]) {
   return text;
 }
 
-/* Puts the address of `symbol` into the function pointer at `out`. */
-static bool find(void *so, const char *symbol, void *out) {
-  void *address = dlsym(so, symbol);
-  memcpy(out, &address, sizeof address); /* C has no cast from an object to a function */
-  return address != NULL;
-}
-
 /* Fills the table; the first name that is missing and needed, or NULL. */
 static const char *find_all(void *so, rpi_nccl_table *t) {
   const char *missing = NULL;
 #define RPI_NCCL_FN(field, symbol, arguments) \
-  if (!find(so, symbol, &t->field) && !missing) missing = symbol;
-#define RPI_NCCL_OPT(field, symbol, arguments) (void)find(so, symbol, &t->field);
+  if (!rpi_opened_find(so, symbol, &t->field) && !missing) missing = symbol;
+#define RPI_NCCL_OPT(field, symbol, arguments) (void)rpi_opened_find(so, symbol, &t->field);
 #include "core/device/nccl.def"
 #undef RPI_NCCL_OPT
 #undef RPI_NCCL_FN
-  if (!find(so, "ncclGetErrorString", &t->words) && !missing) missing = "ncclGetErrorString";
-  (void)find(so, "ncclGetLastError", &t->last);
+  if (!rpi_opened_find(so, "ncclGetErrorString", &t->words) && !missing)
+    missing = "ncclGetErrorString";
+  (void)rpi_opened_find(so, "ncclGetLastError", &t->last);
   return missing;
 }
 
-static rp_status load(const char *file, rpi_nccl_table *t) {
+static rp_status load(const char *library, void *table) {
+  rpi_nccl_table *t = table;
+  const char *file = *library ? library : LIBRARY;
   char text[32];
   int release = 0;
   if (strcmp(file, "none") == 0)
@@ -107,32 +90,12 @@ static rp_status load(const char *file, rpi_nccl_table *t) {
   return RP_OK;
 }
 
-static opened *open_first(const char *library) {
-  opened *o = rpi_alloc_zero(sizeof *o + strlen(library) + 1);
-  if (!o) return NULL;
-  strcpy(o->library, library);
-  o->status = load(*library ? library : LIBRARY, &o->table);
-  if (o->status != RP_OK && (o->sentence = rpi_alloc_string(rpi_status_message())) == NULL) {
-    rpi_alloc_free(o);
-    return NULL;
-  }
-  o->next = all.first;
-  all.first = o;
-  return o;
-}
-
 rp_status rpi_nccl_open(const char *library, const rpi_nccl_table **out) {
-  if (!library) library = "";
-  *out = NULL;
-  pthread_mutex_lock(&all.lock);
-  const opened *o = all.first;
-  while (o && strcmp(o->library, library) != 0) o = o->next;
-  if (!o) o = open_first(library);
-  pthread_mutex_unlock(&all.lock);
-  if (!o) return rpi_status_nomem("NCCL's functions");
-  if (o->status != RP_OK) return rpi_status_fail(o->status, "%s", o->sentence);
-  *out = &o->table;
-  return RP_OK;
+  static rpi_opened_list all = RPI_OPENED_LIST;
+  const void *table;
+  const rp_status st = rpi_opened_get(&all, library, sizeof **out, load, &table);
+  *out = table;
+  return st;
 }
 
 /* ---- errors ------------------------------------------------------------------------------------------- */
