@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "jit/gpu_builder.h"
+#include "jit/gpu_check.h"
 #include "jit/gpu_interp.h"
 
 enum { EMIT_CUDA_ABI = 7 }; /* changes with the text the emitter writes, or with its parameters */
@@ -39,6 +40,7 @@ struct rpi_gpu_kernels {
   rpi_cache *cache;
   rpi_gpu_builder *builder;
   rpi_gpu_interp interp;
+  rpi_gpu_check check;
   int32_t tier;
   int64_t taken; /* of the builder's finished jobs */
   uint64_t head; /* hash of what all texts begin with */
@@ -234,6 +236,7 @@ static rp_status open_compiler(const rpi_config *config, rpi_gpu_kernels *g) {
   const rp_status without = st;
   st = rpi_gpu_builder_create(nvrtc, g->cache, facts->arch, config->keep_source, &g->builder);
   if (st == RP_OK) st = rpi_gpu_interp_init(&g->interp, g->device, g->builder);
+  if (st == RP_OK) rpi_gpu_check_init(&g->check, g->device, g->builder);
   if (st == RP_OK && without != RP_OK) st = rpi_gpu_interp_ready(&g->interp, &ready);
   if (st == RP_OK && without != RP_OK && !ready)
     st = rpi_status_fail(without, "%s", missing ? missing : "no run-time compiler of NVIDIA");
@@ -270,6 +273,7 @@ void rpi_gpu_kernels_free(rpi_gpu_kernels *g) {
     record_free(g, r);
   }
   rpi_gpu_interp_deinit(&g->interp);
+  rpi_gpu_check_deinit(&g->check);
   rpi_map_deinit(&g->table);
   rpi_alloc_free(g);
 }
@@ -350,3 +354,7 @@ const rpi_cuda_shape *rpi_gpu_kernels_shape(const rpi_kernel_gpu *k) {
 int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g) { return g->counts.spills; }
 
 void rpi_gpu_kernels_counts(const rpi_gpu_kernels *g, rpi_gpu_counts *out) { *out = g->counts; }
+
+CUfunction rpi_gpu_kernels_check(rpi_gpu_kernels *g) {
+  return rpi_gpu_check_get(&g->check, g->tier != RPI_TIER_AUTO);
+}

@@ -7,6 +7,7 @@
 #include "core/exec/run.h"
 #include "core/model/residence.h"
 #include "trace/calls.h"
+#include "trace/converge.h"
 #include "trace/gpu_bind.h"
 #include "trace/places.h"
 #include "trace/index_range.h"
@@ -291,16 +292,16 @@ static void settle(rp_context *ctx, rpi_template *t, const rpi_segment *s, const
   if (bound->moves && !rpi_comm_dry(ctx->comm)) settle_instances(ctx, s, bound);
 }
 
-static void count_run(rp_context *ctx, const rpi_bound *b) {
+static void count_run(rp_context *ctx, const rpi_bound *b, int64_t times) {
   const rpi_analysis *an = b->an;
-  ctx->stats.segments++;
-  ctx->stats.kernels_run += b->plan.n_kernels;
-  ctx->stats.steps_run += b->plan.n_step;
-  ctx->stats.bytes_moved += b->plan.bytes;
-  ctx->stats.temporaries += an->n_temporary;
-  ctx->stats.dead_tasks += an->n_dead;
-  ctx->stats.renamed += an->n_renamed;
-  ctx->stats.copies_shared += an->n_copies;
+  ctx->stats.segments += times;
+  ctx->stats.kernels_run += times * b->plan.n_kernels;
+  ctx->stats.steps_run += times * b->plan.n_step;
+  ctx->stats.bytes_moved += times * b->plan.bytes;
+  ctx->stats.temporaries += times * an->n_temporary;
+  ctx->stats.dead_tasks += times * an->n_dead;
+  ctx->stats.renamed += times * an->n_renamed;
+  ctx->stats.copies_shared += times * an->n_copies;
   ctx->stats.kernels_shared += b->plan.n_shared;
   ctx->stats.kernels_boxed += b->plan.n_boxed;
   ctx->stats.gathers += b->plan.n_gather;
@@ -368,9 +369,13 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
                              .graphs = ctx->config.graphs,
                              .addresses = ctx->addresses,
                              .opaque = &ctx->opaque_device};
-  rp_status st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch,
-                              ctx->patch_bytes, s->scalar);
-  if (st == RP_OK && ctx->device) st = rpi_gpu_bind_flags(ctx, b);
+  rp_status st = RP_OK;
+  if (RPI_LIKELY(!ctx->repeat || first > 0) || !rpi_converge_run(ctx, b, s, &st))
+    st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch, ctx->patch_bytes,
+                      s->scalar);
+  const bool owes =
+      RPI_UNLIKELY(ctx->repeat) && ctx->repeat->owed; /* the flags are of a later pass */
+  if (st == RP_OK && ctx->device && !owes) st = rpi_gpu_bind_flags(ctx, b);
   if (RPI_UNLIKELY(st != RP_OK)) st = name_place(s, st);
   if (ctx->device && ctx->gpu_status == RP_OK) ctx->gpu_status = st;
   if (ctx->comm) rpi_places_failed(ctx, st);
@@ -479,7 +484,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
   settle(ctx, t, s, b);
   settle_places(ctx, s, b);
   b->runs++;
-  count_run(ctx, b);
+  count_run(ctx, b, RPI_LIKELY(!ctx->repeat) ? 1 : ctx->repeat->ran);
   if (t->died_unread > 0 && !t->late) {
     if (!ctx->config.late) rpi_context_reason(ctx, RPI_REASON_LATE_OFF);
     t->late = ctx->config.late && t->late_idle < 4;

@@ -35,6 +35,7 @@ typedef struct rpi_trace {
   struct rpi_template *first; /* predicted first segment of the next pass */
   struct rpi_template *all;   /* its templates, most recently made first (chained by in_trace) */
   int64_t passes;
+  int64_t launches; /* of the context, when the pass began */
 } rpi_trace;
 
 /* What a library keeps here (rp_context_set_data). */
@@ -122,7 +123,8 @@ struct rp_context {
   bool gpu_shared; /* with another rank */
   bool
       gpu_somewhere; /* a rank has a GPU: partial runs of plans would not end at the same step on all */
-  int64_t nccl_until;    /* when joining it is given up; 0: it is not being joined */
+  int64_t nccl_until;        /* when joining it is given up; 0: it is not being joined */
+  struct rpi_repeat *repeat; /* of the pass at hand (repeat.h); NULL: none */
   struct rpi_nccl *nccl; /* between the GPUs of all ranks; NULL: they speak by way of the host */
 };
 

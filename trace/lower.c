@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/exec/graph.h"
+#include "core/exec/loop.h"
 #include "core/exec/joint.h"
 #include "jit/shape.h"
 #include "trace/distribute.h"
@@ -584,6 +585,7 @@ void rpi_lower_free(rpi_bound *b) {
   if (!b) return;
   if (b->owns) rpi_analyse_free(b->an);
   rpi_graph_free(b->plan.graphs);
+  rpi_loop_free(b->plan.loop);
   rpi_joint_free(b->plan.joint);
   for (int32_t c = 0; c < b->plan.n_call; c++) rpi_alloc_free(b->plan.call[c].why);
   for (rpi_plan_exchange *e = b->plan.exchanges, *next; e; e = next) {

@@ -7,8 +7,11 @@
 #include "core/base/alloc.h"
 #include "core/comm/route.h"
 #include "core/model/residence.h"
+#include "trace/calls.h"
 #include "trace/checkpoint.h"
 #include "trace/places.h"
+#include "trace/poison.h"
+#include "trace/segment.h"
 
 typedef struct taking {
   const rp_store *store;
@@ -123,4 +126,38 @@ rp_status rpi_outgoing_share(rp_context *ctx, rp_store *s, rp_status mine, int64
   for (int64_t i = 0; st == RP_OK && s->view->dtype == RP_BOOL && i < n; i++)
     bytes[i] = bytes[i] != 0;
   return st;
+}
+
+/* ---- the same on all ranks ---- */
+
+/* What is read in a dry run. */
+static void fill_stub(rp_dtype t, int64_t value, int64_t n, char *data) {
+  const int32_t elem = rpi_dtype_size(t);
+  const double d = (double)value;
+  const float f = (float)value;
+  const int64_t bit = value != 0;
+  const void *one = t == RP_F64    ? (const void *)&d
+                    : t == RP_F32  ? (const void *)&f
+                    : t == RP_BOOL ? (const void *)&bit
+                                   : &value;
+  for (int64_t i = 0; i < n; i++) memcpy(data + i * elem, one, (size_t)elem);
+}
+
+rp_status rpi_outgoing_box(rp_context *ctx, const char *call, rp_store *s, const rpi_geom *box,
+                           void *data) {
+  rpi_buffer *b = s->buf;
+  const int64_t n = rpi_geom_size(box);
+  rpi_calls_note(ctx, RPI_CALLS_READ, s);
+  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
+  b->unread = NULL;
+  if (b->poison) return rpi_poison_refuse(call, b);
+  if (b->inst)
+    RPI_TRY(rpi_places_read(ctx, b, box, data));
+  else if (rpi_comm_dry(ctx->comm))
+    fill_stub(s->view->dtype, ctx->config.stub, n, data);
+  else if (n > 0)
+    memset(data, 0, (size_t)(n * rpi_dtype_size(s->view->dtype)));
+  if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
+    for (int64_t i = 0; i < n; i++) ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
+  return RP_OK;
 }

@@ -132,6 +132,10 @@ bool rpi_poison_raised(const rp_context *ctx, const rpi_bound *b) {
   return r;
 }
 
+rp_status rpi_poison_refuse(const char *call, const rpi_buffer *b) {
+  return rpi_status_fail(RP_ERR_DATA, "%s: the data are poisoned: %s", call, b->poison);
+}
+
 void rpi_poison_spread(rp_context *ctx, rpi_template *t, const rpi_segment *s, rpi_bound *b) {
   if (RPI_LIKELY(!rpi_poison_raised(ctx, b))) return;
   walk(ctx, t, s, b);

@@ -13,6 +13,8 @@
 
 /* Has a step of the run failed so far, or is there poison that it may read or overwrite? */
 bool rpi_poison_raised(const rp_context *ctx, const rpi_bound *b);
+/* What the host must not read: RP_ERR_DATA, with the sentence. */
+rp_status rpi_poison_refuse(const char *call, const rpi_buffer *b);
 /* After the last step of a run, whose failures all ranks know: poisons stores and makes others sound, reports the failure
  * to the context, and takes flags and failures back. */
 void rpi_poison_spread(rp_context *ctx, rpi_template *t, const rpi_segment *s, rpi_bound *b);

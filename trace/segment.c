@@ -45,6 +45,12 @@ void rpi_segment_deinit(rpi_segment *s) {
   *s = (rpi_segment){0};
 }
 
+rp_status rpi_segment_reserve(rpi_segment *s, uint32_t slots, int32_t scalars, int32_t words) {
+  return grow_slots(s, slots) && grow_scalars(s, scalars) && grow_words(s, words)
+             ? RP_OK
+             : rpi_status_nomem("segment");
+}
+
 /* The segment has bound the buffer. */
 static bool binds(const rpi_segment *s, const rpi_buffer *b) {
   if (s->number == 0) return false;
@@ -439,6 +445,7 @@ rp_status rpi_segment_trace_begin(rp_context *ctx, int64_t id) {
   ctx->trace = ctx->last_trace = t;
   ctx->last = NULL;
   t->passes++;
+  t->launches = ctx->stats.launches;
   rp_status st2 = rpi_segment_predict(ctx, t->first);
   return st != RP_OK ? st : st2;
 }

@@ -51,6 +51,8 @@ rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
 rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b);
 /* A task that has not run writes the buffer: one of the open segment, or of the pending one. */
 bool rpi_segment_writes(const rp_context *ctx, const rpi_buffer *b);
+/* Room for so many slots, scalars, recorded words. */
+rp_status rpi_segment_reserve(rpi_segment *s, uint32_t slots, int32_t scalars, int32_t words);
 void rpi_segment_deinit(rpi_segment *s);
 
 /* Traces. */

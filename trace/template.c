@@ -278,7 +278,7 @@ void rpi_template_free(rp_context *ctx, rpi_template *t) {
 }
 
 void rpi_template_limit(rp_context *ctx) {
-  if (ctx->seg.n_slot > 0 || ctx->pending.number || ctx->running.number) return;
+  if (ctx->seg.n_slot > 0 || ctx->pending.number || ctx->running.number || ctx->repeat) return;
   rpi_context_reason(ctx, RPI_REASON_FORGET);
   rpi_template_free_all(ctx);
   rpi_map_init(&ctx->templates);

@@ -10,6 +10,7 @@
 #include "jit/body.h"
 #include "trace/calls.h"
 #include "trace/runtime.h"
+#include "trace/repeat.h"
 #include "trace/unbound.h"
 
 /* ---- libraries and ops ---- */
@@ -358,6 +359,21 @@ rp_status rp_trace_end(rp_context *ctx, int64_t id) {
   RPI_TRY(rpi_api_enter(ctx, "rp_trace_end"));
   rpi_calls_note(ctx, RPI_CALLS_TRACE_END, NULL);
   return rpi_api_leave(ctx, rpi_segment_trace_end(ctx, id));
+}
+
+rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t most,
+                          int64_t *passes) {
+  rp_context *of;
+  int64_t made = 0;
+  if (passes) *passes = 0;
+  RPI_TRY(rpi_api_context_of(go, "rp_trace_repeat", &of));
+  if (of != ctx)
+    return rpi_status_fail(RP_ERR_ARGUMENT, "rp_trace_repeat: go is a store of another context");
+  RPI_TRY(rpi_api_enter_store(go, "rp_trace_repeat", &ctx));
+  rpi_calls_note(ctx, RPI_CALLS_TRACE_END, NULL);
+  const rp_status st = rpi_repeat_trace(ctx, id, go, most, &made);
+  if (passes) *passes = made;
+  return rpi_api_leave(ctx, st);
 }
 
 rp_status rp_wait(rp_context *ctx) {

@@ -9,7 +9,9 @@
 #include "core/model/lent.h"
 #include "core/model/residence.h"
 #include "trace/calls.h"
+#include "trace/outgoing.h"
 #include "trace/places.h"
+#include "trace/poison.h"
 #include "trace/index_range.h"
 #include "trace/runtime.h"
 #include "trace/unbound.h"
@@ -72,10 +74,6 @@ rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp
   else
     rpi_store_release(s);
   return rpi_api_leave(ctx, st);
-}
-
-static rp_status poisoned(const char *call, const rpi_buffer *b) {
-  return rpi_status_fail(RP_ERR_DATA, "%s: the data are poisoned: %s", call, b->poison);
 }
 
 /* ---- references ---- */
@@ -182,38 +180,6 @@ static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom
   return RP_OK;
 }
 
-/* What is read in a dry run. */
-static void fill_stub(rp_dtype t, int64_t value, int64_t n, char *data) {
-  const int32_t elem = rpi_dtype_size(t);
-  const double d = (double)value;
-  const float f = (float)value;
-  const int64_t bit = value != 0;
-  const void *one = t == RP_F64    ? (const void *)&d
-                    : t == RP_F32  ? (const void *)&f
-                    : t == RP_BOOL ? (const void *)&bit
-                                   : &value;
-  for (int64_t i = 0; i < n; i++) memcpy(data + i * elem, one, (size_t)elem);
-}
-
-static rp_status read_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
-                          void *data) {
-  rpi_buffer *b = s->buf;
-  rpi_calls_note(ctx, RPI_CALLS_READ, s);
-  RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_READ));
-  b->unread = NULL;
-  if (b->poison) return poisoned(call, b);
-  int32_t elem = rpi_dtype_size(s->view->dtype);
-  if (b->inst)
-    RPI_TRY(rpi_places_read(ctx, b, g, data));
-  else if (rpi_comm_dry(ctx->comm))
-    fill_stub(s->view->dtype, ctx->config.stub, rpi_geom_size(g), data);
-  else if (rpi_geom_size(g) > 0)
-    memset(data, 0, (size_t)(rpi_geom_size(g) * elem));
-  if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
-    for (int64_t i = 0; i < rpi_geom_size(g); i++) ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
-  return RP_OK;
-}
-
 static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
                            const void *data) {
   rpi_buffer *b = s->buf;
@@ -245,8 +211,8 @@ rp_status rp_store_read(rp_store *s, void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read", &ctx));
   rp_status st = check_bytes("rp_store_read", s, &s->view->geom, data, bytes);
-  return rpi_api_leave(ctx,
-                       st != RP_OK ? st : read_box("rp_store_read", ctx, s, &s->view->geom, data));
+  return rpi_api_leave(
+      ctx, st != RP_OK ? st : rpi_outgoing_box(ctx, "rp_store_read", s, &s->view->geom, data));
 }
 
 rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
@@ -264,7 +230,8 @@ rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, 
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
   rp_status st = box_of("rp_store_read_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : read_box("rp_store_read_part", ctx, s, &g, data));
+  return rpi_api_leave(ctx,
+                       st != RP_OK ? st : rpi_outgoing_box(ctx, "rp_store_read_part", s, &g, data));
 }
 
 rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi, const void *data,
@@ -282,7 +249,7 @@ rp_status rp_store_wait(rp_store *s) {
   RPI_TRY(rpi_api_enter_store(s, "rp_store_wait", &ctx));
   rpi_calls_note(ctx, RPI_CALLS_WAIT_STORE, s);
   rp_status st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
-  if (st == RP_OK && s->buf->poison) st = poisoned("rp_store_wait", s->buf);
+  if (st == RP_OK && s->buf->poison) st = rpi_poison_refuse("rp_store_wait", s->buf);
   return rpi_api_leave(ctx, st);
 }
 

@@ -29,6 +29,7 @@ typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphNode_st *CUgraphNode;
 typedef struct CUgraphExec_st *CUgraphExec;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef unsigned long long CUgraphConditionalHandle;
 
 typedef enum cudaError_enum {
   CUDA_SUCCESS = 0,
@@ -134,6 +135,38 @@ typedef struct CUDA_MEMSET_NODE_PARAMS_st {
   unsigned int value, elementSize;
   size_t width, height;
 } CUDA_MEMSET_NODE_PARAMS;
+
+/* Conditional nodes: CUDA 12.4 and later. */
+#define CU_GRAPH_COND_ASSIGN_DEFAULT 0x1
+
+typedef enum CUgraphNodeType_enum { CU_GRAPH_NODE_TYPE_CONDITIONAL = 13 } CUgraphNodeType;
+
+typedef enum CUgraphConditionalNodeType_enum {
+  CU_GRAPH_COND_TYPE_IF = 0,
+  CU_GRAPH_COND_TYPE_WHILE = 1
+} CUgraphConditionalNodeType;
+
+typedef struct CUDA_CONDITIONAL_NODE_PARAMS {
+  CUgraphConditionalHandle handle;
+  CUgraphConditionalNodeType type;
+  unsigned int size;
+  CUgraph *phGraph_out;
+  CUcontext ctx;
+} CUDA_CONDITIONAL_NODE_PARAMS;
+
+typedef struct CUgraphNodeParams_st {
+  CUgraphNodeType type;
+  int reserved0[3];
+  union {
+    long long reserved1[29];
+    CUDA_CONDITIONAL_NODE_PARAMS conditional;
+  };
+  long long reserved2;
+} CUgraphNodeParams;
+
+typedef struct CUgraphEdgeData_st {
+  unsigned char from_port, to_port, type, reserved[5];
+} CUgraphEdgeData;
 
 #endif
 #endif

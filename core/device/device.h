@@ -137,4 +137,27 @@ rp_status rpi_device_graph_set(rpi_device *d, rpi_device_graph *g, int32_t i,
 rp_status rpi_device_graph_launch(rpi_device *d, rpi_device_graph *g);
 void rpi_device_graph_free(rpi_device *d, rpi_device_graph *g); /* NULL is allowed */
 
+/* ---- loops: graphs that begin again as long as a kernel says so, by conditional nodes (CUDA 12.4) */
+enum { RPI_DEVICE_PHASES = 2 };
+/* What a loop does in turn. `last` follows all other launches of the phase and says whether the next phase begins, or behind
+ * the last one the first again: its parameters begin with two uint64_t, which are filled in here with the handles that it sets, each
+ * to 1 or 0: of what comes next, and of the whole loop; equal ones are to be set once. */
+typedef struct rpi_device_fill {
+  CUdeviceptr at;
+  int64_t bytes; /* > 0 */
+} rpi_device_fill;
+typedef struct rpi_device_phase {
+  const rpi_device_node *node;
+  int32_t n;
+  const rpi_device_fill *zero; /* filled with zeros before all else, n_zero of them */
+  int32_t n_zero;
+  rpi_device_node last;
+  void *parameters; /* of last */
+} rpi_device_phase;
+/* The driver has conditional nodes. */
+bool rpi_device_loops(const rpi_device *d);
+/* The first phase begins in any case. Parameters cannot be changed; it is launched and freed as a graph is. */
+rp_status rpi_device_loop_create(rpi_device *d, const rpi_device_phase *phase, int32_t n,
+                                 rpi_device_graph **out);
+
 #endif

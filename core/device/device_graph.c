@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/device/device_graph.c -- launches as a CUDA graph.
- * Lives here: building, changing, launching. Not here: which launches, and when a graph pays (core/exec/graph.h).
+ * Lives here: building, changing, launching; loops. Not here: which launches, and when a graph pays (core/exec/graph.h).
  * How: nodes are added one by one (no capture), so each has a handle by which its parameters are changed in the
- *      instantiated graph. The driver copies parameters; a change does not touch launches under way. */
+ *      instantiated graph. The driver copies parameters; a change does not touch launches under way.
+ *      A loop is a WHILE node. Its graph has the first phase and, behind the kernel that decides, an IF node with the
+ *      next one, and so on. Where a phase but the last decides that there is no next one, that is the loop's end, too. */
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/device/device_impl.h"
 
@@ -35,35 +39,52 @@ static void call_of(const rpi_device_node *n, call *c) {
                                             .extra = c->extra};
 }
 
+/* Kernels into `graph`, their handles into `made`; those that need not wait for each other begin behind *root (NULL: at once). */
+static CUresult add_kernels(rpi_device *d, CUgraph graph, const CUgraphNode *root,
+                            const rpi_device_node *nodes, int32_t n, CUgraphNode *made,
+                            const char **name) {
+  call c;
+  CUresult e = CUDA_SUCCESS;
+  for (int32_t i = 0; i < n && e == CUDA_SUCCESS; i++) {
+    const rpi_device_node *k = &nodes[i];
+    rpi_assert(k->first_after >= 0 && k->first_after + k->n_after <= i);
+    const bool first = k->n_after == 0 && root;
+    *name = "cuGraphAddKernelNode";
+    call_of(k, &c);
+    e = d->cu->graph_add_kernel(&made[i], graph, first ? root : &made[k->first_after],
+                                first ? 1 : (size_t)k->n_after, &c.parameters);
+  }
+  return e;
+}
+
 static CUresult build(rpi_device *d, rpi_device_graph *g, const rpi_device_node *nodes,
                       const char **name) {
-  call c;
   *name = "cuGraphCreate";
   CUresult e = d->cu->graph_create(&g->graph, 0);
-  for (int32_t i = 0; i < g->n && e == CUDA_SUCCESS; i++) {
-    const rpi_device_node *n = &nodes[i];
-    rpi_assert(n->first_after >= 0 && n->first_after + n->n_after <= i);
-    *name = "cuGraphAddKernelNode";
-    call_of(n, &c);
-    e = d->cu->graph_add_kernel(&g->node[i], g->graph, &g->node[n->first_after], (size_t)n->n_after,
-                                &c.parameters);
-  }
+  if (e == CUDA_SUCCESS) e = add_kernels(d, g->graph, NULL, nodes, g->n, g->node, name);
   if (e != CUDA_SUCCESS) return e;
   *name = "cuGraphInstantiate";
   return d->cu->graph_instantiate(&g->exec, g->graph, 0);
+}
+
+static rpi_device_graph *make(int32_t n) {
+  rpi_device_graph *g = rpi_alloc_zero(sizeof *g);
+  if (g) g->node = rpi_alloc_zero(sizeof *g->node * ((size_t)n + 1));
+  if (g && g->node) {
+    g->n = n;
+    return g;
+  }
+  rpi_alloc_free(g);
+  rpi_status_nomem("a graph");
+  return NULL;
 }
 
 rp_status rpi_device_graph_create(rpi_device *d, const rpi_device_node *nodes, int32_t n,
                                   rpi_device_graph **out) {
   const char *name = "";
   *out = NULL;
-  rpi_device_graph *g = rpi_alloc_zero(sizeof *g);
-  if (g) g->node = rpi_alloc_zero(sizeof *g->node * ((size_t)n + 1));
-  if (!g || !g->node) {
-    rpi_alloc_free(g);
-    return rpi_status_nomem("a graph");
-  }
-  g->n = n;
+  rpi_device_graph *g = make(n);
+  if (!g) return RP_ERR_MEMORY;
   rp_status st = rpi_device_enter(d);
   if (st == RP_OK) st = rpi_device_leave(d, build(d, g, nodes, &name), name, "of %d launches", n);
   if (st == RP_OK)
@@ -102,4 +123,99 @@ void rpi_device_graph_free(rpi_device *d, rpi_device_graph *g) {
   }
   rpi_alloc_free(g->node);
   rpi_alloc_free(g);
+}
+
+/* ---- loops ---- */
+
+bool rpi_device_loops(const rpi_device *d) {
+  return d->cu->graph_add_node && d->cu->graph_condition;
+}
+
+/* A node behind `after` (NULL: the first) that runs *body once or again and again. */
+static CUresult add_conditional(rpi_device *d, CUgraph graph, const CUgraphNode *after,
+                                CUgraphConditionalNodeType type, CUgraphConditionalHandle handle,
+                                CUgraph *body, const char **name) {
+  CUgraphNode node;
+  CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+                         .conditional = {.handle = handle, .type = type, .size = 1}};
+  p.conditional.ctx = d->context;
+  *name = "cuGraphAddNode";
+  const CUresult e = d->cu->graph_add_node(&node, graph, after, NULL, after ? 1 : 0, &p);
+  if (e == CUDA_SUCCESS) *body = p.conditional.phGraph_out[0];
+  return e;
+}
+
+/* One behind the other; the last one's node. */
+static CUresult add_zeros(rpi_device *d, CUgraph graph, const rpi_device_phase *phase,
+                          CUgraphNode *last, const char **name) {
+  CUresult e = CUDA_SUCCESS;
+  for (int32_t i = 0; i < phase->n_zero && e == CUDA_SUCCESS; i++) {
+    const CUDA_MEMSET_NODE_PARAMS fill = {.dst = phase->zero[i].at,
+                                          .elementSize = 1,
+                                          .width = (size_t)phase->zero[i].bytes,
+                                          .height = 1};
+    const CUgraphNode before = *last;
+    *name = "cuGraphAddMemsetNode";
+    e = d->cu->graph_add_fill(last, graph, &before, i > 0, &fill, d->context);
+  }
+  return e;
+}
+
+/* The launches of a phase, and the one that decides. */
+static CUresult add_phase(rpi_device *d, CUgraph graph, const rpi_device_phase *phase,
+                          CUgraphNode *made, const char **name) {
+  call c;
+  CUgraphNode zeros = NULL;
+  CUresult e = add_zeros(d, graph, phase, &zeros, name);
+  if (e == CUDA_SUCCESS)
+    e = add_kernels(d, graph, zeros ? &zeros : NULL, phase->node, phase->n, made, name);
+  if (e != CUDA_SUCCESS) return e;
+  call_of(&phase->last, &c);
+  return d->cu->graph_add_kernel(&made[phase->n], graph, made, (size_t)phase->n, &c.parameters);
+}
+
+static CUresult build_loop(rpi_device *d, rpi_device_graph *g, const rpi_device_phase *phase,
+                           int32_t n, const char **name) {
+  CUgraphConditionalHandle handle[RPI_DEVICE_PHASES]; /* the loop's, then one for each next phase */
+  CUgraph body;
+  *name = "cuGraphCreate";
+  CUresult e = d->cu->graph_create(&g->graph, 0);
+  for (int32_t i = 0; i < n && e == CUDA_SUCCESS; i++) {
+    *name = "cuGraphConditionalHandleCreate";
+    e = d->cu->graph_condition(&handle[i], g->graph, d->context, i == 0,
+                               CU_GRAPH_COND_ASSIGN_DEFAULT);
+  }
+  if (e == CUDA_SUCCESS)
+    e = add_conditional(d, g->graph, NULL, CU_GRAPH_COND_TYPE_WHILE, handle[0], &body, name);
+  for (int32_t i = 0; i < n && e == CUDA_SUCCESS; i++) {
+    const uint64_t sets[2] = {handle[i + 1 < n ? i + 1 : 0], handle[0]};
+    memcpy(phase[i].parameters, sets, sizeof sets);
+    e = add_phase(d, body, &phase[i], g->node, name);
+    if (e == CUDA_SUCCESS && i + 1 < n)
+      e = add_conditional(d, body, &g->node[phase[i].n], CU_GRAPH_COND_TYPE_IF, handle[i + 1],
+                          &body, name);
+  }
+  if (e != CUDA_SUCCESS) return e;
+  *name = "cuGraphInstantiate";
+  return d->cu->graph_instantiate(&g->exec, g->graph, 0);
+}
+
+rp_status rpi_device_loop_create(rpi_device *d, const rpi_device_phase *phase, int32_t n,
+                                 rpi_device_graph **out) {
+  const char *name = "";
+  int32_t most = 0;
+  *out = NULL;
+  rpi_assert(n >= 1 && n <= RPI_DEVICE_PHASES);
+  for (int32_t i = 0; i < n; i++) most = phase[i].n + 1 > most ? phase[i].n + 1 : most;
+  rpi_device_graph *g = make(most);
+  if (!g) return RP_ERR_MEMORY;
+  rp_status st = rpi_device_enter(d);
+  if (st == RP_OK)
+    st = rpi_device_leave(d, build_loop(d, g, phase, n, &name), name, "of a loop of %d launches",
+                          most);
+  if (st == RP_OK)
+    *out = g;
+  else
+    rpi_device_graph_free(d, g);
+  return st;
 }

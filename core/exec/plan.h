@@ -138,6 +138,7 @@ typedef struct rpi_plan {
   rpi_plan_exchange *exchanges;
   struct rpi_graphs *graphs; /* graph.h; NULL: none yet */
   struct rpi_joint *joint;   /* joint.h; NULL: none yet */
+  struct rpi_loop *loop;     /* loop.h; NULL: none yet */
 } rpi_plan;
 
 #endif

@@ -587,6 +587,29 @@ RP_API rp_status rp_eval(rp_context *ctx, const char *params, const char *body,
 RP_API rp_status rp_trace_begin(rp_context *ctx, int64_t id);
 RP_API rp_status rp_trace_end(rp_context *ctx, int64_t id);
 
+/* Ends the pass in the place of rp_trace_end and makes it again, at most `most` times, while the one element of `go`
+ * (bool or an integer) is not 0: the same launches, on the same stores, with the same values of scalars, as if the program had
+ * made them; `*passes` (may be NULL) says how often. What the next pass is to find must therefore be in the same store that
+ * the pass before has left it in: `rr = rr_new` as a launch, not by swapping variables. Stores that the program has released
+ * by now stay what they were, temporaries of each pass.
+ *
+ *     for each system {
+ *       ... the first values
+ *       rp_trace_begin(ctx, 1);
+ *       ... one iteration, which ends with: go = (rr_new > tolerance)
+ *       rp_trace_repeat(ctx, 1, go, 999, &passes);
+ *     }
+ *
+ * A GPU decides by itself whether it goes on, where the pass is kernels alone and the driver has conditional nodes (CUDA 12.4):
+ * the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
+ * all call it alike.
+ * Errors: RP_ERR_STATE: trace `id` is not open; its pass has no launch, was cut before its end (by a read, say, or a task
+ * with an effect outside), has an op with an unbound output, or writes what gives the subscripts of a scatter in it.
+ * RP_ERR_SHAPE, RP_ERR_DTYPE: `go` has not one element, or is of floats. In all these cases nothing has happened.
+ * Others are those of the pass, or of reading `go`: then `*passes` are made. */
+RP_API rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t most,
+                                 int64_t *passes);
+
 /* ---- waiting ----------------------------------------------------------------------------------- */
 
 /* Returns when everything launched so far has run; RP_ERR_DATA if something was poisoned since the

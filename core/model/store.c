@@ -466,6 +466,7 @@ rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance 
     return NULL;
   }
   *i = (rpi_instance){.bytes = bytes, .refs = 1};
+  p->made++;
   if (p->device) return i;
   i->data = rpi_memory_get(p->memory, (size_t)bytes, like ? like->data : NULL);
   i->valid = RPI_AT_HOST;

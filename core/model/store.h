@@ -162,6 +162,7 @@ typedef struct rpi_pool {
   rpi_instance *newest, *oldest; /* with memory there, by last use */
   uint64_t turn;                 /* of plans that bind memory there */
   int64_t spilled;               /* instances that left it because it was full */
+  int64_t made;                  /* instances ever */
   rpi_buffer *free_buffers;
   rp_store *free_stores;
   rpi_kept *free_kept;

@@ -97,7 +97,7 @@ static uint64_t hook_down(uint64_t bits, int by, int width, int line) {
   return t->bits;
 }
 
-static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down};
+static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down, emu_condition_set};
 
 /* ---- the scheduler */
 

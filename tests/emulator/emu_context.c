@@ -18,8 +18,9 @@ static emu_handle *handles; /* all there ever were */
 static _Thread_local CUcontext current[CONTEXTS_DEEP];
 static _Thread_local int32_t n_current;
 
-static const char *const kind_names[EMU_N_KINDS] = {
-    "context", "stream", "event", "module", "function", "graph", "node", "exec", "pool"};
+static const char *const kind_names[EMU_N_KINDS] = {"context",   "stream", "event", "module",
+                                                    "function",  "graph",  "node",  "exec",
+                                                    "condition", "pool"};
 const char *emu_kind_name(emu_kind kind) { return kind_names[kind]; }
 
 void *emu_handle_make(emu_kind kind, size_t size, emu_device *device) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/emulator/emu_graph.c -- graphs of work, and executable copies of them.
  *
- * Lives here: cuGraph*.
- * Not here:   what nodes do (emu_work.c), the streams they are launched into (emu_stream.c).
+ * Lives here: cuGraph*, but for conditions.
+ * Not here:   what nodes do (emu_work.c), nodes that run a graph of their own (emu_condition.c), the streams they are launched
+ *             into (emu_stream.c).
  * How:        an executable graph holds a snapshot of the nodes. A launch holds the snapshot, too, so a change of a node makes a
  *             new one while launches wait. Nodes run in a random order that their dependencies allow. A node can
  *             only depend on nodes that were there before it, so there are no cycles. */
@@ -18,11 +19,6 @@ struct CUgraphNode_st {
   int32_t *after;
   emu_work work;
 };
-struct CUgraph_st {
-  emu_handle handle;
-  CUgraphNode *nodes;
-  int32_t n, room;
-};
 /* One node's copy; `after` are indices. */
 typedef struct emu_step {
   emu_work work;
@@ -32,6 +28,7 @@ typedef struct emu_step {
 struct emu_snapshot {
   int32_t holders, n;
   emu_step *steps;
+  emu_condition *conditions; /* that its nodes, and theirs, ask */
 };
 struct CUgraphExec_st {
   emu_handle handle;
@@ -39,29 +36,43 @@ struct CUgraphExec_st {
   emu_snapshot *now;
 };
 
+CUgraph emu_graph_make(CUgraph root) {
+  CUgraph graph = emu_handle_make(EMU_GRAPH, sizeof *graph, emu_context_device());
+  graph->root = root;
+  return graph;
+}
+
 CUresult cu_graph_create(CUgraph *graph, unsigned int flags) {
   EMU_ENTER(graph_create, EMU_CURRENT);
   if (flags) return CUDA_ERROR_INVALID_VALUE;
-  *graph = emu_handle_make(EMU_GRAPH, sizeof **graph, emu_context_device());
+  *graph = emu_graph_make(NULL);
   return CUDA_SUCCESS;
+}
+
+void emu_graph_end(CUgraph graph) {
+  for (int32_t i = 0; i < graph->n; i++) {
+    emu_work *w = &graph->nodes[i]->work;
+    if (w->kind == EMU_WORK_CONDITION) emu_graph_end(w->u.condition.graph);
+    emu_work_deinit(w);
+    free(graph->nodes[i]->after);
+    graph->nodes[i]->after = NULL;
+    emu_handle_end(graph->nodes[i]);
+  }
+  for (emu_condition *c = graph->conditions; c; c = c->of_graph) emu_handle_end(c);
+  free(graph->nodes);
+  graph->nodes = NULL;
+  emu_handle_end(graph);
 }
 
 CUresult cu_graph_destroy(CUgraph graph) {
   EMU_ENTER(graph_destroy, EMU_CURRENT | EMU_RELEASES);
   emu_handle_check(graph, EMU_GRAPH);
-  for (int32_t i = 0; i < graph->n; i++) {
-    emu_work_deinit(&graph->nodes[i]->work);
-    free(graph->nodes[i]->after);
-    graph->nodes[i]->after = NULL;
-    emu_handle_end(graph->nodes[i]);
-  }
-  free(graph->nodes);
-  graph->nodes = NULL;
-  emu_handle_end(graph);
+  if (graph->root) emu_die("the graph is a conditional node's, and ends with it");
+  emu_graph_end(graph);
   return late;
 }
 
-static void check_after(CUgraph graph, const CUgraphNode *after, size_t n) {
+void emu_graph_after(CUgraph graph, const CUgraphNode *after, size_t n) {
   emu_handle_check(graph, EMU_GRAPH);
   for (size_t i = 0; i < n; i++) {
     emu_handle_check(after[i], EMU_NODE);
@@ -73,8 +84,7 @@ static void check_after(CUgraph graph, const CUgraphNode *after, size_t n) {
   }
 }
 
-/* Takes what `w` owns. */
-static CUgraphNode add(CUgraph graph, const CUgraphNode *after, size_t n, const emu_work *w) {
+CUgraphNode emu_graph_add(CUgraph graph, const CUgraphNode *after, size_t n, const emu_work *w) {
   CUgraphNode node = emu_handle_make(EMU_NODE, sizeof *node, emu_context_device());
   node->graph = graph;
   node->index = graph->n;
@@ -105,49 +115,54 @@ static CUresult kernel_of(const CUDA_KERNEL_NODE_PARAMS *p, emu_work *w) {
 CUresult cu_graph_add_kernel(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
                              size_t n_after, const CUDA_KERNEL_NODE_PARAMS *parameters) {
   EMU_ENTER(graph_add_kernel, EMU_CURRENT);
-  check_after(graph, after, n_after);
+  emu_graph_after(graph, after, n_after);
   emu_work w;
   const CUresult bad = kernel_of(parameters, &w);
-  if (!bad) *node = add(graph, after, n_after, &w);
+  if (!bad) *node = emu_graph_add(graph, after, n_after, &w);
   return bad;
 }
 
 CUresult cu_graph_add_copy(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
                            size_t n_after, const CUDA_MEMCPY3D *copy, CUcontext context) {
   EMU_ENTER(graph_add_copy, EMU_CURRENT);
-  check_after(graph, after, n_after);
+  emu_graph_after(graph, after, n_after);
   emu_handle_check(context, EMU_CONTEXT);
   emu_work w = {.kind = EMU_WORK_COPY};
   const CUresult bad = emu_copy_box(copy, &w.u.copy);
   if (bad) return bad;
   if (!w.u.copy.width || !w.u.copy.height || !w.u.copy.depth) return CUDA_ERROR_INVALID_VALUE;
-  *node = add(graph, after, n_after, &w);
+  *node = emu_graph_add(graph, after, n_after, &w);
   return CUDA_SUCCESS;
 }
 
 CUresult cu_graph_add_fill(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
                            size_t n_after, const CUDA_MEMSET_NODE_PARAMS *fill, CUcontext context) {
   EMU_ENTER(graph_add_fill, EMU_CURRENT);
-  check_after(graph, after, n_after);
+  emu_graph_after(graph, after, n_after);
   emu_handle_check(context, EMU_CONTEXT);
   emu_work w = {.kind = EMU_WORK_FILL};
   const CUresult bad = emu_fill_box(fill, &w.u.fill);
-  if (!bad) *node = add(graph, after, n_after, &w);
+  if (!bad) *node = emu_graph_add(graph, after, n_after, &w);
   return bad;
 }
 
 CUresult cu_graph_add_empty(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
                             size_t n_after) {
   EMU_ENTER(graph_add_empty, EMU_CURRENT);
-  check_after(graph, after, n_after);
-  *node = add(graph, after, n_after, &(emu_work){.kind = EMU_WORK_EMPTY});
+  emu_graph_after(graph, after, n_after);
+  *node = emu_graph_add(graph, after, n_after, &(emu_work){.kind = EMU_WORK_EMPTY});
   return CUDA_SUCCESS;
 }
 
 /* ---- executable graphs */
 
+static emu_snapshot *snapshot_of(CUgraph graph);
+
+/* What a conditional node runs is copied with it. */
 static void step_copy(emu_step *to, const emu_work *work, const int32_t *after, int32_t n_after) {
   emu_work_copy(&to->work, work);
+  if (work->kind == EMU_WORK_CONDITION && !work->u.condition.body)
+    to->work.u.condition.body = snapshot_of(work->u.condition.graph);
   to->n_after = n_after;
   to->after = emu_get((size_t)n_after * sizeof *after);
   if (n_after) memcpy(to->after, after, (size_t)n_after * sizeof *after);
@@ -158,6 +173,17 @@ static emu_snapshot *snapshot(int32_t n) {
   *s = (emu_snapshot){.holders = 1, .n = n, .steps = emu_get((size_t)n * sizeof *s->steps)};
   return s;
 }
+
+static emu_snapshot *snapshot_of(CUgraph graph) {
+  emu_snapshot *s = snapshot(graph->n);
+  s->conditions = graph->conditions;
+  for (int32_t i = 0; i < graph->n; i++)
+    step_copy(&s->steps[i], &graph->nodes[i]->work, graph->nodes[i]->after,
+              graph->nodes[i]->n_after);
+  return s;
+}
+
+void emu_graph_hold(emu_snapshot *s) { s->holders++; }
 
 void emu_graph_forget(emu_snapshot *s) {
   if (--s->holders) return;
@@ -180,6 +206,7 @@ static bool may_run(const emu_snapshot *s, int32_t i, const bool *done) {
 }
 
 void emu_graph_run(emu_snapshot *s, emu_device *device) {
+  emu_condition_begin(s->conditions);
   bool *done = emu_get((size_t)s->n * sizeof *done);
   int32_t *ready = emu_get((size_t)s->n * sizeof *ready);
   for (int32_t ran = 0; ran < s->n; ran++) {
@@ -192,18 +219,22 @@ void emu_graph_run(emu_snapshot *s, emu_device *device) {
   }
   free(done);
   free(ready);
+  emu_condition_end(s->conditions);
 }
 
 CUresult cu_graph_instantiate(CUgraphExec *exec, CUgraph graph, unsigned long long flags) {
   EMU_ENTER(graph_instantiate, EMU_CURRENT);
   emu_handle_check(graph, EMU_GRAPH);
   if (flags) return CUDA_ERROR_INVALID_VALUE;
+  for (emu_condition *c = graph->conditions; c; c = c->of_graph)
+    if (!c->used) return CUDA_ERROR_INVALID_VALUE;
+  if (graph->root) emu_die("the graph is a conditional node's");
+  if (graph->conditions && graph->copied)
+    emu_die("a graph with conditional nodes is instantiated a second time");
+  graph->copied = true;
   CUgraphExec e = emu_handle_make(EMU_EXEC, sizeof *e, emu_context_device());
   e->graph = graph;
-  e->now = snapshot(graph->n);
-  for (int32_t i = 0; i < graph->n; i++)
-    step_copy(&e->now->steps[i], &graph->nodes[i]->work, graph->nodes[i]->after,
-              graph->nodes[i]->n_after);
+  e->now = snapshot_of(graph);
   emu_counted.graph_instantiations++;
   *exec = e;
   return CUDA_SUCCESS;
@@ -224,6 +255,7 @@ static emu_work *changeable(CUgraphExec exec, CUgraphNode node, emu_work_kind ki
   if (exec->now->holders > 1) {
     emu_snapshot *old = exec->now;
     exec->now = snapshot(old->n);
+    exec->now->conditions = old->conditions;
     for (int32_t i = 0; i < old->n; i++)
       step_copy(&exec->now->steps[i], &old->steps[i].work, old->steps[i].after,
                 old->steps[i].n_after);

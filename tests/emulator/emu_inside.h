@@ -62,6 +62,7 @@ typedef enum emu_kind {
   EMU_GRAPH,
   EMU_NODE,
   EMU_EXEC,
+  EMU_CONDITION,
   EMU_POOL,
   EMU_N_KINDS
 } emu_kind;
@@ -182,9 +183,11 @@ typedef enum emu_work_kind {
   EMU_WORK_RECORD,
   EMU_WORK_WAIT,
   EMU_WORK_STEP,
-  EMU_WORK_GRAPH
+  EMU_WORK_GRAPH,
+  EMU_WORK_CONDITION
 } emu_work_kind;
 typedef struct emu_snapshot emu_snapshot;
+typedef struct emu_condition emu_condition;
 typedef struct emu_work {
   emu_work_kind kind;
   int64_t call; /* that asked for it */
@@ -195,6 +198,12 @@ typedef struct emu_work {
     emu_fill fill;
     emu_kernel kernel;
     emu_snapshot *graph;
+    struct {
+      emu_condition *handle;
+      CUgraph graph;      /* of a node: what it runs, */
+      emu_snapshot *body; /* the same, of an executable graph */
+      bool again;         /* as long as the handle's value is not 0; else once */
+    } condition;
     struct {
       CUstream stream;
       int64_t end;
@@ -252,9 +261,39 @@ typedef struct emu_cubin {
 /* Opens the shared object of n bytes; NULL: it is none. */
 void *emu_module_open(const void *bytes, size_t n, const struct rpg_unit **unit);
 /* emu_graph.c */
+struct CUgraph_st {
+  emu_handle handle;
+  CUgraphNode *nodes;
+  int32_t n, room;
+  CUgraph root;              /* of what a node runs: the graph that the program made; else NULL */
+  emu_condition *conditions; /* made for it */
+  bool copied;               /* there is an executable graph of it, or was */
+};
+CUgraph emu_graph_make(CUgraph root);
+void emu_graph_end(CUgraph graph); /* with all that it has */
+void emu_graph_after(CUgraph graph, const CUgraphNode *after, size_t n);
+CUgraphNode emu_graph_add(CUgraph graph, const CUgraphNode *after, size_t n, const emu_work *w);
 void emu_graph_run(emu_snapshot *s, emu_device *device);
 void emu_graph_count(const emu_snapshot *s);
+void emu_graph_hold(emu_snapshot *s);
 void emu_graph_forget(emu_snapshot *s);
+/* emu_condition.c */
+struct emu_condition {
+  emu_handle handle;
+  CUgraph graph;           /* that it was made for */
+  bool assigns, used;      /* each launch begins with `first`; a node has it */
+  unsigned first, value;   /* value: of the launch that runs */
+  bool running;            /* such a launch does */
+  bool set;                /* by the kernel that runs */
+  emu_condition *of_graph; /* the graph's next one */
+};
+void emu_condition_set(uint64_t handle, unsigned value);
+/* Before a kernel, which may set each once. */
+void emu_condition_kernel(void);
+/* Around a launch of the graph that they were made for. */
+void emu_condition_begin(emu_condition *all);
+void emu_condition_end(emu_condition *all);
+void emu_condition_run(const emu_work *w, emu_device *device);
 /* emu_block.c */
 void emu_block_run(const emu_kernel *k);
 

@@ -8,8 +8,8 @@
 
 #include "tests/emulator/emu_inside.h"
 
-static const char *const names[] = {"empty",  "get",    "put",  "copy", "fill",
-                                    "kernel", "record", "wait", "step", "graph"};
+static const char *const names[] = {"empty",  "get",  "put",  "copy",  "fill",     "kernel",
+                                    "record", "wait", "step", "graph", "condition"};
 
 void emu_work_count(const emu_work *w) {
   if (w->kind == EMU_WORK_KERNEL) emu_counted.kernels++;
@@ -33,6 +33,7 @@ static void run_kernel(const emu_kernel *k, emu_device *device) {
   }
   emu_handle_check(k->function, EMU_FUNCTION);
   emu_log("  kernel %s, grid %u, block %u", k->function->fact->name, k->grid, k->block);
+  emu_condition_kernel();
   emu_block_run(k);
   emu_memory_check(k->function->fact->name);
 }
@@ -54,6 +55,7 @@ bool emu_work_run(emu_work *w, emu_device *device) {
     case EMU_WORK_WAIT: return emu_stream_run(w->u.wait.stream, w->u.wait.end);
     case EMU_WORK_STEP: return w->u.step.run(w->u.step.arg);
     case EMU_WORK_GRAPH: emu_graph_run(w->u.graph, device); break;
+    case EMU_WORK_CONDITION: emu_condition_run(w, device); break;
     case EMU_WORK_EMPTY:
     case EMU_WORK_RECORD: break;
   }
@@ -64,10 +66,13 @@ void emu_work_deinit(emu_work *w) {
   if (w->kind == EMU_WORK_COPY) free(w->u.copy.kept);
   if (w->kind == EMU_WORK_KERNEL) free(w->u.kernel.parameters);
   if (w->kind == EMU_WORK_GRAPH) emu_graph_forget(w->u.graph);
+  if (w->kind == EMU_WORK_CONDITION && w->u.condition.body) emu_graph_forget(w->u.condition.body);
 }
 
 void emu_work_copy(emu_work *to, const emu_work *from) {
   *to = *from;
+  if (from->kind == EMU_WORK_CONDITION && from->u.condition.body)
+    emu_graph_hold(from->u.condition.body);
   if (from->kind != EMU_WORK_KERNEL) return;
   const size_t bytes = from->u.kernel.function->fact->bytes;
   to->u.kernel.parameters = emu_get(bytes);

@@ -20,6 +20,7 @@ struct rpg_hooks {
   void (*sync)(int line);
   void (*warp)(int line);
   uint64_t (*down)(uint64_t bits, int by, int width, int line); /* of thread t + by of the warp */
+  void (*condition)(uint64_t handle, unsigned value);           /* of a graph that runs */
 };
 struct rpg_fact {
   const char *name;
@@ -77,6 +78,7 @@ const struct rpg_unit rpg_unit __attribute__((visibility("default"))) = {
 #define RPG_FROM64(v, t) (rpg_hooks->down((uint64_t)(v), (t) - (RPG_THREAD & 31), 64, __LINE__))
 #define RPG_BALLOT(p) rpg_ballot((p) != 0, __LINE__)
 #define RPG_LDG(p) (*(p))
+#define RPG_CONDITION(handle, value) (rpg_hooks->condition((handle), (value)))
 
 static inline uint32_t rpg_ballot(uint32_t p, int line) {
   uint64_t bits = (uint64_t)p << (RPG_THREAD & 31);

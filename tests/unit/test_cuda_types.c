@@ -97,10 +97,20 @@ static void test_complete(void **state) {
   const char *at = strstr(text, "#else");
   assert_non_null(at);
   char word[128], before[128] = "";
-  int32_t n_fields = 0, names = 0, in_struct = 0;
+  int32_t n_fields = 0, names = 0, in_struct = 0, in_union = 0;
   while (next(&at, word, sizeof word)) {
     if (is_name(word)) is_listed(word, NULL), names++;
     if (strcmp(word, "struct") == 0) in_struct = 1;
+    if (strcmp(word, "union") == 0) in_union = 1; /* its fields are the struct's */
+    if (in_union && strcmp(word, "}") == 0) {
+      in_union = 0;
+      strcpy(before, next(&at, word, sizeof word) ? word : "");
+      continue;
+    }
+    if (strcmp(word, "[") == 0) { /* how many there are of a field */
+      while (strcmp(word, "]") != 0 && next(&at, word, sizeof word)) continue;
+      continue;
+    }
     if (strcmp(word, "{") == 0 && in_struct) in_struct = 2;
     if (strcmp(word, ";") == 0 && in_struct == 1) in_struct = 0;
     if (in_struct == 2 && (*word == ',' || *word == ';')) {

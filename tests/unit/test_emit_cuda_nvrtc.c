@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_emit_cuda_nvrtc.c -- CUDA texts compile for the GPUs of three generations, those of the benchmarks'
  * kernels to at most 64 registers and nothing spilled. Without NVRTC nothing is tested. */
+#include "jit/gpu_check.h"
 #include "jit/nvrtc.h"
 #include "tests/support/cuda_bench.h"
 #include "tests/support/cuda_kernels.h"
@@ -79,8 +80,31 @@ static void test_random(void **state) {
   }
 }
 
+/* What sets a graph's condition is the driver's, so the cubin is whole without it. */
+static void test_loop(void **state) {
+  (void)state;
+  if (!nvrtc) skip();
+  for (int32_t i = 0; i < RPI_COUNT(archs); i++) {
+    rpi_strbuf text;
+    rpi_cubin cubin;
+    if (!rpi_nvrtc_knows(nvrtc, archs[i])) continue;
+    rpi_strbuf_init(&text);
+    assert_int_equal(rpi_gpu_check_text(&text), RP_OK);
+    if (rpi_nvrtc_compile(nvrtc, rpi_strbuf_str(&text), archs[i], true, &cubin) != RP_OK)
+      fail_msg("sm_%d: %s", archs[i], rpi_status_message());
+    assert_int_equal(memcmp(cubin.image,
+                            "\x7f"
+                            "ELF",
+                            4),
+                     0);
+    if (strstr(cubin.log, "warning")) fail_msg("%s", cubin.log);
+    rpi_cubin_deinit(&cubin);
+    rpi_strbuf_deinit(&text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_benchmarks),
-                                     cmocka_unit_test(test_random)};
+                                     cmocka_unit_test(test_random), cmocka_unit_test(test_loop)};
   return cmocka_run_group_tests(tests, open_nvrtc, NULL);
 }

@@ -519,6 +519,40 @@ static void gpu_host(rp_context *c) { /* in one plan, behind a kernel */
   drop(x);
 }
 
+/* ---- passes that repeat themselves ---- */
+
+typedef void launches(rp_context *c, rp_store *x);
+
+/* x, of N elements, twice again. */
+static void twice(rp_context *c, launches *pass) {
+  rp_store *x = zeros(c, N), *go = NULL;
+  int64_t passes = 0;
+  OK(rp_store_create(c, RP_BOOL, 0, NULL, &go));
+  OK(rp_trace_begin(c, 1));
+  pass(c, x);
+  OK(EVAL(c, "go, x", "go = x[7] < 100.0", go, x));
+  OK(rp_trace_repeat(c, 1, go, 2, &passes));
+  assert_int_equal(passes, 2);
+  drop(x);
+  drop(go);
+}
+
+static void repeat_plain(rp_context *c) { twice(c, increment); }
+
+static void by_function(rp_context *c, rp_store *x) {
+  OK(rp_launch(opaque_op(c, 0), STORES(x), 1, NULL, 0));
+}
+static void repeat_function(rp_context *c) { twice(c, by_function); }
+
+static void by_stencil(rp_context *c, rp_store *x) {
+  rp_store *l = part(x, 0, N - 2), *m = part(x, 1, N - 1), *r = part(x, 2, N);
+  OK(EVAL(c, "m, l, r", "m = l + r", m, l, r));
+  drop(l);
+  drop(m);
+  drop(r);
+}
+static void repeat_stencil(rp_context *c) { twice(c, by_stencil); }
+
 static void
 fuse_spills(rp_context *c) { /* of eight tasks together the values are said not to fit */
   rp_store *x[9];
@@ -591,6 +625,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"CUT_SIDE_EFFECT", "", cut_side_effect, 1},
                             {"CUT_TASKS", "--window 2", cut_tasks, 2},
                             {"CUT_CHECKPOINT", "", cut_checkpoint, 1},
+                            {"CUT_REPEAT", "", repeat_plain, 2},
                             {"CUT_DESTROY", "--explain on", cut_destroy, 1},
                             {"MISS_NEW", "", cut_wait, 1},
                             {"MISS_TASK", "", miss_task, 1},
@@ -630,6 +665,11 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
                             {"GPU_FLAG", GPU, gather_checked, 1},
                             {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
+                            {"REPEAT_RANKS", TWO GPU, repeat_plain, 1},
+                            {"REPEAT_DRIVER", GPU " --graphs off", repeat_plain, 1},
+                            {"REPEAT_STEPS", GPU, repeat_function, 1},
+                            {"REPEAT_COMPILE", GPU " --tier auto", repeat_plain, 1},
+                            {"REPEAT_MEMORY", GPU, repeat_stencil, 1},
                             {"FORGET", "--templates 3", forget, 1}};
 
 static const struct {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/exec/graph_nodes.c -- see graph_nodes.h. */
+#include "core/exec/graph_nodes.h"
+
+#include "core/base/alloc.h"
+
+static int64_t padded(int64_t n) { return (n + 15) & ~(int64_t)15; }
+
+typedef struct walk {
+  const rpi_word *words;
+  rpi_graph_nodes *to; /* NULL: launches are only counted */
+  int32_t n, sub;
+  int64_t bytes;
+} walk;
+
+/* The launches of one kernel, behind those of the step before. */
+static void add_sub(walk *w, const rpi_sub *s, int32_t first_before, int32_t n_before) {
+  rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
+  const rpi_kernel_gpu_code *code = s->gpu->code;
+  const rpi_word *words = &w->words[s->word];
+  const int64_t end = s->first + s->units;
+  const int32_t n = code->launches(code, words, s->first, end, RPI_KERNEL_ALL, l);
+  char room[RPI_KERNEL_PARAMETERS];
+  char *to = w->to ? w->to->parameters + w->bytes : room;
+  const int32_t bytes = code->pack(code, words, s->first, end, RPI_KERNEL_ALL, to);
+  for (int32_t i = 0; i < n && w->to; i++)
+    w->to->node[w->n + i] = (rpi_device_node){.function = l[i].function,
+                                              .grid = l[i].grid,
+                                              .block = l[i].block,
+                                              .first_after = i > 0 ? w->n + i - 1 : first_before,
+                                              .n_after = i > 0 ? 1 : n_before,
+                                              .parameters = to,
+                                              .bytes = bytes};
+  if (w->to) w->to->code[w->sub] = code;
+  w->sub++;
+  w->n += n;
+  w->bytes += padded(bytes);
+}
+
+/* A step's kernels begin when those of the step before have ended. */
+static walk walk_steps(const rpi_plan *plan, const rpi_word *words, int32_t first, int32_t end,
+                       rpi_graph_nodes *to) {
+  walk w = {.words = words, .to = to};
+  int32_t before = 0, n_before = 0;
+  for (int32_t i = first; i < end; i++) {
+    const rpi_step *s = &plan->step[i];
+    const int32_t here = w.n;
+    for (int32_t k = 0; s->kind == RPI_STEP_LAUNCH && k < s->n_sub; k++)
+      add_sub(&w, &plan->sub[s->first_sub + k], before, n_before);
+    if (w.n == here) continue;
+    before = here;
+    n_before = w.n - here;
+  }
+  return w;
+}
+
+bool rpi_graph_nodes_reserve(const rpi_plan *plan, int32_t first, int32_t end, rpi_graph_nodes *g) {
+  const walk w = walk_steps(plan, plan->words, first, end, NULL);
+  g->node = rpi_alloc_zero(sizeof *g->node * ((size_t)w.n + 1));
+  g->code = rpi_alloc_zero(sizeof *g->code * ((size_t)w.sub + 1));
+  g->parameters = rpi_alloc_zero((size_t)w.bytes + 1);
+  g->n = w.n;
+  g->bytes = w.bytes;
+  return g->node && g->code && g->parameters;
+}
+
+void rpi_graph_nodes_fill(const rpi_plan *plan, const rpi_word *words, int32_t first, int32_t end,
+                          rpi_graph_nodes *g) {
+  walk_steps(plan, words, first, end, g);
+}
+
+bool rpi_graph_nodes_current(const rpi_plan *plan, int32_t first, int32_t end,
+                             const rpi_graph_nodes *g) {
+  int32_t n = 0;
+  for (int32_t i = first; i < end; i++)
+    for (int32_t k = 0; plan->step[i].kind == RPI_STEP_LAUNCH && k < plan->step[i].n_sub; k++)
+      if (plan->sub[plan->step[i].first_sub + k].gpu->code != g->code[n++]) return false;
+  return true;
+}
+
+void rpi_graph_nodes_free(rpi_graph_nodes *g) {
+  rpi_alloc_free(g->node);
+  rpi_alloc_free(g->code);
+  rpi_alloc_free(g->parameters);
+  *g = (rpi_graph_nodes){0};
+}

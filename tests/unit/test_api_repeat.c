@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_api_repeat.c -- rp_trace_repeat: the bits and the number of passes are those of the program's own loop, on
+ * the host, on ranks, and on the (emulated) GPU, which goes on by itself where it can. */
+#include "tests/support/gpu_context.h"
+
+#include "tests/support/members.h"
+
+enum { MOST_STORES = 12, N = 600 };
+
+/* A program: an iteration on stores that `first` gives their values. */
+typedef struct program {
+  const char *name;
+  void (*first)(rp_context *c, rp_store **s);
+  void (*pass)(rp_context *c, rp_store **s); /* ends with s[0], which says whether it goes on */
+  int32_t n;                                 /* stores that are compared, from s[0] on */
+} program;
+
+static rp_store *make(rp_context *c, rp_dtype dtype, int64_t n) {
+  rp_store *s = NULL;
+  OK(rp_store_create(c, dtype, n > 0, &n, &s));
+  return s;
+}
+
+/* ---- in place: every array stays where it is */
+
+static void halve_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_BOOL, 0);
+  s[1] = make(c, RP_F64, N);
+  s[2] = make(c, RP_F64, 0);
+  s[3] = make(c, RP_I64, 0);
+  OK(EVAL(c, "x", "x = 1.0 + index(0)", s[1]));
+}
+
+static void halve_pass(rp_context *c, rp_store **s) {
+  OK(EVAL(c, "x", "x = 0.75*x + 0.125", s[1]));
+  OK(EVAL(c, "r", "r = 0", s[2]));
+  OK(EVAL(c, "r, x", "r max= x", s[2], s[1]));
+  OK(EVAL(c, "n", "n = n + 1", s[3]));
+  OK(EVAL(c, "go, r", "go = r > 1.5", s[0], s[2]));
+}
+
+/* ---- a stencil: its array swaps memory in each pass */
+
+static void jacobi_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_I32, 0);
+  s[1] = make(c, RP_F64, N);
+  s[2] = make(c, RP_F64, 0);
+  for (int32_t k = 0; k < 3; k++) OK(rp_store_slice(s[1], 0, k, N - 2 + k, 1, &s[4 + k]));
+  s[3] = make(c, RP_F64, 0);
+  OK(EVAL(c, "x", "x = where(index(0) == 0, 1.0, where(index(0) % 7 == 3, 0.5, 0.25))", s[1]));
+}
+
+static void jacobi_pass(rp_context *c, rp_store **s) {
+  rp_store *change = make(c, RP_F64, N - 2);
+  OK(EVAL(c, "d, a, b, m", "d = 0.5*(a + b) - m", change, s[4], s[6], s[5]));
+  OK(EVAL(c, "m, d", "m = m + d", s[5], change));
+  OK(EVAL(c, "r", "r = 0", s[2]));
+  OK(EVAL(c, "r, d", "r max= abs(d)", s[2], change));
+  OK(EVAL(c, "go, r", "go = where(r > 0.004, 1, 0)", s[0], s[2]));
+  OK(rp_store_release(change));
+}
+
+/* ---- the same with a new sum in each pass, which begins at 0 */
+
+static void sum_pass(rp_context *c, rp_store **s) {
+  rp_store *sum = make(c, RP_F64, 0);
+  OK(EVAL(c, "m, a, b", "m = 0.25*(a + b) + 0.5*m", s[5], s[4], s[6]));
+  OK(EVAL(c, "t, m", "t += m*m", sum, s[5]));
+  OK(EVAL(c, "q, t", "q = t", s[3], sum));
+  OK(EVAL(c, "go, t", "go = where(t < 50.5, 1, 0)", s[0], sum));
+  OK(rp_store_release(sum));
+}
+
+/* ---- conjugate gradients with new scalars in each pass */
+
+static void cg_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_BOOL, 0);
+  for (int32_t k = 1; k <= 3; k++)
+    s[k] = make(c, RP_F64, N + 2); /* x, r, p with a border of zeros */
+  s[4] = make(c, RP_F64, 0);       /* rr */
+  for (int32_t k = 1; k <= 3; k++) OK(rp_store_slice(s[k], 0, 1, N + 1, 1, &s[4 + k]));
+  OK(rp_store_slice(s[3], 0, 0, N, 1, &s[8]));
+  OK(rp_store_slice(s[3], 0, 2, N + 2, 1, &s[9]));
+  OK(EVAL(c, "r", "r = 1.0 + (index(0) % 5)", s[6]));
+  OK(rp_store_copy(s[7], s[6]));
+  OK(EVAL(c, "rr, r", "rr += r*r", s[4], s[6]));
+}
+
+static void cg_pass(rp_context *c, rp_store **s) {
+  rp_store *q = make(c, RP_F64, N), *pq = make(c, RP_F64, 0), *alpha = make(c, RP_F64, 0);
+  rp_store *next = make(c, RP_F64, 0), *beta = make(c, RP_F64, 0);
+  OK(EVAL(c, "q, p, w, e", "q = 2.1*p - w - e", q, s[7], s[8], s[9]));
+  OK(EVAL(c, "pq, p, q", "pq += p*q", pq, s[7], q));
+  OK(EVAL(c, "alpha, rr, pq", "alpha = rr/pq", alpha, s[4], pq));
+  OK(EVAL(c, "x, alpha, p", "x = x + alpha*p", s[5], alpha, s[7]));
+  OK(EVAL(c, "r, alpha, q", "r = r - alpha*q", s[6], alpha, q));
+  OK(EVAL(c, "next, r", "next += r*r", next, s[6]));
+  OK(EVAL(c, "beta, next, rr", "beta = next/rr", beta, next, s[4]));
+  OK(EVAL(c, "p, r, beta", "p = r + beta*p", s[7], s[6], beta));
+  OK(rp_store_copy(s[4], next));
+  OK(EVAL(c, "go, rr", "go = rr > 1e-3", s[0], s[4]));
+  rp_store *gone[] = {q, pq, alpha, next, beta};
+  for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) OK(rp_store_release(gone[i]));
+}
+
+/* ---- a copy that shares memory, and an output that nobody reads */
+
+static void copy_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_U8, 0);
+  for (int32_t k = 1; k <= 3; k++) s[k] = make(c, RP_F32, N);
+  s[4] = make(c, RP_I32, 0);
+  OK(EVAL(c, "x", "x = f32(index(0) % 11)", s[1]));
+}
+
+static void copy_pass(rp_context *c, rp_store **s) {
+  OK(rp_store_copy(s[2], s[1]));
+  OK(EVAL(c, "x, y", "x = 0.5*x + 0.25*y + 1", s[1], s[2]));
+  OK(EVAL(c, "w, x", "w = x*x", s[3], s[1]));
+  OK(EVAL(c, "n", "n = n + 1", s[4]));
+  OK(EVAL(c, "go, n", "go = n < 23", s[0], s[4]));
+}
+
+static const program programs[] = {{"halve", halve_first, halve_pass, 4},
+                                   {"jacobi", jacobi_first, jacobi_pass, 3},
+                                   {"sum", jacobi_first, sum_pass, 4},
+                                   {"cg", cg_first, cg_pass, 5},
+                                   {"copy", copy_first, copy_pass, 5}};
+enum { N_PROGRAMS = sizeof programs / sizeof *programs };
+
+/* ---- running them */
+
+typedef struct outcome {
+  int64_t passes, loops, loop_passes;
+  char data[MOST_STORES][8 * (N + 2)];
+} outcome;
+
+static void read_all(const program *p, rp_store **s, outcome *out) {
+  for (int32_t i = 0; i < p->n; i++)
+    OK(rp_store_read(s[i], out->data[i],
+                     (size_t)rp_store_size(s[i]) * rp_dtype_size(rp_store_dtype(s[i]))));
+}
+
+static bool goes_on(rp_store *go) {
+  char v[8] = {0};
+  OK(rp_store_read(go, v, rp_dtype_size(rp_store_dtype(go))));
+  return memcmp(v, (char[8]){0}, sizeof v) != 0;
+}
+
+/* `most` repeated passes at most; `times`: so often from the first values on. */
+static void play(rp_context *c, const program *p, bool repeat, int64_t most, int32_t times,
+                 outcome *out) {
+  memset(out, 0, sizeof *out);
+  for (int32_t t = 0; t < times; t++) {
+    rp_store *s[MOST_STORES] = {0};
+    p->first(c, s);
+    OK(rp_trace_begin(c, 7));
+    p->pass(c, s);
+    if (repeat) {
+      OK(rp_trace_repeat(c, 7, s[0], most, &out->passes));
+    } else {
+      OK(rp_trace_end(c, 7));
+      for (out->passes = 0; out->passes < most && goes_on(s[0]); out->passes++) {
+        OK(rp_trace_begin(c, 7));
+        p->pass(c, s);
+        OK(rp_trace_end(c, 7));
+      }
+    }
+    read_all(p, s, out);
+    for (int32_t i = 0; i < MOST_STORES; i++) OK(rp_store_release(s[i]));
+  }
+  out->loops = check_stat(c, "loops");
+  out->loop_passes = check_stat(c, "loop_passes");
+}
+
+static void same(const char *name, const outcome *a, const outcome *b) {
+  if (a->passes != b->passes)
+    fail_msg("%s: %lld passes, not %lld", name, (long long)b->passes, (long long)a->passes);
+  for (int32_t i = 0; i < MOST_STORES; i++)
+    if (memcmp(a->data[i], b->data[i], sizeof a->data[i]) != 0) fail_msg("%s: store %d", name, i);
+}
+
+static void test_host(void **state) {
+  (void)state;
+  static outcome own, repeated;
+  static const int64_t most[] = {1000, 0, 1, 6};
+  for (int32_t p = 0; p < N_PROGRAMS; p++)
+    for (size_t m = 0; m < sizeof most / sizeof *most; m++) {
+      rp_context *a = check_context(""), *b = check_context(m == 3 ? "--tracing off" : "");
+      play(a, &programs[p], false, most[m], 1, &own);
+      play(b, &programs[p], true, most[m], 1, &repeated);
+      same(programs[p].name, &own, &repeated);
+      if (m == 0) assert_in_range(own.passes, 5, 900);
+      assert_int_equal(repeated.loops, 0);
+      OK(rp_context_destroy(a));
+      OK(rp_context_destroy(b));
+    }
+}
+
+/* On a GPU the first values and one pass, or where memory is swapped a few more, are the host's doing; all others are one loop. */
+static void test_gpu(void **state) {
+  (void)state;
+  static outcome own, repeated;
+  static const struct {
+    const char *options;
+    int64_t most;
+  } ways[] = {{"", 1000},
+              {"", 1},
+              {"", 2},
+              {"", 5},
+              {"", 6},
+              {"", 7},
+              {"--tier 0", 1000},
+              {"--rename off", 40},
+              {"--fusion off", 40}};
+  for (int32_t p = 0; p < N_PROGRAMS; p++)
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+      rp_context *a = check_context(""), *b = gpu_context(ways[w].options);
+      play(a, &programs[p], false, ways[w].most, 1, &own);
+      play(b, &programs[p], true, ways[w].most, 2, &repeated);
+      same(programs[p].name, &own, &repeated);
+      if (w == 0 && p < N_PROGRAMS - 1) {
+        assert_int_equal(repeated.loops, 2);
+        assert_in_range(repeated.loop_passes, 2 * own.passes - 6, 2 * own.passes);
+      }
+      OK(rp_context_destroy(a));
+      end(b);
+    }
+}
+
+/* The host waits once for all of the loop, and where the copies share memory for each pass, and says so. */
+static void test_waits(void **state) {
+  (void)state;
+  static outcome out;
+  for (int32_t shares = 0; shares < 2; shares++) {
+    rp_context *c = gpu_context("");
+    play(c, &programs[shares ? N_PROGRAMS - 1 : 0], true, 1000, 1, &out);
+    rp_store *s[MOST_STORES] = {0};
+    programs[shares ? N_PROGRAMS - 1 : 0].first(c, s);
+    OK(rp_trace_begin(c, 7));
+    programs[shares ? N_PROGRAMS - 1 : 0].pass(c, s);
+    const struct emu_counts before = counts();
+    OK(rp_trace_repeat(c, 7, s[0], 1000, NULL));
+    const struct emu_counts after = counts();
+    assert_in_range(after.waits - before.waits, shares ? 20 : 1, shares ? 60 : 4);
+    char *text = check_explained(c);
+    assert_int_equal(strstr(text, "REPEAT_MEMORY") != NULL, shares);
+    free(text);
+    for (int32_t i = 0; i < MOST_STORES; i++) OK(rp_store_release(s[i]));
+    end(c);
+  }
+}
+
+/* ---- a subscript that leaves its array after some passes ---- */
+
+/* y = x[i]: from the 15th pass on i is beyond x, or in that one alone: the next one makes y sound. */
+static void poison_pass(rp_context *c, rp_store **s, bool once) {
+  OK(EVAL(c, "i, n", once ? "i = where(n == 15, 99, 3)" : "i = where(n < 15, n, 99)", s[3], s[4]));
+  OK(EVAL(c, "y, x, i", "y[k] = x[i[k]]", s[2], s[1], s[3]));
+  OK(EVAL(c, "n", "n = n + 1", s[4]));
+  OK(EVAL(c, "go, n", "go = n < 30", s[0], s[4]));
+}
+
+static void poison_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_BOOL, 0);
+  s[1] = make(c, RP_F64, 20);
+  s[2] = make(c, RP_F64, 1);
+  s[3] = make(c, RP_I64, 1);
+  s[4] = make(c, RP_I64, 0);
+  OK(EVAL(c, "x", "x = index(0)", s[1]));
+}
+
+static void test_poison(void **state) {
+  (void)state;
+  int64_t n = 0, passes;
+  for (int32_t way = 0; way < 4; way++) {
+    const bool gpu = way & 1, once = way & 2;
+    rp_context *c = gpu ? gpu_context("") : check_context("");
+    rp_store *s[MOST_STORES] = {0};
+    poison_first(c, s);
+    OK(rp_trace_begin(c, 7));
+    poison_pass(c, s, once);
+    OK(rp_trace_repeat(c, 7, s[0], 1000, &passes));
+    OK(rp_store_read(s[4], &n, sizeof n));
+    assert_int_equal(n, 30);
+    assert_int_equal(passes, 29);
+    double y = 0;
+    if (once)
+      OK(rp_store_read(s[2], &y, sizeof y));
+    else
+      FAILS(RP_ERR_DATA, "out of range", rp_store_read(s[2], &y, sizeof y));
+    if (once) assert_true(y == 3);
+    if (gpu) assert_in_range(check_stat(c, "loops"), 1, 20);
+    for (int32_t i = 0; i < MOST_STORES; i++) OK(rp_store_release(s[i]));
+    if (gpu)
+      end(c);
+    else
+      OK(rp_context_destroy(c));
+  }
+}
+
+/* ---- ranks: all decide alike ---- */
+
+enum { M = 3000 };
+
+static rp_status relax(member *m) {
+  const int64_t n = M;
+  rp_store *u, *v[3], *r, *go;
+  int64_t passes = 0;
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &u));
+  TRY(rp_store_create(m->ctx, RP_F64, 0, NULL, &r));
+  TRY(rp_store_create(m->ctx, RP_BOOL, 0, NULL, &go));
+  for (int32_t k = 0; k < 3; k++) TRY(rp_store_slice(u, 0, k, n - 2 + k, 1, &v[k]));
+  TRY(EVAL(m->ctx, "u", "u = f64(index(0) % 13)", u));
+  TRY(rp_trace_begin(m->ctx, 1));
+  TRY(EVAL(m->ctx, "r", "r = 0", r));
+  TRY(EVAL(m->ctx, "m, a, b", "m = 0.25*(a + b) + 0.5*m", v[1], v[0], v[2]));
+  TRY(EVAL(m->ctx, "r, m", "r += m*m", r, v[1]));
+  TRY(EVAL(m->ctx, "go, r", "go = r > 109000.0", go, r));
+  TRY(rp_trace_repeat(m->ctx, 1, go, 500, &passes));
+  TRY(rp_store_read(u, m->out, M * sizeof(double)));
+  m->out[M] = (double)passes;
+  TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
+  TRY(rp_stat(m->ctx, "overlapped", &m->beside));
+  rp_store *all[] = {u, v[0], v[1], v[2], r, go};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) TRY(rp_store_release(all[i]));
+  return passes > 4 && passes < 500 ? RP_OK : rp_error_set(RP_ERR_INTERNAL, "passes");
+}
+
+static void test_ranks(void **state) {
+  (void)state;
+  same_bits(relax, M + 1);
+}
+
+/* ---- what the GPU cannot do alone ---- */
+
+static void add_one(double *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) x[i] += 1;
+}
+
+/* A C function in the pass: the host decides, and the bits are the same. */
+static void test_function(void **state) {
+  (void)state;
+  static const int32_t both[] = {RP_PRIV_READ_WRITE};
+  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "add_one",
+                            .params = "x",
+                            .privileges = both,
+                            .args = args,
+                            .n_args = 2,
+                            .function = (void (*)(void))add_one,
+                            .flags = RP_OPAQUE_DENSE};
+  rp_context *c = gpu_context("");
+  rp_library *lib = NULL;
+  rp_op *op = NULL;
+  OK(rp_library_create(c, "test", &lib));
+  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_store *x = check_vector(c, 3, (double[]){1, 2, 3}), *go = make(c, RP_BOOL, 0);
+  int64_t passes;
+  OK(rp_trace_begin(c, 1));
+  OK(EVAL(c, "x", "x = 2*x", x));
+  OK(rp_launch(op, STORES(x), 1, NULL, 0));
+  OK(EVAL(c, "go, x", "go = x[0] < 100.0", go, x));
+  OK(rp_trace_repeat(c, 1, go, 100, &passes));
+  assert_int_equal(passes, 5);
+  check_values(x, (double[]){127, 191, 255});
+  char *text = check_explained(c);
+  assert_non_null(strstr(text, "REPEAT_STEPS"));
+  free(text);
+  OK(rp_store_release(x));
+  OK(rp_store_release(go));
+  end(c);
+}
+
+/* ---- each call of the driver fails ---- */
+
+static rp_status lose(void) {
+  rp_context *c = NULL;
+  const rp_status made = gpu_context_try("", &c);
+  if (made != RP_OK) return made;
+  rp_store *x = NULL, *u = NULL, *go = NULL, *m[3] = {NULL, NULL, NULL};
+  const int64_t n = 40;
+  int64_t passes = 0;
+  rp_status st = rp_store_create(c, RP_F64, 1, &n, &u);
+  if (st == RP_OK) st = rp_store_create(c, RP_I64, 0, NULL, &x);
+  if (st == RP_OK) st = rp_store_create(c, RP_BOOL, 0, NULL, &go);
+  for (int32_t k = 0; k < 3 && st == RP_OK; k++) st = rp_store_slice(u, 0, k, n - 2 + k, 1, &m[k]);
+  if (st == RP_OK) st = rp_trace_begin(c, 1);
+  if (st == RP_OK) st = EVAL(c, "m, a, b", "m = 0.5*(a + b) + 1", m[1], m[0], m[2]);
+  if (st == RP_OK) st = EVAL(c, "x", "x = x + 1", x);
+  if (st == RP_OK) st = EVAL(c, "go, x", "go = x < 9", go, x);
+  if (st == RP_OK) st = rp_trace_repeat(c, 1, go, 100, &passes);
+  if (st == RP_OK) st = passes == 8 ? RP_OK : RP_ERR_INTERNAL;
+  int64_t v = 0;
+  if (st == RP_OK) st = rp_store_read(x, &v, sizeof v);
+  if (st == RP_OK && v != 9) st = RP_ERR_INTERNAL;
+  rp_store *all[] = {x, u, go, m[0], m[1], m[2]};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) (void)rp_store_release(all[i]);
+  const rp_status end = rp_context_destroy(c);
+  return st != RP_OK ? st : end;
+}
+
+static void test_each_call_fails(void **state) {
+  (void)state;
+  gpu_each_call_fails(lose, RP_OK);
+}
+
+/* ---- what is refused ---- */
+
+static void test_refused(void **state) {
+  (void)state;
+  rp_context *c = check_context(""), *other = check_context("");
+  rp_store *x = check_vector(c, 3, NULL), *go = make(c, RP_BOOL, 0), *f = make(c, RP_F32, 0);
+  rp_store *elsewhere = make(other, RP_BOOL, 0);
+  int64_t passes = 5;
+  FAILS(RP_ERR_STATE, "trace 1 is not open", rp_trace_repeat(c, 1, go, 1, &passes));
+  assert_int_equal(passes, 0);
+  OK(rp_trace_begin(c, 1));
+  FAILS(RP_ERR_STATE, "trace 2 is not open", rp_trace_repeat(c, 2, go, 1, NULL));
+  FAILS(RP_ERR_STATE, "no launch", rp_trace_repeat(c, 1, go, 1, NULL));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  FAILS(RP_ERR_ARGUMENT, "NULL", rp_trace_repeat(c, 1, NULL, 1, NULL));
+  FAILS(RP_ERR_ARGUMENT, "another context", rp_trace_repeat(c, 1, elsewhere, 1, NULL));
+  FAILS(RP_ERR_SHAPE, "3 elements", rp_trace_repeat(c, 1, x, 1, NULL));
+  FAILS(RP_ERR_DTYPE, "f32", rp_trace_repeat(c, 1, f, 1, NULL));
+  FAILS(RP_ERR_ARGUMENT, "most is -1", rp_trace_repeat(c, 1, go, -1, NULL));
+  OK(EVAL(c, "go", "go = 1 < 2", go));
+  OK(rp_trace_repeat(c, 1, go, 3, &passes)); /* all these have changed nothing */
+  assert_int_equal(passes, 3);
+  check_values(x, (double[]){4, 4, 4});
+  OK(rp_trace_begin(c, 1));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  double data[3];
+  OK(rp_store_read(x, data, sizeof data));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  FAILS(RP_ERR_STATE, "of the pass's 2 launches 1 have been run",
+        rp_trace_repeat(c, 1, go, 1, NULL));
+  OK(rp_trace_end(c, 1));
+  check_values(x, (double[]){6, 6, 6});
+  rp_store *all[] = {x, go, f};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) OK(rp_store_release(all[i]));
+  OK(rp_store_release(elsewhere));
+  OK(rp_context_destroy(c));
+  OK(rp_context_destroy(other));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_host),
+                                     cmocka_unit_test(test_gpu),
+                                     cmocka_unit_test(test_waits),
+                                     cmocka_unit_test(test_poison),
+                                     cmocka_unit_test(test_ranks),
+                                     cmocka_unit_test(test_function),
+                                     cmocka_unit_test(test_each_call_fails),
+                                     cmocka_unit_test(test_refused)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
