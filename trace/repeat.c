@@ -6,6 +6,7 @@
 
 #include "trace/calls.h"
 #include "trace/converge.h"
+#include "trace/invariant.h"
 #include "trace/outgoing.h"
 #include "trace/segment.h"
 
@@ -219,6 +220,7 @@ rp_status rpi_repeat_trace(rp_context *ctx, int64_t id, rp_store *go, int64_t mo
   if (st == RP_OK) {
     ctx->repeat = &r;
     st = rpi_segment_cut(ctx, RPI_REASON_CUT_TRACE_END, false);
+    if (st == RP_OK) st = rpi_invariant_drop(ctx, &r);
     if (st == RP_OK) st = repeat(ctx, &r, most, passes);
     ctx->repeat = NULL;
     rp_status end = rpi_segment_trace_end(ctx, id);

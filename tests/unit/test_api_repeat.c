@@ -103,6 +103,25 @@ static void cg_pass(rp_context *c, rp_store **s) {
   for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) OK(rp_store_release(gone[i]));
 }
 
+/* ---- a scatter, whose subscripts are inverted in the first pass alone */
+
+static void scatter_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_BOOL, 0);
+  s[1] = make(c, RP_F64, 20);
+  s[2] = make(c, RP_F64, N);
+  s[3] = make(c, RP_I32, N);
+  s[4] = make(c, RP_I32, 0);
+  OK(EVAL(c, "w", "w = 0.5 + 0.125*(index(0) % 3)", s[2]));
+  OK(EVAL(c, "b", "b = i32((7*index(0)) % 20)", s[3]));
+}
+
+static void scatter_pass(rp_context *c, rp_store **s) {
+  OK(EVAL(c, "h, b, w", "h[b[i]] += w[i]", s[1], s[3], s[2]));
+  OK(EVAL(c, "w, h, b", "w[i] = 0.75*w[i] + 0.001*h[b[i]]", s[2], s[1], s[3]));
+  OK(EVAL(c, "n", "n = n + 1", s[4]));
+  OK(EVAL(c, "go, n", "go = n < 17", s[0], s[4]));
+}
+
 /* ---- a copy that shares memory, and an output that nobody reads */
 
 static void copy_first(rp_context *c, rp_store **s) {
@@ -120,11 +139,10 @@ static void copy_pass(rp_context *c, rp_store **s) {
   OK(EVAL(c, "go, n", "go = n < 23", s[0], s[4]));
 }
 
-static const program programs[] = {{"halve", halve_first, halve_pass, 4},
-                                   {"jacobi", jacobi_first, jacobi_pass, 3},
-                                   {"sum", jacobi_first, sum_pass, 4},
-                                   {"cg", cg_first, cg_pass, 5},
-                                   {"copy", copy_first, copy_pass, 5}};
+static const program programs[] = {
+    {"halve", halve_first, halve_pass, 4},       {"jacobi", jacobi_first, jacobi_pass, 3},
+    {"sum", jacobi_first, sum_pass, 4},          {"cg", cg_first, cg_pass, 5},
+    {"scatter", scatter_first, scatter_pass, 5}, {"copy", copy_first, copy_pass, 5}};
 enum { N_PROGRAMS = sizeof programs / sizeof *programs };
 
 /* ---- running them */
@@ -225,6 +243,100 @@ static void test_gpu(void **state) {
       OK(rp_context_destroy(a));
       end(b);
     }
+}
+
+/* ---- random passes ---- */
+
+enum { VECTORS = 4, SCALARS = 3, TEMPORARIES = 3, LAUNCHES = 9 };
+
+static uint64_t seed_now;
+
+static int32_t pick(int32_t n) {
+  seed_now = seed_now * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (int32_t)((seed_now >> 33) % (uint64_t)n);
+}
+
+/* s[0]: go, s[1]: the passes so far, then scalars and vectors. */
+static void random_first(rp_context *c, rp_store **s) {
+  s[0] = make(c, RP_I64, 0);
+  s[1] = make(c, RP_I64, 0);
+  for (int32_t i = 0; i < SCALARS; i++) s[2 + i] = make(c, RP_F64, 0);
+  for (int32_t i = 0; i < VECTORS; i++) {
+    s[2 + SCALARS + i] = make(c, RP_F64, N);
+    OK(EVAL(c, "x", "x = 0.01*(index(0) % 17)", s[2 + SCALARS + i]));
+  }
+}
+
+static void shifted(rp_context *c, rp_store *to, rp_store *from) {
+  const int32_t by = pick(3);
+  rp_store *a = NULL, *b = NULL;
+  OK(rp_store_slice(to, 0, 1, N - 1, 1, &a));
+  OK(rp_store_slice(from, 0, by, N - 2 + by, 1, &b));
+  OK(EVAL(c, "a, b", "a = 0.5*a + 0.25*b", a, b));
+  OK(rp_store_release(a));
+  OK(rp_store_release(b));
+}
+
+static void random_launch(rp_context *c, rp_store **scalar, rp_store **vector, int32_t vectors,
+                          int32_t scalars) {
+  rp_store *x = vector[pick(vectors)], *y = vector[pick(vectors)], *a = scalar[pick(scalars)],
+           *b = scalar[pick(scalars)];
+  switch (pick(8)) {
+    case 0: OK(EVAL(c, "x, y", "x = 0.5*x - 0.25*y + 0.125", x, y)); break;
+    case 1: OK(EVAL(c, "a, x", "a += 0.001*x", a, x)); break;
+    case 2: OK(EVAL(c, "a, x", "a max= x", a, x)); break;
+    case 3: OK(EVAL(c, "a, b", "a = 0.5*a + 0.125*b", a, b)); break;
+    case 4: OK(EVAL(c, "x, a", "x = x/(2 + a*a)", x, a)); break;
+    case 5: OK(EVAL(c, "y", "y = 0.001*(index(0) % 5)", y)); break;
+    default: shifted(c, x, y); break;
+  }
+}
+
+static void random_pass(rp_context *c, rp_store **s) {
+  const uint64_t kept = seed_now;
+  rp_store *scalar[SCALARS + TEMPORARIES], *vector[VECTORS + TEMPORARIES];
+  memcpy(scalar, s + 2, SCALARS * sizeof *s);
+  memcpy(vector, s + 2 + SCALARS, VECTORS * sizeof *s);
+  for (int32_t i = 0; i < TEMPORARIES; i++) {
+    scalar[SCALARS + i] = make(c, RP_F64, 0);
+    vector[VECTORS + i] = make(c, RP_F64, N);
+  }
+  const int32_t n = 1 + pick(LAUNCHES), more = pick(TEMPORARIES + 1), copies = pick(4) == 0;
+  for (int32_t i = 0; i < n; i++) random_launch(c, scalar, vector, VECTORS + more, SCALARS + more);
+  if (copies) OK(rp_store_copy(vector[pick(VECTORS)], vector[pick(VECTORS)]));
+  OK(EVAL(c, "n", "n = n + 1", s[1]));
+  OK(EVAL(c, "go, n", "go = 14 - n", s[0], s[1]));
+  for (int32_t i = 0; i < TEMPORARIES; i++) {
+    OK(rp_store_release(scalar[SCALARS + i]));
+    OK(rp_store_release(vector[VECTORS + i]));
+  }
+  seed_now = kept; /* all passes are alike */
+}
+
+static const program random_program = {"random", random_first, random_pass, 2 + SCALARS + VECTORS};
+
+static void test_random(void **state) {
+  (void)state;
+  static outcome own, repeated;
+  char name[64];
+  int64_t loops = 0;
+  rp_context *on[] = {check_context(""), check_context(""), gpu_context("--tier 0")};
+  for (int32_t seed = 0; seed < 120; seed++) {
+    for (int32_t w = 0; w < 3; w++) {
+      seed_now = (uint64_t)seed * 7919 + 1;
+      snprintf(name, sizeof name, "seed %d on context %d", seed, w);
+      play(on[w], &random_program, w > 0, 13, 1, w == 0 ? &own : &repeated);
+      if (w > 0) same(name, &own, &repeated);
+    }
+    assert_int_equal(own.passes, 13);
+  }
+  loops = repeated.loops;
+  assert_in_range(
+      loops, 60,
+      120); /* few passes share memory by copies, or need three turns to come back to theirs */
+  OK(rp_context_destroy(on[0]));
+  OK(rp_context_destroy(on[1]));
+  end(on[2]);
 }
 
 /* The host waits once for all of the loop, and where the copies share memory for each pass, and says so. */
@@ -445,13 +557,11 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_host),
-                                     cmocka_unit_test(test_gpu),
-                                     cmocka_unit_test(test_waits),
-                                     cmocka_unit_test(test_poison),
-                                     cmocka_unit_test(test_ranks),
-                                     cmocka_unit_test(test_function),
-                                     cmocka_unit_test(test_each_call_fails),
-                                     cmocka_unit_test(test_refused)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_host),     cmocka_unit_test(test_gpu),
+      cmocka_unit_test(test_random),   cmocka_unit_test(test_waits),
+      cmocka_unit_test(test_poison),   cmocka_unit_test(test_ranks),
+      cmocka_unit_test(test_function), cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
