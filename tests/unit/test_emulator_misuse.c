@@ -194,6 +194,36 @@ static void graph_after_free(void) {
   cu_stream_wait(e.stream);
 }
 
+static CUgraphConditionalHandle handle;
+
+/* A node of `in` that runs a graph, which is returned; the handle is `graph`'s. */
+static CUgraph conditional(CUgraph in) {
+  if (!handle) cu_graph_condition(&handle, graph, e.context, 1, CU_GRAPH_COND_ASSIGN_DEFAULT);
+  CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+                         .conditional = {.handle = handle, .size = 1, .ctx = e.context}};
+  cu_graph_add_node(&node, in, NULL, NULL, 0, &p);
+  return p.conditional.phGraph_out[0];
+}
+static void foreign_condition(void) {
+  make();
+  conditional(other_graph);
+}
+static void condition_of_two(void) {
+  make();
+  conditional(graph);
+  conditional(graph);
+}
+static void end_of_a_body(void) {
+  make();
+  cu_graph_destroy(conditional(graph));
+}
+static void conditions_twice(void) {
+  cu_graph_create(&graph, 0);
+  conditional(graph);
+  cu_graph_instantiate(&exec, graph, 0);
+  cu_graph_instantiate(&exec, graph, 0);
+}
+
 static const struct misuse {
   void (*run)(void);
   const char *sentence; /* NULL: a SIGSEGV */
@@ -234,6 +264,10 @@ static const struct misuse {
     {other_function, "kernel reads becomes turned"},
     {ended_node, "the node of call"},
     {ended_exec, "cuGraphLaunch: the exec of call"},
+    {foreign_condition, "cuGraphAddNode_v2: the handle of call"},
+    {condition_of_two, "has a node"},
+    {end_of_a_body, "the graph is a conditional node's"},
+    {conditions_twice, "instantiated a second time"},
     {graph_after_free, "cuStreamSynchronize: a fill's block, of call"},
 };
 
