@@ -108,9 +108,11 @@ static rp_status reserve_symbols(rp_context *ctx, int32_t n) {
   if (i) ctx->instances = i;
   CUdeviceptr *g = rpi_alloc_resize(ctx->addresses, sizeof *g * (size_t)n);
   if (g) ctx->addresses = g;
+  rpi_hull *h = rpi_alloc_resize(ctx->parts, sizeof *h * (size_t)n);
+  if (h) ctx->parts = h;
   uint64_t *v = rpi_alloc_resize(ctx->values, sizeof *v * (size_t)n);
   if (v) ctx->values = v;
-  if (!p || !q || !r || !i || !g || !v) return rpi_status_nomem("symbols");
+  if (!p || !q || !r || !i || !g || !h || !v) return rpi_status_nomem("symbols");
   ctx->cap_symbols = n;
   return RP_OK;
 }
@@ -368,6 +370,9 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
                              .device = ctx->device,
                              .graphs = ctx->config.graphs,
                              .addresses = ctx->addresses,
+                             .held = ctx->parts,
+                             .reach = b->touch ? rpi_gpu_bind_reach : NULL,
+                             .reach_arg = ctx,
                              .opaque = &ctx->opaque_device};
   rp_status st = RP_OK;
   if (RPI_LIKELY(!ctx->repeat || first > 0) || !rpi_converge_run(ctx, b, s, &st))

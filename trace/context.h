@@ -106,6 +106,7 @@ struct rp_context {
   uint64_t
       *values; /* the version of what the buffer holds, while nothing writes it; 0: it changes */
   rpi_instance **instances;
+  rpi_hull *parts; /* with a GPU: what is held of it */
   rpi_instance *
       *held; /* given up by their buffers, but steps that are left to run still read them */
   int32_t cap_symbols, cap_held, n_held;

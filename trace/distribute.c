@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "trace/distribute_impl.h"
+#include "trace/touch.h"
 
 /* ---- steps and places ---- */
 
@@ -182,6 +182,7 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     plan->n_boxed += p.shared && p.boxes;
     if (p.shared) rpi_parts_kernel(w, g, &p, extent, &s, sub);
     if (p.shared && p.boxes && !w->trial) note_grid(w, s.first_sub + i, &p.grid);
+    rpi_touch_kernel(w, g, &p, extent, sub);
     s.units += sub->units;
   }
   if (last >= 0 && !w->trial) run_beside(w, &s, last);
@@ -227,6 +228,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   rpi_bring_call(w, g, c, &p);
   rpi_bring_steps(w);
   rpi_bring_done(w);
+  rpi_touch_call(w, g, c, &p);
   advance(w, g);
   if (rpi_opaque_may_fail(c->opaque)) w->b->joint_failure = true;
   if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
@@ -376,7 +378,9 @@ rp_status rpi_distribute(rp_context *ctx, const rpi_tasks *ts, rpi_bound *b) {
   if (!b->grid) return rpi_status_nomem("plan");
   rp_status st = rpi_ahead_learn(&w, &ahead);
   w.ahead = &ahead;
+  if (st == RP_OK && !rpi_touch_begin(&w)) st = rpi_status_nomem("plan");
   if (st == RP_OK) st = rpi_distribute_walk(&w);
+  if (st == RP_OK) rpi_touch_steps(&w);
   rpi_ahead_forget(&ahead);
   if (st == RP_OK) st = install(&w);
   rpi_distribute_end(&w);

@@ -84,9 +84,17 @@ static rp_status reserve(rp_context *ctx, CUdeviceptr *p, int64_t *have, int64_t
   return zero ? rpi_device_zero(ctx->device, *p, bytes) : RP_OK;
 }
 
-static rp_status bring(rp_context *ctx, rpi_instance *i, uint8_t sides, bool keeps) {
-  if (keeps && sides & RPI_AT_HOST) RPI_TRY(rpi_residence_host(ctx->pool, i, RPI_USE_READ));
-  return keeps && sides & RPI_AT_DEVICE ? rpi_residence_device(ctx->pool, i, RPI_USE_READ) : RP_OK;
+/* An instance comes to where the plan wants it; `keeps`: with its values. */
+static rp_status bring(rp_context *ctx, const rpi_bound *b, int32_t symbol, bool keeps) {
+  rpi_instance *i = ctx->instances[symbol];
+  const uint8_t entry = keeps ? b->sides.entry[symbol] : 0;
+  const rpi_hull touched = b->touch ? b->touch[symbol] : (rpi_hull){0, i->bytes};
+  if (b->an->symbol[symbol].kind == RPI_SYMBOL_NEW && !keeps) rpi_residence_forget(ctx->pool, i);
+  RPI_TRY(rpi_residence_room(ctx->pool, i, entry | b->sides.room[symbol], touched));
+  RPI_TRY(rpi_residence_bring(ctx->pool, i, entry));
+  RPI_TRY(rpi_residence_hold(ctx->pool, i, touched));
+  ctx->parts[symbol] = i->held;
+  return RP_OK;
 }
 
 rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
@@ -104,11 +112,11 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
     rpi_instance *inst = ctx->instances[i];
     if (!inst) {
       ctx->addresses[i] = ctx->gpu_scratch + (CUdeviceptr)b->scratch[i];
+      if (b->touch) ctx->parts[i] = b->touch[i];
       continue;
     }
     const bool keeps = k->kind == RPI_SYMBOL_IN ? k->needs_old || !k->written : !ctx->patch[i];
-    RPI_TRY(bring(ctx, inst, s->entry[i], keeps));
-    RPI_TRY(rpi_residence_room(ctx->pool, inst, s->room[i]));
+    RPI_TRY(bring(ctx, b, i, keeps));
     ctx->pointers[i] = inst->data;
     /* A prologue may look at an array without elements; what it finds is not used. */
     ctx->addresses[i] = inst->bytes > 0 ? inst->device : ctx->gpu_flags;
@@ -117,6 +125,14 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
   ctx->addresses[an->n_symbol] = ctx->gpu_scratch;
   ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags;
   return RP_OK;
+}
+
+rp_status rpi_gpu_bind_reach(void *arg, int32_t symbol, rpi_hull more) {
+  rp_context *ctx = arg;
+  rpi_instance *i = ctx->instances[symbol];
+  if (RPI_LIKELY(rpi_hull_has(ctx->parts[symbol], more))) return RP_OK;
+  ctx->parts[symbol] = rpi_hull_join(ctx->parts[symbol], more);
+  return i ? rpi_residence_hold(ctx->pool, i, more) : RP_OK;
 }
 
 /* ---- after it ---- */

@@ -52,7 +52,6 @@ rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
   if (whole) {
     in->inst = rpi_store_instance(b->pool, rpi_store_bytes(b), b->inst);
     if (!in->inst) return RP_ERR_MEMORY;
-    RPI_TRY(rpi_residence_host(b->pool, in->inst, RPI_USE_OVERWRITE));
     RPI_TRY(rpi_places_host(ctx, b, &in->place));
   }
   in->hi = v->size;
@@ -64,7 +63,8 @@ rp_status rpi_incoming_open(rp_context *ctx, rpi_incoming *in, bool zero) {
   }
   if (whole) {
     own_range(in);
-    return RP_OK;
+    return rpi_residence_part(b->pool, in->inst, RPI_USE_OVERWRITE,
+                              (rpi_hull){in->lo * element(in), in->hi * element(in)});
   }
   in->stage = rpi_memory_get(ctx->memory, (size_t)((in->hi - in->lo) * element(in)), NULL);
   return in->stage ? own_on_host(b) : RP_ERR_MEMORY;

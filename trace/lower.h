@@ -34,6 +34,8 @@ typedef struct rpi_bound {
   bool moves;          /* some buffer changes its instance */
   uint64_t *tag;       /* per slot: names what the spare will lack; 0: unknown */
   rpi_sides sides;     /* where the symbols are, with a GPU */
+  rpi_hull *
+      touch; /* per symbol, of several ranks with GPUs: what the plan touches here (touch.h); NULL: all */
   int64_t runs;
   int32_t *sub_group;  /* per kernel of the plan: its group */
   int64_t spills_seen; /* kernels of the context with spills, when the plan's were last looked at */

@@ -273,7 +273,9 @@ static rp_status read_boxes(rp_context *ctx, const rpi_buffer *b, const rpi_grid
 static bool read_run(const rpi_buffer *b, const rpi_geom *box, void *data, rp_status *st) {
   enum { FEW = 8 }; /* of what is read more than an eighth comes along soon, too */
   const int64_t elem = rpi_dtype_size(b->base->dtype), bytes = rpi_geom_size(box) * elem;
+  const rpi_hull run = {box->offset * elem, box->offset * elem + bytes};
   if (!rpi_geom_is_dense(box) || bytes > b->inst->bytes / FEW) return false;
+  if (!rpi_hull_has(b->inst->held, run)) return false; /* zeros that nobody has written */
   *st = rpi_device_download(b->pool->device, data,
                             b->inst->device + (CUdeviceptr)(box->offset * elem), bytes);
   return true;

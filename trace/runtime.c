@@ -296,6 +296,7 @@ static void free_records(rp_context *ctx) {
   rpi_alloc_free(ctx->addresses);
   rpi_alloc_free(ctx->values);
   rpi_alloc_free(ctx->instances);
+  rpi_alloc_free(ctx->parts);
   rpi_alloc_free(ctx->held);
   rpi_alloc_free(ctx->flags);
   rpi_alloc_free(ctx->tiling);
@@ -358,6 +359,7 @@ static rp_status make_parts(rp_context *ctx) {
     st = rpi_jit_create(c, NULL, &ctx->jit);
   }
   RPI_TRY(st);
+  ctx->pool->parts = ctx->device && ctx->comm;
   RPI_TRY(rpi_gpu_ranks_agree(ctx));
   RPI_TRY(own_ops(ctx));
   return rpi_segment_predict(ctx, NULL);

@@ -50,6 +50,14 @@ static void move(walk *w, int32_t symbol, uint8_t to, int64_t lo, int64_t hi) {
   if (down) rpi_context_reason(w->ctx, RPI_REASON_GPU_HOST);
 }
 
+/* All that this rank has of the symbol does, which of one of several is known when it runs. */
+static void move_all(walk *w, int32_t symbol, uint8_t to) {
+  const int64_t bytes = bytes_of(w, symbol);
+  const int32_t at = w->n;
+  move(w, symbol, to, 0, bytes);
+  if (w->b->touch && w->n > at) w->step[at].clip_hi = 0;
+}
+
 static void runs_on(rpi_sides *s, uint8_t side) {
   *(side == RPI_AT_DEVICE ? &s->gpu : &s->host) = true;
 }
@@ -61,7 +69,7 @@ static void need(walk *w, int32_t symbol, uint8_t side) {
   runs_on(s, side);
   if (s->valid[symbol] & side) return;
   if (s->grown[symbol])
-    move(w, symbol, side, 0, bytes_of(w, symbol));
+    move_all(w, symbol, side);
   else
     s->entry[symbol] |= side;
   s->valid[symbol] |= side;

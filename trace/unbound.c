@@ -211,11 +211,9 @@ static rp_status retile(rp_context *ctx, const piece *p) {
   const int64_t bytes = p->all * p->row * p->elem;
   rpi_instance *own = bytes > 0 ? rpi_store_instance(b->pool, bytes, NULL) : NULL;
   if (bytes > 0 && !own) return RP_ERR_MEMORY;
-  rp_status st = RP_OK;
-  if (own && place == RPI_PLACE_WHOLE)
-    st = join_all(ctx, p, own->data);
-  else if (own)
-    st = deal_out(ctx, p, &c, own->data);
+  rp_status st = own ? rpi_residence_host(b->pool, own, RPI_USE_OVERWRITE) : RP_OK;
+  if (own && st == RP_OK)
+    st = place == RPI_PLACE_WHOLE ? join_all(ctx, p, own->data) : deal_out(ctx, p, &c, own->data);
   rpi_store_instance_release(b->pool, b->inst);
   b->inst = own;
   b->place = place;

@@ -189,14 +189,16 @@ static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
   rpi_calls_note(ctx, RPI_CALLS_WRITE, s);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
+  const int32_t elem = rpi_dtype_size(s->view->dtype);
   bool all = s->view->covers && rpi_geom_size(g) == s->view->bsize;
   if (all) RPI_TRY(rpi_places_host(ctx, b, &b->place));
   if (!rpi_comm_dry(ctx->comm)) {
     int64_t lo, hi;
     RPI_TRY(rpi_store_own(b, !all));
-    RPI_TRY(rpi_residence_host(b->pool, b->inst, all ? RPI_USE_OVERWRITE : RPI_USE_UPDATE));
     rpi_store_part(b, &lo, &hi);
-    rpi_store_unpack(b->inst->data, g, rpi_dtype_size(s->view->dtype), data, lo, hi);
+    RPI_TRY(rpi_residence_part(b->pool, b->inst, all ? RPI_USE_OVERWRITE : RPI_USE_UPDATE,
+                               (rpi_hull){lo * elem, hi * elem}));
+    rpi_store_unpack(b->inst->data, g, elem, data, lo, hi);
   }
   char *poison = all ? NULL : b->poison;
   if (poison) b->poison = NULL;

@@ -211,13 +211,16 @@ static rp_status copy_box(rpi_device *d, CUDA_MEMCPY3D *box, int64_t bytes, int6
                           (long long)bytes);
 }
 
-/* Rows that lie one behind another are one row; what is further apart than a copy can tell goes row by row. */
+/* Is that no pitch of one copy? Rows may be further apart than a copy can tell; those of messages may overlap. */
+static bool is_odd(int64_t pitch, int64_t bytes) { return pitch > INT32_MAX || pitch < bytes; }
+
+/* Rows that lie one behind another are one row; what one copy cannot do goes row by row. */
 static int64_t rows_at_once(int64_t *bytes, int64_t *rows, int64_t pitch) {
   if (*rows == 1 || *bytes == pitch) {
     *bytes *= *rows;
     *rows = 1;
   }
-  return pitch > INT32_MAX ? 1 : *rows;
+  return is_odd(pitch, *bytes) ? 1 : *rows;
 }
 
 rp_status rpi_device_pack(rpi_device *d, void *to, CUdeviceptr from, int64_t bytes, int64_t rows,
@@ -275,8 +278,7 @@ rp_status rpi_device_copy_pitched(rpi_device *d, CUdeviceptr to, int64_t to_pitc
   if (bytes == 0 || rows == 0) return RP_OK;
   if (rows == 1 || (bytes == to_pitch && bytes == from_pitch))
     return rpi_device_copy(d, to, from, bytes * rows);
-  rpi_assert(bytes <= to_pitch && bytes <= from_pitch);
-  if (to_pitch > INT32_MAX || from_pitch > INT32_MAX) { /* more than any GPU takes: few rows */
+  if (is_odd(to_pitch, bytes) || is_odd(from_pitch, bytes)) { /* few rows */
     for (int64_t i = 0; i < rows; i++)
       RPI_TRY(rpi_device_copy(d, to + (CUdeviceptr)(i * to_pitch),
                               from + (CUdeviceptr)(i * from_pitch), bytes));

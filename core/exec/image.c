@@ -487,5 +487,7 @@ rp_status rpi_image_look(rpi_comm *comm, rpi_image *m, void *const *pointers,
   if (l.status != RP_OK) return l.status;
   RPI_TRY(choose_all(comm, m));
   if (!m->all) RPI_TRY(tell_owners(comm, m));
+  m->reach =
+      m->all ? (rpi_hull){0, m->cuts.n * m->elem} : rpi_messages_hull(m->exchange, m->symbol);
   return rpi_messages_close(m->exchange) ? RP_OK : rpi_status_nomem("an image");
 }

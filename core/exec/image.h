@@ -26,6 +26,7 @@
 #include "core/exec/messages.h"
 #include "core/model/cuts.h"
 #include "core/model/geom.h"
+#include "core/model/hull.h"
 
 typedef enum rpi_image_kind {
   RPI_IMAGE_BOUNDS, /* lo .. hi */
@@ -81,6 +82,7 @@ typedef struct rpi_image {
   int64_t block;               /* it is asked for that many rows at a time */
   int64_t inner_lo, inner_hi;  /* rows that reach nothing of other ranks */
   rpi_plan_exchange *exchange; /* the plan's */
+  rpi_hull reach;              /* bytes of the table in messages of the last look */
 } rpi_image;
 
 /* Makes the exchange's messages true for the index data as they are. version[symbol] names the values of a symbol, 0: they

@@ -163,6 +163,16 @@ bool rpi_messages_close(rpi_plan_exchange *e) {
   return true;
 }
 
+rpi_hull rpi_messages_hull(const rpi_plan_exchange *e, int32_t symbol) {
+  rpi_hull h = {0, 0};
+  for (int32_t i = 0; i < e->n; i++)
+    for (int32_t k = 0; e->list[i].symbol == symbol && k < e->list[i].n_run; k++) {
+      const rpi_plan_run *r = &e->run[e->list[i].first_run + k];
+      h = rpi_hull_join(h, (rpi_hull){r->at, r->at + (r->count - 1) * r->step + r->bytes});
+    }
+  return h;
+}
+
 void rpi_messages_clear(rpi_plan_exchange *e) { e->n = e->n_run = 0; }
 
 void rpi_messages_deinit(rpi_plan_exchange *e) {

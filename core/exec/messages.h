@@ -9,7 +9,7 @@
 #ifndef RPI_MESSAGES_H
 #define RPI_MESSAGES_H
 
-#include "core/base/attr.h"
+#include "core/model/hull.h"
 
 /* Bytes at + i*step .. + bytes-1 of a symbol, i < count. */
 typedef struct rpi_plan_run {
@@ -57,6 +57,8 @@ bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool s
 bool rpi_messages_join(rpi_plan_exchange *e);
 /* The same, and room for them to be under way, for where they are by now. False without memory. */
 bool rpi_messages_close(rpi_plan_exchange *e);
+/* From the first byte of the symbol that some message has to the last. */
+rpi_hull rpi_messages_hull(const rpi_plan_exchange *e, int32_t symbol);
 /* None any more; memory is kept. */
 void rpi_messages_clear(rpi_plan_exchange *e);
 void rpi_messages_deinit(rpi_plan_exchange *e);

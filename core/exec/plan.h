@@ -78,7 +78,7 @@ typedef struct rpi_step {
   int32_t first_box, n_box; /* and the boxes to copy; none: all of it */
   int32_t elem;             /* bytes of their elements; GATHER: of the symbol's */
   int64_t clip_lo,
-      clip_hi; /* PATCH: the bytes this rank holds; both 0: all. UPLOAD, DOWNLOAD: those that move */
+      clip_hi; /* PATCH: the bytes this rank holds; both 0: all. UPLOAD, DOWNLOAD: those that move; both 0: what is held when it runs */
   struct rpi_plan_exchange *exchange; /* EXCHANGE; LAUNCH: that may be under way when it begins */
   bool deferred;                      /* EXCHANGE: the launch that follows ends it */
   struct rpi_image *image;            /* IMAGE */

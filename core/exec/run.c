@@ -271,6 +271,7 @@ static void run_patch(const rpi_plan *plan, const rpi_step *s, void *const *poin
 static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *host,
                            const rpi_exchange_memory *at) {
   RPI_TRY(rpi_image_look(host->comm, m, at->pointers, host->version, host->count));
+  if (host->reach) RPI_TRY(host->reach(host->reach_arg, m->symbol, m->reach));
   if (m->sub >= 0) rpi_sub_inner(&plan->sub[m->sub], m->inner_lo, m->inner_hi);
   return m->all ? rpi_image_gather(host->comm, m, at, host->version) : RP_OK;
 }
@@ -286,7 +287,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
     const rpi_step *s = &plan->step[i];
     if (s->gpu) {
       const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch,
-                               patch_bytes,  scalars,  host->opaque};
+                               patch_bytes,  scalars,  host->opaque,    host->held};
       const int32_t next = host->graphs ? rpi_graph_end(plan, i, end, needs_patch) : i;
       if (next > i && rpi_graph_run(plan, host->device, i, next, &st)) {
         i = next - 1;

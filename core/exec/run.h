@@ -8,11 +8,14 @@
 #include "core/exec/exchange.h"
 #include "core/exec/opaque_gpu.h"
 #include "core/exec/workers.h"
+#include "core/model/hull.h"
 
 /* Writes pointers and scalars into the plan's words. pointers[symbol], addresses[symbol] on the GPU (NULL: none);
  * scalars as gathered. */
 void rpi_run_bind(rpi_plan *plan, void *const *pointers, const CUdeviceptr *addresses,
                   const uint64_t *scalars);
+/* Messages of an image, found just now, are of these bytes of the symbol: beside what the plan touches anyway. */
+typedef rp_status rpi_run_reach(void *arg, int32_t symbol, rpi_hull more);
 /* What a plan runs on. */
 typedef struct rpi_run_host {
   rpi_workers *workers;
@@ -23,7 +26,10 @@ typedef struct rpi_run_host {
   rpi_device *device;           /* NULL: no GPU */
   bool graphs;                  /* runs of launches there become graphs */
   const CUdeviceptr *addresses; /* of the symbols there */
-  rpi_opaque_device *opaque;    /* what opaque calls find there */
+  const rpi_hull *held;         /* what moves of a symbol between the sides */
+  rpi_run_reach *reach;         /* makes room for more of it; NULL: there is */
+  void *reach_arg;
+  rpi_opaque_device *opaque; /* what opaque calls find there */
 } rpi_run_host;
 
 /* Runs the steps first..end-1; fails only where a message between ranks, or the GPU, does. needs_patch[symbol] says

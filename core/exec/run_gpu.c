@@ -48,6 +48,16 @@ static rp_status patch(const rpi_plan *plan, const rpi_step *s, const rpi_run_gp
   return RP_OK;
 }
 
+/* Those bytes of a symbol that the step names, or all that is held of it, from one side to the other. */
+static rp_status move(const rpi_step *s, const rpi_run_gpu *g) {
+  const rpi_hull h = s->clip_hi > 0 ? (rpi_hull){s->clip_lo, s->clip_hi} : g->held[s->dst];
+  const CUdeviceptr there = g->addresses[s->dst] + (CUdeviceptr)h.lo;
+  char *here = (char *)g->pointers[s->dst] + h.lo;
+  if (rpi_hull_is_empty(h)) return RP_OK;
+  return s->kind == RPI_STEP_UPLOAD ? rpi_device_upload(g->device, there, here, h.hi - h.lo)
+                                    : rpi_device_download(g->device, here, there, h.hi - h.lo);
+}
+
 rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g) {
   switch (s->kind) {
     case RPI_STEP_LAUNCH:
@@ -58,11 +68,7 @@ rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_ru
       return rpi_opaque_gpu_call(plan, &plan->call[s->call], g->scalars, g->opaque);
     case RPI_STEP_PATCH: return patch(plan, s, g);
     case RPI_STEP_UPLOAD:
-      return rpi_device_upload(g->device, g->addresses[s->dst] + (CUdeviceptr)s->clip_lo,
-                               (const char *)g->pointers[s->dst] + s->clip_lo, s->bytes);
-    case RPI_STEP_DOWNLOAD:
-      return rpi_device_download(g->device, (char *)g->pointers[s->dst] + s->clip_lo,
-                                 g->addresses[s->dst] + (CUdeviceptr)s->clip_lo, s->bytes);
+    case RPI_STEP_DOWNLOAD: return move(s, g);
     default:
       return rpi_status_fail(RP_ERR_INTERNAL, "a step of kind %d is none of a GPU's", s->kind);
   }

@@ -7,6 +7,7 @@
 #define RPI_RUN_GPU_H
 
 #include "core/exec/opaque_gpu.h"
+#include "core/model/hull.h"
 
 /* The memory of a plan's symbols on both sides; needs_patch and patch_bytes as for rpi_run_plan. */
 typedef struct rpi_run_gpu {
@@ -17,6 +18,7 @@ typedef struct rpi_run_gpu {
   const int64_t *patch_bytes;
   const uint64_t *scalars;
   rpi_opaque_device *opaque;
+  const rpi_hull *held;
 } rpi_run_gpu;
 
 /* One kernel, or a part of it. */

@@ -56,6 +56,7 @@ rp_status rpi_lent_attach(rpi_pool *p, const rpi_lent_array *a, rp_store **out) 
     *i = (rpi_instance){.data = a->data,
                         .device = a->data ? 0 : a->device,
                         .bytes = rpi_store_bytes(b),
+                        .held.hi = rpi_store_bytes(b),
                         .refs = 2,
                         .pins = 1,
                         .valid = side,

@@ -53,6 +53,15 @@ static void leave_host(rpi_pool *p, rpi_instance *i) {
   i->data = NULL;
 }
 
+/* What is held comes to a side from the other. */
+static rp_status move(rpi_pool *p, const rpi_instance *i, uint8_t side) {
+  const int64_t lo = i->held.lo, n = i->held.hi - lo;
+  const CUdeviceptr there = i->device + (CUdeviceptr)lo;
+  if (n == 0) return RP_OK;
+  return side == RPI_AT_HOST ? rpi_device_download(p->device, (char *)i->data + lo, there, n)
+                             : rpi_device_upload(p->device, there, (const char *)i->data + lo, n);
+}
+
 /* One instance leaves the GPU; false: all that are there are in use. */
 static bool make_room(rpi_pool *p, rp_status *st) {
   rpi_instance *who = NULL;
@@ -67,7 +76,7 @@ static bool make_room(rpi_pool *p, rp_status *st) {
   if (!who) return false;
   if (who->valid == RPI_AT_DEVICE) {
     *st = host_memory(p, who);
-    if (*st == RP_OK) *st = rpi_device_download(p->device, who->data, who->device, who->bytes);
+    if (*st == RP_OK) *st = move(p, who, RPI_AT_HOST);
     if (*st != RP_OK) return false;
     who->valid = RPI_AT_HOST;
   }
@@ -106,12 +115,6 @@ static rp_status device_memory(rpi_pool *p, rpi_instance *i) {
   return RP_OK;
 }
 
-rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides) {
-  RPI_TRY(rpi_residence_ours(p, i));
-  if (sides & RPI_AT_HOST) RPI_TRY(host_memory(p, i));
-  return sides & RPI_AT_DEVICE ? device_memory(p, i) : RP_OK;
-}
-
 /* ---- moves ---- */
 
 rp_status rpi_residence_turn_back(rpi_pool *p, rpi_instance *i) {
@@ -120,24 +123,116 @@ rp_status rpi_residence_turn_back(rpi_pool *p, rpi_instance *i) {
   return rpi_device_follow(p->device, stream);
 }
 
-rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
-  RPI_TRY(rpi_residence_ours(p, i));
-  RPI_TRY(host_memory(p, i));
-  if (use != RPI_USE_OVERWRITE && i->valid == RPI_AT_DEVICE)
-    RPI_TRY(rpi_device_download(p->device, i->data, i->device, i->bytes));
-  i->valid |= RPI_AT_HOST;
-  if (use != RPI_USE_READ) rpi_residence_leave(p, i);
+static rpi_hull all_of(const rpi_instance *i) { return (rpi_hull){0, i->bytes}; }
+
+static rp_status memory_on(rpi_pool *p, rpi_instance *i, uint8_t side) {
+  return side == RPI_AT_HOST ? host_memory(p, i) : device_memory(p, i);
+}
+
+static void leave(rpi_pool *p, rpi_instance *i, uint8_t side) {
+  if (side == RPI_AT_HOST)
+    leave_host(p, i);
+  else
+    rpi_residence_leave(p, i);
+}
+
+static uint8_t other(uint8_t side) { return RPI_AT_HOST + RPI_AT_DEVICE - side; }
+
+static rp_status fill(rpi_pool *p, const rpi_instance *i, uint8_t sides, int64_t lo, int64_t hi) {
+  if (lo >= hi) return RP_OK;
+  if (sides & RPI_AT_HOST) memset((char *)i->data + lo, 0, (size_t)(hi - lo));
+  return sides & RPI_AT_DEVICE ? rpi_device_zero(p->device, i->device + (CUdeviceptr)lo, hi - lo)
+                               : RP_OK;
+}
+
+/* What is held becomes valid on a side that has memory. */
+static rp_status bring(rpi_pool *p, rpi_instance *i, uint8_t side) {
+  if (i->valid == other(side))
+    RPI_TRY(move(p, i, side));
+  else if (i->valid == 0 && i->zeros)
+    RPI_TRY(fill(p, i, side, i->held.lo, i->held.hi));
+  i->valid |= side;
   return RP_OK;
 }
 
-rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use) {
+/* From now on anything may be used there: what lies around the held part is made what it stands for. */
+static rp_status complete(rpi_pool *p, rpi_instance *i, uint8_t side) {
+  const rpi_hull was = i->held;
+  const bool zeros = i->zeros;
+  if (rpi_hull_has(was, all_of(i))) return RP_OK;
+  if (zeros) leave(p, i, other(side));
+  i->held = all_of(i);
+  i->zeros = false;
+  RPI_TRY(memory_on(p, i, side));
+  if (!zeros) return RP_OK;
+  RPI_TRY(fill(p, i, side, 0, was.lo));
+  return fill(p, i, side, was.hi, i->bytes);
+}
+
+/* The values come to a side, for somebody who does not say what he touches of them. Where he only reads, what means nothing
+ * may stay so. */
+static rp_status use_all(rpi_pool *p, rpi_instance *i, uint8_t side, rpi_use use) {
   RPI_TRY(rpi_residence_ours(p, i));
-  RPI_TRY(device_memory(p, i));
-  if (use != RPI_USE_OVERWRITE && i->valid == RPI_AT_HOST)
-    RPI_TRY(rpi_device_upload(p->device, i->device, i->data, i->bytes));
-  i->valid |= RPI_AT_DEVICE;
-  if (use != RPI_USE_READ) leave_host(p, i);
-  return RP_OK;
+  RPI_TRY(memory_on(p, i, side));
+  if (use == RPI_USE_OVERWRITE)
+    i->zeros = false;
+  else
+    RPI_TRY(bring(p, i, side));
+  i->valid |= side;
+  if (use != RPI_USE_READ) leave(p, i, other(side));
+  return use != RPI_USE_READ || i->zeros ? complete(p, i, side) : RP_OK;
+}
+
+rp_status rpi_residence_to_host(rpi_pool *p, rpi_instance *i, rpi_use use) {
+  return use_all(p, i, RPI_AT_HOST, use);
+}
+
+rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use) {
+  return use_all(p, i, RPI_AT_DEVICE, use);
+}
+
+/* ---- parts ---- */
+
+rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides, rpi_hull touched) {
+  (void)touched;
+  RPI_TRY(rpi_residence_ours(p, i));
+  if (sides & RPI_AT_HOST) RPI_TRY(host_memory(p, i));
+  return sides & RPI_AT_DEVICE ? device_memory(p, i) : RP_OK;
+}
+
+rp_status rpi_residence_bring(rpi_pool *p, rpi_instance *i, uint8_t sides) {
+  if (sides & RPI_AT_HOST) RPI_TRY(bring(p, i, RPI_AT_HOST));
+  return sides & RPI_AT_DEVICE ? bring(p, i, RPI_AT_DEVICE) : RP_OK;
+}
+
+rp_status rpi_residence_hold(rpi_pool *p, rpi_instance *i, rpi_hull touched) {
+  const rpi_hull was = i->held, now = rpi_hull_join(was, touched);
+  if (RPI_LIKELY(rpi_hull_has(was, touched))) return RP_OK;
+  i->held = now;
+  if (!i->zeros) return RP_OK;
+  if (rpi_hull_is_empty(was)) return fill(p, i, i->valid, now.lo, now.hi);
+  RPI_TRY(fill(p, i, i->valid, now.lo, was.lo));
+  return fill(p, i, i->valid, was.hi, now.hi);
+}
+
+void rpi_residence_forget(const rpi_pool *p, rpi_instance *i) {
+  if (!p->parts || i->pinned) return;
+  i->held = (rpi_hull){0, 0};
+  i->zeros = false;
+}
+
+rp_status rpi_residence_part(rpi_pool *p, rpi_instance *i, rpi_use use, rpi_hull part) {
+  if (!p->device) return RP_OK;
+  if (!p->parts || i->pinned) return rpi_residence_to_host(p, i, use);
+  RPI_TRY(rpi_residence_ours(p, i));
+  RPI_TRY(host_memory(p, i));
+  if (use == RPI_USE_OVERWRITE)
+    rpi_residence_forget(p, i);
+  else
+    RPI_TRY(bring(p, i, RPI_AT_HOST));
+  i->valid = RPI_AT_HOST;
+  rpi_residence_leave(p, i);
+  return rpi_residence_hold(p, i, part);
 }
 
 void rpi_residence_settle(rpi_pool *p, rpi_instance *i, uint8_t valid) {
@@ -146,27 +241,48 @@ void rpi_residence_settle(rpi_pool *p, rpi_instance *i, uint8_t valid) {
   if (!(valid & RPI_AT_DEVICE)) rpi_residence_leave(p, i);
 }
 
-static rp_status fetch_to_host(rpi_pool *p, rpi_instance *to, const rpi_instance *from) {
-  const size_t bytes = (size_t)to->bytes;
-  RPI_TRY(rpi_residence_host(p, to, RPI_USE_OVERWRITE));
-  if (from && !(from->valid & RPI_AT_HOST))
-    return rpi_device_download(p->device, to->data, from->device, to->bytes);
-  if (from)
-    memcpy(to->data, from->data, bytes);
-  else
-    memset(to->data, 0, bytes);
+/* ---- copies ---- */
+
+/* What `from` holds, between two sides that have memory. */
+static rp_status copy(rpi_pool *p, rpi_instance *to, const rpi_instance *from, uint8_t side) {
+  const int64_t lo = from->held.lo, n = from->held.hi - lo;
+  const CUdeviceptr there = to->device + (CUdeviceptr)lo;
+  char *here = (char *)to->data + lo;
+  if (n == 0) return RP_OK;
+  if (side == RPI_AT_DEVICE)
+    return from->valid & RPI_AT_DEVICE
+               ? rpi_device_copy(p->device, there, from->device + (CUdeviceptr)lo, n)
+               : rpi_device_upload(p->device, there, (const char *)from->data + lo, n);
+  if (!(from->valid & RPI_AT_HOST))
+    return rpi_device_download(p->device, here, from->device + (CUdeviceptr)lo, n);
+  memcpy(here, (const char *)from->data + lo, (size_t)n);
   return RP_OK;
 }
 
+/* Nothing has been written: what of it is needed is filled in when it is. */
+static bool is_untouched(const rpi_instance *from) { return from->valid == 0 && from->zeros; }
+
 rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, rpi_instance *from, uint8_t side) {
+  const bool zeros = !from || from->zeros;
   if (from) RPI_TRY(rpi_residence_ours(p, from));
-  if (side == RPI_AT_HOST) return fetch_to_host(p, to, from);
+  RPI_TRY(rpi_residence_ours(p, to));
+  rpi_residence_forget(p, to);
+  if (p->parts && !to->pinned) {
+    to->zeros = zeros;
+    if (from) to->held = from->held;
+    if (!from || is_untouched(from)) {
+      to->held = (rpi_hull){0, 0};
+      to->valid = 0;
+      return RP_OK;
+    }
+  }
   /* Where memory is short `from` may leave the GPU for `to`. */
-  RPI_TRY(rpi_residence_device(p, to, RPI_USE_OVERWRITE));
-  if (!from) return rpi_device_zero(p->device, to->device, to->bytes);
-  if (from->valid & RPI_AT_DEVICE)
-    return rpi_device_copy(p->device, to->device, from->device, to->bytes);
-  return rpi_device_upload(p->device, to->device, from->data, to->bytes);
+  RPI_TRY(memory_on(p, to, side));
+  if (zeros && !to->zeros) RPI_TRY(fill(p, to, side, 0, to->bytes));
+  if (from && !is_untouched(from)) RPI_TRY(copy(p, to, from, side));
+  to->valid = side;
+  leave(p, to, other(side));
+  return RP_OK;
 }
 
 rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, rpi_instance *from) {

@@ -7,8 +7,12 @@
  *             or overwrites it; what is stale after that gives its memory back at once, unless others know its address (pinned).
  *             Instances with memory of ours on the GPU are in a list by last use. When the GPU is full, those that the turn at
  *             hand does not use leave it: first the oldest whose values the host has as well, then the oldest.
- * Invariants: valid != 0 once an instance has been written; a side that is valid has memory. Without a GPU all of it is
- *             at the host, and nothing here does anything.
+ *             Of several ranks each holds a part of an instance. What moves is `held`, the hull of all that was ever written
+ *             here or came by a message: it grows before anybody writes beyond it, and is never smaller than what is valid.
+ *             Who does not say what he touches (all but plans and the host's writes of a rank's own part) touches all.
+ *             An array that nobody has written is `zeros`, of which only what is held is ever filled in.
+ * Invariants: valid != 0 once an instance has been written; a side that is valid has memory, and in it all that is held.
+ *             Without a GPU all of it is at the host, and nothing here does anything.
  * Threads:    the context's. Work of the GPU that is under way may still use memory that is given back: its order is
  *             that of the calls (core/device/device.h). */
 #ifndef RPI_RESIDENCE_H
@@ -36,8 +40,19 @@ static inline rp_status rpi_residence_host(rpi_pool *p, rpi_instance *i, rpi_use
 }
 /* The same on the GPU; it stays there for the turn. RP_ERR_MEMORY says how much there is, and what the turn uses of it. */
 rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use);
-/* Memory on a side that is not valid there, for a plan that will write it later: */
-rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides);
+/* The host will write bytes lo..hi-1 and no others; RPI_USE_OVERWRITE: nothing else is held afterwards. */
+rp_status rpi_residence_part(rpi_pool *p, rpi_instance *i, rpi_use use, rpi_hull part);
+
+/* ---- of a plan, which says what it touches */
+
+/* Memory on these sides, for what is held and `touched`. */
+rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides, rpi_hull touched);
+/* What is held is valid there; room has been made. */
+rp_status rpi_residence_bring(rpi_pool *p, rpi_instance *i, uint8_t sides);
+/* What is `touched` will be held, too. */
+rp_status rpi_residence_hold(rpi_pool *p, rpi_instance *i, rpi_hull touched);
+/* Nobody will read what it holds. */
+void rpi_residence_forget(const rpi_pool *p, rpi_instance *i);
 /* The plan has run: the values are on these sides now. */
 void rpi_residence_settle(rpi_pool *p, rpi_instance *i, uint8_t valid);
 /* What is bound from now on stays on the GPU until the next turn. */
@@ -46,7 +61,7 @@ static inline void rpi_residence_turn(rpi_pool *p) { p->turn++; }
 /* Plain memory of the GPU, for which others may have to leave. */
 rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out);
 
-/* Values of `from` (NULL: zeros) to the whole of `to` (same size) on that side, where alone `to` is valid afterwards. */
+/* All that `from` holds (NULL: zeros) comes to `to`, of the same size, on that side, where alone `to` is valid afterwards. */
 rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, rpi_instance *from, uint8_t side);
 /* The same on the side where the values are, of zeros on the GPU. */
 rp_status rpi_residence_copy(rpi_pool *p, rpi_instance *to, rpi_instance *from);

@@ -465,7 +465,7 @@ rpi_instance *rpi_store_instance(rpi_pool *p, int64_t bytes, const rpi_instance 
     rpi_status_nomem("instance");
     return NULL;
   }
-  *i = (rpi_instance){.bytes = bytes, .refs = 1};
+  *i = (rpi_instance){.bytes = bytes, .refs = 1, .held.hi = p->parts ? 0 : bytes};
   p->made++;
   if (p->device) return i;
   i->data = rpi_memory_get(p->memory, (size_t)bytes, like ? like->data : NULL);

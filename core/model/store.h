@@ -24,6 +24,7 @@
 #include "core/model/tiling.h"
 #include "core/model/dtype.h"
 #include "core/model/geom.h"
+#include "core/model/hull.h"
 
 enum {
   RPI_MAGIC_STORE = 0x52505331,
@@ -66,7 +67,9 @@ typedef struct rpi_instance {
   int64_t theirs;          /* of a home on the GPU: the stream whose turn it is; 0: none's */
   struct rpi_owner *owner; /* of foreign memory: told when the instance goes; NULL: nobody asks */
   struct rpi_instance *newer,
-      *older; /* of those with memory on the GPU that is ours, by last use */
+      *older;    /* of those with memory on the GPU that is ours, by last use */
+  rpi_hull held; /* of several ranks with GPUs: the bytes that mean something here; else all */
+  bool zeros;    /* what lies around them is 0; else it means nothing */
 } rpi_instance;
 
 /* Whoever lent memory to us wants to hear when we have done with it. */
@@ -161,8 +164,9 @@ typedef struct rpi_pool {
   rpi_device *device;            /* NULL: no GPU */
   rpi_instance *newest, *oldest; /* with memory there, by last use */
   uint64_t turn;                 /* of plans that bind memory there */
-  int64_t spilled;               /* instances that left it because it was full */
-  int64_t made;                  /* instances ever */
+  bool parts;      /* the context is one of several ranks, with a GPU: instances are held in part */
+  int64_t spilled; /* instances that left it because it was full */
+  int64_t made;    /* instances ever */
   rpi_buffer *free_buffers;
   rp_store *free_stores;
   rpi_kept *free_kept;

@@ -346,6 +346,33 @@ static void test_pitched(void **state) {
   close_device(d);
 }
 
+/* Rows of a message may overlap where views did: both sides have the same bytes there. */
+static void test_overlapping(void **state) {
+  (void)state;
+  enum { BYTES = 24, ROWS = 7, STEP = 8, ALL = STEP * (ROWS - 1) + BYTES };
+  rpi_device *d = open_device(0);
+  const CUdeviceptr a = get(d, ALL), b = get(d, ROWS * BYTES), c = get(d, ALL);
+  void *stage;
+  is_ok(rpi_device_pin(d, ROWS * BYTES, &stage));
+  fill(d, a, ALL, 3);
+  pattern(from, ALL, 3);
+  is_ok(rpi_device_copy_pitched(d, b, BYTES, a, STEP, BYTES, ROWS));
+  is_ok(rpi_device_download(d, to, b, ROWS * BYTES));
+  is_ok(rpi_device_pack(d, stage, a, BYTES, ROWS, STEP));
+  is_ok(rpi_device_wait(d));
+  for (int32_t i = 0; i < ROWS; i++) {
+    assert_memory_equal(to + i * BYTES, from + i * STEP, BYTES);
+    assert_memory_equal((char *)stage + i * BYTES, from + i * STEP, BYTES);
+  }
+  is_ok(rpi_device_unpack(d, c, stage, BYTES, ROWS, STEP));
+  holds(d, c, ALL, 3);
+  rpi_device_unpin(d, stage);
+  rpi_device_put(d, a, ALL);
+  rpi_device_put(d, b, ROWS * BYTES);
+  rpi_device_put(d, c, ALL);
+  close_device(d);
+}
+
 /* Rows further apart than a copy can tell go one by one. */
 static void test_far_apart(void **state) {
   (void)state;
@@ -574,23 +601,15 @@ int main(void) {
   find(emulator.so, "emu_fail_memory", &emulator.fail_memory);
   find(emulator.so, "emu_check_empty", &emulator.check_empty);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),
-      cmocka_unit_test(test_traffic),
-      cmocka_unit_test(test_reuse),
-      cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory),
-      cmocka_unit_test(test_memory_faults),
-      cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_many_small),
-      cmocka_unit_test(test_pinned),
-      cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_pitched),
-      cmocka_unit_test(test_far_apart),
-      cmocka_unit_test(test_idle),
-      cmocka_unit_test(test_launch),
-      cmocka_unit_test(test_bad_image),
-      cmocka_unit_test(test_error_stays),
-      cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_facts),         cmocka_unit_test(test_traffic),
+      cmocka_unit_test(test_reuse),         cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_faults),
+      cmocka_unit_test(test_sizes),         cmocka_unit_test(test_many_small),
+      cmocka_unit_test(test_pinned),        cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_pitched),       cmocka_unit_test(test_overlapping),
+      cmocka_unit_test(test_far_apart),     cmocka_unit_test(test_idle),
+      cmocka_unit_test(test_launch),        cmocka_unit_test(test_bad_image),
+      cmocka_unit_test(test_error_stays),   cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
