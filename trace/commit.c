@@ -178,8 +178,7 @@ static void drop_new(rp_context *ctx, const rpi_analysis *an, int32_t n) {
       rpi_store_instance_release(ctx->pool, ctx->instances[i]);
 }
 
-static rp_status bind_each(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound,
-                           int32_t *n) {
+static rp_status bind_each(rp_context *ctx, const rpi_segment *s, rpi_bound *bound, int32_t *n) {
   const rpi_analysis *an = bound->an;
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
@@ -212,7 +211,7 @@ static rp_status bind_each(rp_context *ctx, const rpi_segment *s, const rpi_boun
   return ctx->device ? rpi_gpu_bind_symbols(ctx, bound) : RP_OK;
 }
 
-static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, const rpi_bound *bound) {
+static rp_status bind_symbols(rp_context *ctx, const rpi_segment *s, rpi_bound *bound) {
   int32_t n = 0;
   RPI_TRY(reserve_symbols(ctx, bound->n_symbol));
   RPI_TRY(reserve_held(ctx, bound->n_symbol + (int32_t)s->n_slot));

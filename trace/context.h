@@ -124,7 +124,9 @@ struct rp_context {
   bool gpu_shared; /* with another rank */
   bool
       gpu_somewhere; /* a rank has a GPU: partial runs of plans would not end at the same step on all */
-  int64_t nccl_until;        /* when joining it is given up; 0: it is not being joined */
+  rpi_device_span *gpu_span;   /* what gpu_scratch is the address of; NULL: a block */
+  uint64_t gpu_scratch_number; /* of the scratch memory there, from 1 on */
+  int64_t nccl_until;          /* when joining it is given up; 0: it is not being joined */
   struct rpi_repeat *repeat; /* of the pass at hand (repeat.h); NULL: none */
   struct rpi_nccl *nccl; /* between the GPUs of all ranks; NULL: they speak by way of the host */
 };

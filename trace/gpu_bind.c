@@ -47,15 +47,28 @@ rp_status rpi_gpu_bind_open(rp_context *ctx) {
   if (st == RP_OK) ctx->gpu_shared = rpi_comm_seat(ctx->comm) >= n - (int32_t)c->gpu;
   if (st == RP_OK)
     st = rpi_device_open(library_of(c), number_of(ctx, n), c->gpu_mb << 20, &ctx->device);
+  if (st == RP_OK && ctx->comm) st = rpi_device_span_begin(ctx->device);
+  if (st != RP_OK) rpi_device_close(ctx->device);
+  if (st != RP_OK) ctx->device = NULL;
   if (st == RP_OK || asked) return st;
   forget(before);
   return RP_OK;
 }
 
+static void drop_scratch(rp_context *ctx) {
+  if (ctx->gpu_span)
+    rpi_device_span_put(ctx->device, ctx->gpu_span);
+  else
+    rpi_device_put(ctx->device, ctx->gpu_scratch, ctx->gpu_scratch_bytes);
+  ctx->gpu_span = NULL;
+  ctx->gpu_scratch = 0;
+  ctx->gpu_scratch_bytes = 0;
+}
+
 void rpi_gpu_bind_close(rp_context *ctx) {
   if (!ctx->device) return;
   rpi_opaque_gpu_end(&ctx->opaque_device);
-  rpi_device_put(ctx->device, ctx->gpu_scratch, ctx->gpu_scratch_bytes);
+  drop_scratch(ctx);
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
   ctx->device = NULL;
 }
@@ -73,15 +86,48 @@ rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
 
 /* ---- before a run ---- */
 
-/* At least so many bytes; what was there is lost. */
-static rp_status reserve(rp_context *ctx, CUdeviceptr *p, int64_t *have, int64_t bytes, bool zero) {
-  if (bytes <= *have) return RP_OK;
-  rpi_device_put(ctx->device, *p, *have);
-  *p = 0;
-  *have = 0;
-  RPI_TRY(rpi_residence_get(ctx->pool, bytes, p));
-  *have = bytes;
-  return zero ? rpi_device_zero(ctx->device, *p, bytes) : RP_OK;
+/* At least so many bytes of zeros; what was there is lost. */
+static rp_status reserve_flags(rp_context *ctx, const rpi_bound *b) {
+  enum { LEAST = 256 };
+  const int64_t bytes = (b->n_flag < LEAST ? LEAST : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
+  if (bytes <= ctx->gpu_flags_bytes) return RP_OK;
+  rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
+  ctx->gpu_flags = 0;
+  ctx->gpu_flags_bytes = 0;
+  RPI_TRY(rpi_residence_get(ctx->pool, bytes, &ctx->gpu_flags));
+  ctx->gpu_flags_bytes = bytes;
+  return rpi_device_zero(ctx->device, ctx->gpu_flags, bytes);
+}
+
+/* Bytes of scratch are used. */
+static rp_status map_scratch(rp_context *ctx, rpi_hull part) {
+  return ctx->gpu_span ? rpi_residence_span(ctx->pool, ctx->gpu_scratch_bytes, part, &ctx->gpu_span)
+                       : RP_OK;
+}
+
+/* Of a large one memory for what the plan touches of each symbol. */
+static rp_status reserve_scratch(rp_context *ctx, rpi_bound *b) {
+  const int64_t bytes = b->scratch_bytes;
+  if (bytes > ctx->gpu_scratch_bytes) {
+    drop_scratch(ctx);
+    ctx->gpu_scratch_number++;
+    if (b->touch && rpi_residence_spans(ctx->pool, bytes)) {
+      RPI_TRY(rpi_residence_span(ctx->pool, bytes, (rpi_hull){0, 0}, &ctx->gpu_span));
+      ctx->gpu_scratch = rpi_device_span_at(ctx->gpu_span);
+    } else {
+      RPI_TRY(rpi_residence_get(ctx->pool, bytes, &ctx->gpu_scratch));
+    }
+    ctx->gpu_scratch_bytes = bytes;
+  }
+  if (!ctx->gpu_span || b->scratch_in == ctx->gpu_scratch_number) return RP_OK;
+  for (int32_t i = 0; i < b->an->n_symbol; i++) {
+    const rpi_hull h = b->touch[i];
+    if (!ctx->instances[i] && !rpi_hull_is_empty(h))
+      RPI_TRY(map_scratch(ctx, (rpi_hull){b->scratch[i] + h.lo, b->scratch[i] + h.hi}));
+  }
+  RPI_TRY(map_scratch(ctx, (rpi_hull){b->partials, bytes}));
+  b->scratch_in = ctx->gpu_scratch_number;
+  return RP_OK;
 }
 
 /* An instance comes to where the plan wants it; `keeps`: with its values. */
@@ -97,16 +143,12 @@ static rp_status bring(rp_context *ctx, const rpi_bound *b, int32_t symbol, bool
   return RP_OK;
 }
 
-rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b) {
+rp_status rpi_gpu_bind_symbols(rp_context *ctx, rpi_bound *b) {
   const rpi_analysis *an = b->an;
   const rpi_sides *s = &b->sides;
-  enum { LEAST_FLAGS = 256 };
-  const int64_t flags =
-      (b->n_flag < LEAST_FLAGS ? LEAST_FLAGS : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
   rpi_residence_turn(ctx->pool);
-  RPI_TRY(reserve(ctx, &ctx->gpu_flags, &ctx->gpu_flags_bytes, flags, true));
-  if (s->gpu)
-    RPI_TRY(reserve(ctx, &ctx->gpu_scratch, &ctx->gpu_scratch_bytes, b->scratch_bytes, false));
+  RPI_TRY(reserve_flags(ctx, b));
+  if (s->gpu) RPI_TRY(reserve_scratch(ctx, b));
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
     rpi_instance *inst = ctx->instances[i];
@@ -132,7 +174,9 @@ rp_status rpi_gpu_bind_reach(void *arg, int32_t symbol, rpi_hull more) {
   rpi_instance *i = ctx->instances[symbol];
   if (RPI_LIKELY(rpi_hull_has(ctx->parts[symbol], more))) return RP_OK;
   ctx->parts[symbol] = rpi_hull_join(ctx->parts[symbol], more);
-  return i ? rpi_residence_hold(ctx->pool, i, more) : RP_OK;
+  if (i) return rpi_residence_hold(ctx->pool, i, more);
+  const int64_t at = (int64_t)(ctx->addresses[symbol] - ctx->gpu_scratch);
+  return map_scratch(ctx, (rpi_hull){at + more.lo, at + more.hi});
 }
 
 /* ---- after it ---- */

@@ -18,7 +18,7 @@ void rpi_gpu_bind_close(rp_context *ctx);
  * RP_OK; else `why`. */
 rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why);
 /* The symbols' instances are known (ctx->instances); fills in ctx->pointers and ctx->addresses. */
-rp_status rpi_gpu_bind_symbols(rp_context *ctx, const rpi_bound *b);
+rp_status rpi_gpu_bind_symbols(rp_context *ctx, rpi_bound *b);
 /* While it runs: more of a symbol is used (rpi_run_reach; arg: the context). */
 rp_status rpi_gpu_bind_reach(void *arg, int32_t symbol, rpi_hull more);
 /* The plan has been run, or queued: the instances' values are where it leaves them. */

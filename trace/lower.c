@@ -495,6 +495,7 @@ static void choose_threads(lowerer *l) {
 /* Partials lie behind the scratch of symbols. */
 static void place_partials(lowerer *l) {
   rpi_plan *p = &l->b->plan;
+  l->b->partials = l->b->scratch_bytes;
   for (int32_t i = 0; i < p->n_pointer; i++)
     if (p->pointer[i].symbol == l->an->n_symbol) p->pointer[i].offset += l->b->scratch_bytes;
 }

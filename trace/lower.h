@@ -16,9 +16,11 @@ typedef struct rpi_bound {
   bool trusted;
   const bool *live; /* the analysis' */
   rpi_plan plan;
-  int32_t n_symbol; /* the analysis' symbols, then SCRATCH, then FLAGS */
-  int64_t *scratch; /* per symbol of kind SCRATCH: offset */
-  int64_t scratch_bytes;
+  int32_t n_symbol;                /* the analysis' symbols, then SCRATCH, then FLAGS */
+  int64_t *scratch;                /* per symbol of kind SCRATCH: offset */
+  int64_t scratch_bytes, partials; /* of all; what lies from there on is for partials */
+  uint64_t
+      scratch_in; /* of several ranks with GPUs: all it touches has memory in the context's scratch of that number */
   int32_t n_flag; /* one per kernel of the plan */
   int32_t *flag_group;
   const struct rpi_grid *

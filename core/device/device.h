@@ -61,6 +61,22 @@ void rpi_device_put(rpi_device *d, CUdeviceptr p,
 /* Blocks that were put back go to the driver, after a wait. */
 void rpi_device_trim(rpi_device *d);
 
+/* ---- spans, in stream order as well: addresses for all of an array, and memory, in granules, for what is used of it.
+ * What has none must not be touched. */
+typedef struct rpi_device_span rpi_device_span;
+/* Finds out whether the driver can do this; without it there are no granules. */
+rp_status rpi_device_span_begin(rpi_device *d);
+int64_t rpi_device_granule(const rpi_device *d); /* bytes; 0: no spans can be had */
+/* Addresses for `bytes`, with memory for bytes lo..hi-1. */
+rp_status rpi_device_span_get(rpi_device *d, int64_t bytes, int64_t lo, int64_t hi,
+                              rpi_device_span **out);
+/* Memory for bytes lo..hi-1, too; what others hold stays as it is, and so do addresses. RP_ERR_MEMORY: some may have it by
+ * now. */
+rp_status rpi_device_span_grow(rpi_device *d, rpi_device_span *s, int64_t lo, int64_t hi);
+CUdeviceptr rpi_device_span_at(const rpi_device_span *s);
+int64_t rpi_device_span_bytes(const rpi_device_span *s); /* of memory */
+void rpi_device_span_put(rpi_device *d, rpi_device_span *s);
+
 /* ---- copies, in stream order */
 /* `from` is free for other use when it returns. */
 rp_status rpi_device_upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes);

@@ -32,6 +32,15 @@ typedef struct rpi_device_list {
   int32_t n, cap;
 } rpi_device_list;
 
+/* Spans, and granules that are in none. */
+typedef struct rpi_device_granules {
+  int64_t bytes;                        /* of one; 0: the driver has none */
+  rpi_device_span *spans;               /* all there are, */
+  rpi_device_span *free;                /* and those that were put back */
+  CUmemGenericAllocationHandle *handle; /* of granules without addresses */
+  int32_t n, cap;
+} rpi_device_granules;
+
 struct rpi_device {
   const rpi_cuda *cu;
   rpi_device_facts facts;
@@ -46,6 +55,7 @@ struct rpi_device {
   int64_t held;      /* bytes taken from the driver */
   rpi_map taken;     /* all blocks taken from the driver */
   rpi_device_list lists[RPI_DEVICE_CLASSES]; /* those of them that are free */
+  rpi_device_granules granules;
   rpi_device_ring ring;
   rpi_device_poll *poll; /* asked while the GPU is waited for; NULL: the driver waits */
   void *poll_arg;
@@ -65,6 +75,14 @@ CUresult rpi_device_drain(rpi_device *d);
 /* Within the bracket. The ring of a new device; the failed call's name in *call. */
 CUresult rpi_device_ring_init(rpi_device *d, const char **call);
 void rpi_device_ring_deinit(rpi_device *d);
+/* Within the bracket: free blocks go back to the driver as long as so many bytes are missing. */
+CUresult rpi_device_release(rpi_device *d, int64_t need);
+/* Within the bracket: spans that are free go, once all work is done, and so do granules in none. */
+CUresult rpi_device_spans_release(rpi_device *d, const char **call);
+void rpi_device_spans_deinit(rpi_device *d);
+/* RP_ERR_MEMORY and its sentence. */
+rp_status rpi_device_lacks(rpi_device *d, int64_t bytes, size_t available);
+
 /* Within the bracket: gives all blocks back to the driver, also those that are handed out. */
 void rpi_device_blocks_deinit(rpi_device *d);
 

@@ -49,8 +49,8 @@ static CUresult give_back(rpi_device *d, CUdeviceptr p, int32_t c) {
   return d->cu->memory_put(p, d->stream);
 }
 
-/* Free blocks of `need` bytes or more go back, the largest first. */
-static CUresult release(rpi_device *d, int64_t need) {
+/* The largest first. */
+CUresult rpi_device_release(rpi_device *d, int64_t need) {
   CUresult first = CUDA_SUCCESS;
   for (int32_t c = RPI_DEVICE_CLASSES - 1; c >= 0 && need > 0; c--) {
     rpi_device_list *l = &d->lists[c];
@@ -65,10 +65,12 @@ static CUresult release(rpi_device *d, int64_t need) {
 /* All that is free goes to the system. */
 static CUresult release_all(rpi_device *d, const char **call) {
   *call = "cuMemFreeAsync";
-  CUresult e = release(d, INT64_MAX);
+  CUresult e = rpi_device_release(d, INT64_MAX);
   if (e != CUDA_SUCCESS) return e;
   *call = "cuStreamSynchronize";
   e = rpi_device_drain(d);
+  if (e != CUDA_SUCCESS) return e;
+  e = rpi_device_spans_release(d, call);
   if (e != CUDA_SUCCESS) return e;
   *call = "cuMemPoolTrimTo";
   return d->cu->pool_trim(d->pool, 0);
@@ -80,7 +82,8 @@ static CUresult take(rpi_device *d, int32_t c, CUdeviceptr *out, const char **ca
   *out = 0;
   if (d->limit && d->held + bytes > d->limit) {
     *call = "cuMemFreeAsync";
-    const CUresult e = release(d, d->held + bytes - d->limit);
+    CUresult e = rpi_device_release(d, d->held + bytes - d->limit);
+    if (e == CUDA_SUCCESS && d->held + bytes > d->limit) e = rpi_device_spans_release(d, call);
     if (e != CUDA_SUCCESS) return e;
     if (d->held + bytes > d->limit) return CUDA_SUCCESS;
   }
@@ -102,6 +105,7 @@ static CUresult take(rpi_device *d, int32_t c, CUdeviceptr *out, const char **ca
 }
 
 void rpi_device_blocks_deinit(rpi_device *d) {
+  rpi_device_spans_deinit(d);
   for (int32_t i = 0; i < d->taken.cap; i++)
     if (d->taken.slots[i].value)
       (void)d->cu->memory_put((CUdeviceptr)(uintptr_t)d->taken.slots[i].value, d->stream);
@@ -112,7 +116,7 @@ void rpi_device_blocks_deinit(rpi_device *d) {
 
 /* ---- blocks ------------------------------------------------------------------------------------------- */
 
-static rp_status does_not_fit(rpi_device *d, int64_t bytes, size_t available) {
+rp_status rpi_device_lacks(rpi_device *d, int64_t bytes, size_t available) {
   char most[64] = "";
   if (d->limit) snprintf(most, sizeof most, ", at most %lld may be", (long long)d->limit);
   return rpi_status_fail(
@@ -134,7 +138,7 @@ static rp_status get_from_driver(rpi_device *d, int64_t bytes, CUdeviceptr *out)
                                         (long long)bytes, (long long)d->stats.live);
   if (st != RP_OK) *out = 0; /* a block that came all the same is freed when the device is closed */
   if (st != RP_OK) return st;
-  return *out ? RP_OK : does_not_fit(d, bytes, available);
+  return *out ? RP_OK : rpi_device_lacks(d, bytes, available);
 }
 
 rp_status rpi_device_get(rpi_device *d, int64_t bytes, CUdeviceptr *out) {

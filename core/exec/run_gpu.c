@@ -17,17 +17,46 @@ rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_par
   return RP_OK;
 }
 
+/* Bytes lo..hi-1 of both instances, as far as the step's rank holds them. */
+static rp_status copy_run(const rpi_run_gpu *g, const rpi_step *s, int64_t lo, int64_t hi) {
+  if (s->clip_hi > 0 && lo < s->clip_lo) lo = s->clip_lo;
+  if (s->clip_hi > 0 && hi > s->clip_hi) hi = s->clip_hi;
+  if (lo >= hi) return RP_OK;
+  return rpi_device_copy(g->device, g->addresses[s->dst] + (CUdeviceptr)lo,
+                         g->addresses[s->src] + (CUdeviceptr)lo, hi - lo);
+}
+
+/* Rows of `bytes`, the first at byte `at`: those that are held in part one by one, the others in one copy. */
+static rp_status copy_rows(const rpi_run_gpu *g, const rpi_step *s, int64_t at, int64_t bytes,
+                           int64_t rows, int64_t pitch) {
+  int64_t first = 0, end = rows;
+  for (; first < end && s->clip_hi > 0; first++) {
+    const int64_t lo = at + first * pitch;
+    if (lo >= s->clip_lo) break;
+    if (lo + bytes <= s->clip_lo) first += (s->clip_lo - lo - bytes) / pitch; /* none of these */
+    if (first < end) RPI_TRY(copy_run(g, s, at + first * pitch, at + first * pitch + bytes));
+  }
+  for (; end > first && s->clip_hi > 0; end--) {
+    const int64_t lo = at + (end - 1) * pitch;
+    if (lo + bytes <= s->clip_hi) break;
+    if (lo >= s->clip_hi) end -= (lo - s->clip_hi) / pitch;
+    if (end > first)
+      RPI_TRY(copy_run(g, s, at + (end - 1) * pitch, at + (end - 1) * pitch + bytes));
+  }
+  if (first >= end) return RP_OK;
+  const CUdeviceptr lo = (CUdeviceptr)(at + first * pitch);
+  return rpi_device_copy_rows(g->device, g->addresses[s->dst] + lo, g->addresses[s->src] + lo,
+                              bytes, end - first, pitch);
+}
+
 /* One box of both instances. Runs of the last axis are consecutive; the axis before it goes along in one copy. */
 static rp_status copy_box(const rpi_run_gpu *g, const rpi_step *s, const rpi_geom *box,
                           int32_t axis, int64_t at) {
-  const int64_t elem = s->elem;
-  const CUdeviceptr to = g->addresses[s->dst] + (CUdeviceptr)(at * elem);
-  const CUdeviceptr from = g->addresses[s->src] + (CUdeviceptr)(at * elem);
   const int32_t last = box->ndim - 1;
-  if (axis == last) return rpi_device_copy(g->device, to, from, box->shape[last] * elem);
-  if (axis == last - 1)
-    return rpi_device_copy_rows(g->device, to, from, box->shape[last] * elem, box->shape[axis],
-                                box->stride[axis] * elem);
+  const int64_t bytes = box->shape[last] * s->elem, from = at * s->elem;
+  if (axis == last) return copy_run(g, s, from, from + bytes);
+  if (axis == last - 1 && box->shape[axis] > 1)
+    return copy_rows(g, s, from, bytes, box->shape[axis], box->stride[axis] * s->elem);
   for (int64_t i = 0; i < box->shape[axis]; i++)
     RPI_TRY(copy_box(g, s, box, axis + 1, at + i * box->stride[axis]));
   return RP_OK;

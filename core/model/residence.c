@@ -34,8 +34,12 @@ void rpi_residence_leave(rpi_pool *p, rpi_instance *i) {
   i->valid &= (uint8_t)~RPI_AT_DEVICE;
   if (i->pinned & RPI_AT_DEVICE) return;
   unlink_instance(p, i);
-  rpi_device_put(p->device, i->device, i->bytes);
+  if (i->span)
+    rpi_device_span_put(p->device, i->span);
+  else
+    rpi_device_put(p->device, i->device, i->bytes);
   i->device = 0;
+  i->span = NULL;
 }
 
 /* ---- memory ---- */
@@ -87,30 +91,61 @@ static bool make_room(rpi_pool *p, rp_status *st) {
 
 static int64_t bytes_in_use(const rpi_pool *p) {
   int64_t n = 0;
-  for (const rpi_instance *i = p->newest; i && i->used == p->turn; i = i->older) n += i->bytes;
+  for (const rpi_instance *i = p->newest; i && i->used == p->turn; i = i->older)
+    n += i->span ? rpi_device_span_bytes(i->span) : i->bytes;
   return n;
+}
+
+/* Memory for `bytes` was refused with `st`. RP_OK: something has left, and it may be tried again. */
+static rp_status give_way(rpi_pool *p, rp_status st, int64_t bytes) {
+  rp_status moved;
+  if (st != RP_ERR_MEMORY || make_room(p, &moved)) return st == RP_ERR_MEMORY ? RP_OK : st;
+  if (moved != RP_OK) return rpi_status_context(moved, "making room on the GPU");
+  return rpi_status_context(st,
+                            "the arrays of the launches at hand take %lld bytes on the GPU, "
+                            "and %lld more are needed",
+                            (long long)bytes_in_use(p), (long long)bytes);
 }
 
 rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out) {
   for (;;) {
     const rp_status st = rpi_device_get(p->device, bytes, out);
-    rp_status moved;
-    if (st != RP_ERR_MEMORY) return st;
-    if (make_room(p, &moved)) continue;
-    if (moved != RP_OK) return rpi_status_context(moved, "making room on the GPU");
-    return rpi_status_context(st,
-                              "the arrays of the launches at hand take %lld bytes on the GPU, "
-                              "and %lld more are needed",
-                              (long long)bytes_in_use(p), (long long)bytes);
+    if (st == RP_OK) return RP_OK;
+    RPI_TRY(give_way(p, st, bytes));
   }
 }
 
-static rp_status device_memory(rpi_pool *p, rpi_instance *i) {
-  if (i->bytes == 0) return RP_OK; /* nothing has no address */
-  if (i->device == 0) {
-    RPI_TRY(rpi_residence_get(p, i->bytes, &i->device));
-    link_newest(p, i);
+bool rpi_residence_spans(const rpi_pool *p, int64_t bytes) {
+  enum { FEW = 2 }; /* granules, below which parts are worth no addresses of their own */
+  const int64_t granule = p->parts ? rpi_device_granule(p->device) : 0;
+  return granule > 0 && bytes >= FEW * granule;
+}
+
+rp_status rpi_residence_span(rpi_pool *p, int64_t bytes, rpi_hull part, rpi_device_span **span) {
+  for (;;) {
+    const rp_status st = *span ? rpi_device_span_grow(p->device, *span, part.lo, part.hi)
+                               : rpi_device_span_get(p->device, bytes, part.lo, part.hi, span);
+    if (st == RP_OK) return RP_OK;
+    RPI_TRY(give_way(p, st, part.hi - part.lo));
   }
+}
+
+static rpi_hull all_of(const rpi_instance *i) { return (rpi_hull){0, i->bytes}; }
+
+/* For that part of it at least. */
+static rp_status device_memory(rpi_pool *p, rpi_instance *i, rpi_hull part) {
+  if (i->bytes == 0) return RP_OK; /* nothing has no address */
+  if (i->device != 0) {
+    use_now(p, i); /* it does not leave to make room for itself */
+    return i->span ? rpi_residence_span(p, i->bytes, part, &i->span) : RP_OK;
+  }
+  if (rpi_residence_spans(p, i->bytes) && !rpi_hull_has(part, all_of(i))) {
+    RPI_TRY(rpi_residence_span(p, i->bytes, part, &i->span));
+    i->device = rpi_device_span_at(i->span);
+  } else {
+    RPI_TRY(rpi_residence_get(p, i->bytes, &i->device));
+  }
+  link_newest(p, i);
   use_now(p, i);
   return RP_OK;
 }
@@ -123,10 +158,8 @@ rp_status rpi_residence_turn_back(rpi_pool *p, rpi_instance *i) {
   return rpi_device_follow(p->device, stream);
 }
 
-static rpi_hull all_of(const rpi_instance *i) { return (rpi_hull){0, i->bytes}; }
-
 static rp_status memory_on(rpi_pool *p, rpi_instance *i, uint8_t side) {
-  return side == RPI_AT_HOST ? host_memory(p, i) : device_memory(p, i);
+  return side == RPI_AT_HOST ? host_memory(p, i) : device_memory(p, i, i->held);
 }
 
 static void leave(rpi_pool *p, rpi_instance *i, uint8_t side) {
@@ -194,10 +227,10 @@ rp_status rpi_residence_device(rpi_pool *p, rpi_instance *i, rpi_use use) {
 /* ---- parts ---- */
 
 rp_status rpi_residence_room(rpi_pool *p, rpi_instance *i, uint8_t sides, rpi_hull touched) {
-  (void)touched;
   RPI_TRY(rpi_residence_ours(p, i));
   if (sides & RPI_AT_HOST) RPI_TRY(host_memory(p, i));
-  return sides & RPI_AT_DEVICE ? device_memory(p, i) : RP_OK;
+  if (!(sides & RPI_AT_DEVICE)) return RP_OK;
+  return device_memory(p, i, rpi_hull_join(i->held, touched));
 }
 
 rp_status rpi_residence_bring(rpi_pool *p, rpi_instance *i, uint8_t sides) {
@@ -208,6 +241,7 @@ rp_status rpi_residence_bring(rpi_pool *p, rpi_instance *i, uint8_t sides) {
 rp_status rpi_residence_hold(rpi_pool *p, rpi_instance *i, rpi_hull touched) {
   const rpi_hull was = i->held, now = rpi_hull_join(was, touched);
   if (RPI_LIKELY(rpi_hull_has(was, touched))) return RP_OK;
+  if (i->device != 0) RPI_TRY(device_memory(p, i, now));
   i->held = now;
   if (!i->zeros) return RP_OK;
   if (rpi_hull_is_empty(was)) return fill(p, i, i->valid, now.lo, now.hi);

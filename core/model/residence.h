@@ -10,7 +10,8 @@
  *             Of several ranks each holds a part of an instance. What moves is `held`, the hull of all that was ever written
  *             here or came by a message: it grows before anybody writes beyond it, and is never smaller than what is valid.
  *             Who does not say what he touches (all but plans and the host's writes of a rank's own part) touches all.
- *             An array that nobody has written is `zeros`, of which only what is held is ever filled in.
+ *             An array that nobody has written is `zeros`, of which only what is held is ever filled in. A large array has
+ *             memory on the GPU for what is held, and addresses for all (spans, core/device/device.h).
  * Invariants: valid != 0 once an instance has been written; a side that is valid has memory, and in it all that is held.
  *             Without a GPU all of it is at the host, and nothing here does anything.
  * Threads:    the context's. Work of the GPU that is under way may still use memory that is given back: its order is
@@ -60,6 +61,10 @@ static inline void rpi_residence_turn(rpi_pool *p) { p->turn++; }
 
 /* Plain memory of the GPU, for which others may have to leave. */
 rp_status rpi_residence_get(rpi_pool *p, int64_t bytes, CUdeviceptr *out);
+/* The same for a part of so many bytes: of *span, which is made if it is NULL. */
+rp_status rpi_residence_span(rpi_pool *p, int64_t bytes, rpi_hull part, rpi_device_span **span);
+/* Is so much given memory in parts, where not all of it is used? */
+bool rpi_residence_spans(const rpi_pool *p, int64_t bytes);
 
 /* All that `from` holds (NULL: zeros) comes to `to`, of the same size, on that side, where alone `to` is valid afterwards. */
 rp_status rpi_residence_fetch(rpi_pool *p, rpi_instance *to, rpi_instance *from, uint8_t side);

@@ -52,8 +52,9 @@ typedef struct rpi_view {
 enum { RPI_AT_HOST = 1, RPI_AT_DEVICE = 2 };
 
 typedef struct rpi_instance {
-  void *data;         /* on the host; NULL: no memory there */
-  CUdeviceptr device; /* on the GPU; 0: no memory there */
+  void *data;            /* on the host; NULL: no memory there */
+  CUdeviceptr device;    /* on the GPU; 0: no memory there */
+  rpi_device_span *span; /* there: memory for a part of it; NULL: for all */
   int64_t bytes;
   int32_t refs;
   uint8_t valid; /* RPI_AT_ bits: where its values are */

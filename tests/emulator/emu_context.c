@@ -170,6 +170,7 @@ CUresult cu_device_attribute(int *value, CUdevice_attribute which, CUdevice devi
                {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 9},
                {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0},
                {CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES, 0},
+               {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1},
                {CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 1}};
   EMU_ENTER(device_attribute, EMU_INIT | EMU_ANYWAY);
   if (!known(device)) return CUDA_ERROR_INVALID_DEVICE;

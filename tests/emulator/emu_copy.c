@@ -12,9 +12,13 @@
 
 static bool host(const emu_side *s) { return !s->memory; }
 
+static size_t bytes_of(const emu_copy *c, const emu_side *s) {
+  return (c->depth - 1) * s->slice + (c->height - 1) * s->pitch + c->width;
+}
+
 /* Finds out whose memory a side is, and that all of it is there. */
 static void look_up(const emu_copy *c, emu_side *s, CUmemorytype type, const char *what) {
-  const size_t bytes = (c->depth - 1) * s->slice + (c->height - 1) * s->pitch + c->width;
+  const size_t bytes = bytes_of(c, s);
   const bool device = emu_memory_is_device(s->at);
   if (type == CU_MEMORYTYPE_HOST && device)
     emu_die("%s: %p is memory of the GPU, not the host's", what, (void *)s->at);
@@ -75,19 +79,20 @@ static void keep(emu_copy *c) {
       memcpy(to, row(&c->from, y, z), c->width);
 }
 
-static void still_there(const emu_side *s, const char *what) {
+static void still_there(const emu_copy *c, const emu_side *s, const char *what) {
   if (s->memory && !s->memory->ready)
     emu_die("a copy's %s, the block of call %lld, is %s when it runs", what,
             (long long)s->memory->call,
             s->memory->state == EMU_DEAD ? "freed" : "not yet allocated in its stream");
+  if (s->memory && s->memory->granules) emu_span_check(s->memory, s->at, bytes_of(c, s), what);
   if (s->pin && s->pin->dead)
     emu_die("a copy's %s, the pinned memory of call %lld, is freed when it runs", what,
             (long long)s->pin->call);
 }
 
 void emu_copy_run(const emu_copy *c) {
-  still_there(&c->from, "source");
-  still_there(&c->to, "destination");
+  still_there(c, &c->from, "source");
+  still_there(c, &c->to, "destination");
   const char *kept = c->kept;
   for (size_t z = 0; z < c->depth; z++)
     for (size_t y = 0; y < c->height; y++) {
@@ -181,6 +186,8 @@ void emu_fill_run(const emu_fill *f) {
   if (!f->memory->ready)
     emu_die("a fill's block, of call %lld, is %s when it runs", (long long)f->memory->call,
             f->memory->state == EMU_DEAD ? "freed" : "not yet allocated in its stream");
+  const size_t bytes = (f->height - 1) * f->pitch + f->width * f->element;
+  if (f->memory->granules) emu_span_check(f->memory, f->at, bytes, "a fill");
   for (size_t y = 0; y < f->height; y++)
     for (size_t x = 0; x < f->width; x++)
       memcpy(f->at + y * f->pitch + x * f->element, &f->value, f->element);

@@ -189,6 +189,8 @@ void emu_counts(struct emu_counts *out) {
   *out = emu_counted;
   emu_memory_alive(&out->blocks, &out->block_bytes);
   emu_pin_alive(&out->pinned, &out->pinned_bytes);
+  int64_t call;
+  out->granules = emu_span_alive(&call);
   out->modules = alive(EMU_MODULE);
   out->streams = alive(EMU_STREAM);
   out->events = alive(EMU_EVENT);
@@ -207,6 +209,11 @@ void emu_check_empty(void) {
   if (m)
     emu_die("%lld blocks of memory are alive, one of %zu bytes from call %lld", (long long)n,
             m->bytes, (long long)m->call);
+  int64_t call;
+  const int64_t granules = emu_span_alive(&call);
+  if (granules)
+    emu_die("%lld pieces of memory are alive, one of call %lld", (long long)granules,
+            (long long)call);
   const emu_pin *p = emu_pin_alive(&n, &bytes);
   if (p)
     emu_die("%lld pinned blocks are alive, one of %zu bytes from call %lld", (long long)n, p->bytes,

@@ -115,6 +115,7 @@ int32_t emu_context_depth(void);
 /* ---- emu_memory.c */
 enum { EMU_POISON = 0xA5, EMU_CANARY = 0xC9, EMU_ALIGN = 256, EMU_PAGE = 4096 };
 typedef enum emu_state { EMU_AWAITED, EMU_LIVE, EMU_LEAVING, EMU_DEAD } emu_state;
+typedef struct emu_granule emu_granule;
 struct emu_memory {
   char *at; /* its pages: [first, last) around [at, at + bytes) */
   char *first, *last;
@@ -124,6 +125,7 @@ struct emu_memory {
   int64_t call, freed;
   emu_device *device;
   emu_memory *before, *after; /* among those that are ready */
+  emu_granule **granules;     /* of reserved addresses: what is mapped there; else NULL */
 };
 typedef struct emu_pin {
   char *at, *last;
@@ -134,6 +136,11 @@ typedef struct emu_pin {
   struct emu_pin *next;
 } emu_pin;
 void emu_memory_init(emu_device *device);
+/* Addresses for so many bytes, which nobody has. */
+emu_memory *emu_memory_place(emu_device *d, size_t bytes, size_t charged);
+void emu_memory_protect(char *first, const char *last, int how);
+void emu_memory_enlist(emu_memory *m);
+bool emu_memory_is_open(void);
 void emu_memory_ready(emu_memory *m);
 void emu_memory_gone(emu_memory *m);
 void emu_memory_end_all(emu_device *device);
@@ -149,6 +156,14 @@ bool emu_memory_is_device(const void *at);
 emu_pin *emu_pin_find(const void *at);
 const emu_memory *emu_memory_alive(int64_t *n, int64_t *bytes);
 const emu_pin *emu_pin_alive(int64_t *n, int64_t *bytes);
+
+/* ---- emu_span.c: addresses without memory, and memory without addresses */
+void emu_span_protect(const emu_memory *m, int how);
+/* Aborts if some of [at, at + bytes) has no memory. */
+void emu_span_check(const emu_memory *m, const char *at, size_t bytes, const char *what);
+void emu_span_gone(emu_memory *m);
+int64_t emu_span_alive(int64_t *call);
+void emu_span_end_all(emu_device *device);
 
 /* ---- work */
 typedef struct emu_side {

@@ -21,7 +21,7 @@ static int32_t opened;
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-static void protect(char *first, const char *last, int how) {
+void emu_memory_protect(char *first, const char *last, int how) {
   if (mprotect(first, (size_t)(last - first), how) != 0)
     emu_die("mprotect of %zu bytes failed", (size_t)(last - first));
 }
@@ -103,6 +103,17 @@ static void insert(emu_device *d, emu_memory *m) {
   d->n_blocks++;
 }
 
+/* It ends at a page's end, but for what `charged` is more than was asked for. */
+emu_memory *emu_memory_place(emu_device *d, size_t pages, size_t charged) {
+  emu_memory *m = emu_get(sizeof *m);
+  *m = (emu_memory){.bytes = charged, .state = EMU_LIVE, .call = emu_now, .device = d};
+  m->first = place(d, pages + EMU_PAGE);
+  m->last = m->first + pages;
+  m->at = m->last - charged;
+  insert(d, m);
+  return m;
+}
+
 CUresult cu_memory_get(CUdeviceptr *memory, size_t bytes, CUstream stream) {
   EMU_ENTER(memory_get, EMU_CURRENT);
   stream = emu_stream_check(stream);
@@ -112,12 +123,8 @@ CUresult cu_memory_get(CUdeviceptr *memory, size_t bytes, CUstream stream) {
   const size_t charged = round_up(bytes, EMU_ALIGN), pages = round_up(charged, EMU_PAGE);
   if (emu_faults_memory() || bytes > (size_t)d->memory || (size_t)(d->memory - d->used) < charged)
     return CUDA_ERROR_OUT_OF_MEMORY;
-  emu_memory *m = emu_get(sizeof *m);
-  *m = (emu_memory){.bytes = bytes, .state = EMU_LIVE, .call = emu_now, .device = d};
-  m->first = place(d, pages + EMU_PAGE);
-  m->last = m->first + pages;
-  m->at = m->last - charged;
-  insert(d, m);
+  emu_memory *m = emu_memory_place(d, pages, charged);
+  m->bytes = bytes;
   d->used += (int64_t)charged;
   *memory = (CUdeviceptr)(uintptr_t)m->at;
   return emu_stream_add(stream, &(emu_work){.kind = EMU_WORK_GET, .u.memory = m});
@@ -128,6 +135,7 @@ static emu_memory *freeable(CUdeviceptr memory) {
   char *at = (char *)(uintptr_t)memory;
   emu_memory *m = emu_memory_find(at);
   if (!m) emu_die("%p is not memory of the GPU", (void *)at);
+  if (m->granules) emu_die("%p is an address that was reserved", (void *)at);
   if (m->state != EMU_LIVE)
     emu_die("double free: the block of call %lld was freed by call %lld", (long long)m->call,
             (long long)m->freed);
@@ -151,16 +159,22 @@ CUresult cu_memory_put(CUdeviceptr memory, CUstream stream) {
 
 /* ---- what work does */
 
-void emu_memory_ready(emu_memory *m) {
+void emu_memory_enlist(emu_memory *m) {
   m->ready = true;
   m->after = ready;
   if (ready) ready->before = m;
   ready = m;
-  protect(m->first, m->last, PROT_READ | PROT_WRITE);
+}
+
+bool emu_memory_is_open(void) { return opened > 0; }
+
+void emu_memory_ready(emu_memory *m) {
+  emu_memory_enlist(m);
+  emu_memory_protect(m->first, m->last, PROT_READ | PROT_WRITE);
   memset(m->first, EMU_CANARY, (size_t)(m->at - m->first));
   memset(m->at, EMU_POISON, m->bytes);
   memset(m->at + m->bytes, EMU_CANARY, (size_t)(m->last - m->at) - m->bytes);
-  if (!opened) protect(m->first, m->last, PROT_NONE);
+  if (!opened) emu_memory_protect(m->first, m->last, PROT_NONE);
 }
 
 void emu_memory_gone(emu_memory *m) {
@@ -171,19 +185,26 @@ void emu_memory_gone(emu_memory *m) {
     if (m->after) m->after->before = m->before;
     m->before = m->after = NULL;
   }
-  protect(m->first, m->last, PROT_NONE);
+  if (m->granules) emu_span_gone(m);
+  emu_memory_protect(m->first, m->last, PROT_NONE);
   madvise(m->first, (size_t)(m->last - m->first), MADV_DONTNEED);
+}
+
+static void protect(const emu_memory *m, int how) {
+  if (m->granules)
+    emu_span_protect(m, how);
+  else
+    emu_memory_protect(m->first, m->last, how);
 }
 
 void emu_memory_open(void) {
   if (opened++) return;
-  for (const emu_memory *m = ready; m; m = m->after)
-    protect(m->first, m->last, PROT_READ | PROT_WRITE);
+  for (const emu_memory *m = ready; m; m = m->after) protect(m, PROT_READ | PROT_WRITE);
 }
 
 void emu_memory_close(void) {
   if (--opened) return;
-  for (const emu_memory *m = ready; m; m = m->after) protect(m->first, m->last, PROT_NONE);
+  for (const emu_memory *m = ready; m; m = m->after) protect(m, PROT_NONE);
 }
 
 static bool canary(const char *at, const char *end) {
@@ -193,6 +214,7 @@ static bool canary(const char *at, const char *end) {
 
 void emu_memory_check(const char *who) {
   for (const emu_memory *m = ready; m; m = m->after) {
+    if (m->granules) continue; /* what lies around it cannot be touched */
     const bool front = canary(m->first, m->at), back = canary(m->at + m->bytes, m->last);
     if (!front || !back)
       emu_die("%s wrote %s the block of %zu bytes of call %lld", who, front ? "behind" : "before",
@@ -210,12 +232,14 @@ emu_memory *emu_memory_range(const void *at, size_t bytes, const char *what) {
   if (from < 0 || from > (ptrdiff_t)m->bytes || bytes > m->bytes - (size_t)from)
     emu_die("%s: %zu bytes from %td on are beyond the block of %zu bytes of call %lld", what, bytes,
             from, m->bytes, (long long)m->call);
+  if (m->granules) emu_span_check(m, at, bytes, what);
   return m;
 }
 
 void emu_memory_end_all(emu_device *d) {
   for (int64_t i = 0; i < d->n_blocks; i++)
     if (d->blocks[i]->state != EMU_DEAD) emu_memory_gone(d->blocks[i]);
+  emu_span_end_all(d);
   d->used = 0;
   for (emu_pin *p = pins; p; p = p->next)
     if (p->device == d) p->dead = true;
@@ -301,7 +325,7 @@ CUresult cu_host_get(void **memory, size_t bytes, unsigned int flags) {
   char *at =
       mmap(NULL, pages + EMU_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
-  protect(at + pages, at + pages + EMU_PAGE, PROT_NONE);
+  emu_memory_protect(at + pages, at + pages + EMU_PAGE, PROT_NONE);
   memset(at, EMU_POISON, pages);
   emu_pin *p = emu_get(sizeof *p);
   *p = (emu_pin){.at = at,
@@ -321,7 +345,7 @@ CUresult cu_host_put(void *memory) {
   if (!p || p->at != memory) emu_die("%p is not pinned memory", memory);
   if (p->dead) emu_die("double free of the pinned memory of call %lld", (long long)p->call);
   p->dead = true;
-  protect(p->at, p->last, PROT_NONE);
+  emu_memory_protect(p->at, p->last, PROT_NONE);
   madvise(p->at, (size_t)(p->last - p->at), MADV_DONTNEED);
   return late;
 }

@@ -89,15 +89,16 @@ static rp_status make_ops(member *m, rp_op **two, rp_op **all) {
 }
 
 enum {
+  WIDE = 1 << 16,
   LINE = 40960,
   TILE = LINE / RANKS * SIZE,
   FEW = 2048 /* bytes of borders, flags, and programs of tier 0 */
 };
 
-static double start[LINE];
+static double start[WIDE];
 
 static void begin(void) {
-  for (int32_t i = 0; i < LINE; i++) start[i] = 1.0 / (1 + i * 37 % 1009);
+  for (int32_t i = 0; i < WIDE; i++) start[i] = 1.0 / (1 + i * 37 % 1009);
 }
 
 /* x goes to the GPU, y to the host and back in each pass, for the function is there. */
@@ -109,7 +110,7 @@ static rp_status moving(member *m) {
   TRY(make_ops(m, &two, &all));
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
-  TRY(rp_store_write(x, start, sizeof start));
+  TRY(rp_store_write(x, start, LINE * sizeof *start));
   TRY(rp_store_slice(x, 0, 0, n - 2, 1, &left));
   TRY(rp_store_slice(x, 0, 2, n, 1, &right));
   TRY(rp_store_slice(y, 0, 1, n - 1, 1, &inner));
@@ -126,7 +127,7 @@ static rp_status moving(member *m) {
     m->stat[pass == 0 ? 2 : 4] = bytes[1];
   }
   TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
-  TRY(rp_store_read(y, m->out, sizeof start));
+  TRY(rp_store_read(y, m->out, LINE * sizeof *start));
   rp_store *of[] = {x, y, left, right, inner};
   for (int k = 0; k < 5; k++) TRY(rp_store_release(of[k]));
   return RP_OK;
@@ -150,7 +151,7 @@ static void test_moves(void **state) {
 
 /* ---- a full GPU */
 
-enum { OTHERS = 10, WIDE = 1 << 14 };
+enum { OTHERS = 16 };
 
 /* x is read by index data and at neighbours, leaves the GPU for other arrays, and is read again: what came of other ranks
  * is not sent again, so it must have left and come along. */
@@ -161,7 +162,7 @@ static rp_status spilling(member *m) {
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
   TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &i));
   TRY(rp_store_write(x, start, WIDE * sizeof(double)));
-  TRY(EVAL(m->ctx, "i", "i[k] = where(k % 1000 == 0, (13*k + 11) % 16384, k)", i));
+  TRY(EVAL(m->ctx, "i", "i[k] = where(k % 1000 == 0, (13*k + 11) % 65536, k)", i));
   TRY(rp_store_slice(x, 0, 0, n - 1, 1, &left));
   TRY(rp_store_slice(y, 0, 1, n, 1, &inner));
   for (int k = 0; k < OTHERS; k++) {
@@ -179,6 +180,7 @@ static rp_status spilling(member *m) {
     }
   }
   TRY(rp_stat(m->ctx, "gpu_spilled", &m->stat[1]));
+  TRY(rp_stat(m->ctx, "gpu_memory_peak", &m->stat[2]));
   TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
   TRY(rp_store_read(y, m->out, WIDE * sizeof(double)));
   rp_store *of[] = {x, i, y, left, inner};
@@ -190,14 +192,154 @@ static rp_status spilling(member *m) {
 static void test_spills(void **state) {
   (void)state;
   member all[MOST];
-  same_on_gpus(all, RANKS, "--gpu_mb 1", spilling, WIDE);
-  for (int32_t r = 0; r < RANKS; r++) assert_true(all[r].stat[1] > 0);
+  same_on_gpus(all, RANKS, "--gpu_mb 2", spilling, WIDE);
+  for (int32_t r = 0; r < RANKS; r++) {
+    assert_true(all[r].stat[1] > 0);
+    assert_in_range(all[r].stat[2], 1 << 20, 2 << 20);
+  }
+  forget(all, RANKS);
+}
+
+/* ---- memory */
+
+enum { GRANULE = 16 << 10, WHOLE = 1 << 20, LONG = WHOLE / SIZE };
+
+static int64_t maps(void) {
+  struct emu_counts c;
+  emu_counts(&c);
+  return c.maps;
+}
+
+/* A stencil between two arrays, by turns. From the sixth pass on no rank has anything mapped. */
+static rp_status stencil(member *m) {
+  const int64_t n = LONG;
+  rp_store *x[2], *left[2], *right[2], *inner[2];
+  for (int k = 0; k < 2; k++) {
+    TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x[k]));
+    TRY(EVAL(m->ctx, "x", "x[k] = 1/(1.0 + k)", x[k]));
+    TRY(rp_store_slice(x[k], 0, 0, n - 2, 1, &left[k]));
+    TRY(rp_store_slice(x[k], 0, 2, n, 1, &right[k]));
+    TRY(rp_store_slice(x[k], 0, 1, n - 1, 1, &inner[k]));
+  }
+  for (int pass = 0; pass < 12; pass++) {
+    const int a = pass % 2, b = 1 - a;
+    TRY(rp_trace_begin(m->ctx, 1 + a));
+    TRY(EVAL(m->ctx, "y, a, b", "y = (a + b)/2", inner[b], left[a], right[a]));
+    TRY(rp_trace_end(m->ctx, 1 + a));
+    TRY(rp_wait(m->ctx));
+    if (pass == 5) m->stat[1] = maps();
+  }
+  m->stat[1] = maps() - m->stat[1];
+  TRY(rp_stat(m->ctx, "gpu_memory_peak", &m->stat[2]));
+  TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
+  TRY(rp_store_read(x[0], m->out, WHOLE));
+  for (int k = 0; k < 2; k++) {
+    rp_store *of[] = {x[k], left[k], right[k], inner[k]};
+    for (int i = 0; i < 4; i++) TRY(rp_store_release(of[i]));
+  }
+  return RP_OK;
+}
+
+/* Of two arrays a rank of four has a quarter, what its borders add, and a little. */
+static void test_memory(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "", stencil, LONG);
+  for (int32_t r = 0; r < RANKS; r++) {
+    assert_int_equal(all[r].stat[1], 0);
+    assert_in_range(all[r].stat[2], 2 * WHOLE / RANKS, 2 * (WHOLE / RANKS + 2 * GRANULE) + GRANULE);
+  }
+  forget(all, RANKS);
+}
+
+/* An array is used by rows, a little further, backwards, whole by the host's function, by rows again. */
+static rp_status growing(member *m) {
+  const int64_t n = LONG, far = 3 * GRANULE / SIZE;
+  rp_store *x, *y, *left, *inner, *back;
+  rp_op *two, *all;
+  TRY(make_ops(m, &two, &all));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &y));
+  TRY(rp_store_slice(x, 0, 0, n - far, 1, &left));
+  TRY(rp_store_slice(y, 0, far, n, 1, &inner));
+  TRY(rp_store_slice(x, 0, n - 1, -n - 1, -1, &back));
+  for (int pass = 0; pass < 3; pass++) {
+    TRY(EVAL(m->ctx, "x, y", "x[k] = x[k]/2 + y[k] + 1/(1.0 + k)", x, y));
+    TRY(rp_wait(m->ctx));
+    TRY(rp_stat(m->ctx, "gpu_memory_live", &m->stat[1 + 2 * (pass > 0)]));
+    TRY(EVAL(m->ctx, "y, x", "y = y/2 + x", inner, left));
+    TRY(rp_wait(m->ctx));
+    TRY(EVAL(m->ctx, "y, x", "y = y + x/4", y, back));
+    TRY(rp_wait(m->ctx));
+    TRY(rp_stat(m->ctx, "gpu_memory_live", &m->stat[2]));
+    TRY(rp_launch(all, (rp_store *[]){y, x}, 2, NULL, 0));
+    TRY(EVAL(m->ctx, "y", "y = y*0.001", y));
+    TRY(rp_wait(m->ctx));
+  }
+  TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
+  TRY(rp_store_read(x, m->out, WHOLE));
+  TRY(rp_store_read(y, m->out + LONG, WHOLE));
+  rp_store *of[] = {x, y, left, inner, back};
+  for (int i = 0; i < 5; i++) TRY(rp_store_release(of[i]));
+  return RP_OK;
+}
+
+static void test_growth(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "", growing, 2 * LONG);
+  for (int32_t r = 0; r < RANKS; r++) {
+    assert_in_range(all[r].stat[1], 2 * WHOLE / RANKS, 3 * WHOLE / RANKS); /* zeros, too, in part */
+    assert_true(all[r].stat[2] > all[r].stat[1]);
+  }
+  forget(all, RANKS);
+  same_on_gpus(all, 3, "--graphs off --gpu_mb 3", growing, 2 * LONG);
+  forget(all, 3);
+}
+
+/* Boxes: parts of a matrix, whose hulls are rows' parts. */
+static rp_status boxes(member *m) {
+  enum { SIDE = 362 };
+  const int64_t shape[] = {SIDE, SIDE};
+  rp_store *a, *b, *in, *of[4];
+  static const int64_t at[][2] = {{0, 1}, {2, 1}, {1, 0}, {1, 2}};
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &b));
+  TRY(EVAL(m->ctx, "a", "a[i, j] = 1/(1.0 + i + 3*j)", a));
+  TRY(rp_store_box(b, (int64_t[]){1, 1}, (int64_t[]){SIDE - 1, SIDE - 1}, &in));
+  for (int k = 0; k < 4; k++)
+    TRY(rp_store_box(a, at[k], (int64_t[]){at[k][0] + SIDE - 2, at[k][1] + SIDE - 2}, &of[k]));
+  for (int pass = 0; pass < 4; pass++) {
+    TRY(rp_trace_begin(m->ctx, 1));
+    TRY(EVAL(m->ctx, "y, n, s, w, e", "y = (n + s + w + e)/4", in, of[0], of[1], of[2], of[3]));
+    TRY(EVAL(m->ctx, "a, b", "a = a/2 + b", a, b));
+    TRY(rp_trace_end(m->ctx, 1));
+  }
+  TRY(rp_wait(m->ctx));
+  TRY(rp_stat(m->ctx, "gpu_memory_peak", &m->stat[1]));
+  TRY(rp_stat(m->ctx, "kernels_boxed", &m->stat[0]));
+  TRY(rp_store_read(a, m->out, SIDE * SIDE * SIZE));
+  rp_store *every[] = {a, b, in, of[0], of[1], of[2], of[3]};
+  for (int i = 0; i < 7; i++) TRY(rp_store_release(every[i]));
+  return RP_OK;
+}
+
+static void test_boxes(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "--cut boxes", boxes, 362 * 362);
+  for (int32_t r = 0; r < RANKS; r++) { /* two by two: the rows of half of each array */
+    assert_true(all[r].stat[0] > 0);
+    assert_in_range(all[r].stat[1], 0, 3 * (WHOLE / 2 + 3 * GRANULE));
+  }
   forget(all, RANKS);
 }
 
 int main(void) {
   if (!getenv("RPI_EMULATED_CUDA")) return 77;
   begin();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_spills)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_spills),
+                                     cmocka_unit_test(test_memory), cmocka_unit_test(test_growth),
+                                     cmocka_unit_test(test_boxes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

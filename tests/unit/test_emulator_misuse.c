@@ -78,6 +78,90 @@ static void pinned_twice(void) {
   cu_host_put(pinned);
 }
 
+/* ---- addresses with memory in granules of 64 KiB */
+
+enum { G = 64 << 10 };
+
+static const CUmemAllocationProp here = {CU_MEM_ALLOCATION_TYPE_PINNED,
+                                         CU_MEM_HANDLE_TYPE_NONE,
+                                         {CU_MEM_LOCATION_TYPE_DEVICE, 0},
+                                         NULL,
+                                         0};
+static const CUmemAccessDesc both = {{CU_MEM_LOCATION_TYPE_DEVICE, 0},
+                                     CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+
+static CUdeviceptr addresses(void) {
+  CUdeviceptr p = 0;
+  cu_address_get(&p, 4 * G, 0, 0, 0);
+  return p;
+}
+static CUmemGenericAllocationHandle granule(void) {
+  CUmemGenericAllocationHandle h = 0;
+  cu_physical_get(&h, G, &here, 0);
+  return h;
+}
+/* The second of four has memory. */
+static CUdeviceptr second(void) {
+  const CUdeviceptr p = addresses();
+  cu_map(p + G, G, 0, granule(), 0);
+  cu_access(p + G, G, &both, 1);
+  return p;
+}
+static void copy_to_no_memory(void) { cu_fill(second() + 2 * G - 8, 0, 16, e.stream); }
+static void kernel_without_memory(void) {
+  const CUdeviceptr p = second() + 2 * G;
+  emulated_launch(&e, "reads", 1, 1, &p, sizeof p);
+  cu_stream_wait(e.stream);
+}
+static void kernel_without_access(void) {
+  const CUdeviceptr p = addresses();
+  cu_map(p, G, 0, granule(), 0);
+  emulated_launch(&e, "reads", 1, 1, &p, sizeof p);
+  cu_stream_wait(e.stream);
+}
+static void unmapped_early(void) {
+  const CUdeviceptr p = second() + G;
+  emulated_launch(&e, "reads", 1, 1, &p, sizeof p);
+  cu_unmap(p, G);
+  cu_stream_wait(e.stream);
+}
+static void unmapped_under_a_fill(void) {
+  const CUdeviceptr p = second() + G;
+  cu_fill(p, 0, 8, e.stream);
+  cu_unmap(p, G);
+  cu_stream_wait(e.stream);
+}
+static void unmapped_twice(void) {
+  const CUdeviceptr p = second() + G;
+  cu_unmap(p, G);
+  cu_unmap(p, G);
+}
+static void mapped_twice(void) {
+  const CUdeviceptr p = addresses();
+  const CUmemGenericAllocationHandle h = granule();
+  cu_map(p, G, 0, h, 0);
+  cu_map(p + G, G, 0, h, 0);
+}
+static void mapped_over(void) { cu_map(second() + G, G, 0, granule(), 0); }
+static void mapped_askew(void) { cu_map(addresses() + 256, G, 0, granule(), 0); }
+static void released_twice(void) {
+  const CUmemGenericAllocationHandle h = granule();
+  cu_physical_put(h);
+  cu_physical_put(h);
+}
+static void addresses_freed_early(void) { cu_address_put(second(), 4 * G); }
+static void addresses_freed_twice(void) {
+  const CUdeviceptr p = addresses();
+  cu_address_put(p, 4 * G);
+  cu_address_put(p, 4 * G);
+}
+static void addresses_as_a_block(void) { emulated_put(&e, addresses()); }
+static void granule_left(void) {
+  cu_physical_put(granule());
+  granule();
+  emu_check_empty();
+}
+
 /* ---- handles */
 
 static void null_stream(void) { cu_fill(emulated_get(&e, 8), 0, 8, NULL); }
@@ -263,6 +347,20 @@ static const struct misuse {
     {late_node, "was added after the graph was instantiated"},
     {other_function, "kernel reads becomes turned"},
     {ended_node, "the node of call"},
+    {copy_to_no_memory, "16 bytes from 131064 on have no memory"},
+    {kernel_without_memory, NULL},
+    {kernel_without_access, NULL},
+    {unmapped_early, NULL},
+    {unmapped_under_a_fill, "have no memory in the 262144 bytes of addresses"},
+    {unmapped_twice, "nothing is mapped where memory is unmapped"},
+    {mapped_twice, "is mapped twice"},
+    {mapped_over, "memory is mapped where there is some"},
+    {mapped_askew, "are no granules"},
+    {released_twice, "was released by call"},
+    {addresses_freed_early, "addresses are freed where memory"},
+    {addresses_freed_twice, "is no address that was reserved"},
+    {addresses_as_a_block, "is an address that was reserved"},
+    {granule_left, "1 pieces of memory are alive"},
     {ended_exec, "cuGraphLaunch: the exec of call"},
     {foreign_condition, "cuGraphAddNode_v2: the handle of call"},
     {condition_of_two, "has a node"},
