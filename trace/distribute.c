@@ -134,14 +134,33 @@ static bool find_inner(rpi_walker *w, const rpi_step *s, int32_t exchange, int32
   return true;
 }
 
+/* On a GPU what comes before and behind all units happens in each launch of a kernel: one that is to be launched in parts has
+ * units alone, and no box, whose parts would not begin where its code takes them to. */
+static bool is_units_alone(const rpi_walker *w, const rpi_step *s) {
+  int64_t extent[RP_MAX_DIM];
+  for (int32_t i = 0; i < s->n_sub; i++) {
+    const rpi_group *g = group_of(w, s->first_sub + i);
+    rpi_analyse_geometry(g, w->ts, w->geom, extent);
+    if (w->b->plan.sub[s->first_sub + i].boxes || g->n_epi > 0 || rpi_jit_ir(g->kernel)->n_red > 0)
+      return false;
+    for (int32_t o = 0; o < g->n_operand; o++)
+      if (g->operand[o].ir.access & RPI_ACCESS_WRITE && rpi_distribute_is_uniform(&w->geom[o]))
+        return false;
+  }
+  return true;
+}
+
 /* The last exchange before a launch, step `exchange`, ends in its middle if what the launch does until then needs
  * nothing of it. */
 static void run_beside(rpi_walker *w, rpi_step *s, int32_t exchange) {
   rpi_plan *plan = &w->b->plan;
   int64_t lo, hi;
   bool any = false;
-  if (s->gpu) return;
   if (s->bytes / w->ranks < w->ctx->config.overlap || writes_messages(w, s, exchange)) return;
+  if (s->gpu && !is_units_alone(w, s)) {
+    rpi_distribute_reason(w, RPI_REASON_GPU_BESIDE);
+    return;
+  }
   for (int32_t i = 0; i < s->n_sub; i++)
     if (!rpi_bring_inner(w, exchange, i, &lo, &hi)) return;
   for (int32_t i = 0; i < s->n_sub; i++) any |= find_inner(w, s, exchange, i);

@@ -182,14 +182,24 @@ static void gather(walk *w, const rpi_step *s) {
 
 /* ---- what runs ---- */
 
+/* Moves come between a launch and the exchange that it was to end: they take what the messages bring, so that ends before. */
+static void end_early(walk *w, rpi_step *s) {
+  for (int32_t i = 0; i < w->n; i++)
+    if (w->step[i].kind == RPI_STEP_EXCHANGE && w->step[i].exchange == s->exchange)
+      w->step[i].deferred = false;
+  s->exchange = NULL;
+}
+
 /* What is written may be written in part: the rest must be there, too. */
-static void groups(walk *w, const rpi_step *s) {
+static void groups(walk *w, rpi_step *s) {
   const uint8_t side = s->gpu ? RPI_AT_DEVICE : RPI_AT_HOST;
+  const int32_t before = w->n;
   const rpi_group *g;
   runs_on(w->s, side);
   for (int32_t k = 0; (g = group_of(w, s, k)); k++)
     for (int32_t o = 0; o < g->n_operand; o++)
       if (access_of(w, g, o) != 0) need(w, g->operand[o].symbol, side);
+  if (w->n > before && s->exchange) end_early(w, s);
   add(w, s);
   for (int32_t k = 0; (g = group_of(w, s, k)); k++)
     for (int32_t o = 0; o < g->n_operand; o++)

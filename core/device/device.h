@@ -107,6 +107,11 @@ void rpi_device_ask(rpi_device *d, rpi_device_poll *poll, void *arg);
 /* Asks instead of waiting: *out: all work is done, as after rpi_device_wait. */
 rp_status rpi_device_idle(rpi_device *d, bool *out);
 
+/* ---- places in the stream: what was queued before is waited for, what comes behind is not */
+rp_status rpi_device_mark(rpi_device *d, CUevent *mark); /* NULL at first: it is made */
+rp_status rpi_device_reach(rpi_device *d, CUevent mark); /* as rpi_device_wait */
+void rpi_device_unmark(rpi_device *d, CUevent mark);     /* NULL is allowed */
+
 /* ---- streams of others, as DLPack numbers them: 1 the legacy default stream, 2 the calling thread's default stream, a
  * greater number a CUstream of the GPU's primary context, -1 none. Another number is RP_ERR_ARGUMENT. */
 enum { RPI_STREAM_NONE = -1, RPI_STREAM_LEGACY = 1, RPI_STREAM_THREAD = 2 };

@@ -41,11 +41,10 @@ static void all_free(rpi_device_ring *r) {
   r->used = 0;
 }
 
-/* Until the stream is done, or `poll` gives up. */
-static CUresult ask(rpi_device *d) {
+CUresult rpi_device_ask_until(rpi_device *d, CUevent mark) {
   enum { SPINS = 256 };
   for (int32_t turn = 0;; turn++) {
-    const CUresult e = d->cu->stream_query(d->stream);
+    const CUresult e = mark ? d->cu->event_query(mark) : d->cu->stream_query(d->stream);
     if (e != CUDA_ERROR_NOT_READY) return e;
     if (!d->poll(d->poll_arg)) {
       snprintf(d->why, sizeof d->why, "%s", rpi_status_message());
@@ -57,7 +56,7 @@ static CUresult ask(rpi_device *d) {
 
 CUresult rpi_device_drain(rpi_device *d) {
   d->stats.waits++;
-  const CUresult e = d->poll ? ask(d) : d->cu->stream_wait(d->stream);
+  const CUresult e = d->poll ? rpi_device_ask_until(d, NULL) : d->cu->stream_wait(d->stream);
   if (e == CUDA_SUCCESS) all_free(&d->ring);
   return e;
 }

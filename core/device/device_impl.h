@@ -72,6 +72,9 @@ rp_status rpi_device_leave(rpi_device *d, CUresult error, const char *call, cons
 /* Within the bracket: waits for the stream, after which no segment is pending. */
 CUresult rpi_device_drain(rpi_device *d);
 
+/* Within the bracket: until `mark` is reached or, if it is NULL, all is done; or `poll` gives up. */
+CUresult rpi_device_ask_until(rpi_device *d, CUevent mark);
+
 /* Within the bracket. The ring of a new device; the failed call's name in *call. */
 CUresult rpi_device_ring_init(rpi_device *d, const char **call);
 void rpi_device_ring_deinit(rpi_device *d);

@@ -44,6 +44,31 @@ static rp_status meet(rpi_device *d, int64_t stream, bool follows) {
 rp_status rpi_device_follow(rpi_device *d, int64_t stream) { return meet(d, stream, true); }
 rp_status rpi_device_lead(rpi_device *d, int64_t stream) { return meet(d, stream, false); }
 
+/* ---- our own ---- */
+
+rp_status rpi_device_mark(rpi_device *d, CUevent *mark) {
+  const char *call = "cuEventCreate";
+  RPI_TRY(rpi_device_enter(d));
+  CUresult e = *mark ? CUDA_SUCCESS : d->cu->event_create(mark, CU_EVENT_DISABLE_TIMING);
+  if (e == CUDA_SUCCESS) {
+    call = "cuEventRecord";
+    e = d->cu->event_record(*mark, d->stream);
+  }
+  return rpi_device_leave(d, e, call, "%s", "behind what is queued");
+}
+
+rp_status rpi_device_reach(rpi_device *d, CUevent mark) {
+  d->stats.waits++;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = d->poll ? rpi_device_ask_until(d, mark) : d->cu->event_wait(mark);
+  return rpi_device_leave(d, e, "cuEventSynchronize", "%s", "for what was queued before");
+}
+
+void rpi_device_unmark(rpi_device *d, CUevent mark) {
+  if (!mark || rpi_device_enter(d) != RP_OK) return;
+  (void)rpi_device_leave(d, d->cu->event_destroy(mark), "cuEventDestroy", "%s", "");
+}
+
 rp_status rpi_device_has(rpi_device *d, CUdeviceptr p) {
   unsigned int type = 0;
   int ordinal = -1;

@@ -103,44 +103,58 @@ static bool on_host(const rpi_plan_message *m) {
   return m->sides == 0 || (m->sides & RPI_AT_HOST) != 0;
 }
 
-/* What is sent comes to the stage. The GPU is waited for if it is the GPU's, or has not taken all that came last. */
-static rp_status pack_all(rpi_plan_exchange *e, const rpi_exchange_memory *at,
-                          const uint64_t *version) {
-  bool wait = e->taken;
+static bool is_packed(const rpi_plan_message *m, bool host, const uint64_t *version) {
+  return m->send && !m->direct && m->stage >= 0 && on_host(m) == host && !is_known(m, version);
+}
+
+static void count_all(const rpi_plan_exchange *e, const uint64_t *version,
+                      rpi_exchange_count *count) {
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    if (!m->send || m->direct || m->stage < 0 || on_host(m) || is_known(m, version)) continue;
+    if (!m->send || is_known(m, version)) continue;
+    count->messages++;
+    count->bytes += m->bytes;
+  }
+}
+
+/* Stages are pinned memory: the GPU's part of one is there when it has packed it, and no earlier use of it is left then. */
+rp_status rpi_exchange_pack(rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                            const uint64_t *version, rpi_exchange_count *count) {
+  bool wait = e->taken;
+  e->n_post = 0;
+  count_all(e, version, count);
+  RPI_TRY(queue_direct(e, at, version));
+  for (int32_t i = 0; i < e->n; i++) {
+    const rpi_plan_message *m = &e->list[i];
+    e->n_post += !m->direct && !is_known(m, version);
+    if (!is_packed(m, false, version)) continue;
     RPI_TRY(queue_packed(e, m, at, true));
     wait = true;
   }
-  if (wait) RPI_TRY(rpi_device_wait(at->device));
-  e->taken = false;
-  for (int32_t i = 0; i < e->n; i++) {
-    const rpi_plan_message *m = &e->list[i];
-    if (m->send && !m->direct && m->stage >= 0 && on_host(m) && !is_known(m, version))
-      move_packed(e, m, at->pointers[m->symbol], true);
-  }
-  return RP_OK;
+  e->marked = wait && e->n_post > 0;
+  return e->marked ? rpi_device_mark(at->device, &e->mark) : RP_OK;
 }
 
-rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
-                             const uint64_t *version, rpi_exchange_count *count) {
+rp_status rpi_exchange_send(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                            const uint64_t *version) {
   int32_t n = 0;
-  e->n_post = 0;
-  RPI_TRY(queue_direct(e, at, version));
-  RPI_TRY(pack_all(e, at, version));
+  if (e->marked) RPI_TRY(rpi_device_reach(at->device, e->mark));
+  e->marked = e->taken = false;
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    if (is_known(m, version)) continue;
-    count->messages += m->send;
-    count->bytes += m->send ? m->bytes : 0;
-    if (m->direct) continue;
+    if (is_packed(m, true, version)) move_packed(e, m, at->pointers[m->symbol], true);
+    if (m->direct || is_known(m, version)) continue;
     char *data = m->stage >= 0 ? e->stage + m->stage
                                : (char *)at->pointers[m->symbol] + e->run[m->first_run].at;
     e->post[n++] = (rpi_message){.data = data, .bytes = m->bytes, .peer = m->peer, .send = m->send};
   }
-  e->n_post = n;
   return n > 0 ? rpi_comm_start(comm, e->post, n) : RP_OK;
+}
+
+rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                             const uint64_t *version, rpi_exchange_count *count) {
+  RPI_TRY(rpi_exchange_pack(e, at, version, count));
+  return e->n_post > 0 ? rpi_exchange_send(comm, e, at, version) : RP_OK;
 }
 
 rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,

@@ -35,7 +35,7 @@ int32_t rpi_graph_end(const rpi_plan *plan, int32_t first, int32_t end, const bo
   for (int32_t i = first; i < end; i++) {
     const rpi_step *s = &plan->step[i];
     const bool skipped = s->kind == RPI_STEP_PATCH && !needs_patch[s->dst];
-    const bool alone = s->list_room == 0; /* ranks meet in the middle of it */
+    const bool alone = s->list_room == 0 && !s->exchange; /* ranks meet in the middle of it */
     if (!s->gpu || !((s->kind == RPI_STEP_LAUNCH && alone) || skipped)) return i;
   }
   return end;

@@ -180,5 +180,6 @@ void rpi_messages_deinit(rpi_plan_exchange *e) {
   rpi_alloc_free(e->run);
   rpi_alloc_free(e->post);
   drop_stage(e);
+  if (e->device) rpi_device_unmark(e->device, e->mark);
   if (e->device) rpi_device_put(e->device, e->there, e->there_bytes);
 }

@@ -44,6 +44,9 @@ typedef struct rpi_plan_exchange {
   bool direct;   /* of messages to come, */
   uint8_t sides; /* as this */
   bool taken;    /* the GPU may still read the stage */
+  bool
+      marked; /* what the GPU packs, and reads of the stage, is done when it has reached the mark */
+  struct CUevent_st *mark; /* NULL: none was made yet */
   int32_t n, cap, cap_post, n_run, cap_run;
   int32_t n_post;                 /* under way */
   struct rpi_plan_exchange *next; /* all of a plan */

@@ -276,6 +276,24 @@ static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *hos
   return m->all ? rpi_image_gather(host->comm, m, at, host->version) : RP_OK;
 }
 
+/* On a GPU: inner units are queued behind what packs the messages, so the GPU has work while they travel. */
+static rp_status run_beside_gpu(rpi_plan *plan, const rpi_step *s, const rpi_run_host *host,
+                                const rpi_exchange_memory *at) {
+  RPI_TRY(rpi_run_gpu_units(plan, s, true, host->device));
+  host->count->overlapped++;
+  RPI_TRY(rpi_exchange_send(host->comm, s->exchange, at, host->version));
+  RPI_TRY(rpi_exchange_finish(host->comm, s->exchange, at, host->version));
+  return rpi_run_gpu_units(plan, s, false, host->device);
+}
+
+static rp_status run_exchange(const rpi_step *s, const rpi_run_host *host,
+                              const rpi_exchange_memory *at) {
+  if (s->deferred && s->exchange->gpu)
+    return rpi_exchange_pack(s->exchange, at, host->version, host->count);
+  RPI_TRY(rpi_exchange_start(host->comm, s->exchange, at, host->version, host->count));
+  return s->deferred ? RP_OK : rpi_exchange_finish(host->comm, s->exchange, at, host->version);
+}
+
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
                        void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
                        const uint64_t *scalars) {
@@ -297,6 +315,10 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         st = rpi_joint_run(plan, s, host->device, host->comm);
         continue;
       }
+      if (s->kind == RPI_STEP_LAUNCH && s->exchange && s->exchange->n_post > 0) {
+        st = run_beside_gpu(plan, s, host, &at);
+        continue;
+      }
       if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(mode);
       st = rpi_run_gpu_step(plan, s, &gpu);
       if (s->kind == RPI_STEP_OPAQUE) _mm_setcsr(MODE);
@@ -313,11 +335,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         if (needs_patch[s->dst]) run_patch(plan, s, pointers, patch_bytes[s->dst]);
         break;
       case RPI_STEP_IMAGE: st = run_image(plan, s->image, host, &at); break;
-      case RPI_STEP_EXCHANGE:
-        st = rpi_exchange_start(host->comm, s->exchange, &at, host->version, host->count);
-        if (st == RP_OK && !s->deferred)
-          st = rpi_exchange_finish(host->comm, s->exchange, &at, host->version);
-        break;
+      case RPI_STEP_EXCHANGE: st = run_exchange(s, host, &at); break;
       case RPI_STEP_GATHER:
         st =
             rpi_exchange_gather(host->comm, s->tiling, s->elem, pointers[s->dst], pointers[s->dst]);

@@ -2,18 +2,35 @@
  * core/exec/run_gpu.c -- see run_gpu.h. */
 #include "core/exec/run_gpu.h"
 
-rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
-                          rpi_device *d) {
+static rp_status launch(const rpi_plan *plan, const rpi_sub *s, int64_t first, int64_t end,
+                        rpi_kernel_part part, rpi_device *d) {
   _Alignas(16) char parameters[RPI_KERNEL_PARAMETERS];
   rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
   const rpi_kernel_gpu_code *code = s->gpu->code;
   const rpi_word *w = &plan->words[s->word];
-  const int64_t first = part == RPI_KERNEL_END ? 0 : s->first;
-  const int64_t end = part == RPI_KERNEL_END ? 0 : s->first + s->units;
   const int32_t n = code->launches(code, w, first, end, part, l);
   const int32_t bytes = code->pack(code, w, first, end, part, parameters);
   for (int32_t i = 0; i < n; i++)
     RPI_TRY(rpi_device_launch(d, l[i].function, l[i].grid, l[i].block, parameters, bytes));
+  return RP_OK;
+}
+
+rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
+                          rpi_device *d) {
+  const bool units = part != RPI_KERNEL_END;
+  return launch(plan, s, units ? s->first : 0, units ? s->first + s->units : 0, part, d);
+}
+
+rp_status rpi_run_gpu_units(const rpi_plan *plan, const rpi_step *step, bool inner, rpi_device *d) {
+  for (int32_t i = 0; i < step->n_sub; i++) {
+    const rpi_sub *s = &plan->sub[step->first_sub + i];
+    const int64_t end = s->first + s->units, from = s->inner_units > 0 ? s->inner : end;
+    const int64_t to = s->inner_units > 0 ? s->inner + s->inner_units : end;
+    const int64_t part[2][2] = {{inner ? from : s->first, inner ? to : from}, {to, end}};
+    for (int32_t k = 0; k < (inner ? 1 : 2); k++)
+      if (part[k][0] < part[k][1])
+        RPI_TRY(launch(plan, s, part[k][0], part[k][1], RPI_KERNEL_ALL, d));
+  }
   return RP_OK;
 }
 

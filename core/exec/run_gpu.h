@@ -24,6 +24,8 @@ typedef struct rpi_run_gpu {
 /* One kernel, or a part of it. */
 rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
                           rpi_device *d);
+/* Of a launch that may begin beside messages, and has nothing but units: the inner ones, or the others. */
+rp_status rpi_run_gpu_units(const rpi_plan *plan, const rpi_step *s, bool inner, rpi_device *d);
 rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_run_gpu *g);
 
 #endif

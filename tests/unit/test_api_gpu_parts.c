@@ -231,6 +231,7 @@ static rp_status stencil(member *m) {
   }
   m->stat[1] = maps() - m->stat[1];
   TRY(rp_stat(m->ctx, "gpu_memory_peak", &m->stat[2]));
+  TRY(rp_stat(m->ctx, "overlapped", &m->beside));
   TRY(rp_stat(m->ctx, "kernels_shared", &m->stat[0]));
   TRY(rp_store_read(x[0], m->out, WHOLE));
   for (int k = 0; k < 2; k++) {
@@ -297,6 +298,17 @@ static void test_growth(void **state) {
   forget(all, 3);
 }
 
+/* What needs nothing of its messages is queued before they are waited for. */
+static void test_beside(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "--overlap 0", stencil, LONG);
+  for (int32_t r = 0; r < RANKS; r++) assert_in_range(all[r].beside, 10, 12);
+  forget(all, RANKS);
+  same_on_gpus(all, 3, "--overlap 0 --graphs off", growing, 2 * LONG);
+  forget(all, 3);
+}
+
 /* Boxes: parts of a matrix, whose hulls are rows' parts. */
 static rp_status boxes(member *m) {
   enum { SIDE = 362 };
@@ -338,8 +350,8 @@ static void test_boxes(void **state) {
 int main(void) {
   if (!getenv("RPI_EMULATED_CUDA")) return 77;
   begin();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_spills),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves),  cmocka_unit_test(test_spills),
                                      cmocka_unit_test(test_memory), cmocka_unit_test(test_growth),
-                                     cmocka_unit_test(test_boxes)};
+                                     cmocka_unit_test(test_beside), cmocka_unit_test(test_boxes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

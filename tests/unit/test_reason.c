@@ -564,6 +564,22 @@ fuse_spills(rp_context *c) { /* of eight tasks together the values are said not 
   for (int i = 0; i < 9; i++) drop(x[i]);
 }
 
+static void gpu_beside(rp_context *c) { /* neighbours, summed */
+  rp_store *x = zeros(c, 5000), *left, *right, *s;
+  const double nothing = 0;
+  increment(c, x);
+  OK(rp_wait(c));
+  OK(rp_store_scalar(c, RP_F64, &nothing, &s));
+  OK(rp_store_slice(x, 0, 0, 4999, 1, &left));
+  OK(rp_store_slice(x, 0, 1, 5000, 1, &right));
+  OK(EVAL(c, "s, a, b", "s += a*b", s, left, right));
+  OK(rp_wait(c));
+  drop(x);
+  drop(left);
+  drop(right);
+  drop(s);
+}
+
 static void gpu_full(rp_context *c) { /* of six arrays four fit */
   enum { ARRAYS = 6 };
   rp_store *x[ARRAYS];
@@ -664,6 +680,7 @@ static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
                             {"GPU_HOST", GPU, gpu_host, 1},
                             {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
                             {"GPU_FLAG", GPU, gather_checked, 1},
+                            {"GPU_BESIDE", GPU " --overlap 0 --tile 0 " TWO, gpu_beside, 1},
                             {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
                             {"REPEAT_RANKS", TWO GPU, repeat_plain, 1},
                             {"REPEAT_DRIVER", GPU " --graphs off", repeat_plain, 1},
