@@ -7,7 +7,8 @@
 #include "trace/places.h"
 #include "trace/index_range.h"
 
-static int32_t element(const rpi_incoming *in) { return rpi_dtype_size(in->store->view->dtype); }
+static int32_t element_of(const rp_store *s) { return rpi_dtype_size(s->view->dtype); }
+static int32_t element(const rpi_incoming *in) { return element_of(in->store); }
 
 /* This rank's range of an array at the place it will be at. */
 static void own_range(rpi_incoming *in) {
@@ -33,8 +34,13 @@ rp_status rpi_incoming_prepare(rp_context *ctx, const rp_store *s) {
   const uint32_t place = rpi_places_number(ctx, &line);
   if (place == RPI_PLACE_WHOLE) return rpi_places_failed(ctx, RP_ERR_MEMORY);
   RPI_TRY(rpi_places_lines(ctx, b, &line));
-  if (b->place >= RPI_PLACE_TILED) b->place = place;
-  return RP_OK;
+  if (b->place < RPI_PLACE_TILED) return RP_OK;
+  b->place = place;
+  if (!b->inst) return RP_OK;
+  int64_t lo, hi; /* the lines came to the host alone */
+  rpi_store_part(b, &lo, &hi);
+  return rpi_residence_part(b->pool, b->inst, RPI_USE_UPDATE,
+                            (rpi_hull){lo * element_of(s), hi * element_of(s)});
 }
 
 static rp_status own_on_host(rpi_buffer *b) {

@@ -309,6 +309,41 @@ static void test_beside(void **state) {
   forget(all, 3);
 }
 
+/* Elements that come by rows move a matrix of boxes to rows, also where it shares its memory with a copy. */
+static rp_status by_number(void *arg, int64_t first, int64_t n, void *data) {
+  (void)arg;
+  for (int64_t i = 0; i < n; i++) ((double *)data)[i] = 0.5 * (double)(first + i);
+  return RP_OK;
+}
+
+static rp_status supplied(member *m) {
+  enum { SIDE = 100 };
+  const int64_t shape[] = {SIDE, SIDE};
+  rp_store *a, *copy, *few;
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a));
+  TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &copy));
+  TRY(EVAL(m->ctx, "a", "a[i, j] = 1/(1.0 + i + 3*j)", a));
+  TRY(rp_store_copy(copy, a));
+  TRY(rp_wait(m->ctx));
+  TRY(rp_stat(m->ctx, "kernels_boxed", &m->stat[0]));
+  TRY(rp_store_slice(a, 0, 10, 13, 1, &few));
+  TRY(rp_store_supply(few, by_number, NULL));
+  TRY(EVAL(m->ctx, "a", "a = a + 1", a));
+  TRY(rp_store_read(a, m->out, SIDE * SIDE * SIZE));
+  TRY(rp_store_read(copy, m->out + SIDE * SIDE, SIDE * SIDE * SIZE));
+  TRY(rp_store_release(few));
+  TRY(rp_store_release(copy));
+  return rp_store_release(a);
+}
+
+static void test_supply(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "--cut boxes", supplied, 2 * 100 * 100);
+  for (int32_t r = 0; r < RANKS; r++) assert_true(all[r].stat[0] > 0);
+  forget(all, RANKS);
+}
+
 /* Boxes: parts of a matrix, whose hulls are rows' parts. */
 static rp_status boxes(member *m) {
   enum { SIDE = 362 };
@@ -352,6 +387,7 @@ int main(void) {
   begin();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves),  cmocka_unit_test(test_spills),
                                      cmocka_unit_test(test_memory), cmocka_unit_test(test_growth),
-                                     cmocka_unit_test(test_beside), cmocka_unit_test(test_boxes)};
+                                     cmocka_unit_test(test_beside), cmocka_unit_test(test_supply),
+                                     cmocka_unit_test(test_boxes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

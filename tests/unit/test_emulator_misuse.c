@@ -82,11 +82,8 @@ static void pinned_twice(void) {
 
 enum { G = 64 << 10 };
 
-static const CUmemAllocationProp here = {CU_MEM_ALLOCATION_TYPE_PINNED,
-                                         CU_MEM_HANDLE_TYPE_NONE,
-                                         {CU_MEM_LOCATION_TYPE_DEVICE, 0},
-                                         NULL,
-                                         0};
+static const CUmemAllocationProp here = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                         .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
 static const CUmemAccessDesc both = {{CU_MEM_LOCATION_TYPE_DEVICE, 0},
                                      CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
 
