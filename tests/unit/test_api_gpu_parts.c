@@ -344,6 +344,59 @@ static void test_supply(void **state) {
   forget(all, RANKS);
 }
 
+/* Rows whose number a function decides come to where the tiling of all has them. */
+static void positive(double *y, int64_t *count, const double *x, int64_t n) {
+  int64_t k = 0;
+  for (int64_t i = 0; i < n; i++)
+    if (x[i] > 0) y[k++] = x[i];
+  *count = k;
+}
+
+enum { MANY = 9000 };
+
+static rp_status unbound(member *m) {
+  static const int32_t rights[] = {RP_PRIV_UNBOUND, RP_PRIV_READ};
+  static const rp_opaque_arg args[] = {{.kind = RP_ARG_PTR, .a = 0},
+                                       {.kind = RP_ARG_COUNT, .a = 0},
+                                       {.kind = RP_ARG_PTR, .a = 1},
+                                       {.kind = RP_ARG_SIZE, .a = 1}};
+  static const rp_constraint room = {.kind = RP_CONSTRAINT_SCALE, .a = 0, .b = 1, .factor = 1};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "positive",
+                            .params = "y, x",
+                            .privileges = rights,
+                            .function = (void (*)(void))positive,
+                            .args = args,
+                            .n_args = 4,
+                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT,
+                            .constraints = &room,
+                            .n_constraints = 1};
+  const int64_t n = MANY;
+  rp_library *lib;
+  rp_store *x, *y;
+  rp_op *op;
+  TRY(rp_library_create(m->ctx, "parts", &lib));
+  TRY(rp_op_create_opaque(lib, &d, &op));
+  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
+  TRY(EVAL(m->ctx, "x", "x[k] = where(k % 3 == 0, -1.0, 1.0*k)", x));
+  TRY(rp_store_create_unbound(m->ctx, RP_F64, 1, NULL, &y));
+  TRY(rp_launch(op, (rp_store *[]){y, x}, 2, NULL, 0));
+  const int64_t made = rp_store_extent(y, 0);
+  m->out[MANY] = (double)made;
+  TRY(EVAL(m->ctx, "y", "y = y/2", y));
+  if (made > 0 && made <= MANY) TRY(rp_store_read(y, m->out, (size_t)made * sizeof(double)));
+  TRY(rp_store_release(x));
+  return rp_store_release(y);
+}
+
+static void test_unbound(void **state) {
+  (void)state;
+  member all[MOST];
+  same_on_gpus(all, RANKS, "", unbound, MANY + 1);
+  assert_true(all[0].out[MANY] == MANY / 3 * 2);
+  forget(all, RANKS);
+}
+
 /* Boxes: parts of a matrix, whose hulls are rows' parts. */
 static rp_status boxes(member *m) {
   enum { SIDE = 362 };
@@ -385,9 +438,9 @@ static void test_boxes(void **state) {
 int main(void) {
   if (!getenv("RPI_EMULATED_CUDA")) return 77;
   begin();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves),  cmocka_unit_test(test_spills),
-                                     cmocka_unit_test(test_memory), cmocka_unit_test(test_growth),
-                                     cmocka_unit_test(test_beside), cmocka_unit_test(test_supply),
-                                     cmocka_unit_test(test_boxes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves),   cmocka_unit_test(test_spills),
+                                     cmocka_unit_test(test_memory),  cmocka_unit_test(test_growth),
+                                     cmocka_unit_test(test_beside),  cmocka_unit_test(test_supply),
+                                     cmocka_unit_test(test_unbound), cmocka_unit_test(test_boxes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
