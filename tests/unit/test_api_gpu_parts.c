@@ -302,7 +302,7 @@ static void test_growth(void **state) {
 static void test_beside(void **state) {
   (void)state;
   member all[MOST];
-  same_on_gpus(all, RANKS, "--overlap 0", stencil, LONG);
+  same_on_gpus(all, RANKS, "--overlap 0 --tier 1", stencil, LONG);
   for (int32_t r = 0; r < RANKS; r++) assert_in_range(all[r].beside, 10, 12);
   forget(all, RANKS);
   same_on_gpus(all, 3, "--overlap 0 --graphs off", growing, 2 * LONG);
