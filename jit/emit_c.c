@@ -163,7 +163,7 @@ static void emit_section(rpi_emit *e, const char *name, int32_t from, int32_t to
   rpi_emit_close(e);
 }
 
-static rp_status emit_kernel(const rpi_emit_unit *unit, int32_t vector, uint32_t *folds,
+static rp_status emit_kernel(const rpi_emit_unit *unit, int32_t vector, uint64_t *folds,
                              rpi_strbuf *out) {
   const rpi_ir *ir = unit->ir;
   rpi_emit e = {.ir = ir,
@@ -188,7 +188,7 @@ static rp_status emit_kernel(const rpi_emit_unit *unit, int32_t vector, uint32_t
 }
 
 rp_status rpi_emit_c(const rpi_emit_unit *unit, int32_t n, int32_t vector, rpi_strbuf *out) {
-  uint32_t folds[RPI_N_DTYPE] = {0};
+  uint64_t folds[RPI_N_DTYPE] = {0};
   emit_head(unit, n, vector, out);
   for (int32_t k = 0; k < n; k++) RPI_TRY(emit_kernel(&unit[k], vector, folds, out));
   rpi_strbuf_add(out, "RPK_API const rpk_entry rpk_table[] = {\n");

@@ -117,7 +117,7 @@ static void emit_fold_function(rpi_emit *e, int32_t r) {
              *c = rpi_emit_ctype(dt);
   const int32_t w = e->lanes, n = RPI_ACCUMULATORS / w;
   if (e->folds[dt] >> e->ir->red[r].op & 1) return;
-  e->folds[dt] |= 1u << e->ir->red[r].op;
+  e->folds[dt] |= UINT64_C(1) << e->ir->red[r].op;
   rpi_emit_open(e, "RPK_FN %s rpk_fold_%s_%s(const rpv_%s *a) {", c, op, t, t);
   for (int32_t h = n / 2; h; h /= 2) {
     for (int32_t j = 0; j < h; j++) {

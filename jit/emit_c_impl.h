@@ -37,7 +37,7 @@ typedef struct rpi_emit {
   const char *key; /* its first 8 digits tell this kernel's names from others' in the text */
   rpi_ir_layout l;
   rpi_strbuf *out;
-  uint32_t *folds; /* per dtype, a bit per operator: the folds that the text has already */
+  uint64_t *folds; /* per dtype, a bit per operator: the folds that the text has already */
   int32_t indent;
   int32_t bits;      /* of a hardware vector */
   int32_t lanes;     /* of every vector in this text; CUDA: neighbouring columns of a thread */

@@ -15,12 +15,14 @@
 extern const char
     rpi_cuda_head_text[]; /* jit/lanes_cuda.h and jit/lanes.h, embedded by the build */
 extern const char rpi_cuda_frame_text[]; /* jit/cuda_frame.h */
+extern const char rpi_cuda_board_text[]; /* jit/cuda_board.h */
 
 enum {
   LIVE = 20,
   TEAM = 12
 }; /* values of 64 bits that a thread of 64 registers can hold beside indices; of a team's loop */
-enum { FOLD = 16 }; /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD */
+/* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD, then of its RPG_COLLECT */
+enum { FOLD = 16, COLLECT = 32 };
 
 static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
   uint32_t used = 1u << RP_I64 | 1u << RP_BOOL;
@@ -31,13 +33,19 @@ static void emit_head(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
   rpi_strbuf_add(out, rpi_cuda_head_text);
   rpi_strbuf_add(out, "#line 1 \"cuda_frame.h\"\n");
   rpi_strbuf_add(out, rpi_cuda_frame_text);
+  for (int32_t k = 0; k < n; k++) {
+    if (!rpi_cuda_loops(unit[k].ir)) continue;
+    rpi_strbuf_add(out, "#line 1 \"cuda_board.h\"\n");
+    rpi_strbuf_add(out, rpi_cuda_board_text);
+    break;
+  }
   rpi_strbuf_add(out, "#line 1 \"kernel.cu\"\n");
 }
 
 static void emit_fold(rpi_emit *e, rpi_redop op, rp_dtype t) {
   if (!(e->folds[t] >> (FOLD + op) & 1))
     rpi_emit_line(e, "RPG_FOLD(%s, %s)", rpi_ir_redop_name(op), rpi_dtype_name(t));
-  e->folds[t] |= 1u << (FOLD + op);
+  e->folds[t] |= UINT64_C(1) << (FOLD + op);
 }
 
 /* What reductions need of the frame, if the text does not have it yet. */
@@ -48,13 +56,16 @@ static void emit_operators(rpi_emit *e) {
     if (!rpi_emit_is_team(e, i)) continue;
     rpi_emit_team_folds(e, i, &op, &t);
     emit_fold(e, op, t);
+    if (!(e->folds[t] >> (COLLECT + op) & 1))
+      rpi_emit_line(e, "RPG_COLLECT(%s, %s)", rpi_ir_redop_name(op), rpi_dtype_name(t));
+    e->folds[t] |= UINT64_C(1) << (COLLECT + op);
   }
   for (int32_t r = 0; r < e->ir->n_red; r++) {
     const rp_dtype t = rpi_emit_red_dtype(e, r);
     const int32_t op = e->ir->red[r].op;
     const char *name = rpi_emit_red_name(&e->ir->red[r]);
     if (!(e->folds[t] >> op & 1)) rpi_emit_line(e, "RPG_FINISH(%s, %s)", name, rpi_dtype_name(t));
-    e->folds[t] |= 1u << op;
+    e->folds[t] |= UINT64_C(1) << op;
     if (!e->row_mode) emit_fold(e, (rpi_redop)op, t);
   }
 }
@@ -103,7 +114,7 @@ static void emit_fin(rpi_emit *e, const rpi_cuda_form *form) {
   rpi_emit_close(e);
 }
 
-static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_strbuf *out) {
+static rp_status emit_kernel(const rpi_cuda_unit *unit, uint64_t *folds, rpi_strbuf *out) {
   const rpi_ir *ir = unit->ir;
   rpi_cuda_form form;
   char name[160];
@@ -126,6 +137,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
   e.l.partial -= ir->n_pro;
   e.l.flag -= ir->n_pro;
   e.l.values -= ir->n_pro;
+  e.l.board -= ir->n_pro;
   e.row_mode = ir->n_red > 0 && rpi_ir_row_mode(ir);
   for (int32_t d = 0; e.row_mode && d < ir->rank; d++) e.n_prefix += ir->red[0].mask >> d & 1;
   for (int32_t o = 0; o < ir->n_operand; o++) e.checked |= ir->operand[o].checked != 0;
@@ -142,6 +154,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
     if (ir->n_red > 0) rpi_emit_cuda_join(&e);
     for (int32_t i = ir->n_pro; i < ir->n_body; i++)
       if (rpi_emit_is_team(&e, i)) rpi_emit_team_long(&e, i);
+    if (rpi_emit_has_team(&e)) rpi_emit_team_assist(&e);
     emit_main(&e, &form);
     if (form.finishes) emit_fin(&e, &form);
   }
@@ -150,7 +163,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint32_t *folds, rpi_str
 }
 
 rp_status rpi_emit_cuda(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out) {
-  uint32_t folds[RPI_N_DTYPE] = {0};
+  uint64_t folds[RPI_N_DTYPE] = {0};
   emit_head(unit, n, out);
   for (int32_t k = 0; k < n; k++) RPI_TRY(emit_kernel(&unit[k], folds, out));
   return out->failed ? rpi_status_nomem("a kernel's text") : RP_OK;

@@ -13,7 +13,8 @@
  *             holds accumulators 2t and 2t+1 of the 64. ROW mode: a thread does whole columns of a unit's rows.
  * Loops:      a body with inner loops is one of *teams*: the threads of a warp come to 32 neighbouring columns together,
  *             and share the loops' elements as the rows' lengths have it (emit_cuda_loop.c): a row per thread, by
- *             elements, or a row per warp. Without reductions a unit is cut into parts of 2^k columns, a warp takes
+ *             elements, or a row per warp; of very long rows all warps that are free take parts (cuda_board.h,
+ *             emit_cuda_long.c). Without reductions a unit is cut into parts of 2^k columns, a warp takes
  *             2^(q-k) of them, and where there are few rows, perhaps long ones, each warp takes fewer.
  * Reductions: a block joins what its warps have of one row by the pairwise tree, so partials are of runs of up to
  *             RPI_CUDA_GROUP leaves; the last block to finish (a counter) does the tree above, joins old values, and then
@@ -45,7 +46,9 @@ typedef struct rpi_cuda_shape {
  * those of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
  * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit
  * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads
- * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once. If `apart`, the words
+ * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once; 32..47 and
+ * 48..62, not 0 if rows may be shared by warps (cuda_board.h): the first block that looks for such rows without being
+ * asked; the first that has none of its own. If `apart`, the words
  * at `values` are the prologue's values. On a GPU the flag word points to two
  * 32-bit words: the flag, and the counter of blocks that have finished, 0 between launches. */
 typedef struct rpi_cuda_form {

@@ -311,18 +311,32 @@ static void emit_row_units(rpi_emit *e) {
   rpi_emit_close(e);
 }
 
-/* Is there a loop that puts elements into the block's memory? */
-static bool shares(const rpi_emit *e) {
-  for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++)
-    if (rpi_emit_is_team(e, i)) return true;
-  return false;
+/* What warps share: elements in the block's memory; very long rows, if the mode says so. */
+static void emit_shared(rpi_emit *e) {
+  rpi_emit_line(e, "RPG_SHARED uint64_t shared[%d];",
+                RPI_CUDA_BLOCK / RPI_CUDA_WARP * RPI_CUDA_POOL);
+  rpi_emit_line(e,
+                "RPG_SHARED uint32_t tally[2]; /* warps that are done; rows that were posted */");
+  rpi_emit_open(e, "if (a.mode >> 32) {");
+  rpi_emit_line(e, "if (RPG_THREAD < 2) tally[RPG_THREAD] = 0;");
+  rpi_emit_line(e, "RPG_SYNC();");
+  rpi_emit_close(e);
+}
+
+/* The last blocks' warps look at the board, and those of blocks that had nothing to do look a few times. */
+static void emit_assist(rpi_emit *e) {
+  rpi_emit_open(e, "if (a.mode >> 32) {");
+  rpi_emit_line(e, "const int first = (int)(a.mode >> 32 & 65535), idle = (int)(a.mode >> 48);");
+  rpi_emit_line(e, "const int looks = RPG_BLOCK >= idle ? RPK_PATIENCE : RPG_BLOCK >= first;");
+  rpi_emit_line(e, "rpk_assist_%.8s(w, shared + RPG_THREAD / %d * %d, tally, looks);", e->key,
+                RPI_CUDA_WARP, RPI_CUDA_POOL);
+  rpi_emit_close(e);
 }
 
 void rpi_emit_cuda_units(rpi_emit *e) {
   if (e->checked) rpi_emit_line(e, "int bad = 0;");
-  if (shares(e))
-    rpi_emit_line(e, "RPG_SHARED uint64_t shared[%d];",
-                  RPI_CUDA_BLOCK / RPI_CUDA_WARP * RPI_CUDA_POOL);
+  const bool team = rpi_emit_has_team(e);
+  if (team) emit_shared(e);
   if (e->ir->n_red == 0 && e->teams)
     emit_team_units(e);
   else if (e->ir->n_red == 0)
@@ -331,5 +345,6 @@ void rpi_emit_cuda_units(rpi_emit *e) {
     emit_row_units(e);
   else
     emit_leaf_units(e);
+  if (team) emit_assist(e);
   if (e->checked) rpi_emit_line(e, "if (bad) RPG_RAISE((uint32_t *)w[%d].p);", e->l.flag);
 }

@@ -7,11 +7,13 @@
  *             it is more than a block should do while the others idle. One kept index has 32768 partials from 2.7e8
  *             elements on: its block would go through memory 20 times, a microsecond each, where a launch costs a few. */
 #include "core/model/dtype.h"
+#include "jit/cuda_board.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { FUNCTIONS = 2 }; /* of f64: two lanes of more would want more registers than there are */
-enum { APART = 64 };    /* instructions of a prologue that not every thread should repeat */
-enum { WAVES = 8 };     /* of blocks, in what a GPU is given at once */
+enum { FUNCTIONS = 2 };  /* of f64: two lanes of more would want more registers than there are */
+enum { NUMBER = 32767 }; /* the largest number of a block in the mode */
+enum { APART = 64 };     /* instructions of a prologue that not every thread should repeat */
+enum { WAVES = 8 };      /* of blocks, in what a GPU is given at once */
 /* More kept indices, or partials of several or of one, are a launch's; there FEW and PART are RPK_FEW and RPK_PART. */
 enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FINISH_ALONE = 32768, FEW = 64, PART = 2048 };
 
@@ -167,6 +169,40 @@ static int64_t tasks_of(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_w
   return units << *k;
 }
 
+/* Elements that a row of an inner loop may have, as far as extents tell: those of what is read element by element. */
+static int64_t longest_row(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_word *w) {
+  int64_t longest = 0, here = 0;
+  int32_t loop = -1;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const rpi_ir_ins *ins = &ir->ins[i];
+    if (ins->op == RPI_IR_LOOP) {
+      loop = i;
+      here = INT64_MAX;
+    } else if (ins->op == RPI_IR_GATHER && rpi_ir_src(ir, ins, 0) == loop) {
+      const int32_t o = (int32_t)ins->imm;
+      here = least(here, w[rpi_ir_layout_stride(ir, l, o) + ir->operand[o].rank].i);
+    } else if (ins->op == RPI_IR_ENDLOOP && here > longest) {
+      longest = here;
+    }
+  }
+  return longest;
+}
+
+/* Bits of the mode for a launch that may have rows for more than one warp: which blocks look for them; and blocks that do
+ * nothing else, if they are few that have rows. `wave`: blocks that run at once. Numbers too large for the mode are left
+ * out: then fewer blocks look. */
+static int64_t board_of(const rpi_ir *ir, const rpi_word *w, int64_t wave, int64_t *blocks) {
+  rpi_ir_layout l;
+  rpi_ir_layout_get(ir, &l);
+  const int64_t longest = longest_row(ir, &l, w), points = extents(ir, w, (1u << ir->rank) - 1);
+  if (longest <= RPK_ALONE || points == 0) return 0;
+  const int64_t idle = least(*blocks, NUMBER),
+                first = least(*blocks > wave ? *blocks - wave : 0, idle);
+  if (*blocks < wave && longest >= RPK_BUSY_MOST && longest / points >= RPK_BUSY_MEAN)
+    *blocks = wave;
+  return first << 32 | idle << 48;
+}
+
 /* What comes after the units: by one block, unless there are many kept indices. */
 static void end_grid(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int32_t most,
                      rpi_cuda_grid *out) {
@@ -196,11 +232,14 @@ void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_wo
     tasks = tasks_of(ir, form, w, u1 - u0, body, &k);
   if (form->finishes && u1 > u0 && !body) fin = least(finish_blocks(ir, form, w), most);
   const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
-  const int64_t blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
+  int64_t board = 0,
+          blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
+  blocks = blocks < 1 ? 1 : least(blocks, most);
+  if (form->teams && u1 > u0) board = board_of(ir, w, divide_up(most, WAVES), &blocks);
   *out = (rpi_cuda_grid){.mode = (fin > 0) | (body ? RPI_CUDA_BODY : 0) | (int64_t)k << 8 |
-                                 (int64_t)q << 16,
+                                 (int64_t)q << 16 | board,
                          .pro = form->apart ? 1 : 0,
-                         .main = (int32_t)(blocks < 1 ? 1 : least(blocks, most)),
+                         .main = (int32_t)blocks,
                          .fin = (int32_t)fin};
 }
 

@@ -31,12 +31,34 @@ void rpi_emit_thread_gather(rpi_emit *e, int32_t i, char *buf);
 void rpi_emit_thread_point(rpi_emit *e, const char *limit);
 
 /* ---- emit_cuda_loop.c */
-/* Do the threads of a warp do the loop at instruction `at` together? It is then written by rpi_emit_team, with the
- * function of rpi_emit_team_long for longer rows, which wants RPG_FOLD of that operator and dtype. */
+/* An inner loop whose rows a warp does together. */
+typedef struct rpi_emit_team {
+  int32_t at, end;
+  bool segment; /* else of a fixed axis: leaves, however short */
+  rp_dtype dtype;
+  rpi_irval element;
+  const char *ctype, *t, *red;
+} rpi_emit_team;
+/* Do the threads of a warp do the loop at instruction `at` together? It is then written by rpi_emit_team_loop, with the
+ * functions of rpi_emit_team_long for longer rows, which want RPG_FOLD and RPG_COLLECT of that operator and dtype. */
 bool rpi_emit_is_team(const rpi_emit *e, int32_t at);
+/* Is there one in the body? */
+bool rpi_emit_has_team(const rpi_emit *e);
+rpi_emit_team rpi_emit_team_of(const rpi_emit *e, int32_t at);
 void rpi_emit_team_folds(const rpi_emit *e, int32_t at, rpi_redop *op, rp_dtype *t);
-void rpi_emit_team(rpi_emit *e, int32_t at);
+void rpi_emit_team_loop(rpi_emit *e, int32_t at);
+/* The next value that the loop takes from around it, behind v; p->end: there is none. */
+int32_t rpi_emit_team_taken(const rpi_emit *e, const rpi_emit_team *p, int32_t v);
+/* `most` elements at once, so that their loads overlap, as far as registers go: wide indices take twice as many. */
+void rpi_emit_team_unroll(rpi_emit *e, const rpi_emit_team *p, int32_t most);
+/* The loop's instructions for element s<at>; then it joins `sum`. */
+void rpi_emit_team_inner(rpi_emit *e, const rpi_emit_team *p);
+void rpi_emit_team_join(rpi_emit *e, const rpi_emit_team *p, const char *only, const char *sum);
+
+/* ---- emit_cuda_long.c */
 void rpi_emit_team_long(rpi_emit *e, int32_t at);
+/* Behind those of all loops: what warps do that have no row of their own left. */
+void rpi_emit_team_assist(rpi_emit *e);
 
 /* ---- emit_cuda_body.c */
 /* Bounds that all modes have, then the loops over units. */

@@ -211,7 +211,7 @@ void rpi_emit_thread_point(rpi_emit *e, const char *limit) {
     switch (ir->ins[i].op) {
       case RPI_IR_LOOP:
         if (rpi_emit_is_team(e, i))
-          rpi_emit_team(e, i);
+          rpi_emit_team_loop(e, i);
         else
           rpi_emit_loop(e, i, RPI_EMIT_THREAD);
         i = e->end[i];

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jit/emit_cuda_loop.c -- an inner loop whose rows a warp does together.
  *
- * Lives here: who adds what of the rows that a warp's 32 threads are at, by the rows' lengths; rpk_long_, a row that the
- *             whole warp does.
- * Not here:   loops of one thread (emit_c_loop.c): nested ones, argmin, trees over rows, those that take very many values
+ * Lives here: who adds what of the rows that a warp's 32 threads are at, by the rows' lengths.
+ * Not here:   what a warp does of a longer row, and who helps (emit_cuda_long.c); loops of one thread (emit_c_loop.c): nested ones, argmin, trees over rows, those that take very many values
  *             from around them; how a warp comes to its points (emit_cuda_body.c).
  * How:        the lengths are known when the loop is come to, and a vote costs less than one element, so each warp chooses for
  *             its own rows:
@@ -16,8 +15,7 @@
  *               another's longer row but where it adds. (Greathouse and Daga's streamed rows, 2014; with rows so
  *               short the elements are shared out evenly without Merrill and Garland's search of 2016.) Only if the loop
  *               takes values of the row is the row of an element searched for.
- *             - longer ones: one after another, a row per warp. Thread t holds accumulators t and t + 32 of a leaf;
- *               thread 0 keeps the tree over leaves, the stack of the C text, in shared memory.
+ *             - longer ones: one after another, a row per warp; of very long ones other warps take parts.
  * Invariants: all threads of a warp come here, those without a point (`in` is 0) too: they have no row and help with the
  *             others'. Each row's order is SEMANTICS', so the choice changes no bit. Repeated elements fill the last
  *             turn: they are of the same rows, so they raise no flag that the rows do not raise. A row has fewer
@@ -25,24 +23,16 @@
 #include <stdio.h>
 
 #include "core/model/dtype.h"
+#include "jit/cuda_board.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { FEW = 4 };         /* elements of a row that fill a sector of 32 bytes */
-enum { MOST_TAKEN = 64 }; /* values from around a loop */
-enum { TAKEN = 64 * MOST_TAKEN };
+enum { FEW = 4 }; /* elements of a row that fill a sector of 32 bytes */
+enum { TAKEN = 64 * RPK_GIVEN };
 enum { SHORT_BODY = 12 }; /* instructions that are worth unrolling */
 
-typedef struct team {
-  int32_t at, end;
-  bool segment; /* else of a fixed axis: leaves, however short */
-  rp_dtype dtype;
-  rpi_irval element;
-  const char *ctype, *t, *red;
-} team;
-
-static team team_of(const rpi_emit *e, int32_t at) {
+rpi_emit_team rpi_emit_team_of(const rpi_emit *e, int32_t at) {
   const rpi_ir *ir = e->ir;
-  team p = {.at = at, .end = e->end[at], .segment = ir->ins[at].imm == RPI_LOOP_SEGMENT};
+  rpi_emit_team p = {.at = at, .end = e->end[at], .segment = ir->ins[at].imm == RPI_LOOP_SEGMENT};
   p.element = rpi_ir_src(ir, &ir->ins[p.end], 0);
   p.dtype = ir->ins[p.element].dtype;
   p.ctype = rpi_emit_ctype(p.dtype);
@@ -53,7 +43,7 @@ static team team_of(const rpi_emit *e, int32_t at) {
 
 void rpi_emit_team_folds(const rpi_emit *e, int32_t at, rpi_redop *op, rp_dtype *t) {
   *op = (rpi_redop)e->ir->ins[e->end[at]].imm;
-  *t = team_of(e, at).dtype;
+  *t = rpi_emit_team_of(e, at).dtype;
 }
 
 /* ---- values from around the loop */
@@ -63,7 +53,7 @@ static bool is_early(const rpi_emit *e, int32_t i) {
   return e->ir->ins[i].op == RPI_IR_LOAD || e->ir->ins[i].op == RPI_IR_INDEX;
 }
 
-static bool is_taken(const rpi_emit *e, const team *p, int32_t v) {
+static bool is_taken(const rpi_emit *e, const rpi_emit_team *p, int32_t v) {
   for (int32_t i = p->at + 1; i < p->end; i++)
     for (int32_t s = 0; s < e->ir->ins[i].n_src; s++)
       if (rpi_ir_src(e->ir, &e->ir->ins[i], s) == v && !is_early(e, i)) return true;
@@ -77,7 +67,7 @@ static bool is_own(const rpi_emit *e, int32_t v) {
 }
 
 /* The next value that the loop takes from around it, behind v; p->end: there is none. */
-static int32_t next_taken(const rpi_emit *e, const team *p, int32_t v) {
+int32_t rpi_emit_team_taken(const rpi_emit *e, const rpi_emit_team *p, int32_t v) {
   for (v++; v < p->end; v++) {
     if (v == p->at || (v > p->at && !is_early(e, v))) continue;
     if (is_taken(e, p, v) || (v > p->at && v == p->element)) return v;
@@ -93,20 +83,27 @@ bool rpi_emit_is_team(const rpi_emit *e, int32_t at) {
   for (int32_t i = 0; i < end; i++) { /* in no loop, and with none inside */
     if (i != at && ir->ins[i].op == RPI_IR_LOOP && e->end[i] > at) return false;
   }
-  const team p = team_of(e, at);
+  const rpi_emit_team p = rpi_emit_team_of(e, at);
   int32_t n = 0;
-  for (int32_t v = next_taken(e, &p, -1); v < p.end; v = next_taken(e, &p, v)) n++;
-  return n <= MOST_TAKEN;
+  for (int32_t v = rpi_emit_team_taken(e, &p, -1); v < p.end; v = rpi_emit_team_taken(e, &p, v))
+    n++;
+  return n <= RPK_GIVEN;
 }
 
-static bool takes_own(const rpi_emit *e, const team *p) {
-  for (int32_t v = next_taken(e, p, -1); v < p->end; v = next_taken(e, p, v))
+bool rpi_emit_has_team(const rpi_emit *e) {
+  for (int32_t i = e->ir->n_pro; i < e->ir->n_body; i++)
+    if (rpi_emit_is_team(e, i)) return true;
+  return false;
+}
+
+static bool takes_own(const rpi_emit *e, const rpi_emit_team *p) {
+  for (int32_t v = rpi_emit_team_taken(e, p, -1); v < p->end; v = rpi_emit_team_taken(e, p, v))
     if (is_own(e, v)) return true;
   return false;
 }
 
 /* `most` elements at once, so that their loads overlap, as far as registers go: wide indices take twice as many. */
-static void emit_unroll(rpi_emit *e, const team *p, int32_t most) {
+void rpi_emit_team_unroll(rpi_emit *e, const rpi_emit_team *p, int32_t most) {
   if (e->wide) most /= 2;
   if (p->end - p->at <= SHORT_BODY && most > 1)
     rpi_emit_line(e, "RPK_UNROLL(%d)", most);
@@ -115,80 +112,24 @@ static void emit_unroll(rpi_emit *e, const team *p, int32_t most) {
 }
 
 /* The loop's instructions for element s<at>. */
-static void emit_inner(rpi_emit *e, const team *p) {
+void rpi_emit_team_inner(rpi_emit *e, const rpi_emit_team *p) {
   for (int32_t i = p->at + 1; i < p->end; i++)
     if (!is_early(e, i)) rpi_emit_value(e, i, RPI_EMIT_THREAD);
 }
 
-static void emit_join(rpi_emit *e, const team *p, const char *only, const char *sum) {
+void rpi_emit_team_join(rpi_emit *e, const rpi_emit_team *p, const char *only, const char *sum) {
   rpi_emit_line(e, "%s%s = rps_red_%s_%s(%s, s%d);", only, sum, p->red, p->t, sum, p->element);
 }
 
-/* ---- a row of the whole warp */
-
-static void emit_long_leaf(rpi_emit *e, const team *p) {
-  rpi_emit_line(e, "const int64_t lo = rpk_i64(pool[r]) + (int64_t)leaf * %d;", RPI_LEAF);
-  rpi_emit_line(e, "const int64_t rest = rpk_i64(pool[%d + r]) - lo;", RPI_CUDA_WARP);
-  rpi_emit_line(e, "if (rest <= 0) break;");
-  rpi_emit_line(e, "const int some = rest < %d ? (int)rest : %d;", RPI_LEAF, RPI_LEAF);
-  rpi_emit_line(e, "%s even = rps_identity_%s_%s(), odd = even;", p->ctype, p->red, p->t);
-  emit_unroll(e, p, e->ir->n_red > 0 ? 2 : 4);
-  rpi_emit_open(e, "for (int i = 0; i < some; i += %d) {", RPI_CUDA_WARP);
-  rpi_emit_line(e, "const int in = i + me < some, turn = i & %d;", RPI_CUDA_WARP);
-  rpi_emit_line(e, "const int64_t s%d = lo + (in ? i + me : some - 1);", p->at);
-  emit_inner(e, p);
-  emit_join(e, p, "if (in && !turn) ", "even");
-  emit_join(e, p, "if (in && turn) ", "odd");
-  rpi_emit_close(e);
-  rpi_emit_line(e, "even = rpk_halve_%s_%s(rps_red_%s_%s(even, odd));", p->red, p->t, p->red, p->t);
-  rpi_emit_line(e, "if (me > 0) continue;");
-  rpi_emit_line(e, "int d = 0;");
-  rpi_emit_line(e, "RPK_ROLLED");
-  rpi_emit_line(e, "for (; leaf >> d & 1; d++) even = rps_red_%s_%s(rpk_%s(tree[d]), even);",
-                p->red, p->t, p->t);
-  rpi_emit_line(e, "tree[d] = rpk_put_%s(even);", p->t);
-}
-
-void rpi_emit_team_long(rpi_emit *e, int32_t at) {
-  const team p = team_of(e, at);
-  char taken[TAKEN];
-  size_t len = 0;
-  taken[0] = '\0';
-  for (int32_t v = next_taken(e, &p, -1); v < p.end; v = next_taken(e, &p, v)) {
-    rpi_assert(len + 32 <= sizeof taken);
-    len += (size_t)snprintf(taken + len, sizeof taken - len, ", %s s%d",
-                            rpi_emit_ctype(e->ir->ins[v].dtype), v);
-  }
-  rpi_emit_open(e, "RPG_DEVICE void rpk_long%d_%.8s(const rpk_word *w, uint64_t *pool, int r%s) {",
-                at, e->key, taken);
-  rpi_emit_operands(e, at, p.end);
-  if (e->checked) rpi_emit_line(e, "int bad = 0;");
-  rpi_emit_line(e, "const int me = RPG_THREAD & %d;", RPI_CUDA_WARP - 1);
-  rpi_emit_line(e, "uint64_t *const tree = pool + %d;", 3 * RPI_CUDA_WARP);
-  rpi_emit_line(e, "uint32_t leaf = 0;");
-  rpi_emit_line(e, "RPK_ROLLED");
-  rpi_emit_open(e, "for (;; leaf++) {");
-  emit_long_leaf(e, &p);
-  rpi_emit_close(e);
-  if (e->checked) rpi_emit_line(e, "if (bad) RPG_RAISE((uint32_t *)w[%d].p);", e->l.flag);
-  rpi_emit_line(e, "if (me > 0) return;");
-  rpi_emit_line(e, "int d = 0;");
-  rpi_emit_line(e, "while ((leaf >> d & 1) == 0) d++;");
-  rpi_emit_line(e, "%s all = rpk_%s(tree[d]);", p.ctype, p.t);
-  rpi_emit_line(e, "RPK_ROLLED");
-  rpi_emit_line(e, "while (++d < %d)", RPI_CUDA_WARP);
-  rpi_emit_line(e, "  if (leaf >> d & 1) all = rps_red_%s_%s(rpk_%s(tree[d]), all);", p.red, p.t,
-                p.t);
-  rpi_emit_line(e, "pool[%d + r] = rpk_put_%s(all);", 2 * RPI_CUDA_WARP, p.t);
-  rpi_emit_close(e);
-}
+/* ---- rows of the whole warp */
 
 /* The longer rows, from the first thread's on. What each thread knows of its own waits in the block's memory: there are
  * not the registers for it beside a leaf. */
-static void emit_longer(rpi_emit *e, const team *p) {
+static void emit_longer(rpi_emit *e, const rpi_emit_team *p) {
   char call[TAKEN + 256];
-  size_t len = (size_t)snprintf(call, sizeof call, "rpk_long%d_%.8s(w, pool, r", p->at, e->key);
-  for (int32_t v = next_taken(e, p, -1); v < p->end; v = next_taken(e, p, v)) {
+  size_t len = (size_t)snprintf(
+      call, sizeof call, "rpk_long%d_%.8s(w, pool, a.mode >> 32 ? tally : 0, r", p->at, e->key);
+  for (int32_t v = rpi_emit_team_taken(e, p, -1); v < p->end; v = rpi_emit_team_taken(e, p, v)) {
     rpi_assert(len + 64 <= sizeof call);
     if (is_own(e, v))
       len += (size_t)snprintf(call + len, sizeof call - len, ", rpk_from_%s(s%d, r)",
@@ -212,22 +153,22 @@ static void emit_longer(rpi_emit *e, const team *p) {
 /* ---- rows by elements */
 
 /* Element j of the rows, at its place i of the pool. */
-static void emit_element(rpi_emit *e, const team *p) {
+static void emit_element(rpi_emit *e, const rpi_emit_team *p) {
   rpi_emit_line(e, "const int j = i < some ? from + i : from + some - 1;");
   rpi_emit_line(e, "const int64_t s%d = lo0 + j;", p->at);
   if (takes_own(e, p)) rpi_emit_line(e, "const int r = rpk_row_of(end, j);");
-  for (int32_t v = next_taken(e, p, -1); v < p->end; v = next_taken(e, p, v)) {
+  for (int32_t v = rpi_emit_team_taken(e, p, -1); v < p->end; v = rpi_emit_team_taken(e, p, v)) {
     if (!is_own(e, v)) continue;
     const rp_dtype t = e->ir->ins[v].dtype;
     rpi_emit_line(e, "const %s s%d = rpk_from_%s(own%d, r);", rpi_emit_ctype(t), v,
                   rpi_dtype_name(t), v);
   }
-  emit_inner(e, p);
+  rpi_emit_team_inner(e, p);
   rpi_emit_line(e, "pool[i] = rpk_put_%s(s%d);", p->t, p->element);
 }
 
-static void emit_pool(rpi_emit *e, const team *p) {
-  for (int32_t v = next_taken(e, p, -1); v < p->end; v = next_taken(e, p, v))
+static void emit_pool(rpi_emit *e, const rpi_emit_team *p) {
+  for (int32_t v = rpi_emit_team_taken(e, p, -1); v < p->end; v = rpi_emit_team_taken(e, p, v))
     if (is_own(e, v))
       rpi_emit_line(e, "const %s own%d = s%d;", rpi_emit_ctype(e->ir->ins[v].dtype), v, v);
   rpi_emit_line(e, "const int total = rpk_from_i32(end, %d);", RPI_CUDA_WARP - 1);
@@ -236,7 +177,7 @@ static void emit_pool(rpi_emit *e, const team *p) {
   rpi_emit_line(e, "const int some = total - from < %d ? total - from : %d;", RPI_CUDA_POOL,
                 RPI_CUDA_POOL);
   rpi_emit_line(e, "const int last = end < from + some ? end : from + some;");
-  emit_unroll(e, p, 4);
+  rpi_emit_team_unroll(e, p, 4);
   rpi_emit_open(e, "for (int i = me; i - me < some; i += %d) {", RPI_CUDA_WARP);
   emit_element(e, p);
   rpi_emit_close(e);
@@ -250,16 +191,16 @@ static void emit_pool(rpi_emit *e, const team *p) {
 
 /* ---- a row per thread */
 
-static void emit_few(rpi_emit *e, const team *p) {
-  emit_unroll(e, p, 2);
+static void emit_few(rpi_emit *e, const rpi_emit_team *p) {
+  rpi_emit_team_unroll(e, p, 2);
   rpi_emit_open(e, "for (int64_t s%d = lo; s%d < lo + size; s%d++) {", p->at, p->at, p->at);
-  emit_inner(e, p);
-  emit_join(e, p, "", "sum");
+  rpi_emit_team_inner(e, p);
+  rpi_emit_team_join(e, p, "", "sum");
   rpi_emit_close(e);
 }
 
 /* Rows in order, of at most RPI_SEGMENT_LEAF elements. */
-static void emit_short(rpi_emit *e, const team *p) {
+static void emit_short(rpi_emit *e, const rpi_emit_team *p) {
   rpi_emit_line(e, "const int size = longer || hi <= lo ? 0 : (int)(hi - lo);");
   rpi_emit_line(e, "const int end = rpk_ends(size), start = end - size;");
   rpi_emit_line(e, "const int64_t lo0 = rpk_from_i64(lo, 0);");
@@ -276,9 +217,9 @@ static void emit_short(rpi_emit *e, const team *p) {
   rpi_emit_close(e);
 }
 
-void rpi_emit_team(rpi_emit *e, int32_t at) {
+void rpi_emit_team_loop(rpi_emit *e, int32_t at) {
   const rpi_ir *ir = e->ir;
-  const team p = team_of(e, at);
+  const rpi_emit_team p = rpi_emit_team_of(e, at);
   rpi_emit_line(e, "%s s%d = rps_empty_%s_%s();", p.ctype, p.end, p.red, p.t);
   rpi_emit_open(e, "{ /* %s over k%d, task %d, by the warp */", p.red, at, ir->ins[at].origin);
   rpi_emit_line(e, "const int64_t lo = in ? s%d : 0, hi = in ? s%d : 0;",

@@ -12,10 +12,10 @@
 #include "jit/gpu_check.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 7 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 8 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };         /* blocks for each place that the GPU has for one */
 
-extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[];
+extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[], rpi_cuda_board_text[];
 
 typedef struct record {
   rpi_kernel_gpu face; /* first: the public pointer is ours */
@@ -253,7 +253,8 @@ rp_status rpi_gpu_kernels_create(const rpi_config *config, rpi_device *device, r
   g->cache = cache;
   g->tier = config->tier;
   g->head = rpi_hash_bytes64(rpi_cuda_head_text, strlen(rpi_cuda_head_text)) +
-            3 * rpi_hash_bytes64(rpi_cuda_frame_text, strlen(rpi_cuda_frame_text));
+            3 * rpi_hash_bytes64(rpi_cuda_frame_text, strlen(rpi_cuda_frame_text)) +
+            5 * rpi_hash_bytes64(rpi_cuda_board_text, strlen(rpi_cuda_board_text));
   rpi_map_init(&g->table);
   const rp_status st = open_compiler(config, g);
   if (st != RP_OK) {

@@ -248,7 +248,8 @@ void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out) {
   out->partial = out->uniform + ir->n_pro;
   out->flag = out->partial + ir->n_red;
   out->values = out->flag + 1;
-  out->n_words = out->values + 1;
+  out->board = out->values + 1;
+  out->n_words = out->board + 1;
 }
 
 int64_t rpi_ir_values(const rpi_ir *ir) { return ir->n_pro + ir->n_ins - ir->n_body; }

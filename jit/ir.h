@@ -160,6 +160,8 @@ typedef struct rpi_ir_layout {
   int32_t flag;    /* pointer to a uint32_t: set to 1 (relaxed atomic) when an index was clamped */
   int32_t
       values; /* on a GPU: pointer to rpi_ir_values words, for values that several launches share */
+  int32_t
+      board; /* on a GPU: pointer to where warps post rows that are too long for one (jit/cuda_board.h) */
   int32_t n_words;
 } rpi_ir_layout;
 void rpi_ir_layout_get(const rpi_ir *ir, rpi_ir_layout *out);

@@ -19,6 +19,8 @@
  *   RPG_SYNC(), RPG_WARP()   all threads of the block, of the warp, meet here and see what the others wrote
  *   RPG_FENCE()              what was written before is seen by other blocks before what is written after
  *   RPG_COUNT(p)             adds 1 to *p, an unsigned int of all blocks, and gives the value before
+ *   RPG_ADD(p, n)            adds n likewise; RPG_SWAP(p, a, b) makes *p b if it is a. Both give the value before
+ *   RPG_NAP()                half a microsecond in which other warps run: within a loop that waits for them
  *   RPG_RAISE(p)             *p = 1; a flag, an unsigned int of all blocks
  *   RPG_DOWN32(v, n), RPG_DOWN64(v, n)   v, unsigned of that width, of the thread n further in the warp; all
  *                            32 threads take part
@@ -59,6 +61,9 @@
 #define RPG_WARP() __syncwarp()
 #define RPG_FENCE() __threadfence()
 #define RPG_COUNT(p) atomicAdd((unsigned int *)(p), 1u)
+#define RPG_ADD(p, n) atomicAdd((unsigned int *)(p), (unsigned int)(n))
+#define RPG_SWAP(p, a, b) atomicCAS((unsigned int *)(p), (unsigned int)(a), (unsigned int)(b))
+#define RPG_NAP() __nanosleep(500)
 #define RPG_RAISE(p) ((void)atomicOr((unsigned int *)(p), 1u))
 #define RPG_DOWN32(v, n) __shfl_down_sync(0xffffffffu, (unsigned int)(v), (unsigned int)(n))
 #define RPG_DOWN64(v, n) \

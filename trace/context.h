@@ -96,7 +96,8 @@ struct rp_context {
 
   void *scratch; /* leased to the plan that runs: scratch of a segment */
   int64_t scratch_bytes;
-  CUdeviceptr gpu_scratch, gpu_flags; /* the same on the GPU */
+  CUdeviceptr gpu_scratch,
+      gpu_flags; /* the same on the GPU; before the flags the board of kernels */
   int64_t gpu_scratch_bytes, gpu_flags_bytes;
   rp_status gpu_status;   /* of the first run on it that failed */
   void **pointers;        /* per symbol of the plan at hand, with what goes with it */

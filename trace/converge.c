@@ -185,7 +185,7 @@ static rp_status run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rpi_lo
 bool rpi_converge_run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rp_status *st) {
   rpi_repeat *r = ctx->repeat;
   rpi_loop_desc loop = {.go_bytes = rpi_dtype_size(r->go->view->dtype),
-                        .flags = ctx->gpu_flags,
+                        .flags = ctx->addresses[b->an->n_symbol + 1],
                         .n_flag = b->n_flag,
                         .most = r->most};
   if (!ctx->device || r->n_task != s->n_task || r->n_slot != s->n_slot) return false;

@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/model/residence.h"
+#include "jit/cuda_board.h"
 
 /* ---- the device ---- */
 
@@ -86,10 +87,14 @@ rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
 
 /* ---- before a run ---- */
 
-/* At least so many bytes of zeros; what was there is lost. */
+/* Bytes before the flags. Zeros at first and between launches, as the flags. */
+enum { BOARD = (sizeof(rpk_board) + 255) / 256 * 256 };
+
+/* Room for the board and at least so many flags, all zeros; what was there is lost. */
 static rp_status reserve_flags(rp_context *ctx, const rpi_bound *b) {
   enum { LEAST = 256 };
-  const int64_t bytes = (b->n_flag < LEAST ? LEAST : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
+  const int64_t bytes =
+      BOARD + (b->n_flag < LEAST ? LEAST : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
   if (bytes <= ctx->gpu_flags_bytes) return RP_OK;
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
   ctx->gpu_flags = 0;
@@ -165,7 +170,8 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, rpi_bound *b) {
     ctx->patch_bytes[i] = inst->bytes;
   }
   ctx->addresses[an->n_symbol] = ctx->gpu_scratch;
-  ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags;
+  ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags + BOARD;
+  ctx->addresses[an->n_symbol + 2] = ctx->gpu_flags;
   return RP_OK;
 }
 
@@ -211,12 +217,12 @@ rp_status rpi_gpu_bind_flags(rp_context *ctx, const rpi_bound *b) {
   rpi_context_reason(ctx, RPI_REASON_GPU_FLAG);
   rpi_kernel_flag *now = rpi_alloc((size_t)bytes);
   if (!now) return rpi_status_nomem("flags");
-  rp_status st = rpi_device_download(ctx->device, now, ctx->gpu_flags, bytes);
+  rp_status st = rpi_device_download(ctx->device, now, ctx->gpu_flags + BOARD, bytes);
   for (int32_t f = 0; f < b->n_flag && st == RP_OK; f++) {
     ctx->flags[f].raised |= now[f].raised;
     raised = raised || now[f].raised;
   }
-  if (raised) st = rpi_device_zero(ctx->device, ctx->gpu_flags, bytes);
+  if (raised) st = rpi_device_zero(ctx->device, ctx->gpu_flags + BOARD, bytes);
   rpi_alloc_free(now);
   return st;
 }

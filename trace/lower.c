@@ -43,7 +43,7 @@ static void count_group(const rpi_group *g, rpi_plan *p) {
   const rpi_ir *ir = rpi_jit_ir(g->kernel);
   p->n_sub++;
   p->n_words += g->kernel->n_words;
-  p->n_pointer += g->n_operand + ir->n_red + 2;
+  p->n_pointer += g->n_operand + ir->n_red + 3;
   p->n_scalar += ir->n_scalar;
 }
 
@@ -193,6 +193,7 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   if (l->side == RPI_AT_DEVICE) {
     add_pointer(l, word + lay.values, l->an->n_symbol, *partials);
     *partials += align64(rpi_ir_values(ir) * (int64_t)sizeof(rpi_word));
+    add_pointer(l, word + lay.board, l->an->n_symbol + 2, 0);
   }
   add_pointer(l, word + lay.flag, l->an->n_symbol + 1,
               (int64_t)sizeof(rpi_kernel_flag) * b->n_flag);
@@ -542,7 +543,7 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
   b->an = an;
   b->trusted = an->trusted;
   b->live = an->live;
-  b->n_symbol = an->n_symbol + 2;
+  b->n_symbol = an->n_symbol + 3;
   lowerer l = {.ctx = ctx, .an = an, .ts = tasks, .klass = klass, .b = b};
   bool ok = allocate(&l);
   if (ok) {

@@ -16,7 +16,7 @@ typedef struct rpi_bound {
   bool trusted;
   const bool *live; /* the analysis' */
   rpi_plan plan;
-  int32_t n_symbol;                /* the analysis' symbols, then SCRATCH, then FLAGS */
+  int32_t n_symbol;                /* the analysis' symbols, then SCRATCH, FLAGS and BOARD */
   int64_t *scratch;                /* per symbol of kind SCRATCH: offset */
   int64_t scratch_bytes, partials; /* of all; what lies from there on is for partials */
   uint64_t

@@ -23,7 +23,7 @@ typedef struct fiber {
   struct fiber *next;  /* idle ones */
 } fiber;
 
-typedef enum meeting { NONE, SYNC, WARPS, DOWN, DONE } meeting;
+typedef enum meeting { NONE, SYNC, WARPS, DOWN, NAP, DONE } meeting;
 typedef struct thread {
   meeting at; /* NONE: not begun, or may go on */
   int line, by, width;
@@ -97,7 +97,12 @@ static uint64_t hook_down(uint64_t bits, int by, int width, int line) {
   return t->bits;
 }
 
-static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down, emu_condition_set};
+static void hook_nap(int chance) {
+  if (emu_random((uint64_t)chance) == 0) pause_here(meet(NAP, 0));
+}
+
+static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down, emu_condition_set,
+                                       hook_nap};
 
 /* ---- the scheduler */
 
@@ -172,6 +177,7 @@ static bool met(int first, int end) {
     const thread *x = &now.threads[t];
     const bool here = x->at == WARPS || x->at == DOWN;
     if (here && waits < 0) waits = t;
+    if (x->at == NAP) return false; /* it may come yet */
     all = all && here && x->at == f->at && x->line == f->line && x->width == f->width;
   }
   if (all || waits < 0) return all;
@@ -210,6 +216,16 @@ static void run_warps(void) {
   }
 }
 
+/* Threads that have let others run go on; false: there are none. */
+static bool wake(void) {
+  int waiting[THREADS_MOST], n = 0;
+  for (int t = 0; t < now.n; t++)
+    if (now.threads[t].at == NAP) waiting[n++] = t;
+  shuffle(waiting, n);
+  for (int i = 0; i < n; i++) go_on(waiting[i]);
+  return n > 0;
+}
+
 /* All have come to the block's barrier, or the sentence says who has not. */
 static void pass_barrier(void) {
   int waits = 0;
@@ -235,7 +251,7 @@ static void run_block(int block, const struct rpg_unit *unit) {
   for (;;) {
     run_warps();
     if (now.done == now.n) return;
-    pass_barrier();
+    if (!wake()) pass_barrier();
   }
 }
 

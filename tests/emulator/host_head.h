@@ -21,6 +21,7 @@ struct rpg_hooks {
   void (*warp)(int line);
   uint64_t (*down)(uint64_t bits, int by, int width, int line); /* of thread t + by of the warp */
   void (*condition)(uint64_t handle, unsigned value);           /* of a graph that runs */
+  void (*nap)(int chance); /* others run first: always (1), or once in so many times */
 };
 struct rpg_fact {
   const char *name;
@@ -71,6 +72,9 @@ const struct rpg_unit rpg_unit __attribute__((visibility("default"))) = {
 #define RPG_FENCE() __asm__ volatile("" ::: "memory")
 #define RPG_COUNT(p) ((*(volatile unsigned *)(p))++)
 #define RPG_RAISE(p) ((void)(*(volatile unsigned *)(p) = 1u))
+#define RPG_ADD(p, n) rpg_add((uint32_t *)(p), (uint32_t)(n))
+#define RPG_SWAP(p, a, b) rpg_swap((uint32_t *)(p), (uint32_t)(a), (uint32_t)(b))
+#define RPG_NAP() rpg_hooks->nap(1)
 #define RPG_DOWN32(v, n) ((uint32_t)rpg_hooks->down((uint32_t)(v), (n), 32, __LINE__))
 #define RPG_DOWN64(v, n) (rpg_hooks->down((uint64_t)(v), (n), 64, __LINE__))
 #define RPG_FROM32(v, t) \
@@ -79,6 +83,20 @@ const struct rpg_unit rpg_unit __attribute__((visibility("default"))) = {
 #define RPG_BALLOT(p) rpg_ballot((p) != 0, __LINE__)
 #define RPG_LDG(p) (*(p))
 #define RPG_CONDITION(handle, value) (rpg_hooks->condition((handle), (value)))
+
+/* What threads do to each other's memory: behind it others may run. */
+static inline __attribute__((unused)) uint32_t rpg_add(uint32_t *p, uint32_t n) {
+  const uint32_t before = *(volatile uint32_t *)p;
+  *(volatile uint32_t *)p = before + n;
+  rpg_hooks->nap(4);
+  return before;
+}
+static inline __attribute__((unused)) uint32_t rpg_swap(uint32_t *p, uint32_t a, uint32_t b) {
+  const uint32_t before = *(volatile uint32_t *)p;
+  if (before == a) *(volatile uint32_t *)p = b;
+  rpg_hooks->nap(4);
+  return before;
+}
 
 static inline uint32_t rpg_ballot(uint32_t p, int line) {
   uint64_t bits = (uint64_t)p << (RPG_THREAD & 31);

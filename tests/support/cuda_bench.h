@@ -4,6 +4,7 @@
 #ifndef CUDA_BENCH_H
 #define CUDA_BENCH_H
 
+#include "jit/cuda_board.h"
 #include "jit/emit_cuda.h"
 #include "jit/finish.h"
 #include "tests/support/cuda_threads.h"
@@ -47,6 +48,16 @@ static inline void *cuda_object(const char *text) {
   return so;
 }
 
+/* Parts of a row that warps share, at most; 0: as many as there are. */
+static int32_t cuda_parts;
+static inline void cuda_limit(const char *text) {
+  char *at = strstr(text, "RPK_PARTS = 2048");
+  char number[8];
+  if (!at || cuda_parts == 0) return;
+  snprintf(number, sizeof number, "%4d", (int)cuda_parts);
+  memcpy(at + strlen("RPK_PARTS = "), number, 4);
+}
+
 static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
   rpi_strbuf text;
   cuda_code code = {.shape = shape};
@@ -54,6 +65,7 @@ static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
   rpi_strbuf_add(&text, threads_head);
   rp_status status = rpi_emit_cuda(&(rpi_cuda_unit){ir, "0123", shape}, 1, &text);
   if (status != RP_OK) fail_msg("%s", rpi_status_message());
+  cuda_limit(rpi_strbuf_str(&text));
   code.so = cuda_object(rpi_strbuf_str(&text));
   if (getenv("SHOW")) print_message("%s\n", strstr(rpi_strbuf_str(&text), "\"kernel.cu\""));
   rpi_strbuf_deinit(&text);
@@ -70,11 +82,13 @@ static inline cuda_code cuda_compiled(const rpi_ir *ir, rpi_cuda_shape shape) {
 static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   const cuda_code *code = of;
   static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], values[1024];
+  static rpk_board board;
   uint32_t flag[2] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
   b->w[b->l.values].p = values;
+  b->w[b->l.board].p = &board;
   assert_true(code->form.bytes <= (int32_t)sizeof parameters);
   rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
   assert_int_equal(rpi_cuda_pack(&b->ir, b->w, 0, units, grid.mode, parameters), code->form.bytes);
@@ -82,6 +96,7 @@ static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   threads_launch(code->hooks, code->main, parameters, grid.main, RPI_CUDA_BLOCK);
   if (grid.fin > 0) threads_launch(code->hooks, code->fin, parameters, grid.fin, RPI_CUDA_BLOCK);
   assert_int_equal(flag[1], 0);
+  for (int32_t i = 0; i < RPK_POSTS; i++) assert_int_equal(board.gate[i], 0);
   return flag[0];
 }
 

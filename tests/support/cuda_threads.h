@@ -19,7 +19,8 @@ struct threads_place {
 };
 struct threads_hooks {
   struct threads_place *place;
-  void (*meet)(int warp); /* 1: the warp, 0: the block */
+  void (*meet)(int warp); /* 2: nobody, but others run; 1: the warp, 0: the block */
+  void (*may_nap)(void);  /* other warps run, at times */
   uint64_t (*down)(uint64_t bits, int by);
 };
 
@@ -30,8 +31,9 @@ static const char threads_head[] =
     "#define RPG_HOST 1\n"
     "#define RPG_HOST_BITS 256\n"
     "struct rpg_place { int thread, threads, block, blocks; };\n"
-    "struct rpg_hooks { struct rpg_place *place; void (*meet)(int); unsigned long (*down)(unsigned "
-    "long, int); };\n"
+    "struct rpg_hooks { struct rpg_place *place; void (*meet)(int); void (*may_nap)(void); "
+    "unsigned "
+    "long (*down)(unsigned long, int); };\n"
     "__attribute__((visibility(\"default\"))) struct rpg_hooks rpg_hooks;\n"
     "#define RPG_KERNEL(name, args) static void name##_body(const struct args a); \\\n"
     "  __attribute__((visibility(\"default\"))) void name(const void *p) \\\n"
@@ -48,6 +50,22 @@ static const char threads_head[] =
     "#define RPG_WARP() rpg_hooks.meet(1)\n"
     "#define RPG_FENCE() ((void)0)\n"
     "#define RPG_COUNT(p) ((*(volatile unsigned *)(p))++)\n"
+    "#define RPG_NAP() rpg_hooks.meet(2)\n"
+    "static inline __attribute__((unused)) unsigned rpg_add(unsigned *p, unsigned n) {\n"
+    "  const unsigned before = *p;\n"
+    "  *p = before + n;\n"
+    "  rpg_hooks.may_nap();\n"
+    "  return before;\n"
+    "}\n"
+    "static inline __attribute__((unused)) unsigned rpg_swap(unsigned *p, unsigned a, unsigned b) "
+    "{\n"
+    "  const unsigned before = *p;\n"
+    "  if (before == a) *p = b;\n"
+    "  rpg_hooks.may_nap();\n"
+    "  return before;\n"
+    "}\n"
+    "#define RPG_ADD(p, n) rpg_add((unsigned *)(p), (unsigned)(n))\n"
+    "#define RPG_SWAP(p, a, b) rpg_swap((unsigned *)(p), (unsigned)(a), (unsigned)(b))\n"
     "#define RPG_RAISE(p) (*(volatile unsigned *)(p) = 1u)\n"
     "#define RPG_DOWN32(v, n) ((unsigned)rpg_hooks.down((unsigned)(v), n))\n"
     "#define RPG_DOWN64(v, n) (rpg_hooks.down(v, n))\n"
@@ -66,7 +84,7 @@ static struct {
   ucontext_t end, thread[THREADS_BLOCK];
   jmp_buf scheduler, there[THREADS_BLOCK];
   char *stack[THREADS_BLOCK];
-  enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_DONE } at[THREADS_BLOCK];
+  enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_NAPS, THREADS_DONE } at[THREADS_BLOCK];
   bool begun[THREADS_BLOCK];
   uint64_t bits[2][THREADS_BLOCK];
   int turn[THREADS_BLOCK]; /* which of them the next shuffle uses */
@@ -77,8 +95,18 @@ static struct {
 
 static __attribute__((noinline)) void threads_meet(int warp) {
   const int t = threads_now.place.thread;
-  threads_now.at[t] = warp ? THREADS_WARPS : THREADS_SYNC;
+  threads_now.at[t] = warp == 2 ? THREADS_NAPS : warp ? THREADS_WARPS : THREADS_SYNC;
   if (_setjmp(threads_now.there[t]) == 0) _longjmp(threads_now.scheduler, 1);
+}
+
+static inline uint32_t threads_next(void) {
+  threads_now.seed = threads_now.seed * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(threads_now.seed >> 33);
+}
+
+/* Behind what threads do to each other's memory. */
+static inline void threads_may_nap(void) {
+  if (threads_next() % 4 == 0) threads_meet(2);
 }
 
 static inline uint64_t threads_down(uint64_t bits, int by) {
@@ -119,7 +147,8 @@ static __attribute__((noinline)) void threads_resume(int t) {
 static inline void threads_warp(int from) {
   const int first = (int)(threads_now.seed >> 40) & (THREADS_WARP - 1);
   do {
-    threads_release(from, THREADS_WARP, THREADS_WARPS);
+    if (threads_count(from, THREADS_WARP, THREADS_WARPS) == THREADS_WARP)
+      threads_release(from, THREADS_WARP, THREADS_WARPS);
     for (int i = 0; i < THREADS_WARP; i++) {
       const int t = from + (i + first) % THREADS_WARP;
       if (threads_now.at[t] == THREADS_RUNS) threads_resume(t);
@@ -131,10 +160,13 @@ static inline void threads_warp(int from) {
  * ones that have ended, or at different barriers, never go on: that aborts. */
 static inline bool threads_step(void) {
   const int n = threads_now.place.threads;
-  threads_now.seed = threads_now.seed * 6364136223846793005u + 1442695040888963407u;
-  const int first = (int)(threads_now.seed >> 33) & (THREADS_BLOCK - THREADS_WARP);
+  const int first = (int)threads_next() & (THREADS_BLOCK - THREADS_WARP);
   for (int w = 0; w < n; w += THREADS_WARP) threads_warp((w + first) % n);
   if (threads_count(0, n, THREADS_DONE) == n) return false;
+  if (threads_count(0, n, THREADS_NAPS) > 0) {
+    threads_release(0, n, THREADS_NAPS);
+    return true;
+  }
   if (threads_count(0, n, THREADS_SYNC) != n) abort();
   threads_release(0, n, THREADS_SYNC);
   return true;
@@ -161,7 +193,7 @@ static inline void threads_block(void) {
 /* A launch of `blocks` blocks of `threads`, whole warps and at most THREADS_BLOCK. */
 static inline void threads_launch(struct threads_hooks *hooks, void (*run)(const void *),
                                   const void *parameters, int blocks, int threads) {
-  *hooks = (struct threads_hooks){&threads_now.place, threads_meet, threads_down};
+  *hooks = (struct threads_hooks){&threads_now.place, threads_meet, threads_may_nap, threads_down};
   threads_now.run = run;
   threads_now.parameters = parameters;
   threads_now.place = (struct threads_place){.threads = threads, .blocks = blocks};

@@ -116,17 +116,27 @@ static const char planes_plain[] = HEAD("2", "any unit") //
 enum { ELEMENTS = BYTES / 8 };
 typedef enum order { BEHIND, BACKWARDS, SHARED, ANYWHERE } order;
 
-/* A mixture of lengths: of those up to `most`, or around the bounds up to there; `giant`: of one row. */
+/* A mixture of lengths: of those up to `most`, or around the bounds up to there; `giant`: of one row; `giants`: of so many
+ * in a hundred. */
 typedef struct mixture {
   int64_t most, giant;
+  int32_t giants;
 } mixture;
-static const mixture mixtures[] = {{0, 0},  {4, 0},    {5, 0},    {32, 0},    {33, 0},
-                                   {65, 0}, {1025, 0}, {2049, 0}, {5, 100000}};
+static const mixture usual[] = {{0, 0, 0},  {4, 0, 0},    {5, 0, 0},    {32, 0, 0},    {33, 0, 0},
+                                {65, 0, 0}, {1025, 0, 0}, {2049, 0, 0}, {5, 100000, 0}};
 
 static int64_t length_of(const mixture *m) {
   static const int64_t bounds[] = {0, 1, 2, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 2048, 2049};
   const int64_t n = bounds[bench_below(RPI_COUNT(bounds))];
   return n <= m->most && bench_below(2) ? n : bench_below((int32_t)m->most + 1);
+}
+
+/* Lengths that warps share, and those just not. */
+static int64_t giant_length(void) {
+  static const int64_t bounds[] = {4096,  4097,  5119,  5121,  8192,
+                                   20000, 65535, 65536, 65537, ELEMENTS - 3};
+  const int64_t n = bounds[bench_below(RPI_COUNT(bounds))];
+  return bench_below(3) ? n : 4000 + bench_below(9000);
 }
 
 static bool is_long(const mixture *m) { return m->most > 65; }
@@ -137,7 +147,11 @@ static void lay_rows(bench *b, const mixture *m, order how) {
   for (int32_t d = 0; d < b->ir.rank; d++) n *= b->extent[d];
   const int64_t giant = m->giant ? bench_below((int32_t)n) : -1;
   for (int64_t i = 0; i < n; i++) {
-    const int64_t wanted = i == giant ? m->giant : is_long(m) && i % 16 ? 3 : length_of(m);
+    const bool one = m->giants > 0 && bench_below(100) < m->giants;
+    const int64_t wanted = one                    ? giant_length()
+                           : i == giant           ? m->giant
+                           : is_long(m) && i % 16 ? 3
+                                                  : length_of(m);
     const int64_t size = used + wanted + (i < giant ? m->giant : 0) <= ELEMENTS ? wanted : 0;
     lo[i] = how == ANYWHERE ? bench_below(ELEMENTS - (int32_t)size + 1) : used;
     hi[i] = lo[i] + size;
@@ -171,7 +185,8 @@ static void lay_indices(bench *b, bool beyond) {
   for (int32_t i = 0; i < ELEMENTS; i++) at[i] = bench_below(1000);
 }
 
-static void check(const char *text, const int64_t *extents, int32_t n) {
+static void check(const char *text, const int64_t *extents, int32_t n, const mixture *mixtures,
+                  int32_t n_mixture, int32_t widths) {
   bench *b = calloc(1, sizeof *b);
   if (rpi_ir_parse(text, &b->ir) != RP_OK || rpi_ir_check(&b->ir) != RP_OK)
     fail_msg("%s", rpi_status_message());
@@ -179,14 +194,15 @@ static void check(const char *text, const int64_t *extents, int32_t n) {
   for (int32_t o = 2; o < b->ir.n_operand; o++)
     if (b->ir.operand[o].dtype == RP_F64) bench_tame(b, o);
   for (int32_t wide = 0; wide < 2; wide++) {
+    if (!(widths >> wide & 1)) continue;
     const cuda_code code = cuda_compiled(&b->ir, (rpi_cuda_shape){.wide = wide});
     for (int32_t i = 0; i < n; i++) {
-      const mixture *m = &mixtures[i % RPI_COUNT(mixtures)];
+      const mixture *m = &mixtures[i % n_mixture];
       for (int32_t d = 0; d < b->ir.rank; d++) b->extent[d] = extents[i * b->ir.rank + d];
       lay_out(b);
       lay_rows(b, m, (order)((i / 3 + wide) % (ANYWHERE + 1)));
       lay_indices(b, i % 4 == 3);
-      cuda_compare_run(b, cuda_run, &code, i % 3 ? 1 + bench_below(5) : 4000, (uint64_t)i);
+      cuda_compare_run(b, cuda_run, &code, i % 3 ? 1 + bench_below(5) : 400, (uint64_t)i);
     }
     dlclose(code.so);
   }
@@ -201,8 +217,8 @@ static void test_lines(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 61;
-  check(product, lines, RPI_COUNT(lines));
-  check(own, lines, RPI_COUNT(lines));
+  check(product, lines, RPI_COUNT(lines), usual, RPI_COUNT(usual), 3);
+  check(own, lines, RPI_COUNT(lines), usual, RPI_COUNT(usual), 3);
 }
 
 static void test_planes(void **state) {
@@ -212,8 +228,24 @@ static void test_planes(void **state) {
   (void)state;
   if (!bench_cc) skip();
   bench_seed = 62;
-  check(planes, extents, RPI_COUNT(extents) / 2);
-  check(planes_plain, extents, RPI_COUNT(extents) / 2);
+  check(planes, extents, RPI_COUNT(extents) / 2, usual, RPI_COUNT(usual), 3);
+  check(planes_plain, extents, RPI_COUNT(extents) / 2, usual, RPI_COUNT(usual), 3);
+}
+
+/* Rows so long that warps share them: one alone, some among others, more than can be posted at once. Some raise the flag. */
+static void test_giants(void **state) {
+  static const int64_t lines[] = {1, 2, 31, 40, 300, 1025, 65, 2100, 8, 5};
+  static const int64_t extents[] = {1, 1, 3, 7, 40, 2, 1, 100, 300, 3, 5, 70};
+  static const mixture mixed[] = {{0, 0, 100}, {5, 0, 3}, {40, 0, 10}, {3, 0, 2}, {1025, 0, 1}};
+  (void)state;
+  if (!bench_cc) skip();
+  bench_seed = 64;
+  check(product, lines, RPI_COUNT(lines), mixed, RPI_COUNT(mixed), 1);
+  check(planes_plain, extents, RPI_COUNT(extents) / 2, mixed, RPI_COUNT(mixed), 2);
+  cuda_parts = 16; /* so parts have several leaves */
+  check(own, lines, RPI_COUNT(lines), mixed, RPI_COUNT(mixed), 1);
+  check(planes, extents, RPI_COUNT(extents) / 2, mixed, RPI_COUNT(mixed), 2);
+  cuda_parts = 0;
 }
 
 /* A loop that takes so many values that a thread does it alone. */
@@ -237,12 +269,12 @@ static void test_taken(void **state) {
                     3 + i);
   rpi_strbuf_addf(&text, "  %%%d = endloop.f64 sum, %%%d\n", 5 + 2 * VALUES, 4 + 2 * VALUES);
   rpi_strbuf_addf(&text, "  store.f64 @5, %%%d\n", 5 + 2 * VALUES);
-  check(rpi_strbuf_str(&text), lines, RPI_COUNT(lines));
+  check(rpi_strbuf_str(&text), lines, RPI_COUNT(lines), usual, RPI_COUNT(usual), 3);
   rpi_strbuf_deinit(&text);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_planes),
-                                     cmocka_unit_test(test_taken)};
+                                     cmocka_unit_test(test_giants), cmocka_unit_test(test_taken)};
   return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
