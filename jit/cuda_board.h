@@ -34,7 +34,11 @@ enum { RPK_ALONE = 4096 };    /* elements that a warp does alone */
 enum { RPK_PARTS = 2048 };    /* of a row, at most: beyond 2^21 elements parts are of several leaves */
 enum { RPK_POSTS = 16 };      /* rows at once: where there are more, their own warps suffice */
 enum { RPK_GIVEN = 64 };      /* values from around a loop */
-enum { RPK_PATIENCE = 8 };    /* looks of a warp without any row of its own, half a microsecond apart */
+#ifdef RPG_HOST
+enum { RPK_PATIENCE = 4 };
+#else
+enum { RPK_PATIENCE = 4000 }; /* looks of a block without any row of its own, half a microsecond apart */
+#endif
 enum { RPK_BUSY_MEAN = 64, RPK_BUSY_MOST = 1 << 15 }; /* blocks without rows are launched where rows have so many elements
                                                          on average, and all of them so many */
 enum { RPK_OPEN = 1 << 16 };  /* above any number of warps that run at once */
@@ -72,6 +76,13 @@ RPG_DEVICE uint32_t rpk_opened(const rpk_board *b) {
 RPG_DEVICE void rpk_rest(void) {
   if ((RPG_THREAD & 31) == 0) RPG_NAP();
   RPG_WARP();
+}
+
+/* The warp leaves: it counts from bit 16 on, and the last one clears the word. */
+RPG_DEVICE void rpk_depart(uint32_t *ended) {
+  if ((RPG_THREAD & 31) != 0) return;
+  const uint32_t before = RPG_ADD(ended, 1u << 16);
+  if ((int)(before >> 16) + 1 == RPG_BLOCKS * (RPG_THREADS / 32)) *(volatile uint32_t *)ended = 0;
 }
 
 /* ---- the poster */

@@ -252,12 +252,21 @@ RPG_FAR void rpk_cut(rpk_parts *c, int64_t rows, int64_t groups) {
   }
 
 /* rpk_halve: the values of a warp, folded by halving; thread 0 has what they make. rpk_fold: so with the accumulators
- * of a leaf, 2t and 2t + 1 at thread t; where they are t and t + 32 their join comes first. rpk_group: the pairwise
+ * of a leaf, 2t and 2t + 1 at thread t; where they are t and t + 32 their join comes first. rpk_terms: the value of a
+ * leaf of n elements in memory. rpk_group: the pairwise
  * tree over n values of neighbouring leaves, in place. */
 #define RPG_FOLD(op, T)                                                                             \
   RPG_DEVICE rpc_##T rpk_halve_##op##_##T(rpc_##T v) {                                              \
     for (int h = 16; h > 0; h /= 2) v = rps_red_##op##_##T(v, rpk_down_##T(v, h));                  \
     return v;                                                                                       \
+  }                                                                                                 \
+  RPG_DEVICE rpc_##T rpk_terms_##op##_##T(const rpc_##T *v, int n) {                                \
+    rpc_##T even = rps_identity_##op##_##T(), odd = even;                                           \
+    RPK_ROLLED for (int i = RPG_THREAD & 31; i < n; i += 64) {                                      \
+      even = rps_red_##op##_##T(even, v[i]);                                                        \
+      if (i + 32 < n) odd = rps_red_##op##_##T(odd, v[i + 32]);                                     \
+    }                                                                                               \
+    return rpk_halve_##op##_##T(rps_red_##op##_##T(even, odd));                                     \
   }                                                                                                 \
   RPG_DEVICE rpc_##T rpk_fold_##op##_##T(rpc_##T even, rpc_##T odd) {                               \
     even = rpk_halve_##op##_##T(even);                                                              \

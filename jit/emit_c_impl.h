@@ -48,6 +48,7 @@ typedef struct rpi_emit {
   bool apart;       /* CUDA: the prologue is a launch of its own */
   bool wide;        /* CUDA: indices of 64 bits */
   bool teams;       /* CUDA: warps come to their points together, `in` says who has one */
+  bool spread;      /* CUDA: several warps may do a leaf */
   bool guarded;     /* CUDA: the lines at hand are of threads without a point, too */
   uint64_t aligned; /* CUDA: of rpi_cuda_shape */
   bool row_mode;

@@ -107,10 +107,17 @@ static void emit_fin(rpi_emit *e, const rpi_cuda_form *form) {
   rpi_emit_open(e, "RPG_KERNEL(rpk_fin_%s, rpk_args_%.8s) {", e->key, e->key);
   rpi_emit_line(e, "const rpk_word *const w = a.w;");
   rpi_emit_cuda_prologue(e, form, false);
-  rpi_emit_line(e, "rpk_join_%.8s(w, (a.mode & %d) != 0, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);",
-                e->key, RPI_CUDA_ROOTS);
+  if (e->spread) {
+    rpi_emit_line(e, "const int far = (a.mode & %d) != 0;", RPI_CUDA_FAR);
+    rpi_emit_line(e, "if (far) rpk_leaves_%.8s(w, a.u0, a.u1);", e->key);
+    rpi_emit_line(e, "if (a.mode & %d) return;", RPI_CUDA_BODY);
+  }
+  rpi_emit_line(e, "%srpk_join_%.8s(w, a.mode, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);",
+                e->spread ? "if (!far) " : "", e->key);
   rpi_emit_line(e, "if (!rpk_last((uint32_t *)w[%d].p)) return;", e->l.flag);
-  rpi_emit_cuda_end(e, form, false, "RPK_REST, 0, RPG_BLOCKS");
+  rpi_emit_cuda_end(e, form, false,
+                    e->spread ? "far ? RPK_ALL : RPK_REST, 0, RPG_BLOCKS"
+                              : "RPK_REST, 0, RPG_BLOCKS");
   rpi_emit_close(e);
 }
 
@@ -129,6 +136,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint64_t *folds, rpi_str
                 .apart = form.apart,
                 .wide = unit->shape.wide,
                 .teams = form.teams,
+                .spread = form.spread,
                 .aligned = unit->shape.aligned,
                 .loop_inner = -1};
   e.end = rpi_alloc_zero(((size_t)ir->n_ins + 1) * sizeof *e.end);
@@ -152,6 +160,7 @@ static rp_status emit_kernel(const rpi_cuda_unit *unit, uint64_t *folds, rpi_str
                   form.n_words);
     if (form.apart) rpi_emit_cuda_apart(&e);
     if (ir->n_red > 0) rpi_emit_cuda_join(&e);
+    if (e.spread) rpi_emit_cuda_leaves(&e);
     for (int32_t i = ir->n_pro; i < ir->n_body; i++)
       if (rpi_emit_is_team(&e, i)) rpi_emit_team_long(&e, i);
     if (rpi_emit_has_team(&e)) rpi_emit_team_assist(&e);

@@ -16,6 +16,7 @@
  *             elements, or a row per warp; of very long rows all warps that are free take parts (cuda_board.h,
  *             emit_cuda_long.c). Without reductions a unit is cut into parts of 2^k columns, a warp takes
  *             2^(q-k) of them, and where there are few rows, perhaps long ones, each warp takes fewer.
+ *             With reductions, where leaves are few, several warps do a leaf (emit_cuda_leaf.c).
  * Reductions: a block joins what its warps have of one row by the pairwise tree, so partials are of runs of up to
  *             RPI_CUDA_GROUP leaves; the last block to finish (a counter) does the tree above, joins old values, and then
  *             the epilogue. Where there is more to do than a block should (many kept indices, or many
@@ -32,8 +33,12 @@
 #include "core/exec/kernel.h"
 #include "jit/ir.h"
 
-enum { RPI_CUDA_GROUP = 8, RPI_CUDA_BLOCK = 256, RPI_CUDA_FLAG_BYTES = 8 };
-enum { RPI_CUDA_BODY = 2, RPI_CUDA_ROOTS = 4 };
+enum { RPI_CUDA_GROUP = 8, RPI_CUDA_BLOCK = 256 };
+enum { RPI_CUDA_BODY = 2, RPI_CUDA_ROOTS = 4, RPI_CUDA_SPREAD = 8, RPI_CUDA_FAR = 16 };
+enum { RPI_CUDA_NUMBER = 32767 }; /* no number of a block in the mode is larger */
+enum {
+  RPI_CUDA_FAR_UNITS = 512
+}; /* leaves that several blocks may do: terms take 4 MiB of doubles */
 
 /* What is known of the operands' places, beside the IR: part of the kernel's key. */
 typedef struct rpi_cuda_shape {
@@ -45,12 +50,13 @@ typedef struct rpi_cuda_shape {
 /* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for
  * those of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
  * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit
- * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bits 8..15: k, log2 of the threads
+ * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bit 3 (RPI_CUDA_SPREAD): all warps of a block do a leaf and, bit 4 (RPI_CUDA_FAR), of 2^p blocks, p in bits
+ * 16..23; bits 8..15: k, log2 of the threads
  * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once; 32..47 and
  * 48..62, not 0 if rows may be shared by warps (cuda_board.h): the first block that looks for such rows without being
  * asked; the first that has none of its own. If `apart`, the words
- * at `values` are the prologue's values. On a GPU the flag word points to two
- * 32-bit words: the flag, and the counter of blocks that have finished, 0 between launches. */
+ * at `values` are the prologue's values. On a GPU the flag word points to four
+ * 32-bit words: the flag, and two counters that are 0 between launches (rpi_kernel_flag). */
 typedef struct rpi_cuda_form {
   int32_t n_words;
   int32_t bytes; /* of the parameters */
@@ -58,6 +64,7 @@ typedef struct rpi_cuda_form {
   bool teams;    /* warps come to their points together: the body has inner loops */
   bool apart;    /* the prologue is a launch of its own: rpk_pro_KEY */
   bool ends;     /* there is something to do after the last point */
+  bool spread;   /* several warps may do a leaf */
   bool finishes; /* it has reductions: rpk_fin_KEY exists */
   bool direct;   /* some launches deliver reductions where they are made */
 } rpi_cuda_form;
@@ -71,6 +78,8 @@ typedef struct rpi_cuda_grid {
 } rpi_cuda_grid;
 void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
                        int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out);
+/* Elements of a reduction's partials: rpi_ir_partials, and behind them terms, if several blocks may do a leaf. */
+int64_t rpi_cuda_partials(const rpi_ir *ir, const int64_t *extent);
 /* Fills the parameters from the words; form->bytes. */
 int32_t rpi_cuda_pack(const rpi_ir *ir, const rpi_word *w, int64_t u0, int64_t u1, int64_t mode,
                       void *out);

@@ -2,19 +2,14 @@
  * jit/emit_cuda_body.c -- rpk_main: the loops of a grid over units.
  *
  * Lives here: how threads, warps and blocks share the units of ir.h; accumulators; partials.
- * Not here:   the lines of a point (emit_cuda_line.c), what comes before and after (emit_cuda_end.c).
- * How:        no reduction: 2^k threads do a unit, k from the mode. LEAF mode: a warp does a leaf; element j of it goes
- *             to accumulator j mod 64, that is c mod 2 of thread c / 2 mod 32, in order. 2^k warps do a row, or a
- *             group of 8 leaves of a longer one, and join them by the pairwise tree in the block's memory, so a
- *             partial is a subtree. ROW mode: 2^k threads do the columns of a unit, at most a block's; a unit of
+ * Not here:   leaves (emit_cuda_leaf.c), the lines of a point (emit_cuda_line.c), what comes before and after (emit_cuda_end.c).
+ * How:        no reduction: 2^k threads do a unit, k from the mode. LEAF mode: emit_cuda_leaf.c. ROW mode: 2^k threads do the columns of a unit, at most a block's; a unit of
  *             more columns is taken in parts.
  *             Teams, bodies with inner loops: the threads of a warp come to their points together, with neighbouring columns,
  *             so that they can share the loops' elements; `in` is 0 where a thread has no point. Without a reduction a
  *             unit is cut into parts of 2^k <= 32 columns, of which a warp takes 2^(q-k); where there are few rows q is
- *             less than 5, and more warps have some. In LEAF mode thread t holds accumulators t and t + 32, which
- *             columns go to by turns.
- * Invariants: every thread of a block goes through the same barriers. u0 and u1 cut rows at multiples of
- *             RPI_CUDA_GROUP leaves only, unless leaves have a partial each (RPI_CUDA_BODY). */
+ *             less than 5, and more warps have some.
+ * Invariants: every thread of a block goes through the same barriers. */
 #include <stdio.h>
 
 #include "core/model/dtype.h"
@@ -40,12 +35,12 @@ void rpi_emit_cuda_bounds(rpi_emit *e) {
     rpi_emit_line(e, "const int direct = rows > 0 && rows <= %d && !(a.mode & %d);", RPI_ROW_LEAF,
                   RPI_CUDA_BODY | RPI_CUDA_ROOTS);
   else
-    rpi_emit_line(e, "const int direct = leaves > 0 && leaves <= %d && !(a.mode & %d);",
-                  RPI_CUDA_GROUP, RPI_CUDA_BODY | RPI_CUDA_ROOTS);
+    rpi_emit_line(
+        e, "const int direct = leaves > 0 && leaves <= (a.mode & %d ? 1 : %d) && !(a.mode & %d);",
+        RPI_CUDA_SPREAD, RPI_CUDA_GROUP, RPI_CUDA_BODY | RPI_CUDA_ROOTS | RPI_CUDA_FAR);
 }
 
-/* Several points at once, so that their loads overlap, as far as registers go. */
-static void emit_unroll(rpi_emit *e) {
+void rpi_emit_cuda_unroll(rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   int32_t loads = 0;
   for (int32_t i = ir->n_pro; i < ir->n_body; i++)
@@ -57,8 +52,7 @@ static void emit_unroll(rpi_emit *e) {
     rpi_emit_line(e, "RPK_UNROLL(%d)", loads > 4 ? 2 : 4);
 }
 
-/* The columns [c0, stop) of the row's leaf l. */
-static void emit_leaf_bounds(rpi_emit *e, const char *l) {
+void rpi_emit_cuda_leaf_bounds(rpi_emit *e, const char *l) {
   rpi_emit_line(e, "const %s c0 = %s * %d, stop = columns - c0 < %d ? columns : c0 + %d;", e->index,
                 l, RPI_LEAF, RPI_LEAF, RPI_LEAF);
 }
@@ -79,7 +73,7 @@ static void emit_plain_units(rpi_emit *e) {
     rpi_emit_line(e, "const %s l = u %% leaves;", x);
     rpi_emit_decode(e, 0, rank - 1, "r");
   }
-  emit_leaf_bounds(e, rank > 1 ? "l" : "u");
+  rpi_emit_cuda_leaf_bounds(e, rank > 1 ? "l" : "u");
   rpi_emit_row(e);
   rpi_emit_open(e, "for (%s c = c0 + (%s)lane * %d; c < stop; c += (%s)%d << k) {", x, x, e->lanes,
                 x, e->lanes);
@@ -111,7 +105,7 @@ static void emit_team_units(rpi_emit *e) {
     rpi_emit_line(e, "const %s l = u %% leaves;", x);
     rpi_emit_decode(e, 0, rank - 1, "r");
   }
-  emit_leaf_bounds(e, rank > 1 ? "l" : "u");
+  rpi_emit_cuda_leaf_bounds(e, rank > 1 ? "l" : "u");
   rpi_emit_line(e, "const %s c = c0 + (t %% parts << k) + (lane & ((1 << k) - 1));", x);
   rpi_emit_line(e, "const int in = lane >> q == 0 && t < t1 && c < stop;");
   rpi_emit_row(e);
@@ -143,8 +137,7 @@ static void emit_deliver(rpi_emit *e, int32_t r, const char *value) {
     rpi_emit_line(e, "*to = %s;", value);
 }
 
-/* A value goes to its destination, or to place `at` of the partials. */
-static void emit_value_of(rpi_emit *e, int32_t r, const char *value, const char *at) {
+void rpi_emit_cuda_value(rpi_emit *e, int32_t r, const char *value, const char *at) {
   const char *t = rpi_emit_ctype(rpi_emit_red_dtype(e, r));
   char partial[96];
   snprintf(partial, sizeof partial, "((%s *)w[%d].p)[%s] = %s;", t, e->l.partial + r, at, value);
@@ -160,101 +153,10 @@ static void emit_value_of(rpi_emit *e, int32_t r, const char *value, const char 
   rpi_emit_close(e);
 }
 
-static void emit_identity(rpi_emit *e, int32_t r, const char *suffix) {
+void rpi_emit_cuda_identity(rpi_emit *e, int32_t r, const char *suffix) {
   const rp_dtype t = rpi_emit_red_dtype(e, r);
   rpi_emit_line(e, "%s a%d%s = rps_identity_%s_%s();", rpi_emit_ctype(t), r, suffix,
                 rpi_emit_red_name(&e->ir->red[r]), rpi_dtype_name(t));
-}
-
-/* ---- LEAF mode */
-
-/* Units become tasks: a group of leaves of one row each. */
-static void emit_leaf_tasks(rpi_emit *e) {
-  const char *x = e->index;
-  for (int32_t r = 0; r < e->ir->n_red; r++)
-    rpi_emit_line(e, "RPG_SHARED %s leaf%d[%d];", rpi_emit_ctype(rpi_emit_red_dtype(e, r)), r,
-                  RPI_CUDA_BLOCK / RPI_CUDA_WARP);
-  rpi_emit_line(
-      e, "const int k = (int)(a.mode >> 8 & 255), lane = RPG_THREAD & %d, warp = RPG_THREAD / %d;",
-      RPI_CUDA_WARP - 1, RPI_CUDA_WARP);
-  rpi_emit_line(e, "const int at = warp & ((1 << k) - 1), per = RPG_THREADS / %d >> k;",
-                RPI_CUDA_WARP);
-  rpi_emit_line(e, "const int g = a.mode & %d ? 0 : %d, less = (1 << g) - 1;", RPI_CUDA_BODY,
-                __builtin_ctz(RPI_CUDA_GROUP));
-  rpi_emit_line(e, "const %s groups = leaves + less >> g, some = leaves > 0 ? leaves : 1;", x);
-  rpi_emit_line(e, "const %s t0 = (%s)a.u0 / some * groups + ((%s)a.u0 %% some >> g);", x, x, x);
-  rpi_emit_line(e, "const %s t1 = (%s)a.u1 / some * groups + ((%s)a.u1 %% some + less >> g);", x, x,
-                x);
-}
-
-static void emit_leaf(rpi_emit *e) {
-  const char *x = e->index;
-  rpi_emit_open(e, "if (on) {");
-  emit_leaf_bounds(e, "l");
-  rpi_emit_row(e);
-  emit_unroll(e);
-  if (e->teams) {
-    rpi_emit_open(e, "for (int m = 0, n = (int)(stop - c0); m < n; m += %d) {", RPI_CUDA_WARP);
-    rpi_emit_line(e, "const %s c = c0 + (m + lane);", x);
-    rpi_emit_line(e, "const int in = m + lane < n, turn = m & %d;", RPI_CUDA_WARP);
-  } else {
-    rpi_emit_open(e, "for (%s c = c0 + 2 * lane; c < stop; c += %d) {", x, RPI_ACCUMULATORS);
-  }
-  rpi_emit_thread_point(e, "stop");
-  rpi_emit_close(e);
-  rpi_emit_close(e);
-}
-
-static void emit_leaf_join(rpi_emit *e) {
-  const rpi_ir *ir = e->ir;
-  for (int32_t r = 0; r < ir->n_red; r++) {
-    const rp_dtype t = rpi_emit_red_dtype(e, r);
-    const char *op = rpi_emit_red_name(&ir->red[r]), *name = rpi_dtype_name(t);
-    if (e->teams)
-      rpi_emit_line(e, "%s v%d = rpk_halve_%s_%s(rps_red_%s_%s(a%d_0, a%d_1));", rpi_emit_ctype(t),
-                    r, op, name, op, name, r, r);
-    else
-      rpi_emit_line(e, "%s v%d = rpk_fold_%s_%s(a%d_0, a%d_1);", rpi_emit_ctype(t), r, op, name, r,
-                    r);
-  }
-  rpi_emit_open(e, "if (k > 0) {");
-  for (int32_t r = 0; r < ir->n_red; r++)
-    rpi_emit_line(e, "if (lane == 0) leaf%d[warp] = v%d;", r, r);
-  rpi_emit_line(e, "RPG_SYNC();");
-  rpi_emit_close(e);
-  rpi_emit_open(e, "if (lane == 0 && at == 0 && on) {");
-  rpi_emit_line(e, "const int n = leaves - l < %d ? (int)(leaves - l) : %d;", RPI_CUDA_GROUP,
-                RPI_CUDA_GROUP);
-  for (int32_t r = 0; r < ir->n_red; r++) {
-    char value[16];
-    snprintf(value, sizeof value, "v%d", r);
-    rpi_emit_line(e, "if (k > 0) v%d = rpk_group_%s_%s(leaf%d + warp, n);", r,
-                  rpi_emit_red_name(&ir->red[r]), rpi_dtype_name(rpi_emit_red_dtype(e, r)), r);
-    emit_value_of(e, r, value, "t");
-  }
-  rpi_emit_close(e);
-  rpi_emit_line(e, "if (k > 0) RPG_SYNC();");
-}
-
-static void emit_leaf_units(rpi_emit *e) {
-  const char *x = e->index;
-  emit_leaf_tasks(e);
-  rpi_emit_open(e, "for (%s b = t0 + (%s)RPG_BLOCK * per; b < t1; b += (%s)RPG_BLOCKS * per) {", x,
-                x, x);
-  rpi_emit_line(e, "const %s t = b + (warp >> k), l = (t %% groups << g) + at;", x);
-  rpi_emit_line(e, "const int on = t < t1 && l < leaves;");
-  if (e->ir->rank > 1) {
-    rpi_emit_line(e, "%s r = t / groups;", x);
-    rpi_emit_decode(e, 0, e->ir->rank - 1, "r");
-    for (int32_t d = 0; d < e->ir->rank - 1; d++) rpi_emit_line(e, "(void)i%d;", d);
-  }
-  for (int32_t r = 0; r < e->ir->n_red; r++) {
-    emit_identity(e, r, "_0");
-    emit_identity(e, r, "_1");
-  }
-  emit_leaf(e);
-  emit_leaf_join(e);
-  rpi_emit_close(e);
 }
 
 /* ---- ROW mode */
@@ -271,12 +173,12 @@ static void emit_row_task(rpi_emit *e) {
     rpi_emit_line(e, "if (c >= columns || c >= c0 + %d) continue;", RPI_LEAF);
   rpi_emit_line(e, "%s f = kr / kept * %d;", x, RPI_ROW_LEAF);
   rpi_emit_line(e, "const %s f1 = rows - f < %d ? rows : f + %d;", x, RPI_ROW_LEAF, RPI_ROW_LEAF);
-  for (int32_t r = 0; r < e->ir->n_red; r++) emit_identity(e, r, "");
+  for (int32_t r = 0; r < e->ir->n_red; r++) rpi_emit_cuda_identity(e, r, "");
   rpi_emit_line(e, "%s left = kr %% kept, r = f;", x);
   rpi_emit_decode(e, prefix, e->ir->rank - 1, "left");
   rpi_emit_decode(e, 0, prefix, "r");
   rpi_emit_line(e, "(void)left, (void)r;");
-  emit_unroll(e);
+  rpi_emit_cuda_unroll(e);
   if (e->teams) {
     rpi_emit_open(e, "for (int m = 0; m < %d && m < rows; m++, f++) {", RPI_ROW_LEAF);
     rpi_emit_line(e, "const int in = here && f < f1;");
@@ -291,7 +193,7 @@ static void emit_row_task(rpi_emit *e) {
   for (int32_t r = 0; r < e->ir->n_red; r++) {
     char value[16];
     snprintf(value, sizeof value, "a%d", r);
-    emit_value_of(e, r, value, "kr * columns + c");
+    rpi_emit_cuda_value(e, r, value, "kr * columns + c");
   }
 }
 
@@ -315,21 +217,31 @@ static void emit_row_units(rpi_emit *e) {
 static void emit_shared(rpi_emit *e) {
   rpi_emit_line(e, "RPG_SHARED uint64_t shared[%d];",
                 RPI_CUDA_BLOCK / RPI_CUDA_WARP * RPI_CUDA_POOL);
-  rpi_emit_line(e,
-                "RPG_SHARED uint32_t tally[2]; /* warps that are done; rows that were posted */");
+  rpi_emit_line(
+      e, "RPG_SHARED uint32_t tally[2]; /* warps that are done; times that rows were posted */");
   rpi_emit_open(e, "if (a.mode >> 32) {");
   rpi_emit_line(e, "if (RPG_THREAD < 2) tally[RPG_THREAD] = 0;");
   rpi_emit_line(e, "RPG_SYNC();");
   rpi_emit_close(e);
 }
 
-/* The last blocks' warps look at the board, and those of blocks that had nothing to do look a few times. */
+/* Warps look for rows of others: those of the last blocks once, and of a block that had nothing to do one warp, until
+ * all that have rows are done. The third word of the flag counts: warps that are done with their rows and, from its
+ * bit 16 on, warps that have left; the last one makes it 0 again. */
 static void emit_assist(rpi_emit *e) {
   rpi_emit_open(e, "if (a.mode >> 32) {");
-  rpi_emit_line(e, "const int first = (int)(a.mode >> 32 & 65535), idle = (int)(a.mode >> 48);");
-  rpi_emit_line(e, "const int looks = RPG_BLOCK >= idle ? RPK_PATIENCE : RPG_BLOCK >= first;");
-  rpi_emit_line(e, "rpk_assist_%.8s(w, shared + RPG_THREAD / %d * %d, tally, looks);", e->key,
-                RPI_CUDA_WARP, RPI_CUDA_POOL);
+  rpi_emit_line(e, "const int first = (int)(a.mode >> 32 & 65535), busy = (int)(a.mode >> 48);");
+  rpi_emit_line(e, "const int spare = busy < RPG_BLOCKS && busy < %d, mine = RPG_BLOCK < busy;",
+                RPI_CUDA_NUMBER);
+  rpi_emit_line(e, "uint32_t *const ended = (uint32_t *)w[%d].p + 2;", e->l.flag);
+  rpi_emit_line(e, "const int patient = spare && RPG_THREAD < %d ? RPK_PATIENCE : 0;",
+                RPI_CUDA_WARP);
+  rpi_emit_line(e, "const int looks = mine ? RPG_BLOCK >= first : patient;");
+  rpi_emit_line(e, "if (spare && mine) (void)rpk_add(ended, 1);");
+  rpi_emit_line(
+      e, "rpk_assist_%.8s(w, shared + RPG_THREAD / %d * %d, tally, looks, ended, busy * %d);",
+      e->key, RPI_CUDA_WARP, RPI_CUDA_POOL, RPI_CUDA_BLOCK / RPI_CUDA_WARP);
+  rpi_emit_line(e, "if (spare) rpk_depart(ended);");
   rpi_emit_close(e);
 }
 
@@ -344,7 +256,7 @@ void rpi_emit_cuda_units(rpi_emit *e) {
   else if (e->row_mode)
     emit_row_units(e);
   else
-    emit_leaf_units(e);
+    rpi_emit_cuda_leaf_units(e);
   if (team) emit_assist(e);
   if (e->checked) rpi_emit_line(e, "if (bad) RPG_RAISE((uint32_t *)w[%d].p);", e->l.flag);
 }

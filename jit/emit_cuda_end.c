@@ -103,13 +103,14 @@ static void emit_finish(rpi_emit *e, int32_t r) {
       rpi_emit_line(e, "f.%s *= w[%d].i;", d < e->n_prefix ? "groups" : "step", e->l.extent + d);
     rpi_emit_line(e, "f.groups = (f.groups + %d) / %d;", RPI_ROW_LEAF - 1, RPI_ROW_LEAF);
   } else {
-    rpi_emit_line(e, "f.groups = (w[%d].i + %d) / %d, f.step = 0;", e->l.extent + rank,
-                  RPI_LEAF * RPI_CUDA_GROUP - 1, RPI_LEAF * RPI_CUDA_GROUP);
+    rpi_emit_line(e, "const int64_t leaf = mode & %d ? %d : %d;", RPI_CUDA_SPREAD, RPI_LEAF,
+                  RPI_LEAF * RPI_CUDA_GROUP);
+    rpi_emit_line(e, "f.groups = (w[%d].i + leaf - 1) / leaf, f.step = 0;", e->l.extent + rank);
   }
   for (int32_t d = 0; d < rank; d++)
     rpi_emit_line(e, "f.extent[%d] = w[%d].i, f.stride[%d] = w[%d].i;", d, e->l.extent + d, d,
                   at + d);
-  rpi_emit_line(e, "if (roots) rpk_roots(&f);");
+  rpi_emit_line(e, "if (mode & %d) rpk_roots(&f);", RPI_CUDA_ROOTS);
   rpi_emit_line(e, "rpk_finish_%s_%s(&f, (%s *)w[%d].p, (%s *)w[%d].p, %d, stage, block, blocks);",
                 rpi_emit_red_name(red), rpi_dtype_name(t), rpi_emit_ctype(t), e->l.partial + r,
                 rpi_emit_ctype(t), e->l.ptr + red->operand, red->join);
@@ -119,7 +120,7 @@ static void emit_finish(rpi_emit *e, int32_t r) {
 void rpi_emit_cuda_join(rpi_emit *e) {
   rpi_emit_open(
       e,
-      "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int roots, int stage, int block, int "
+      "RPG_FAR void rpk_join_%.8s(const rpk_word *w, int64_t mode, int stage, int block, int "
       "blocks) {",
       e->key);
   for (int32_t r = 0; r < e->ir->n_red; r++) emit_finish(e, r);
@@ -145,9 +146,8 @@ void rpi_emit_cuda_end(rpi_emit *e, const rpi_cuda_form *form, bool kept, const 
     rpi_emit_line(e, "RPG_SYNC();");
   }
   if (ir->n_red > 0) {
-    rpi_emit_line(e, "%srpk_join_%.8s(w, (a.mode & %d) != 0, %s);",
-                  kept && rpi_cuda_may_be_direct(ir) ? "if (!direct) " : "", e->key, RPI_CUDA_ROOTS,
-                  stage);
+    rpi_emit_line(e, "%srpk_join_%.8s(w, a.mode, %s);",
+                  kept && rpi_cuda_may_be_direct(ir) ? "if (!direct) " : "", e->key, stage);
     rpi_emit_line(e, "RPG_SYNC();");
   }
   if (ir->n_ins > ir->n_body) {

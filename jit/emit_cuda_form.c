@@ -10,10 +10,14 @@
 #include "jit/cuda_board.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { FUNCTIONS = 2 };  /* of f64: two lanes of more would want more registers than there are */
-enum { NUMBER = 32767 }; /* the largest number of a block in the mode */
-enum { APART = 64 };     /* instructions of a prologue that not every thread should repeat */
-enum { WAVES = 8 };      /* of blocks, in what a GPU is given at once */
+enum { FUNCTIONS = 2 }; /* of f64: two lanes of more would want more registers than there are */
+/* A leaf by a block if warps would otherwise be less than twice what runs at once; by several if blocks would be less than
+ * what runs at once and rows are such that warps do them one after another, a microsecond each: a second launch costs
+ * two. Terms of at most so many bytes a column: 16 KiB of a block's memory, of which four blocks share 164 KiB or more. */
+enum { SPREAD_WAVES = 2, SPREAD_MEAN = RPI_SEGMENT_LEAF, SPREAD_BYTES = 16, FAR_MOST = 7 };
+enum { WAVE_MOST = 8191 }; /* blocks whose warps a counter of 16 bits can count */
+enum { APART = 64 };       /* instructions of a prologue that not every thread should repeat */
+enum { WAVES = 8 };        /* of blocks, in what a GPU is given at once */
 /* More kept indices, or partials of several or of one, are a launch's; there FEW and PART are RPK_FEW and RPK_PART. */
 enum { FINISH_KEPT = 2048, FINISH_PARTIALS = 8192, FINISH_ALONE = 32768, FEW = 64, PART = 2048 };
 
@@ -72,6 +76,23 @@ static int32_t lanes_of(const rpi_ir *ir, const rpi_cuda_shape *shape) {
   return aligned > 0 && 2 * aligned >= touched ? 16 / widest : 1;
 }
 
+static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Is it a body of teams with few terms? */
+static bool may_spread(const rpi_ir *ir) {
+  int32_t bytes = 0;
+  for (int32_t r = 0; r < ir->n_red; r++)
+    bytes += rpi_dtype_size(ir->operand[ir->red[r].operand].dtype);
+  return rpi_cuda_loops(ir) && bytes > 0 && bytes <= SPREAD_BYTES && !rpi_ir_row_mode(ir);
+}
+
+int64_t rpi_cuda_partials(const rpi_ir *ir, const int64_t *extent) {
+  const int64_t n = rpi_ir_partials(ir, extent);
+  const int64_t terms = RPI_CUDA_FAR_UNITS + least(n, RPI_CUDA_FAR_UNITS) * RPI_LEAF;
+  return may_spread(ir) && terms > n ? terms : n; /* a part of the space may have fewer units */
+}
+
 void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_form *out) {
   rpi_ir_layout l;
   rpi_ir_layout_get(ir, &l);
@@ -79,6 +100,7 @@ void rpi_cuda_form_get(const rpi_ir *ir, const rpi_cuda_shape *shape, rpi_cuda_f
   out->bytes = 8 * (3 + out->n_words);
   out->lanes = lanes_of(ir, shape);
   out->teams = rpi_cuda_loops(ir);
+  out->spread = may_spread(ir);
   out->finishes = ir->n_red > 0;
   out->direct = rpi_cuda_may_be_direct(ir);
   out->ends = ir->n_red > 0 || ir->n_ins > ir->n_body || (rpi_cuda_stores_early(ir) && !out->apart);
@@ -95,9 +117,6 @@ const char *rpi_emit_cuda_refusal(const rpi_ir *ir, const rpi_cuda_shape *shape,
 
 /* ---- grids */
 
-static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* The smallest k with n <= 2^k <= most. */
 static int32_t log2_up(int64_t n, int32_t most) {
   int32_t k = 0;
@@ -112,26 +131,34 @@ static int64_t extents(const rpi_ir *ir, const rpi_word *w, uint32_t axes) {
   return n;
 }
 
+/* Columns of a partial, or of what is delivered at once. */
+static int64_t group_of(int64_t mode) {
+  return mode & RPI_CUDA_SPREAD ? RPI_LEAF : RPI_LEAF * RPI_CUDA_GROUP;
+}
+
 /* Partials of one kept index, and how many kept indices, of reduction r. */
-static int64_t partials_of(const rpi_ir *ir, const rpi_word *w, int32_t r, int64_t *kept) {
+static int64_t partials_of(const rpi_ir *ir, const rpi_word *w, int32_t r, int64_t mode,
+                           int64_t *kept) {
   const uint32_t all = (1u << ir->rank) - 1, mask = ir->red[r].mask, last = 1u << (ir->rank - 1);
   *kept = extents(ir, w, all & ~mask);
   if (rpi_ir_row_mode(ir)) return divide_up(extents(ir, w, mask), RPI_ROW_LEAF);
-  return extents(ir, w, mask & ~last) * divide_up(w[ir->rank - 1].i, RPI_LEAF * RPI_CUDA_GROUP);
+  return extents(ir, w, mask & ~last) * divide_up(w[ir->rank - 1].i, group_of(mode));
 }
 
-static bool is_direct(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w) {
+static bool is_direct(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
+                      int64_t mode) {
   const uint32_t mask = ir->red[0].mask;
   if (!form->direct) return false;
-  return extents(ir, w, mask) <= (rpi_ir_row_mode(ir) ? RPI_ROW_LEAF : RPI_LEAF * RPI_CUDA_GROUP);
+  return extents(ir, w, mask) <= (rpi_ir_row_mode(ir) ? RPI_ROW_LEAF : group_of(mode));
 }
 
 /* Blocks of a launch that finishes; 0: the last block of the body does it. */
-static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w) {
+static int64_t finish_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
+                             int64_t mode) {
   int64_t most = 0;
-  if (is_direct(ir, form, w)) return 0;
+  if (is_direct(ir, form, w, mode)) return 0;
   for (int32_t r = 0; r < ir->n_red; r++) {
-    int64_t kept, n = partials_of(ir, w, r, &kept);
+    int64_t kept, n = partials_of(ir, w, r, mode, &kept);
     if (kept <= FINISH_KEPT && n * kept <= (kept > 1 ? FINISH_PARTIALS : FINISH_ALONE)) continue;
     const int64_t blocks = n > FEW ? kept * divide_up(n, PART) : divide_up(kept, RPI_CUDA_BLOCK);
     if (blocks > most) most = blocks;
@@ -188,6 +215,21 @@ static int64_t longest_row(const rpi_ir *ir, const rpi_ir_layout *l, const rpi_w
   return longest;
 }
 
+/* Bits of the mode for a launch whose leaves several warps do each; *p: log2 of the blocks of one. */
+static int64_t spread_of(const rpi_ir *ir, const rpi_word *w, int64_t units, int64_t wave,
+                         int32_t *p) {
+  rpi_ir_layout l;
+  int64_t extent[RP_MAX_DIM];
+  rpi_ir_layout_get(ir, &l);
+  if (units >= SPREAD_WAVES * wave * (RPI_CUDA_BLOCK / RPI_CUDA_WARP)) return 0;
+  for (int32_t d = 0; d < ir->rank; d++) extent[d] = w[d].i;
+  const int64_t columns = extent[ir->rank - 1], warps = RPI_CUDA_BLOCK / RPI_CUDA_WARP;
+  if (rpi_ir_units(ir, extent) <= RPI_CUDA_FAR_UNITS &&
+      longest_row(ir, &l, w) / extents(ir, w, (1u << ir->rank) - 1) >= SPREAD_MEAN)
+    while (*p < FAR_MOST && units << *p < wave && warps << *p < columns) ++*p;
+  return RPI_CUDA_SPREAD | (*p > 0 ? RPI_CUDA_FAR : 0);
+}
+
 /* Bits of the mode for a launch that may have rows for more than one warp: which blocks look for them; and blocks that do
  * nothing else, if they are few that have rows. `wave`: blocks that run at once. Numbers too large for the mode are left
  * out: then fewer blocks look. */
@@ -196,9 +238,10 @@ static int64_t board_of(const rpi_ir *ir, const rpi_word *w, int64_t wave, int64
   rpi_ir_layout_get(ir, &l);
   const int64_t longest = longest_row(ir, &l, w), points = extents(ir, w, (1u << ir->rank) - 1);
   if (longest <= RPK_ALONE || points == 0) return 0;
-  const int64_t idle = least(*blocks, NUMBER),
+  const int64_t idle = least(*blocks, RPI_CUDA_NUMBER),
                 first = least(*blocks > wave ? *blocks - wave : 0, idle);
-  if (*blocks < wave && longest >= RPK_BUSY_MOST && longest / points >= RPK_BUSY_MEAN)
+  if (*blocks < wave && wave <= WAVE_MOST && longest >= RPK_BUSY_MOST &&
+      longest / points >= RPK_BUSY_MEAN)
     *blocks = wave;
   return first << 32 | idle << 48;
 }
@@ -217,30 +260,45 @@ static void end_grid(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word
                          .fin = fin ? (int32_t)least(divide_up(many, RPI_CUDA_BLOCK), most) : 0};
 }
 
+/* The grid of rpk_main: *k, *q (or p) and other bits of the mode, and what comes of them. */
+static int64_t main_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
+                           int64_t units, bool body, int32_t most, int64_t *mode) {
+  const int64_t wave = divide_up(most, WAVES), warps = RPI_CUDA_BLOCK / RPI_CUDA_WARP;
+  int64_t blocks, board = 0;
+  int32_t k = 0, q = 0;
+  if (form->spread) *mode |= spread_of(ir, w, units, wave, &q);
+  if (*mode & RPI_CUDA_SPREAD) {
+    k = __builtin_ctzll((uint64_t)warps);
+    blocks = units << q;
+  } else if (form->teams && ir->n_red == 0) {
+    blocks = divide_up(parts_of(ir, w, units, most, &k, &q), warps);
+  } else {
+    const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
+    blocks = divide_up(tasks_of(ir, form, w, units, body, &k), leaf ? warps : RPI_CUDA_BLOCK);
+  }
+  blocks = blocks < 1 ? 1 : least(blocks, most);
+  if (form->teams) board = board_of(ir, w, wave, &blocks);
+  *mode |= (int64_t)k << 8 | (int64_t)q << 16 | board;
+  return blocks;
+}
+
 void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int64_t u0,
                        int64_t u1, rpi_kernel_part part, int32_t most, rpi_cuda_grid *out) {
   const bool body = part == RPI_KERNEL_BODY;
-  int64_t tasks = 0, fin = 0;
-  int32_t k = 0, q = 0;
+  int64_t mode = body ? RPI_CUDA_BODY : 0, blocks = 1, fin = 0;
   if (part == RPI_KERNEL_END) {
     end_grid(ir, form, w, most, out);
     return;
   }
-  if (u1 > u0 && form->teams && ir->n_red == 0)
-    tasks = parts_of(ir, w, u1 - u0, most, &k, &q) * RPI_CUDA_WARP;
-  else if (u1 > u0)
-    tasks = tasks_of(ir, form, w, u1 - u0, body, &k);
-  if (form->finishes && u1 > u0 && !body) fin = least(finish_blocks(ir, form, w), most);
-  const bool leaf = ir->n_red > 0 && !rpi_ir_row_mode(ir);
-  int64_t board = 0,
-          blocks = divide_up(tasks, leaf ? RPI_CUDA_BLOCK / RPI_CUDA_WARP : RPI_CUDA_BLOCK);
-  blocks = blocks < 1 ? 1 : least(blocks, most);
-  if (form->teams && u1 > u0) board = board_of(ir, w, divide_up(most, WAVES), &blocks);
-  *out = (rpi_cuda_grid){.mode = (fin > 0) | (body ? RPI_CUDA_BODY : 0) | (int64_t)k << 8 |
-                                 (int64_t)q << 16 | board,
+  if (u1 > u0) blocks = main_blocks(ir, form, w, u1 - u0, body, most, &mode);
+  if (mode & RPI_CUDA_FAR)
+    fin = divide_up(u1 - u0, RPI_CUDA_BLOCK / RPI_CUDA_WARP);
+  else if (form->finishes && u1 > u0 && !body)
+    fin = finish_blocks(ir, form, w, mode);
+  *out = (rpi_cuda_grid){.mode = mode | (fin > 0),
                          .pro = form->apart ? 1 : 0,
                          .main = (int32_t)blocks,
-                         .fin = (int32_t)fin};
+                         .fin = (int32_t)least(fin, most)};
 }
 
 int32_t rpi_cuda_pack(const rpi_ir *ir, const rpi_word *w, int64_t u0, int64_t u1, int64_t mode,

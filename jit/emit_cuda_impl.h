@@ -65,6 +65,22 @@ void rpi_emit_team_assist(rpi_emit *e);
 void rpi_emit_cuda_bounds(rpi_emit *e);
 void rpi_emit_cuda_units(rpi_emit *e);
 
+/* Several points at once, so that their loads overlap, as far as registers go. */
+void rpi_emit_cuda_unroll(rpi_emit *e);
+/* The columns [c0, stop) of the row's leaf l. */
+void rpi_emit_cuda_leaf_bounds(rpi_emit *e, const char *l);
+/* Accumulator a<r><suffix>. */
+void rpi_emit_cuda_identity(rpi_emit *e, int32_t r, const char *suffix);
+/* A value goes to reduction r's destination, or to place `at` of its partials. */
+void rpi_emit_cuda_value(rpi_emit *e, int32_t r, const char *value, const char *at);
+
+/* ---- emit_cuda_leaf.c */
+void rpi_emit_cuda_leaf_units(rpi_emit *e);
+/* Spread: an element of reduction r at the thread's column. */
+void rpi_emit_cuda_term(rpi_emit *e, int32_t r, const char *value);
+/* rpk_leaves_KEY, which makes partials of terms that far blocks have left. */
+void rpi_emit_cuda_leaves(rpi_emit *e);
+
 /* ---- emit_cuda_end.c */
 /* The value that a store of the prologue, before instruction `end`, gives operand o; -1: none, or it is in memory. */
 int32_t rpi_cuda_early(const rpi_emit *e, int32_t o, int32_t end);

@@ -165,14 +165,16 @@ static void emit_reduce(rpi_emit *e, int32_t i) {
                     v);
       continue;
     }
+    if (e->spread) rpi_emit_cuda_term(e, r, v);
     if (e->lanes == 1)
-      snprintf(only, sizeof only, "if (in && !turn) ");
+      snprintf(only, sizeof only, "if (in && !spread && !turn) ");
     else if (e->lane > 0)
       snprintf(only, sizeof only, "if (in_%d) ", e->lane);
     rpi_emit_line(e, "%sa%d_%d = rps_red_%s_%s(a%d_%d, %s);", only, r, e->lane, op, t, r, e->lane,
                   v);
     if (e->lanes == 1)
-      rpi_emit_line(e, "if (in && turn) a%d_1 = rps_red_%s_%s(a%d_1, %s);", r, op, t, r, v);
+      rpi_emit_line(e, "if (in && !spread && turn) a%d_1 = rps_red_%s_%s(a%d_1, %s);", r, op, t, r,
+                    v);
   }
 }
 

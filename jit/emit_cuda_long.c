@@ -8,9 +8,10 @@
  * How:        thread t holds accumulators t and t + 32 of a leaf; thread 0 keeps the tree over leaves, the stack of the C text, in the
  *             block's memory. A row that is posted is done in parts by the same code, whoever takes them: the values that
  *             the loop takes from around it are posted with the row.
- *             A warp looks at the board when it has done its own rows: at once in the last blocks of a grid (earlier ones are
- *             followed by others), a few times if it had none, and whenever a warp of its own block has posted, until all
- *             warps of the block are done. Till then the block would stay where it is anyway.
+ *             A warp looks at the board when it has done its own rows: once in the last blocks of a grid (earlier ones are
+ *             followed by others), and whenever a warp of its own block has posted, until all warps of the block are done;
+ *             till then the block would stay where it is anyway. Of a block that had no row one warp looks again and again,
+ *             until all that had are done, and tells the others.
  * Invariants: all 32 threads of a warp come here. Nobody who looks at the board has shared work under way. */
 #include <stdio.h>
 
@@ -202,19 +203,18 @@ void rpi_emit_team_assist(rpi_emit *e) {
   rpi_emit_open(
       e,
       "RPG_DEVICE void rpk_assist_%.8s(const rpk_word *w, uint64_t *pool, uint32_t *tally, "
-      "int looks) {",
+      "int looks, uint32_t *ended, int busy) {",
       e->key);
   rpi_emit_line(e, "rpk_board *const board = (rpk_board *)w[%d].p;", e->l.board);
   rpi_emit_line(e, "uint32_t known = 0;");
-  rpi_emit_line(e, "(void)rpk_add(tally, 1);");
+  rpi_emit_line(e, "int here = 0;");
   rpi_emit_line(e, "RPK_ROLLED");
   rpi_emit_open(e, "for (;;) {");
-  rpi_emit_line(e, "const int over = rpk_seen(tally) >= (uint32_t)(RPG_THREADS / %d);",
-                RPI_CUDA_WARP);
   rpi_emit_line(e, "const uint32_t posted = rpk_seen(tally + 1);");
   rpi_emit_open(e, "if (looks > 0 || posted != known) {");
   rpi_emit_line(e, "const uint32_t open = rpk_opened(board);");
-  rpi_emit_line(e, "known = posted, looks -= looks > 0;");
+  rpi_emit_line(e, "known = posted;");
+  rpi_emit_line(e, "if (open && looks > 1) known = rpk_add(tally + 1, 1) + 1;");
   rpi_emit_line(e, "RPK_ROLLED");
   rpi_emit_open(e, "for (int n = 0; n < RPK_POSTS; n++) {");
   rpi_emit_line(e, "if (!(open >> n & 1)) continue;");
@@ -222,8 +222,12 @@ void rpi_emit_team_assist(rpi_emit *e) {
                 e->key);
   rpi_emit_line(e, "rpk_leave(board, n);");
   rpi_emit_close(e);
+  rpi_emit_line(e, "looks -= looks > 0;");
+  rpi_emit_line(e, "if (looks > 0 && (int)(rpk_seen(ended) & 65535) >= busy) looks = 0;");
   rpi_emit_close(e);
-  rpi_emit_line(e, "if (over && looks <= 0) return;");
+  rpi_emit_line(e, "if (looks == 0 && !here) here = 1, (void)rpk_add(tally, 1);");
+  rpi_emit_line(e, "if (looks == 0 && rpk_seen(tally) >= (uint32_t)(RPG_THREADS / %d)) return;",
+                RPI_CUDA_WARP);
   rpi_emit_line(e, "rpk_rest();");
   rpi_emit_close(e);
   rpi_emit_close(e);

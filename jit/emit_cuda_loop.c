@@ -2,8 +2,8 @@
  * jit/emit_cuda_loop.c -- an inner loop whose rows a warp does together.
  *
  * Lives here: who adds what of the rows that a warp's 32 threads are at, by the rows' lengths.
- * Not here:   what a warp does of a longer row, and who helps (emit_cuda_long.c); loops of one thread (emit_c_loop.c): nested ones, argmin, trees over rows, those that take very many values
- *             from around them; how a warp comes to its points (emit_cuda_body.c).
+ * Not here:   what a warp does of a longer row, and who helps (emit_cuda_long.c); loops of one thread (emit_c_loop.c):
+ *             nested ones, argmin, trees over rows, those that take very many values from around them; how a warp comes to its points (emit_cuda_body.c).
  * How:        the lengths are known when the loop is come to, and a vote costs less than one element, so each warp chooses for
  *             its own rows:
  *             - of at most FEW elements, or not one behind the other in memory (many columns that share the rows of a

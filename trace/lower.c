@@ -8,6 +8,7 @@
 #include "core/exec/graph.h"
 #include "core/exec/loop.h"
 #include "core/exec/joint.h"
+#include "jit/emit_cuda.h"
 #include "jit/shape.h"
 #include "trace/distribute.h"
 #include "trace/rows.h"
@@ -187,8 +188,9 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   bind_tasks(l, g, &lay, word);
   for (int32_t r = 0; r < ir->n_red; r++) {
     add_pointer(l, word + lay.partial + r, l->an->n_symbol, *partials);
-    *partials += align64(rpi_ir_partials(ir, extent) *
-                         rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
+    const int64_t count =
+        l->side == RPI_AT_DEVICE ? rpi_cuda_partials(ir, extent) : rpi_ir_partials(ir, extent);
+    *partials += align64(count * rpi_dtype_size(ir->operand[ir->red[r].operand].dtype));
   }
   if (l->side == RPI_AT_DEVICE) {
     add_pointer(l, word + lay.values, l->an->n_symbol, *partials);

@@ -22,6 +22,9 @@ typedef union rpi_word {
 typedef struct rpi_kernel_flag {
   uint32_t raised;   /* an index was clamped */
   uint32_t finished; /* GPU: blocks of a launch that are done; 0 between launches */
+  uint32_t
+      ended; /* GPU: warps that are done with their own rows, and that have left; 0 between launches */
+  uint32_t unused;
 } rpi_kernel_flag;
 
 /* Scratch memory a thread hands to `body`, 64-byte aligned. */

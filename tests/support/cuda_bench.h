@@ -83,7 +83,7 @@ static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   const cuda_code *code = of;
   static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], values[1024];
   static rpk_board board;
-  uint32_t flag[2] = {0};
+  uint32_t flag[4] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;
@@ -92,10 +92,12 @@ static inline uint32_t cuda_run(bench *b, const void *of, int32_t most) {
   assert_true(code->form.bytes <= (int32_t)sizeof parameters);
   rpi_cuda_grid_get(&b->ir, &code->form, b->w, 0, units, RPI_KERNEL_ALL, most, &grid);
   assert_int_equal(rpi_cuda_pack(&b->ir, b->w, 0, units, grid.mode, parameters), code->form.bytes);
+  if (grid.mode & RPI_CUDA_FAR) assert_true(rpi_cuda_partials(&b->ir, b->extent) <= PARTIALS);
   if (grid.pro > 0) threads_launch(code->hooks, code->pro, parameters, grid.pro, RPI_CUDA_BLOCK);
   threads_launch(code->hooks, code->main, parameters, grid.main, RPI_CUDA_BLOCK);
   if (grid.fin > 0) threads_launch(code->hooks, code->fin, parameters, grid.fin, RPI_CUDA_BLOCK);
   assert_int_equal(flag[1], 0);
+  assert_int_equal(flag[2], 0);
   for (int32_t i = 0; i < RPK_POSTS; i++) assert_int_equal(board.gate[i], 0);
   return flag[0];
 }

@@ -61,7 +61,7 @@ static void check(struct threads_hooks *hooks, void (*run)(const void *), const 
                   int64_t kept, int64_t rows, int32_t blocks) {
   static double start[ROOM], from[ROOM], to[ROOM], room[ROOM];
   const int64_t n = kept * rows * f->groups;
-  uint32_t flag[2] = {0};
+  uint32_t flag[4] = {0};
   if (n > ROOM || rows + f->groups > ROOM) fail_msg("%d partials", (int)n);
   for (int64_t i = 0; i < n; i++) from[i] = start[i] = (double)(bench_next() >> 11) * 0x1p-53 - 0.4;
   for (int64_t k = 0; k < kept; k++) to[k] = 0.25;

@@ -34,7 +34,7 @@ static uint32_t run(bench *b, const void *of, int32_t most) {
   static rpi_word parameters[RPI_KERNEL_PARAMETERS / 8], values[RPI_IR_MAX_INS];
   const rpi_cuda_program *p = of;
   const interpreter *in = compiled();
-  uint32_t flag[2] = {0};
+  uint32_t flag[4] = {0};
   rpi_cuda_grid grid;
   const int64_t units = b->ir.n_body > b->ir.n_pro ? rpi_ir_units(&b->ir, b->extent) : 0;
   b->w[b->l.flag].p = flag;

@@ -113,6 +113,26 @@ static const char planes_plain[] = HEAD("2", "any unit") //
     "  %11 = endloop.f64 sum, %10\n"
     "  store.f64 @7, %11\n";
 
+/* Two axes; sums of the rows of points, and the largest of all. */
+static const char across[] = HEAD("2", "any unit") //
+    "operand @5: f64 affine [any zero] reduce\n"
+    "operand @6: f64 affine [any unit] write\n"
+    "operand @7: i64 affine [zero zero] reduce\n"
+    "reduction #0: sum into @5 over 1 join\n"
+    "reduction #1: max into @7 over 0 1\n"
+    "body:\n"
+    "  %0 = load.i64 @0\n"
+    "  %1 = load.i64 @1\n"
+    "  %2 = loop.i64 segment, %0, %1\n"
+    "    %3 = gather.i32 @3, %2\n"
+    "    %4 = cast.i64 %3\n"
+    "    %5 = gather.f64 @4, %4\n"
+    "  %6 = endloop.f64 sum, %5\n"
+    "  %7 = sub.i64 %1, %0\n"
+    "  store.f64 @6, %6\n"
+    "  reduce.f64 #0, %6\n"
+    "  reduce.i64 #1, %7\n";
+
 enum { ELEMENTS = BYTES / 8 };
 typedef enum order { BEHIND, BACKWARDS, SHARED, ANYWHERE } order;
 
@@ -232,6 +252,18 @@ static void test_planes(void **state) {
   check(planes_plain, extents, RPI_COUNT(extents) / 2, usual, RPI_COUNT(usual), 3);
 }
 
+/* Leaves that a warp does, a block, or several: few and many, whole and not, of long rows and short ones. */
+static void test_leaves(void **state) {
+  static const int64_t lines[] = {3000, 17000, 1024, 2049, 5000, 40000, 33, 16400, 9000};
+  static const int64_t extents[] = {2, 1030, 30, 1100, 3, 700, 1, 3000, 20, 5, 5, 2500, 4, 1024};
+  static const mixture mixed[] = {{5, 0, 0}, {65, 0, 0}, {40, 0, 0}, {33, 5000, 0}};
+  (void)state;
+  if (!bench_cc) skip();
+  bench_seed = 65;
+  check(own, lines, RPI_COUNT(lines), mixed, RPI_COUNT(mixed), 2);
+  check(across, extents, RPI_COUNT(extents) / 2, mixed, RPI_COUNT(mixed), 1);
+}
+
 /* Rows so long that warps share them: one alone, some among others, more than can be posted at once. Some raise the flag. */
 static void test_giants(void **state) {
   static const int64_t lines[] = {1, 2, 31, 40, 300, 1025, 65, 2100, 8, 5};
@@ -275,6 +307,7 @@ static void test_taken(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_planes),
-                                     cmocka_unit_test(test_giants), cmocka_unit_test(test_taken)};
+                                     cmocka_unit_test(test_leaves), cmocka_unit_test(test_giants),
+                                     cmocka_unit_test(test_taken)};
   return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
