@@ -13,7 +13,7 @@ struct rpk_check {
   unsigned long long sets[2];
   const unsigned char *go;
   long long *left;
-  const unsigned int *flags; /* raised, and another one, of each */
+  const unsigned int *flags; /* four of each, of which the first says that it was raised */
   int bytes, n_flag;
 };
 
@@ -21,7 +21,7 @@ RPG_KERNEL(rpk_go_on, rpk_check) {
   const long long left = *a.left - 1;
   unsigned int on = 0, raised = 0;
   for (int i = 0; i < a.bytes; i++) on |= a.go[i];
-  for (int i = 0; i < a.n_flag; i++) raised |= a.flags[2 * i];
+  for (int i = 0; i < a.n_flag; i++) raised |= a.flags[4 * i];
   on = on != 0 && raised == 0 && left > 0;
   *a.left = left;
   RPG_CONDITION(a.sets[0], on);

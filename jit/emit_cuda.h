@@ -95,4 +95,7 @@ const char *rpi_emit_cuda_refusal(const rpi_ir *ir, const rpi_cuda_shape *shape,
 /* Appends the text of n >= 1 kernels: no include, nothing but what NVRTC has built in. */
 rp_status rpi_emit_cuda(const rpi_cuda_unit *unit, int32_t n, rpi_strbuf *out);
 
+/* Its body has inner loops: it uses the board (cuda_board.h). */
+bool rpi_cuda_loops(const rpi_ir *ir);
+
 #endif

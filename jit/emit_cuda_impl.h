@@ -17,7 +17,6 @@ enum { RPI_CUDA_WARP = 32 };
 enum { RPI_CUDA_POOL = 256 }; /* elements that a warp shares at once: 16 KiB a block */
 
 /* ---- emit_cuda_form.c */
-bool rpi_cuda_loops(const rpi_ir *ir);
 /* Does the prologue store (and no launch of its own does it)? */
 bool rpi_cuda_stores_early(const rpi_ir *ir);
 /* May some launches be direct? */

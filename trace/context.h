@@ -96,8 +96,9 @@ struct rp_context {
 
   void *scratch; /* leased to the plan that runs: scratch of a segment */
   int64_t scratch_bytes;
-  CUdeviceptr gpu_scratch,
-      gpu_flags; /* the same on the GPU; before the flags the board of kernels */
+  CUdeviceptr gpu_scratch, gpu_flags; /* the same on the GPU, */
+  CUdeviceptr
+      gpu_board; /* and where its kernels post long rows (jit/cuda_board.h); 0: none did yet */
   int64_t gpu_scratch_bytes, gpu_flags_bytes;
   rp_status gpu_status;   /* of the first run on it that failed */
   void **pointers;        /* per symbol of the plan at hand, with what goes with it */
@@ -128,7 +129,7 @@ struct rp_context {
   rpi_device_span *gpu_span;   /* what gpu_scratch is the address of; NULL: a block */
   uint64_t gpu_scratch_number; /* of the scratch memory there, from 1 on */
   int64_t nccl_until;          /* when joining it is given up; 0: it is not being joined */
-  struct rpi_repeat *repeat; /* of the pass at hand (repeat.h); NULL: none */
+  struct rpi_repeat *repeat;   /* of the pass at hand (repeat.h); NULL: none */
   struct rpi_nccl *nccl; /* between the GPUs of all ranks; NULL: they speak by way of the host */
 };
 

@@ -71,6 +71,7 @@ void rpi_gpu_bind_close(rp_context *ctx) {
   rpi_opaque_gpu_end(&ctx->opaque_device);
   drop_scratch(ctx);
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
+  if (ctx->gpu_board) rpi_device_put(ctx->device, ctx->gpu_board, sizeof(rpk_board));
   ctx->device = NULL;
 }
 
@@ -87,14 +88,10 @@ rp_status rpi_gpu_bind_without(rp_context *ctx, rp_status why) {
 
 /* ---- before a run ---- */
 
-/* Bytes before the flags. Zeros at first and between launches, as the flags. */
-enum { BOARD = (sizeof(rpk_board) + 255) / 256 * 256 };
-
-/* Room for the board and at least so many flags, all zeros; what was there is lost. */
+/* At least so many bytes of zeros; what was there is lost. */
 static rp_status reserve_flags(rp_context *ctx, const rpi_bound *b) {
   enum { LEAST = 256 };
-  const int64_t bytes =
-      BOARD + (b->n_flag < LEAST ? LEAST : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
+  const int64_t bytes = (b->n_flag < LEAST ? LEAST : b->n_flag) * (int64_t)sizeof(rpi_kernel_flag);
   if (bytes <= ctx->gpu_flags_bytes) return RP_OK;
   rpi_device_put(ctx->device, ctx->gpu_flags, ctx->gpu_flags_bytes);
   ctx->gpu_flags = 0;
@@ -102,6 +99,13 @@ static rp_status reserve_flags(rp_context *ctx, const rpi_bound *b) {
   RPI_TRY(rpi_residence_get(ctx->pool, bytes, &ctx->gpu_flags));
   ctx->gpu_flags_bytes = bytes;
   return rpi_device_zero(ctx->device, ctx->gpu_flags, bytes);
+}
+
+/* Zeros at first and between launches. */
+static rp_status reserve_board(rp_context *ctx, const rpi_bound *b) {
+  if (RPI_LIKELY(!b->board || ctx->gpu_board)) return RP_OK;
+  RPI_TRY(rpi_residence_get(ctx->pool, sizeof(rpk_board), &ctx->gpu_board));
+  return rpi_device_zero(ctx->device, ctx->gpu_board, sizeof(rpk_board));
 }
 
 /* Bytes of scratch are used. */
@@ -153,6 +157,7 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, rpi_bound *b) {
   const rpi_sides *s = &b->sides;
   rpi_residence_turn(ctx->pool);
   RPI_TRY(reserve_flags(ctx, b));
+  RPI_TRY(reserve_board(ctx, b));
   if (s->gpu) RPI_TRY(reserve_scratch(ctx, b));
   for (int32_t i = 0; i < an->n_symbol; i++) {
     const rpi_symbol *k = &an->symbol[i];
@@ -170,8 +175,8 @@ rp_status rpi_gpu_bind_symbols(rp_context *ctx, rpi_bound *b) {
     ctx->patch_bytes[i] = inst->bytes;
   }
   ctx->addresses[an->n_symbol] = ctx->gpu_scratch;
-  ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags + BOARD;
-  ctx->addresses[an->n_symbol + 2] = ctx->gpu_flags;
+  ctx->addresses[an->n_symbol + 1] = ctx->gpu_flags;
+  ctx->addresses[an->n_symbol + 2] = ctx->gpu_board;
   return RP_OK;
 }
 
@@ -217,12 +222,12 @@ rp_status rpi_gpu_bind_flags(rp_context *ctx, const rpi_bound *b) {
   rpi_context_reason(ctx, RPI_REASON_GPU_FLAG);
   rpi_kernel_flag *now = rpi_alloc((size_t)bytes);
   if (!now) return rpi_status_nomem("flags");
-  rp_status st = rpi_device_download(ctx->device, now, ctx->gpu_flags + BOARD, bytes);
+  rp_status st = rpi_device_download(ctx->device, now, ctx->gpu_flags, bytes);
   for (int32_t f = 0; f < b->n_flag && st == RP_OK; f++) {
     ctx->flags[f].raised |= now[f].raised;
     raised = raised || now[f].raised;
   }
-  if (raised) st = rpi_device_zero(ctx->device, ctx->gpu_flags + BOARD, bytes);
+  if (raised) st = rpi_device_zero(ctx->device, ctx->gpu_flags, bytes);
   rpi_alloc_free(now);
   return st;
 }

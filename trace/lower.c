@@ -195,7 +195,10 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
   if (l->side == RPI_AT_DEVICE) {
     add_pointer(l, word + lay.values, l->an->n_symbol, *partials);
     *partials += align64(rpi_ir_values(ir) * (int64_t)sizeof(rpi_word));
-    add_pointer(l, word + lay.board, l->an->n_symbol + 2, 0);
+    if (rpi_cuda_loops(ir)) {
+      add_pointer(l, word + lay.board, l->an->n_symbol + 2, 0);
+      b->board = true;
+    }
   }
   add_pointer(l, word + lay.flag, l->an->n_symbol + 1,
               (int64_t)sizeof(rpi_kernel_flag) * b->n_flag);

@@ -7,6 +7,10 @@
 #include "core/base/alloc.h"
 #include "core/exec/graph_nodes.h"
 
+_Static_assert(sizeof(rpi_kernel_flag) == 4 * sizeof(uint32_t) &&
+                   offsetof(rpi_kernel_flag, raised) == 0,
+               "jit/cuda_check.h reads flags so");
+
 struct rpi_loop {
   rpi_device *device;
   rpi_device_graph *graph; /* NULL: none yet */
