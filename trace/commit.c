@@ -485,6 +485,7 @@ rp_status rpi_commit(rp_context *ctx, rpi_segment *s, const rpi_segment *next,
     return st;
   }
   const int32_t end = dry ? b->plan.n_step : run_first(ctx, b, s, want);
+  ctx->functions += b->plan.n_call;
   if (ctx->device) rpi_gpu_bind_settle(ctx, b);
   settle(ctx, t, s, b);
   settle_places(ctx, s, b);

@@ -81,7 +81,8 @@ static rp_status apply(rp_context *ctx) {
       rp_store *s = &p->store_slab[w][__builtin_ctzll(left)];
       const bool last = s->refs == 1 && s->buf->app_refs == 1;
       if (last && s->buf->home) RPI_TRY(rpi_segment_let_go(ctx, s->buf));
-      atomic_fetch_sub_explicit(&s->queued, 1, memory_order_acq_rel);
+      const int32_t waiting = atomic_fetch_sub_explicit(&s->queued, 1, memory_order_acq_rel);
+      if (ctx->crew && waiting > 1) rpi_store_queue(s); /* who follows hears of one at a time */
       rpi_store_release(s);
       ctx->stats.agreed++;
     }

@@ -215,6 +215,12 @@ static void launch(rpi_walker *w, const rpi_step *old) {
 
 /* ---- other steps ---- */
 
+/* A function that only rank 0 may call. */
+static bool is_for_first(const rpi_walker *w, const rpi_plan_call *c) {
+  const int32_t flags = rpi_opaque_flags(c->opaque);
+  return flags & RP_OPAQUE_SIDE_EFFECT || (w->ctx->in_crew && flags & RP_OPAQUE_MAIN_THREAD);
+}
+
 /* What has an effect outside happens once: on rank 0, from where all get what it wrote. */
 static void call_once(rpi_walker *w, const rpi_step *s, const rpi_group *g) {
   if (w->rank == 0) rpi_distribute_step(w, s);
@@ -250,7 +256,7 @@ static void call(rpi_walker *w, const rpi_step *s) {
   rpi_touch_call(w, g, c, &p);
   advance(w, g);
   if (rpi_opaque_may_fail(c->opaque)) w->b->joint_failure = true;
-  if (rpi_opaque_flags(c->opaque) & RP_OPAQUE_SIDE_EFFECT) {
+  if (is_for_first(w, c)) {
     call_once(w, s, g);
     return;
   }

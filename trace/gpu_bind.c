@@ -27,15 +27,32 @@ static int32_t number_of(const rp_context *ctx, int32_t n) {
   return first + rpi_comm_seat(ctx->comm) % (n - first);
 }
 
+rp_status rpi_gpu_bind_several(const rpi_config *c, int32_t *n) {
+  int32_t there = 0;
+  *n = 1;
+  if (c->gpus < 2 || !rpi_comm_alone(c) || (library_of(c) && strcmp(c->cuda, "none") == 0))
+    return RP_OK;
+  RPI_TRY(rpi_device_count(library_of(c), &there));
+  if (c->gpu < there && (c->gpu + c->gpus <= there || c->gpu_share)) {
+    *n = (int32_t)c->gpus;
+    return RP_OK;
+  }
+  return rpi_status_fail(RP_ERR_CONFIG,
+                         "gpus: %lld from number %lld on, but there are %d (several memories on one "
+                         "GPU: knob gpu_share)",
+                         (long long)c->gpus, (long long)c->gpu, (int)there);
+}
+
 rp_status rpi_gpu_bind_open(rp_context *ctx) {
   const rpi_config *c = &ctx->config;
   const bool asked = c->gpus > 0;
   char before[SENTENCE];
   int32_t n = 0;
   if (c->gpus == 0 || rpi_comm_dry(ctx->comm)) return RP_OK;
-  if (c->gpus > 1)
+  if (c->gpus > 1 && !rpi_comm_alone(c))
     return rpi_status_fail(RP_ERR_CONFIG,
-                           "gpus: %lld, but a process uses one: several are used by as many ranks",
+                           "gpus: %lld, but a process that is one of several uses one: several are "
+                           "used by as many ranks",
                            (long long)c->gpus);
   if (library_of(c) && strcmp(c->cuda, "none") == 0)
     return asked ? rpi_status_fail(RP_ERR_CONFIG, "gpus: %lld, but cuda is \"none\"",

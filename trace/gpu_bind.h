@@ -9,6 +9,9 @@
 
 #include "trace/lower.h"
 
+/* *n: how many GPUs this process, which is alone, is to use; 1 where rpi_gpu_bind_open says what becomes of it.
+ * RP_ERR_CONFIG: there are fewer. */
+rp_status rpi_gpu_bind_several(const rpi_config *c, int32_t *n);
 /* Opens what the knobs ask for: ctx->device, or NULL where none is to be used. RP_ERR_DEVICE if one was asked for by
  * number and cannot be had. */
 rp_status rpi_gpu_bind_open(rp_context *ctx);

@@ -222,12 +222,38 @@ static int64_t read_before(const void *arg, int32_t rank) {
   return rpi_geom_before(r->box, rpi_cuts_at(r->cuts, rank)) * r->elem;
 }
 
+/* Nobody but the program reads, which is rank 0's: a message from each rank that has some of the box. */
+static rp_status read_to_first(rp_context *ctx, const rpi_buffer *b, const reading *r, void *data) {
+  rpi_comm *c = ctx->comm;
+  const int32_t rank = rpi_comm_rank(c), size = rpi_comm_size(c), n = rank > 0 ? 1 : size - 1;
+  const int64_t from = read_before(r, rank), bytes = read_before(r, rank + 1) - from;
+  rpi_message *m = rpi_alloc(sizeof *m * (size_t)n);
+  char *mine = rank == 0 ? (char *)data + from : rpi_alloc((size_t)bytes + 1);
+  rp_status st = m && mine ? RP_OK : rpi_status_nomem("what the host reads");
+  int32_t k = 0;
+  if (st == RP_OK && bytes > 0)
+    rpi_store_pack_part(b->inst->data, r->box, (int32_t)r->elem, from / r->elem, bytes / r->elem,
+                        mine);
+  if (st == RP_OK && rank > 0 && bytes > 0)
+    m[k++] = (rpi_message){.data = mine, .bytes = bytes, .peer = 0, .send = true};
+  for (int32_t i = 1; st == RP_OK && rank == 0 && i < size; i++) {
+    const int64_t at = read_before(r, i), theirs = read_before(r, i + 1) - at;
+    if (theirs > 0) m[k++] = (rpi_message){.data = (char *)data + at, .bytes = theirs, .peer = i};
+  }
+  if (st == RP_OK && k > 0) st = rpi_comm_start(c, m, k);
+  if (st == RP_OK && k > 0) st = rpi_comm_finish(c, m, k);
+  if (rank > 0) rpi_alloc_free(mine);
+  rpi_alloc_free(m);
+  return rpi_places_failed(ctx, st);
+}
+
 /* In the order of memory each rank's elements are a range of the box: they come together where they are wanted. */
 static rp_status read_line(rp_context *ctx, const rpi_buffer *b, const rpi_tiling *line,
                            const rpi_geom *box, void *data) {
   const int32_t elem = rpi_dtype_size(b->base->dtype);
   const reading r = {box, &line->axis[0], elem};
   int64_t lo, hi;
+  if (ctx->in_crew) return read_to_first(ctx, b, &r, data);
   rpi_tiling_hull(line, rpi_comm_rank(ctx->comm), &lo, &hi);
   rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
   return rpi_places_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
@@ -281,14 +307,29 @@ static bool read_run(const rpi_buffer *b, const rpi_geom *box, void *data, rp_st
   return true;
 }
 
+/* What comes together on all ranks goes nowhere where nobody reads it. */
+static rp_status read_aside(rp_context *ctx, const rpi_buffer *b, const rpi_grid *g,
+                            const rpi_geom *there, const rpi_geom *here, void *data) {
+  const size_t bytes =
+      (size_t)(rpi_geom_size(here) * (int64_t)rpi_dtype_size(b->base->dtype));
+  if (!ctx->in_crew || rpi_comm_rank(ctx->comm) == 0)
+    return read_boxes(ctx, b, g, there, here, data);
+  void *aside = rpi_alloc(bytes);
+  if (!aside) return rpi_places_failed(ctx, rpi_status_nomem("what the host reads"));
+  const rp_status st = read_boxes(ctx, b, g, there, here, aside);
+  rpi_alloc_free(aside);
+  return st;
+}
+
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
+  const bool reads = !ctx->in_crew || rpi_comm_rank(ctx->comm) == 0;
   const rpi_view *v = b->base;
   const int64_t n = rpi_geom_size(box);
   rpi_tiling line, axes;
   rpi_geom there, here;
   rpi_grid g;
   rp_status st;
-  if (n == 0) return RP_OK;
+  if (n == 0 || (!reads && b->place < RPI_PLACE_TILED)) return RP_OK;
   if (b->inst->valid == RPI_AT_DEVICE && b->place < RPI_PLACE_TILED) {
     RPI_TRY(rpi_residence_ours(b->pool, b->inst));
     if (read_run(b, box, data, &st)) return st;
@@ -299,7 +340,7 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
       rpi_tiling_by_axes(rpi_places_tiling(ctx, b->place), v->bdim, v->bshape, &axes) &&
       read_grid(&axes, v->bshape, box, &there, &here, &g)) {
     ctx->stats.gathers += n == v->bsize;
-    return read_boxes(ctx, b, &g, &there, &here, data);
+    return read_aside(ctx, b, &g, &there, &here, data);
   }
   if (in_order) {
     RPI_TRY(rpi_places_lines(ctx, b, &line));
@@ -307,7 +348,7 @@ rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, v
     return read_line(ctx, b, &line, box, data);
   }
   RPI_TRY(rpi_places_gather(ctx, b));
-  rpi_store_pack(b->inst->data, box, rpi_dtype_size(v->dtype), data, 0, v->bsize);
+  if (reads) rpi_store_pack(b->inst->data, box, rpi_dtype_size(v->dtype), data, 0, v->bsize);
   return RP_OK;
 }
 

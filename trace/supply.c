@@ -40,9 +40,9 @@ static rp_status pretend(rp_context *ctx, rp_store *s) {
 
 /* ---- elements that are asked for ---- */
 
-static rp_status ask(const rpi_incoming *in, int64_t lo, int64_t n, rp_supply_fn *fn, void *arg) {
+static rp_status ask(char *to, int64_t lo, int64_t n, rp_supply_fn *fn, void *arg) {
   rpi_status_fail(RP_OK, "%s", ""); /* what it leaves there is its own */
-  const rp_status st = fn(arg, lo, n, rpi_incoming_at(in, lo));
+  const rp_status st = fn(arg, lo, n, to);
   if (RPI_LIKELY(st == RP_OK)) return RP_OK;
   if (st > 0 || !rpi_status_message()[0])
     return rpi_status_fail(st > 0 ? RP_ERR_ARGUMENT : st,
@@ -60,8 +60,8 @@ rp_status rpi_supply_ask(rp_context *ctx, rp_store *s, rp_supply_fn *fn, void *a
   rp_status st = rpi_incoming_open(ctx, &in, false);
   const int64_t block = BLOCK / rpi_dtype_size(s->view->dtype);
   for (int64_t i = in.lo; i < in.hi && st == RP_OK; i += block) {
-
-    st = ask(&in, i, in.hi - i < block ? in.hi - i : block, fn, arg);
+    const int64_t n = in.hi - i < block ? in.hi - i : block;
+    st = ask(rpi_incoming_at(&in, i), i, n, fn, arg);
     if (ctx->comm) rpi_comm_poll(ctx->comm); /* others who wait may ask whether we are alive */
   }
   return finish(ctx, &in, rpi_checkpoint_agree(ctx, st, &(rpi_verdict){0}, &heard));
@@ -174,4 +174,15 @@ rp_status rpi_supply_share(rp_context *ctx, rp_store *store, rp_status mine, con
   rpi_alloc_free(s.message);
   rpi_alloc_free(s.list.records);
   return finish(ctx, &in, st);
+}
+
+rp_status rpi_supply_first(rp_context *ctx, rp_store *s, rp_supply_fn *fn, void *arg) {
+  const int64_t n = s->view->size, elem = rpi_dtype_size(s->view->dtype), block = BLOCK / elem;
+  char *all = rpi_memory_get(ctx->memory, (size_t)(n * elem), NULL);
+  rp_status st = all ? RP_OK : RP_ERR_MEMORY;
+  for (int64_t i = 0; i < n && st == RP_OK; i += block)
+    st = ask(all + i * elem, i, n - i < block ? n - i : block, fn, arg);
+  st = rpi_supply_share(ctx, s, st, all, n);
+  if (all) rpi_memory_put(ctx->memory, all, (size_t)(n * elem));
+  return st;
 }

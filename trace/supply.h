@@ -16,6 +16,8 @@
 
 /* See rp_store_supply. The store may be written. */
 rp_status rpi_supply_ask(rp_context *ctx, rp_store *s, rp_supply_fn *fn, void *arg);
+/* The same in a crew: rank 0 asks for all elements and hands them over, the others have a share of none. */
+rp_status rpi_supply_first(rp_context *ctx, rp_store *s, rp_supply_fn *fn, void *arg);
 /* See rp_store_write_share: n elements, `mine` is what this rank's arguments came to. */
 rp_status rpi_supply_share(rp_context *ctx, rp_store *s, rp_status mine, const void *data,
                            int64_t n);

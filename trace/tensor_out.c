@@ -64,6 +64,7 @@ static const char *why_not(const rp_context *ctx, const rp_store *s, const rp_ex
                            bool legacy, uint8_t side) {
   const rpi_buffer *b = s->buf;
   const bool writes = d->flags & RP_EXPORT_WRITABLE;
+  if (ctx->in_crew) return "several GPUs share the store";
   if (ctx->comm) return "several processes share the store";
   if (b->home && rpi_lent_side(b) != side) return "its memory is attached on the other side";
   if (writes && b->klass & RPI_CLASS_READ_ONLY) return "the store is attached read-only";
@@ -107,6 +108,7 @@ static rp_status copy_to_host(rp_context *ctx, rp_store *s, rp_store *t) {
 static rp_status copy_to_gpu(rp_context *ctx, rp_store *s, rp_store *t) {
   RPI_TRY(rpi_segment_launch(ctx, ctx->copy_op, (rp_store *const[]){t, s}, NULL));
   RPI_TRY(rpi_segment_settle(ctx, t->buf, RPI_REASON_CUT_READ));
+  if (ctx->comm) RPI_TRY(rpi_places_gather(ctx, t->buf));
   RPI_TRY(rpi_store_own(t->buf, true));
   return rpi_residence_device(t->buf->pool, t->buf->inst, RPI_USE_UPDATE);
 }

@@ -8,7 +8,6 @@
 #include "trace/calls.h"
 #include "trace/checkpoint.h"
 #include "trace/restore.h"
-#include "trace/unbound.h"
 
 static rp_status check_name(const char *call, const char *const *names, int32_t i) {
   const size_t bytes = names[i] ? strlen(names[i]) : 0;
@@ -29,7 +28,7 @@ static rp_status check_store(const char *call, rp_context *ctx, rp_store *const 
                            i);
   if (stores[i]->buf->pool != ctx->pool)
     return rpi_status_fail(RP_ERR_HANDLE, "%s: stores[%d] is of another context", call, i);
-  const rp_status st = rpi_unbound_settle(ctx, stores[i]);
+  const rp_status st = rpi_api_size(ctx, stores[i]);
   return st == RP_OK ? RP_OK : rpi_status_context(st, "%s: stores[%d]", call, i);
 }
 
@@ -58,7 +57,11 @@ typedef rp_status move(rp_context *ctx, const char *path, int32_t n, const char 
 static rp_status run(rpi_calls_kind kind, const char *call, move *how, rp_context *ctx,
                      const char *path, int32_t n, const char *const *names,
                      rp_store *const *stores) {
+  const bool saves = kind == RPI_CALLS_CHECKPOINT;
   rp_status st = check(call, ctx, path, n, names, stores);
+  if (st == RP_OK && ctx->crew)
+    st = rpi_follow_saved(ctx, saves ? RPI_FOLLOW_CHECKPOINT : RPI_FOLLOW_RESTORE, path, n, names,
+                          stores);
   if (st == RP_OK) {
     rpi_calls_note(ctx, kind, stores[0]);
     for (int32_t i = 1; ctx->calls && i < n; i++) rpi_calls_stamp(ctx, kind, stores[i]);

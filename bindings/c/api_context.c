@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "bindings/c/api.h"
+#include "bindings/c/follower.h"
+#include "trace/gpu_bind.h"
 #include "trace/runtime.h"
 #include "trace/unbound.h"
 
@@ -24,6 +26,9 @@ rp_status rpi_api_refuse(rp_context *ctx, const char *call) {
     return rpi_status_fail(RP_ERR_STATE,
                            "%s: the context was made before a fork; make one in the "
                            "child process",
+                           call);
+  if (ctx->crew && rpi_opaque_inside)
+    return rpi_status_fail(RP_ERR_STATE, "%s: called from inside a callback of the same context",
                            call);
   const void *owner = atomic_load_explicit(&ctx->owner, memory_order_relaxed);
   if (owner == &rpi_api_thread)
@@ -44,13 +49,20 @@ rp_status rpi_api_context_of(const rp_store *s, const char *call, rp_context **c
   return RP_OK;
 }
 
+rp_status rpi_api_size(rp_context *ctx, rp_store *s) {
+  if (RPI_UNLIKELY(ctx->crew && rpi_unbound_is(s)))
+    RPI_TRY(rpi_follow_use(ctx, RPI_FOLLOW_SETTLE, s));
+  return rpi_unbound_settle(ctx, s);
+}
+
 rp_status rpi_api_settle(rp_context *ctx, const rp_store *s, const char *call) {
-  const rp_status st = rpi_unbound_settle(ctx, (rp_store *)s);
+  const rp_status st = rpi_api_size(ctx, (rp_store *)s);
   return st == RP_OK ? RP_OK : rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
 }
 
 int32_t rp_context_gpus(const rp_context *ctx) {
-  return ctx && ctx->magic == RPI_MAGIC_CONTEXT && ctx->device ? 1 : 0;
+  if (!ctx || ctx->magic != RPI_MAGIC_CONTEXT || !ctx->device) return 0;
+  return ctx->crew ? rpi_crew_size(ctx->crew) : 1;
 }
 
 const char *rp_last_error(void) { return rpi_status_message(); }
@@ -85,20 +97,47 @@ rp_status rp_dtype_promote(rp_dtype a, rp_dtype b, rp_dtype *out) {
   return RP_OK;
 }
 
+/* One context, or for several GPUs as many, of which the others follow the first. */
+static rp_status create(const char *config, rp_context **out) {
+  rpi_config base;
+  int32_t n;
+  RPI_TRY(rpi_config_init(&base, config));
+  rp_status st = rpi_gpu_bind_several(&base, &n);
+  if (st == RP_OK)
+    st = n > 1 ? rpi_crew_create(&base, config, n, &rpi_follower_duty, out)
+               : rpi_runtime_create(config, out);
+  rpi_config_deinit(&base);
+  return st;
+}
+
 rp_status rp_context_create(const char *config, rp_context **out) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (!out) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_context_create: out is NULL");
   *out = NULL;
   pthread_once(&once, register_fork);
-  RPI_TRY(rpi_runtime_create(config, out));
+  RPI_TRY(create(config, out));
   (*out)->forks = rpi_api_forks;
   return RP_OK;
+}
+
+/* All have run what is pending before data of libraries go, which their functions may use. */
+static rp_status destroy_all(rp_context *ctx) {
+  rpi_crew *crew = ctx->crew;
+  rp_status st = rpi_follow_call(ctx, RPI_FOLLOW_CUT, 0);
+  if (st == RP_OK) st = rpi_segment_cut(ctx, RPI_REASON_CUT_DESTROY, true);
+  st = rpi_follow_leave(ctx, st);
+  char why[1024];
+  snprintf(why, sizeof why, "%s", rpi_status_message());
+  rpi_crew_close(crew);
+  const rp_status end = rpi_runtime_destroy(ctx);
+  rpi_crew_free(crew);
+  return st == RP_OK ? end : rpi_status_fail(st, "%s", why);
 }
 
 rp_status rp_context_destroy(rp_context *ctx) {
   if (!ctx) return RP_OK;
   RPI_TRY(rpi_api_enter(ctx, "rp_context_destroy"));
-  return rpi_runtime_destroy(ctx);
+  return ctx->crew ? destroy_all(ctx) : rpi_runtime_destroy(ctx);
 }
 
 /* snprintf's contract for a text that is ready. */

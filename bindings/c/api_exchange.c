@@ -24,6 +24,7 @@ static rp_status attach(const char *call, rp_context *ctx, rpi_lent_array *a, co
   const rp_status st = rpi_lending_attach(ctx, a, stream, out);
   if (st != RP_OK) return rpi_status_context(st, "%s", call);
   rpi_calls_note(ctx, RPI_CALLS_ATTACH, *out);
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_attached(ctx, *out);
   return RP_OK;
 }
 
@@ -39,12 +40,21 @@ rp_status rp_store_attach(rp_context *ctx, rp_dtype dtype, int32_t ndim, const i
   return rpi_api_leave(ctx, attach(call, ctx, &a, shape, RPI_STREAM_NONE, out));
 }
 
+/* The others have no memory for what lies on one of several GPUs. */
+static rp_status only_one(const rp_context *ctx, const char *call) {
+  return rpi_status_fail(RP_ERR_DEVICE,
+                         "%s: memory on a GPU can be lent to a context that uses one GPU, and this "
+                         "one uses %d",
+                         call, rpi_crew_size(ctx->crew));
+}
+
 /* Memory of the GPU that the context uses. */
 static rp_status check_device(const char *call, const rp_context *ctx, int32_t device,
                               CUdeviceptr data) {
   if (!ctx->device)
     return rpi_status_fail(RP_ERR_DEVICE, "%s: device is %d, but the context uses no GPU", call,
                            device);
+  if (ctx->crew) return only_one(ctx, call);
   const rpi_device_facts *f = rpi_device_facts_get(ctx->device);
   if (device != f->ordinal)
     return rpi_status_fail(RP_ERR_DEVICE, "%s: device is %d, but the context uses GPU %d (%s)",
@@ -77,7 +87,14 @@ static rp_status take_turn(const char *call, rp_store *s, turn *what, const int6
   RPI_TRY(rpi_api_enter_store(s, call, &ctx));
   if (stream && ctx->device) st = rpi_device_stream_good(ctx->device, *stream);
   if (st != RP_OK) return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
-  return rpi_api_leave(ctx, what(ctx, s, call, stream));
+  const bool leaves = what == rpi_lending_leave;
+  if (RPI_UNLIKELY(ctx->crew && s->buf->home))
+    st = rpi_follow_use(ctx, leaves ? RPI_FOLLOW_DETACH : RPI_FOLLOW_HOME, s);
+  if (st == RP_OK) st = what(ctx, s, call, stream);
+  /* The caller's turn may change what followers have. */
+  if (RPI_UNLIKELY(ctx->crew && st == RP_OK && !leaves))
+    s->buf->theirs = !(s->buf->klass & RPI_CLASS_READ_ONLY);
+  return rpi_api_leave(ctx, st);
 }
 
 rp_status rp_store_home(rp_store *s) {
@@ -98,12 +115,25 @@ rp_status rp_store_detach_stream(rp_store *s, int64_t stream) {
 
 /* ---- tensors ---- */
 
+static void told_import(rp_context *ctx, const rp_store *s) {
+  const rpi_view *v = s->view;
+  if (s->buf->home)
+    rpi_follow_attached(ctx, s);
+  else /* without elements */
+    rpi_follow_create(ctx, RPI_FOLLOW_CREATE, v->dtype, v->geom.ndim, v->geom.shape, s);
+}
+
 static rp_status import(const char *call, rp_context *ctx, const rpi_tensor_in *in, int64_t stream,
                         rp_store **out) {
   if (!in->versioned && !in->legacy)
     return rpi_status_fail(RP_ERR_ARGUMENT, "%s: tensor is NULL", call);
+  const rpi_dlpack_tensor *t =
+      in->versioned ? &in->versioned->dl_tensor : &in->legacy->dl_tensor;
+  if (ctx->crew && t->device.device_type == RPI_DLPACK_CUDA) return only_one(ctx, call);
   const rp_status st = rpi_tensor_import(ctx, in, stream, out);
-  return st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call);
+  if (st != RP_OK) return rpi_status_context(st, "%s", call);
+  if (RPI_UNLIKELY(ctx->crew)) told_import(ctx, *out);
+  return RP_OK;
 }
 
 rp_status rp_store_import_dlpack(rp_context *ctx, struct DLManagedTensorVersioned *tensor,
@@ -138,6 +168,19 @@ static rp_status check_desc(const char *call, const rp_export_desc *d) {
   return RP_OK;
 }
 
+/* What one GPU has is its own; others cannot see whether it fits what is asked for. */
+static rp_status check_crew(const rp_context *ctx, const rp_store *s, const rp_export_desc *d) {
+  const bool any = d->device_type == 0 && !s->buf->home;
+  const int32_t ours = rpi_device_facts_get(ctx->device)->ordinal;
+  if (d->device_type == RPI_DLPACK_CUDA && d->device_id != ours)
+    return rpi_status_fail(RP_ERR_DEVICE,
+                           "GPU %d is asked for, but what a context of several GPUs hands out is on "
+                           "its first, GPU %d",
+                           d->device_id, ours);
+  return any || d->device_type == RPI_DLPACK_CUDA ? rpi_device_stream_good(ctx->device, d->stream)
+                                                  : RP_OK;
+}
+
 static rp_status export_store(const char *call, rp_store *s, const rp_export_desc *desc,
                               const rpi_tensor_out *out) {
   static const rp_export_desc usual = {.struct_size = sizeof usual, .stream = RPI_STREAM_LEGACY};
@@ -145,7 +188,13 @@ static rp_status export_store(const char *call, rp_store *s, const rp_export_des
   if (!desc) desc = &usual;
   RPI_TRY(check_desc(call, desc));
   RPI_TRY(rpi_api_enter_store(s, call, &ctx));
-  const rp_status st = rpi_tensor_export(ctx, s, desc, out);
+  rp_status st = ctx->crew ? check_crew(ctx, s, desc) : RP_OK;
+  if (st == RP_OK && ctx->crew) st = rpi_follow_exported(ctx, s, desc, out->legacy != NULL);
+  if (st == RP_OK) st = rpi_tensor_export(ctx, s, desc, out);
+  if (st == RP_OK && ctx->crew) {
+    const rpi_tensor *t = out->legacy ? (*out->legacy)->manager_ctx : (*out->versioned)->manager_ctx;
+    rpi_follow_store(ctx, RPI_FOLLOW_TENSOR, t->store);
+  }
   return rpi_api_leave(ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call));
 }
 

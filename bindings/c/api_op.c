@@ -45,6 +45,7 @@ rp_status rp_op_create(rp_library *lib, const char *name, const char *params, co
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create: %s is NULL", params ? "body" : "params");
   RPI_TRY(enter_library(lib, "rp_op_create"));
   rp_status st = rpi_runtime_op(lib, name, params, body, out);
+  if (RPI_UNLIKELY(st == RP_OK && lib->ctx->crew)) rpi_follow_op_made(*out, body);
   return rpi_api_leave(lib->ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "rp_op_create"));
 }
 
@@ -63,6 +64,7 @@ rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc, rp_op
   if (!d.params) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_op_create_opaque: params is NULL");
   RPI_TRY(enter_library(lib, "rp_op_create_opaque"));
   rp_status st = rpi_runtime_op_opaque(lib, &d, out);
+  if (RPI_UNLIKELY(st == RP_OK && lib->ctx->crew)) rpi_follow_opaque_made(*out, &d);
   return rpi_api_leave(lib->ctx,
                        st == RP_OK ? RP_OK : rpi_status_context(st, "rp_op_create_opaque"));
 }
@@ -154,12 +156,22 @@ static inline bool launch_good(const rp_op *op, rp_store *const *stores, int32_t
   return true;
 }
 
+/* The context is entered, the handles are good, and the outputs made by the call, those in `made`, are there. */
+static inline rp_status launch(rp_op *op, rp_store *const *stores, const void *const *scalars,
+                               uint64_t made) {
+  if (RPI_UNLIKELY(op->ctx->crew))
+    RPI_TRY(rpi_follow_launch_of(op, stores, given_stores(op), scalars, made));
+  return rpi_segment_launch(op->ctx, op, stores, scalars);
+}
+
 /* Some store is unbound, on either side of the op. */
 static rp_status launch_unbound(const char *call, rp_op *op, rp_store *const *stores,
                                 int32_t n_stores, const void *const *scalars, int32_t n_scalars) {
   RPI_TRY(bad_launch(call, op, stores, n_stores, scalars, n_scalars, false));
   RPI_TRY(rpi_api_enter(op->ctx, call));
-  const rp_status st = rpi_unbound_launch(op, stores, scalars);
+  rp_status st = RP_OK;
+  if (op->ctx->crew) st = rpi_follow_launch_of(op, stores, given_stores(op), scalars, 0);
+  if (st == RP_OK) st = rpi_unbound_launch(op, stores, scalars);
   return rpi_api_leave(op->ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call));
 }
 
@@ -168,7 +180,7 @@ rp_status rp_launch(rp_op *op, rp_store *const *stores, int32_t n_stores,
   if (RPI_UNLIKELY(!launch_good(op, stores, n_stores, scalars, n_scalars, false)))
     return launch_unbound("rp_launch", op, stores, n_stores, scalars, n_scalars);
   RPI_TRY(rpi_api_enter(op->ctx, "rp_launch"));
-  rp_status st = rpi_segment_launch(op->ctx, op, stores, scalars);
+  rp_status st = launch(op, stores, scalars, 0);
   if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_launch");
   return rpi_api_leave(op->ctx, st);
 }
@@ -240,7 +252,7 @@ static void drop_outputs(const rp_op *op, rp_store **stores, uint64_t made) {
 /* In a context that has been entered; it is left after an error. */
 static rp_status settle_all(rp_context *ctx, rp_store *const *stores, int32_t n, const char *call) {
   for (int32_t i = 0; i < n; i++) {
-    const rp_status st = stores[i] ? rpi_unbound_settle(ctx, stores[i]) : RP_OK;
+    const rp_status st = stores[i] ? rpi_api_size(ctx, stores[i]) : RP_OK;
     if (RPI_UNLIKELY(st != RP_OK)) return rpi_api_leave(ctx, rpi_status_context(st, "%s", call));
   }
   return RP_OK;
@@ -259,7 +271,7 @@ rp_status rp_call(rp_op *op, rp_store **stores, int32_t n_stores, const void *co
   RPI_TRY(rpi_api_enter(op->ctx, "rp_call"));
   if (RPI_UNLIKELY(!good)) RPI_TRY(settle_all(op->ctx, stores, n_stores, "rp_call"));
   rp_status st = missing ? make_outputs(op, stores, &made) : RP_OK;
-  if (st == RP_OK && (st = rpi_segment_launch(op->ctx, op, stores, scalars)) != RP_OK)
+  if (st == RP_OK && (st = launch(op, stores, scalars, made)) != RP_OK)
     rpi_status_context(st, "rp_call");
   if (RPI_UNLIKELY(st != RP_OK)) drop_outputs(op, stores, made);
   return rpi_api_leave(op->ctx, st);
@@ -287,6 +299,7 @@ static rp_status eval_op(rp_context *ctx, const char *params, const char *body, 
     rpi_strbuf_deinit(&name);
   }
   if (st != RP_OK) return st;
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_op_made(*out, body);
   return rpi_map_add(&ctx->eval_ops, hash, *out) ? RP_OK : rpi_status_nomem("op");
 }
 
@@ -302,7 +315,7 @@ rp_status rp_eval(rp_context *ctx, const char *params, const char *body, rp_stor
     if (st != RP_OK) return rpi_api_leave(ctx, st);
     RPI_TRY(settle_all(ctx, stores, n_stores, "rp_eval"));
   }
-  if (st == RP_OK) st = rpi_segment_launch(ctx, op, stores, NULL);
+  if (st == RP_OK) st = launch(op, stores, NULL, 0);
   if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_eval");
   return rpi_api_leave(ctx, st);
 }
@@ -311,7 +324,7 @@ rp_status rp_store_fill(rp_store *s, const void *value) {
   rp_context *ctx;
   if (!value) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_fill: value is NULL");
   RPI_TRY(rpi_api_enter_store(s, "rp_store_fill", &ctx));
-  rp_status st = rpi_segment_launch(ctx, ctx->fill_op[s->view->dtype], &s, &value);
+  rp_status st = launch(ctx->fill_op[s->view->dtype], &s, &value, 0);
   if (RPI_UNLIKELY(st != RP_OK)) rpi_status_context(st, "rp_store_fill");
   return rpi_api_leave(ctx, st);
 }
@@ -342,23 +355,31 @@ rp_status rp_store_copy(rp_store *dst, rp_store *src) {
   if (src && rpi_api_store_held(src) && src->ctx == ctx)
     RPI_TRY(settle_all(ctx, &src, 1, "rp_store_copy"));
   rp_status st = check_copy(dst, src);
-  if (st == RP_OK && (st = rpi_segment_launch(ctx, ctx->copy_op, both, NULL)) != RP_OK)
+  if (st == RP_OK && (st = launch(ctx->copy_op, both, NULL, 0)) != RP_OK)
     rpi_status_context(st, "rp_store_copy");
   return rpi_api_leave(ctx, st);
 }
 
 /* ---- traces and waiting ---- */
 
+static inline rp_status told(rp_context *ctx, rpi_follow_kind kind, int64_t number) {
+  return RPI_UNLIKELY(ctx->crew) ? rpi_follow_call(ctx, kind, number) : RP_OK;
+}
+
 rp_status rp_trace_begin(rp_context *ctx, int64_t id) {
   RPI_TRY(rpi_api_enter(ctx, "rp_trace_begin"));
+  rp_status st = told(ctx, RPI_FOLLOW_BEGIN, id);
   rpi_calls_note(ctx, RPI_CALLS_TRACE_BEGIN, NULL);
-  return rpi_api_leave(ctx, rpi_segment_trace_begin(ctx, id));
+  if (RPI_LIKELY(st == RP_OK)) st = rpi_segment_trace_begin(ctx, id);
+  return rpi_api_leave(ctx, st);
 }
 
 rp_status rp_trace_end(rp_context *ctx, int64_t id) {
   RPI_TRY(rpi_api_enter(ctx, "rp_trace_end"));
+  rp_status st = told(ctx, RPI_FOLLOW_END, id);
   rpi_calls_note(ctx, RPI_CALLS_TRACE_END, NULL);
-  return rpi_api_leave(ctx, rpi_segment_trace_end(ctx, id));
+  if (RPI_LIKELY(st == RP_OK)) st = rpi_segment_trace_end(ctx, id);
+  return rpi_api_leave(ctx, st);
 }
 
 rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t most,
@@ -378,8 +399,9 @@ rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t mos
 
 rp_status rp_wait(rp_context *ctx) {
   RPI_TRY(rpi_api_enter(ctx, "rp_wait"));
+  rp_status st = told(ctx, RPI_FOLLOW_WAIT, 0);
   rpi_calls_note(ctx, RPI_CALLS_WAIT, NULL);
-  rp_status st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
+  if (RPI_LIKELY(st == RP_OK)) st = rpi_segment_cut(ctx, RPI_REASON_CUT_WAIT, true);
   if (st == RP_OK && ctx->data_error) {
     ctx->data_error = false;
     st = rpi_status_fail(RP_ERR_DATA, "rp_wait: %s",
@@ -390,6 +412,7 @@ rp_status rp_wait(rp_context *ctx) {
 
 rp_status rp_wait_compiled(rp_context *ctx) {
   RPI_TRY(rpi_api_enter(ctx, "rp_wait_compiled"));
+  const rp_status st = told(ctx, RPI_FOLLOW_COMPILED, 0);
   rpi_jit_wait(ctx->jit);
-  return rpi_api_leave(ctx, RP_OK);
+  return rpi_api_leave(ctx, st);
 }

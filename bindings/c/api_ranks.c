@@ -15,9 +15,10 @@
 
 /* ---- who we are ---- */
 
-/* In a dry run nobody else is there to do what this process does not do. */
+/* In a dry run nobody else is there to do what this process does not do. Who follows a context is no process. */
 static const rpi_comm *company(const rp_context *ctx) {
-  return ctx && ctx->magic == RPI_MAGIC_CONTEXT && !rpi_comm_dry(ctx->comm) ? ctx->comm : NULL;
+  const bool alone = !ctx || ctx->magic != RPI_MAGIC_CONTEXT || ctx->crew || rpi_comm_dry(ctx->comm);
+  return alone ? NULL : ctx->comm;
 }
 
 int32_t rp_context_ranks(const rp_context *ctx) { return rpi_comm_size(company(ctx)); }
@@ -28,7 +29,7 @@ int32_t rp_context_rank(const rp_context *ctx) { return rpi_comm_rank(company(ct
 rp_status rp_context_agree(rp_context *ctx, rp_status mine, uint64_t same) {
   bool heard;
   RPI_TRY(rpi_api_enter(ctx, "rp_context_agree"));
-  if (rpi_comm_dry(ctx->comm)) return rpi_api_leave(ctx, mine);
+  if (!company(ctx)) return rpi_api_leave(ctx, mine);
   rpi_verdict v = {.same = same};
   return rpi_api_leave(ctx, rpi_checkpoint_agree(ctx, mine, &v, &heard));
 }
@@ -95,7 +96,12 @@ rp_status rp_store_supply(rp_store *s, rp_supply_fn *fn, void *arg) {
   if (!fn) return rpi_status_fail(RP_ERR_ARGUMENT, "rp_store_supply: fn is NULL");
   RPI_TRY(rpi_api_enter_store(s, "rp_store_supply", &ctx));
   rp_status st = writable(s);
-  if (st == RP_OK) st = rpi_supply_ask(ctx, s, fn, arg);
+  if (st == RP_OK && ctx->crew) {
+    st = rpi_follow_use(ctx, RPI_FOLLOW_WRITE_SHARE, s);
+    if (st == RP_OK) st = rpi_supply_first(ctx, s, fn, arg);
+  } else if (st == RP_OK) {
+    st = rpi_supply_ask(ctx, s, fn, arg);
+  }
   return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_supply"));
 }
 
@@ -112,6 +118,7 @@ rp_status rp_store_write_share(rp_store *s, const void *data, size_t bytes) {
   const size_t elem = (size_t)rpi_dtype_size(s->view->dtype);
   const rp_status mine = check_share(data, bytes, elem);
   rp_status st = writable(s);
+  if (st == RP_OK && ctx->crew) st = rpi_follow_use(ctx, RPI_FOLLOW_WRITE_SHARE, s);
   if (st == RP_OK) st = rpi_supply_share(ctx, s, mine, data, (int64_t)(bytes / elem));
   return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_write_share"));
 }
@@ -125,7 +132,8 @@ rp_status rp_store_read_share(rp_store *s, int64_t lo, void *data, size_t bytes)
   if (mine == RP_OK && n > 0 && (lo < 0 || lo > size || n > size - lo))
     mine = rpi_status_fail(RP_ERR_ARGUMENT, "%lld elements from element %lld on of a store of %lld",
                            (long long)n, (long long)lo, (long long)size);
+  rp_status st = ctx->crew ? rpi_follow_use(ctx, RPI_FOLLOW_READ_SHARE, s) : RP_OK;
   rpi_calls_note(ctx, RPI_CALLS_READ, s);
-  const rp_status st = rpi_outgoing_share(ctx, s, mine, lo, n, data);
+  if (st == RP_OK) st = rpi_outgoing_share(ctx, s, mine, lo, n, data);
   return rpi_api_leave(ctx, st == RP_OK ? st : rpi_status_context(st, "rp_store_read_share"));
 }

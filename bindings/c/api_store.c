@@ -33,8 +33,11 @@ rp_status rpi_api_check_shape(const char *call, rp_dtype dtype, int32_t ndim,
 static rp_status create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
                         rp_store **out) {
   const rp_status st = rpi_store_new(ctx->pool, dtype, ndim, shape, out);
-  if (RPI_LIKELY(st == RP_OK)) rpi_calls_note(ctx, RPI_CALLS_CREATE, *out);
-  return st;
+  if (RPI_UNLIKELY(st != RP_OK)) return st;
+  rpi_calls_note(ctx, RPI_CALLS_CREATE, *out);
+  if (RPI_UNLIKELY(ctx->crew))
+    rpi_follow_create(ctx, RPI_FOLLOW_CREATE, dtype, ndim, shape, *out);
+  return RP_OK;
 }
 
 rp_status rp_store_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *shape,
@@ -54,11 +57,11 @@ rp_status rp_store_create_unbound(rp_context *ctx, rp_dtype dtype, int32_t ndim,
     return rpi_status_fail(RP_ERR_SHAPE, "rp_store_create_unbound: ndim is %d (1..%d)", ndim,
                            RP_MAX_DIM);
   RPI_TRY(rpi_api_enter(ctx, "rp_store_create_unbound"));
-  return rpi_api_leave(ctx, rpi_unbound_create(ctx, dtype, ndim, row, out));
+  const rp_status st = rpi_unbound_create(ctx, dtype, ndim, row, out);
+  if (RPI_UNLIKELY(ctx->crew && st == RP_OK))
+    rpi_follow_create(ctx, RPI_FOLLOW_UNBOUND, dtype, ndim, row, *out);
+  return rpi_api_leave(ctx, st);
 }
-
-static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
-                           const void *data);
 
 rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp_store **out) {
   RPI_API_NEED_OUT("rp_store_scalar", out);
@@ -68,11 +71,13 @@ rp_status rp_store_scalar(rp_context *ctx, rp_dtype dtype, const void *value, rp
   RPI_TRY(rpi_api_enter(ctx, "rp_store_scalar"));
   rp_status st = create(ctx, dtype, 0, NULL, &s);
   if (st != RP_OK) return rpi_api_leave(ctx, st);
-  st = write_box("rp_store_scalar", ctx, s, &s->view->geom, value);
-  if (st == RP_OK)
+  st = rpi_api_write("rp_store_scalar", ctx, s, &s->view->geom, value);
+  if (st == RP_OK) {
     *out = s;
-  else
+  } else {
+    if (ctx->crew) rpi_follow_store(ctx, RPI_FOLLOW_RELEASE, s);
     rpi_store_release(s);
+  }
   return rpi_api_leave(ctx, st);
 }
 
@@ -85,6 +90,7 @@ rp_status rp_store_retain(rp_store *s) {
   else
     RPI_TRY(rpi_api_enter_store(s, "rp_store_retain", &ctx));
   s->refs++;
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_store(ctx, RPI_FOLLOW_RETAIN, s);
   return rpi_api_leave(ctx, RP_OK);
 }
 
@@ -97,6 +103,7 @@ rp_status rp_store_release(rp_store *s) {
   if (RPI_UNLIKELY(!ctx || ctx->forks != rpi_api_forks)) return rp_store_release_any(s);
   RPI_TRY(rpi_api_enter(ctx, "rp_store_release"));
   bool last = s->refs == 1 && s->buf->app_refs == 1;
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_store(ctx, RPI_FOLLOW_RELEASE, s);
   rp_status st = last && s->buf->home ? rpi_segment_let_go(ctx, s->buf) : RP_OK;
   if (st == RP_OK) rpi_store_release(s);
   rpi_lent_tell_all(ctx->pool);
@@ -119,7 +126,8 @@ rp_status rp_store_release_any(rp_store *s) {
 void rpi_api_drain(rpi_pool *pool) {
   rp_context *ctx = atomic_load(&pool->ctx);
   if (ctx->comm) {
-    rpi_store_unqueue(pool);
+    rp_store *released = rpi_store_unqueue(pool);
+    if (ctx->crew) rpi_follow_drain(ctx, released);
     return;
   }
   for (rp_store *s = atomic_load(&pool->released); s; s = s->next)
@@ -180,13 +188,20 @@ static rp_status check_bytes(const char *call, const rp_store *s, const rpi_geom
   return RP_OK;
 }
 
-static rp_status write_box(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
-                           const void *data) {
+rp_status rpi_api_read(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
+                       void *data) {
+  if (RPI_UNLIKELY(ctx->crew)) RPI_TRY(rpi_follow_read(ctx, s, g));
+  return rpi_outgoing_box(ctx, call, s, g, data);
+}
+
+rp_status rpi_api_write(const char *call, rp_context *ctx, rp_store *s, const rpi_geom *g,
+                        const void *data) {
   rpi_buffer *b = s->buf;
   if (b->klass & RPI_CLASS_READ_ONLY)
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the store is attached read-only", call);
   if (s->readonly_view)
     return rpi_status_fail(RP_ERR_ACCESS, "%s: the view shows elements twice", call);
+  if (RPI_UNLIKELY(ctx->crew)) RPI_TRY(rpi_follow_write(ctx, s, g, data));
   rpi_calls_note(ctx, RPI_CALLS_WRITE, s);
   RPI_TRY(rpi_segment_settle(ctx, b, RPI_REASON_CUT_WRITE));
   const int32_t elem = rpi_dtype_size(s->view->dtype);
@@ -213,8 +228,8 @@ rp_status rp_store_read(rp_store *s, void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read", &ctx));
   rp_status st = check_bytes("rp_store_read", s, &s->view->geom, data, bytes);
-  return rpi_api_leave(
-      ctx, st != RP_OK ? st : rpi_outgoing_box(ctx, "rp_store_read", s, &s->view->geom, data));
+  return rpi_api_leave(ctx,
+                       st != RP_OK ? st : rpi_api_read("rp_store_read", ctx, s, &s->view->geom, data));
 }
 
 rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
@@ -222,7 +237,7 @@ rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write", &ctx));
   rp_status st = check_bytes("rp_store_write", s, &s->view->geom, data, bytes);
   return rpi_api_leave(
-      ctx, st != RP_OK ? st : write_box("rp_store_write", ctx, s, &s->view->geom, data));
+      ctx, st != RP_OK ? st : rpi_api_write("rp_store_write", ctx, s, &s->view->geom, data));
 }
 
 rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, void *data,
@@ -232,8 +247,7 @@ rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, 
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
   rp_status st = box_of("rp_store_read_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx,
-                       st != RP_OK ? st : rpi_outgoing_box(ctx, "rp_store_read_part", s, &g, data));
+  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_api_read("rp_store_read_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi, const void *data,
@@ -243,14 +257,15 @@ rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi,
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write_part", &ctx));
   rp_status st = box_of("rp_store_write_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_write_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : write_box("rp_store_write_part", ctx, s, &g, data));
+  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_api_write("rp_store_write_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_wait(rp_store *s) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_wait", &ctx));
+  rp_status st = ctx->crew ? rpi_follow_use(ctx, RPI_FOLLOW_WAIT_STORE, s) : RP_OK;
   rpi_calls_note(ctx, RPI_CALLS_WAIT_STORE, s);
-  rp_status st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
+  if (st == RP_OK) st = rpi_segment_settle(ctx, s->buf, RPI_REASON_CUT_WAIT);
   if (st == RP_OK && s->buf->poison) st = rpi_poison_refuse("rp_store_wait", s->buf);
   return rpi_api_leave(ctx, st);
 }
@@ -277,6 +292,12 @@ static rp_status shaped(const char *call, shape_view view, const rp_store *s, in
   return view(&s->view->geom, ndim, shape, g);
 }
 
+static rp_status derive(rp_context *ctx, rp_store *s, const rpi_geom *g, rp_store **out) {
+  RPI_TRY(rpi_store_derive(s, g, out));
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_view(ctx, s, g, *out);
+  return RP_OK;
+}
+
 #define VIEW(call, expr) \
   rp_context *ctx; \
   rpi_geom g; \
@@ -284,7 +305,7 @@ static rp_status shaped(const char *call, shape_view view, const rp_store *s, in
   RPI_TRY(rpi_api_enter_store(s, call, &ctx)); \
   rp_status st = (expr); \
   if (st != RP_OK) return rpi_api_leave(ctx, named(st, call)); \
-  return rpi_api_leave(ctx, rpi_store_derive(s, &g, out))
+  return rpi_api_leave(ctx, derive(ctx, s, &g, out))
 
 rp_status rp_store_slice(rp_store *s, int32_t axis, int64_t start, int64_t stop, int64_t step,
                          rp_store **out) {

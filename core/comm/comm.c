@@ -160,6 +160,12 @@ static rp_status check_ranks(const rpi_config *config, int32_t size) {
                          size == 1 ? "this process is alone" : "another number was started");
 }
 
+bool rpi_comm_alone(const rpi_config *config) {
+  const char *who;
+  if (config->dryrun[0] || config->ranks > 1) return false;
+  return config->transport == NONE || (config->transport == AUTO && launched(&who) == 1);
+}
+
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out) {
   const rpi_transport *t;
   *out = NULL;

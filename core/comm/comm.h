@@ -34,6 +34,8 @@ typedef struct rpi_message {
  * process alone. A launcher that started several processes which find no way to each other is RP_ERR_RANKS, with
  * the remedy. Collective. */
 rp_status rpi_comm_open(const rpi_config *config, rpi_comm **out);
+/* This process has nobody to look for. */
+bool rpi_comm_alone(const rpi_config *config);
 /* Collective if `orderly`: returns when all ranks have come to it, or after the watchdog's time; the last chance to
  * learn that they parted: then the others are told (rpi_comm_abort). NULL is allowed. */
 rp_status rpi_comm_close(rpi_comm *c, bool orderly);

@@ -264,11 +264,16 @@ uint64_t rpi_opaque_value(const rpi_opaque *o, const rp_opaque_arg *a, void *con
   }
 }
 
+_Thread_local bool rpi_opaque_inside;
+
 bool rpi_opaque_call(const rpi_opaque *o, void *const *ptr, const rpi_geom *geom,
                      const uint64_t *scalars, const rpi_opaque_block *block) {
   uint64_t value[MAX_ARGS];
   for (int32_t k = 0; k < o->n_args; k++)
     value[k] = rpi_opaque_value(o, &o->args[k], ptr, geom, scalars, block);
+  const bool inside = rpi_opaque_inside;
+  rpi_opaque_inside = true;
   const int status = call(o, value);
+  rpi_opaque_inside = inside;
   return !(o->flags & RP_OPAQUE_STATUS) || status == 0;
 }

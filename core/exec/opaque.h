@@ -52,6 +52,8 @@ typedef struct rpi_opaque_block {
 uint64_t rpi_opaque_value(const rpi_opaque *o, const rp_opaque_arg *a, void *const *ptr,
                           const rpi_geom *geom, const uint64_t *scalars,
                           const rpi_opaque_block *block);
+/* This thread is inside a function of an opaque op, or exists for nothing but what calls them. */
+extern _Thread_local bool rpi_opaque_inside __attribute__((tls_model("initial-exec")));
 /* Calls it on stores whose first elements are at ptr[i] and that lie as geom[i] says (the offset is
  * in ptr already); `block` says what is there of stores that are cut. Returns false if the function reported failure.
  * No allocation. Any thread. */

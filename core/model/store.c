@@ -253,6 +253,7 @@ static rp_store *store_get(rpi_pool *p) {
     p->store_slab = list;
     p->store_slab[p->n_store_slabs++] = s;
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++) {
+      s[i].index = (p->n_store_slabs - 1) * RPI_POOL_SLAB + i;
       s[i].next = p->free_stores;
       p->free_stores = &s[i];
     }
@@ -363,8 +364,8 @@ void rpi_store_release_queued(rpi_pool *p) {
   }
 }
 
-void rpi_store_unqueue(rpi_pool *p) {
-  (void)atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
+rp_store *rpi_store_unqueue(rpi_pool *p) {
+  return atomic_exchange_explicit(&p->released, NULL, memory_order_acquire);
 }
 
 void rpi_store_waiting(rpi_pool *p, uint64_t *word) {
@@ -376,17 +377,20 @@ void rpi_store_waiting(rpi_pool *p, uint64_t *word) {
   }
 }
 
+void rpi_store_queue(rp_store *s) {
+  rpi_pool *p = s->buf->pool;
+  rp_store *head = atomic_load_explicit(&p->released, memory_order_relaxed);
+  do {
+    s->next = head;
+  } while (!atomic_compare_exchange_weak(&p->released, &head, s));
+}
+
 /* A handle enters the queue with its first waiting release, so that its link is used once; who empties the
  * queue releases the link to the next who finds no release waiting. */
 void rpi_store_release_later(rp_store *s) {
   rpi_pool *p = s->buf->pool;
   atomic_fetch_add(&p->entering, 1); /* while the handle still keeps the pool */
-  if (atomic_fetch_add_explicit(&s->queued, 1, memory_order_acq_rel) == 0) {
-    rp_store *head = atomic_load_explicit(&p->released, memory_order_relaxed);
-    do {
-      s->next = head;
-    } while (!atomic_compare_exchange_weak(&p->released, &head, s));
-  }
+  if (atomic_fetch_add_explicit(&s->queued, 1, memory_order_acq_rel) == 0) rpi_store_queue(s);
   if (atomic_load(&p->ctx)) {
     atomic_fetch_sub(&p->entering, 1);
     return;
@@ -443,6 +447,7 @@ void rpi_store_buffer_drop(rpi_buffer *b) {
   b->place = RPI_PLACE_WHOLE;
   b->whole = false;
   b->turns = 0;
+  b->theirs = false;
   b->spare_place = RPI_PLACE_WHOLE;
   b->spare_tag = 0;
   b->range_version = 0;

@@ -124,6 +124,7 @@ typedef struct rpi_buffer {
   uint32_t spare_place; /* where else it is valid */
   bool whole;           /* all ranks needed all of it before: a host write leaves it so */
   uint8_t turns;        /* between rows and boxes that it has moved */
+  bool theirs; /* in a crew's first context: it is the turn of who lent the home, so followers have old values */
   rpi_instance *home;   /* attached: memory that others use between tasks (lent.h) */
   int32_t tensors;      /* handles of tensors on it */
   int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
@@ -150,6 +151,7 @@ struct rp_store {
   rpi_tensor *tensor;     /* the tensor whose handle this is; NULL: an ordinary one */
   rp_store *next;         /* free list, or the queue of releases */
   _Atomic int32_t queued; /* releases that wait in the queue */
+  int32_t index;          /* of the record, in its pool */
 };
 
 enum { RPI_POOL_SLAB = 64 };
@@ -223,11 +225,13 @@ rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out);
 void rpi_store_release(rp_store *s);
 /* From any thread: queues one release; on a closed pool it is done at once. */
 void rpi_store_release_later(rp_store *s);
+/* Puts a handle that is not in the queue into it. */
+void rpi_store_queue(rp_store *s);
 /* The context's thread: does the queued releases. May free a closed pool. */
 void rpi_store_release_queued(rpi_pool *p);
 /* The same thread, where releases are not done as they come: empties the queue, whose handles are then known by
- * `queued` alone. */
-void rpi_store_unqueue(rpi_pool *p);
+ * `queued` alone. Returns the first, with the others behind it. */
+rp_store *rpi_store_unqueue(rpi_pool *p);
 /* After that: one word for each slab of handles, with a bit for each whose releases wait. */
 void rpi_store_waiting(rpi_pool *p, uint64_t *word);
 /* Drops a segment's reference / the buffer when nobody holds it. */

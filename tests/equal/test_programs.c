@@ -11,6 +11,7 @@
  *               --ranks        the ways among ranks
  *               --cache DIR    of these the last: with tiers, and a folder of kernels for each rank in DIR
  *               --gpu LIBRARY  the ways on a GPU, with the kernels in --cache
+ *               --several      of these, those on several in one process
  *               --keep         go on after a failure
  *               --print        print each program
  *               --long N       in stretches of N, with a line for each
@@ -69,6 +70,7 @@ int main(int argc, char **argv) {
     const char *value = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(argv[i], "--keep") == 0) c.keep = true;
     if (strcmp(argv[i], "--ranks") == 0) c.choice.ranks = true;
+    if (strcmp(argv[i], "--several") == 0) c.choice.several = true;
     if (strcmp(argv[i], "--print") == 0) c.print = true;
     if (strcmp(argv[i], "--only") == 0) c.choice.only = value;
     if (strcmp(argv[i], "--gpu") == 0) c.choice.gpu = value;
@@ -85,7 +87,7 @@ int main(int argc, char **argv) {
   if (c.batch < 1) c.batch = 1;
   const int64_t bad = stretch > 0 ? run_long(&c, stretch, part, parts, &t) : run(&c, &t);
   tally_print(&t);
-  return bad == 0 && tally_good(&t, c.choice.ranks               ? TALLY_RANKS
+  return bad == 0 && tally_good(&t, c.choice.ranks || c.choice.several ? TALLY_RANKS
                                     : c.features & PROGRAM_LARGE ? TALLY_LARGE
                                                                  : TALLY_SMALL)
              ? EXIT_SUCCESS

@@ -108,6 +108,20 @@ void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache,
         cut(seed, i), i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
 }
 
+void way_several(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
+  const char *nccl = getenv("WAY_NCCL");
+  *w = (way){.twice = i == 2};
+  if (i == WAY_ORACLE)
+    snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
+  else
+    snprintf(w->config, sizeof w->config,
+             "--gpus %d --gpu_share on --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
+             " --tile 0 --overlap 0 --consensus 3 --watchdog 60 --nccl %s --cut %s %s %s",
+             2 + (int)((seed / 2 + (uint64_t)(i + 1)) % 3), gpu, gpu, cache, seed % 2 ? "0" : "1",
+             nccl && *nccl ? nccl : "none", cut(seed, i), i == 1 ? "--graphs off" : "",
+             i == 1 ? turns[seed / 4 % N_TURN] : "");
+}
+
 void way_processes(uint64_t seed, int32_t i, way *w) {
   const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w = (way){0};
@@ -120,7 +134,9 @@ void way_processes(uint64_t seed, int32_t i, way *w) {
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
-  if (c->gpu && c->ranks)
+  if (c->gpu && c->several)
+    way_several(seed, i, c->gpu, c->cache, w);
+  else if (c->gpu && c->ranks)
     way_gpu_ranks(seed, i, c->gpu, c->cache, w);
   else if (c->gpu)
     way_gpu(seed, i, c->gpu, c->cache, w);
@@ -240,7 +256,9 @@ static int64_t count_refused(const transcript *t) {
 
 void way_examine(const program *p, uint64_t seed, const way_choice *c, way_contexts *contexts,
                  way_finding *f) {
-  const int32_t n = c->ranks || c->processes ? N_WAY_RANKS : c->cache ? N_WAY_COMPILED : N_WAY;
+  const int32_t n = c->ranks || c->processes || c->several ? N_WAY_RANKS
+                    : c->cache                             ? N_WAY_COMPILED
+                                                           : N_WAY;
   transcript a, b;
   way w;
   f->seed = seed;

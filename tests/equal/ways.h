@@ -58,6 +58,10 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
  * them. */
 void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
 
+/* On 2, 3 and 4 GPUs of that kind in one process, some of which stand for two where there are fewer; as way_gpu_ranks, but 2
+ * runs twice in one context. */
+void way_several(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);
+
 /* On as many ranks as the launcher has started, whose every array is shared out: as way_ranks. The oracle is a
  * process alone, whatever the launcher says. */
 void way_processes(uint64_t seed, int32_t i, way *w);
@@ -80,6 +84,7 @@ typedef struct way_choice {
   const char *only;  /* configurations that contain this; NULL: all */
   int32_t one;       /* this way alone; -1: all */
   bool ranks;        /* the ways among ranks */
+  bool several;      /* with `gpu`: the ways on several GPUs in one process */
   bool processes;    /* this process is one of them */
 } way_choice;
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w);
