@@ -75,7 +75,8 @@ static rp_status begin(rp_context *ctx) {
 static rp_status apply(rp_context *ctx) {
   consensus *c = ctx->consensus;
   rpi_pool *p = ctx->pool;
-  rpi_store_unqueue(p);
+  /* What others follow has told them of all that they agreed on, so it is not in the queue; the rest waits there for that. */
+  if (!ctx->crew) rpi_store_unqueue(p);
   for (int32_t w = 0; w < c->n; w++)
     for (uint64_t left = c->mine->word[w]; left; left &= left - 1) {
       rp_store *s = &p->store_slab[w][__builtin_ctzll(left)];

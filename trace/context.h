@@ -65,10 +65,11 @@ struct rp_context {
   rpi_tiling last_grid;         /* of rpi_places_grid */
   bool rows_only;               /* no array is cut in boxes any more, */
   bool stale;                   /* and plans that do so are to be forgotten */
-  bool in_crew; /* of one process: the program uses rank 0, which the others follow (bindings/c/crew.h) */
-  struct rpi_calls *calls;      /* what the program called last; NULL: a process alone */
-  uint64_t stamp;               /* a hash of what it did so far: the same on all ranks (calls.h) */
-  struct rpi_crew *crew;        /* who follows this context; NULL: nobody */
+  bool
+      in_crew; /* of one process: the program uses rank 0, which the others follow (bindings/c/crew.h) */
+  struct rpi_calls *calls; /* what the program called last; NULL: a process alone */
+  uint64_t stamp;          /* a hash of what it did so far: the same on all ranks (calls.h) */
+  struct rpi_crew *crew;   /* who follows this context; NULL: nobody */
   struct rpi_consensus *consensus; /* on releases in any order; NULL: a process alone */
   rp_status ranks_status;          /* of the first message between ranks that failed */
   rp_library *libraries;
@@ -132,10 +133,11 @@ struct rp_context {
   uint64_t gpu_scratch_number; /* of the scratch memory there, from 1 on */
   int64_t nccl_until;          /* when joining it is given up; 0: it is not being joined */
   struct rpi_repeat *repeat;   /* of the pass at hand (repeat.h); NULL: none */
-  int64_t functions;     /* of opaque ops in the plans that ran so far, */
-  int64_t functions_done; /* and those that followers have come to the end of, too (bindings/c/follow.h) */
-  int32_t told;           /* the rule of what followers were told in the call under way; 0: nothing */
-  bool lends;             /* they read the program's memory in it */
+  int64_t functions; /* of opaque ops in the plans that ran so far, */
+  int64_t
+      functions_done; /* and those that followers have come to the end of, too (bindings/c/follow.h) */
+  int32_t told;       /* the rule of what followers were told in the call under way; 0: nothing */
+  bool lends;         /* they read the program's memory in it */
   struct rpi_nccl *nccl; /* between the GPUs of all ranks; NULL: they speak by way of the host */
 };
 

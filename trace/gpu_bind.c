@@ -37,10 +37,11 @@ rp_status rpi_gpu_bind_several(const rpi_config *c, int32_t *n) {
     *n = (int32_t)c->gpus;
     return RP_OK;
   }
-  return rpi_status_fail(RP_ERR_CONFIG,
-                         "gpus: %lld from number %lld on, but there are %d (several memories on one "
-                         "GPU: knob gpu_share)",
-                         (long long)c->gpus, (long long)c->gpu, (int)there);
+  return rpi_status_fail(
+      RP_ERR_CONFIG,
+      "gpus: %lld from number %lld on, but there are %d (several memories on one "
+      "GPU: knob gpu_share)",
+      (long long)c->gpus, (long long)c->gpu, (int)there);
 }
 
 rp_status rpi_gpu_bind_open(rp_context *ctx) {

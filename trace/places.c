@@ -2,13 +2,14 @@
  * trace/places.c -- see places.h. */
 #include "trace/places.h"
 
-#include "core/model/residence.h"
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/comm/collect.h"
 #include "core/exec/exchange.h"
 #include "core/exec/mosaic.h"
+#include "core/model/residence.h"
 #include "jit/ir.h"
 #include "trace/index_range.h"
 #include "trace/margins.h"
@@ -151,11 +152,18 @@ void rpi_places_forget(rp_context *ctx) {
 
 /* ---- values ---- */
 
+enum { SENTENCE = 1024 };
+
 rp_status rpi_places_failed(rp_context *ctx, rp_status st) {
   if (RPI_LIKELY(st == RP_OK) || ctx->ranks_status != RP_OK) return st;
   ctx->ranks_status = st;
   rpi_comm_abort(ctx->comm, rpi_status_message());
-  return st;
+  if (!ctx->device || ctx->nccl) return st;
+  /* Plans may go before anybody waits for what is queued to and from their memory. */
+  char why[SENTENCE];
+  snprintf(why, sizeof why, "%s", rpi_status_message());
+  (void)rpi_device_wait(ctx->device);
+  return rpi_status_fail(st, "%s", why);
 }
 
 rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b) {
@@ -310,8 +318,7 @@ static bool read_run(const rpi_buffer *b, const rpi_geom *box, void *data, rp_st
 /* What comes together on all ranks goes nowhere where nobody reads it. */
 static rp_status read_aside(rp_context *ctx, const rpi_buffer *b, const rpi_grid *g,
                             const rpi_geom *there, const rpi_geom *here, void *data) {
-  const size_t bytes =
-      (size_t)(rpi_geom_size(here) * (int64_t)rpi_dtype_size(b->base->dtype));
+  const size_t bytes = (size_t)(rpi_geom_size(here) * (int64_t)rpi_dtype_size(b->base->dtype));
   if (!ctx->in_crew || rpi_comm_rank(ctx->comm) == 0)
     return read_boxes(ctx, b, g, there, here, data);
   void *aside = rpi_alloc(bytes);

@@ -260,6 +260,8 @@ rp_status rpi_runtime_op_own(rp_context *ctx, const rp_opaque_desc *d, rp_op **o
 
 /* ---- contexts ---- */
 
+enum { SENTENCE = 1024 };
+
 static rp_status own_ops(rp_context *ctx) {
   RPI_TRY(rpi_runtime_library(ctx, "rp", &ctx->runtime_lib));
   RPI_TRY(rpi_runtime_op(ctx->runtime_lib, "copy", "y, x", "y = x", &ctx->copy_op));
@@ -314,6 +316,8 @@ static rp_status destroy(rp_context *ctx) {
   /* First, since ranks that part only here tell each other by ops and templates where. */
   rpi_consensus_end(ctx);
   rpi_gpu_ranks_part(ctx);
+  /* Copies into memory that goes below, which nobody has waited for. */
+  if (ctx->device && ctx->ranks_status != RP_OK) (void)rpi_device_wait(ctx->device);
   const rp_status st = rpi_comm_close(ctx->comm, ctx->ranks_status == RP_OK);
   ctx->comm = NULL;
   rpi_consensus_free(ctx);
@@ -365,7 +369,7 @@ static rp_status make_parts(rp_context *ctx) {
   return rpi_segment_predict(ctx, NULL);
 }
 
-rp_status rpi_runtime_create(const char *config, rp_context **out) {
+rp_status rpi_runtime_create(const char *config, bool in_crew, rp_context **out) {
   *out = NULL;
   rp_context *ctx = rpi_alloc_zero(sizeof *ctx);
   if (!ctx) return rpi_status_nomem("context");
@@ -375,6 +379,7 @@ rp_status rpi_runtime_create(const char *config, rp_context **out) {
     return st;
   }
   ctx->magic = RPI_MAGIC_CONTEXT;
+  ctx->in_crew = in_crew;
   if (ctx->config.nonfinite) { /* one task at a time, so that the first culprit can be named */
     ctx->config.max_tasks = ctx->config.window = 1;
     ctx->config.late = false;
@@ -387,8 +392,12 @@ rp_status rpi_runtime_create(const char *config, rp_context **out) {
   rpi_map_init(&ctx->eval_ops);
   st = make_parts(ctx);
   if (st != RP_OK) {
+    char why[SENTENCE]; /* what other ranks make of it comes later */
+    snprintf(why, sizeof why, "%s", rpi_status_message());
+    if (ctx->comm && in_crew)
+      rpi_places_failed(ctx, st); /* its program does not end: nobody waits */
     destroy(ctx);
-    return st;
+    return rpi_status_fail(st, "%s", why);
   }
   *out = ctx;
   return RP_OK;

@@ -7,7 +7,8 @@
 #include "core/base/strbuf.h"
 #include "trace/context.h"
 
-rp_status rpi_runtime_create(const char *config, rp_context **out);
+/* `in_crew`: one of several contexts that one program uses (bindings/c/crew.h), which all fail if one does. */
+rp_status rpi_runtime_create(const char *config, bool in_crew, rp_context **out);
 /* Runs what is pending; returns its first error. */
 rp_status rpi_runtime_destroy(rp_context *ctx);
 /* Registers an op with a body / an opaque one (`params` parsed here too). */

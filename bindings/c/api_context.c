@@ -105,7 +105,7 @@ static rp_status create(const char *config, rp_context **out) {
   rp_status st = rpi_gpu_bind_several(&base, &n);
   if (st == RP_OK)
     st = n > 1 ? rpi_crew_create(&base, config, n, &rpi_follower_duty, out)
-               : rpi_runtime_create(config, out);
+               : rpi_runtime_create(config, false, out);
   rpi_config_deinit(&base);
   return st;
 }

@@ -127,8 +127,7 @@ static rp_status import(const char *call, rp_context *ctx, const rpi_tensor_in *
                         rp_store **out) {
   if (!in->versioned && !in->legacy)
     return rpi_status_fail(RP_ERR_ARGUMENT, "%s: tensor is NULL", call);
-  const rpi_dlpack_tensor *t =
-      in->versioned ? &in->versioned->dl_tensor : &in->legacy->dl_tensor;
+  const rpi_dlpack_tensor *t = in->versioned ? &in->versioned->dl_tensor : &in->legacy->dl_tensor;
   if (ctx->crew && t->device.device_type == RPI_DLPACK_CUDA) return only_one(ctx, call);
   const rp_status st = rpi_tensor_import(ctx, in, stream, out);
   if (st != RP_OK) return rpi_status_context(st, "%s", call);
@@ -173,10 +172,11 @@ static rp_status check_crew(const rp_context *ctx, const rp_store *s, const rp_e
   const bool any = d->device_type == 0 && !s->buf->home;
   const int32_t ours = rpi_device_facts_get(ctx->device)->ordinal;
   if (d->device_type == RPI_DLPACK_CUDA && d->device_id != ours)
-    return rpi_status_fail(RP_ERR_DEVICE,
-                           "GPU %d is asked for, but what a context of several GPUs hands out is on "
-                           "its first, GPU %d",
-                           d->device_id, ours);
+    return rpi_status_fail(
+        RP_ERR_DEVICE,
+        "GPU %d is asked for, but what a context of several GPUs hands out is on "
+        "its first, GPU %d",
+        d->device_id, ours);
   return any || d->device_type == RPI_DLPACK_CUDA ? rpi_device_stream_good(ctx->device, d->stream)
                                                   : RP_OK;
 }
@@ -192,7 +192,8 @@ static rp_status export_store(const char *call, rp_store *s, const rp_export_des
   if (st == RP_OK && ctx->crew) st = rpi_follow_exported(ctx, s, desc, out->legacy != NULL);
   if (st == RP_OK) st = rpi_tensor_export(ctx, s, desc, out);
   if (st == RP_OK && ctx->crew) {
-    const rpi_tensor *t = out->legacy ? (*out->legacy)->manager_ctx : (*out->versioned)->manager_ctx;
+    const rpi_tensor *t =
+        out->legacy ? (*out->legacy)->manager_ctx : (*out->versioned)->manager_ctx;
     rpi_follow_store(ctx, RPI_FOLLOW_TENSOR, t->store);
   }
   return rpi_api_leave(ctx, st == RP_OK ? RP_OK : rpi_status_context(st, "%s", call));

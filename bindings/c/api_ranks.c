@@ -17,7 +17,8 @@
 
 /* In a dry run nobody else is there to do what this process does not do. Who follows a context is no process. */
 static const rpi_comm *company(const rp_context *ctx) {
-  const bool alone = !ctx || ctx->magic != RPI_MAGIC_CONTEXT || ctx->crew || rpi_comm_dry(ctx->comm);
+  const bool alone =
+      !ctx || ctx->magic != RPI_MAGIC_CONTEXT || ctx->crew || rpi_comm_dry(ctx->comm);
   return alone ? NULL : ctx->comm;
 }
 

@@ -35,8 +35,7 @@ static rp_status create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int
   const rp_status st = rpi_store_new(ctx->pool, dtype, ndim, shape, out);
   if (RPI_UNLIKELY(st != RP_OK)) return st;
   rpi_calls_note(ctx, RPI_CALLS_CREATE, *out);
-  if (RPI_UNLIKELY(ctx->crew))
-    rpi_follow_create(ctx, RPI_FOLLOW_CREATE, dtype, ndim, shape, *out);
+  if (RPI_UNLIKELY(ctx->crew)) rpi_follow_create(ctx, RPI_FOLLOW_CREATE, dtype, ndim, shape, *out);
   return RP_OK;
 }
 
@@ -228,8 +227,8 @@ rp_status rp_store_read(rp_store *s, void *data, size_t bytes) {
   rp_context *ctx;
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read", &ctx));
   rp_status st = check_bytes("rp_store_read", s, &s->view->geom, data, bytes);
-  return rpi_api_leave(ctx,
-                       st != RP_OK ? st : rpi_api_read("rp_store_read", ctx, s, &s->view->geom, data));
+  return rpi_api_leave(
+      ctx, st != RP_OK ? st : rpi_api_read("rp_store_read", ctx, s, &s->view->geom, data));
 }
 
 rp_status rp_store_write(rp_store *s, const void *data, size_t bytes) {
@@ -247,7 +246,8 @@ rp_status rp_store_read_part(rp_store *s, const int64_t *lo, const int64_t *hi, 
   RPI_TRY(rpi_api_enter_store(s, "rp_store_read_part", &ctx));
   rp_status st = box_of("rp_store_read_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_read_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_api_read("rp_store_read_part", ctx, s, &g, data));
+  return rpi_api_leave(ctx,
+                       st != RP_OK ? st : rpi_api_read("rp_store_read_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi, const void *data,
@@ -257,7 +257,8 @@ rp_status rp_store_write_part(rp_store *s, const int64_t *lo, const int64_t *hi,
   RPI_TRY(rpi_api_enter_store(s, "rp_store_write_part", &ctx));
   rp_status st = box_of("rp_store_write_part", s, lo, hi, &g);
   if (st == RP_OK) st = check_bytes("rp_store_write_part", s, &g, data, bytes);
-  return rpi_api_leave(ctx, st != RP_OK ? st : rpi_api_write("rp_store_write_part", ctx, s, &g, data));
+  return rpi_api_leave(ctx,
+                       st != RP_OK ? st : rpi_api_write("rp_store_write_part", ctx, s, &g, data));
 }
 
 rp_status rp_store_wait(rp_store *s) {

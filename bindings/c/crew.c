@@ -43,11 +43,11 @@ struct rpi_crew {
   uint64_t least;                        /* and a tail that all have reached */
   int64_t spin;
   const rpi_crew_duty *duty;
-  int32_t n;           /* followers */
-  int32_t n_made;      /* under the lock: those that have a context, or have failed to make one */
+  int32_t n;      /* followers */
+  int32_t n_made; /* under the lock: those that have a context, or have failed to make one */
   enum { STAY, GO, LEAVE } gate; /* under the lock: nobody makes a context until all can */
-  _Atomic bool waits;  /* the writer sleeps */
-  _Atomic bool failed; /* why and status hold */
+  _Atomic bool waits;            /* the writer sleeps */
+  _Atomic bool failed;           /* why and status hold */
   rp_status status;
   char why[WHY];
   pthread_mutex_t lock;
@@ -177,9 +177,8 @@ static void follow(seat *s) {
 }
 
 static rp_status open_seat(seat *s) {
-  RPI_TRY(rpi_runtime_create(s->config, &s->f.ctx));
+  RPI_TRY(rpi_runtime_create(s->config, true, &s->f.ctx));
   s->f.ctx->forks = rpi_api_forks;
-  s->f.ctx->in_crew = true;
   return s->crew->duty->begin(&s->f);
 }
 
@@ -236,11 +235,12 @@ static char *options(const rpi_config *base, const char *config, int32_t n, int3
   const int64_t all = given ? given : count_cores(), threads = all / n > 0 ? all / n : 1;
   rpi_strbuf text;
   rpi_strbuf_init(&text);
-  rpi_strbuf_addf(&text,
-                  "%s --transport threads --world \"GPUs of process %ld, %lld\" --ranks %d --rank %d "
-                  "--gpus 1 --threads %lld --pin off%s",
-                  config ? config : "", (long)getpid(), (long long)number, n, rank,
-                  (long long)threads, rank > 0 ? " --explain off" : "");
+  rpi_strbuf_addf(
+      &text,
+      "%s --transport threads --world \"GPUs of process %ld, %lld\" --ranks %d --rank %d "
+      "--gpus 1 --threads %lld --pin off%s",
+      config ? config : "", (long)getpid(), (long long)number, n, rank, (long long)threads,
+      rank > 0 ? " --explain off" : "");
   char *copy = text.failed ? NULL : rpi_alloc_string(rpi_strbuf_str(&text));
   rpi_strbuf_deinit(&text);
   return copy;
@@ -344,11 +344,10 @@ rp_status rpi_crew_create(const rpi_config *base, const char *config, int32_t n,
   *out = NULL;
   rp_status st = c && own ? start_all(c, base, config, number)
                           : rpi_status_nomem("the contexts of several GPUs");
-  if (st == RP_OK) st = await_others(c, rpi_runtime_create(own, &ctx));
+  if (st == RP_OK) st = await_others(c, rpi_runtime_create(own, true, &ctx));
   rpi_alloc_free(own);
   if (st == RP_OK) {
     show_asked(&ctx->config, base);
-    ctx->in_crew = true;
     ctx->crew = c;
     *out = ctx;
     return RP_OK;

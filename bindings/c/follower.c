@@ -17,8 +17,9 @@
 #include "trace/unbound.h"
 
 typedef struct rpi_twins {
-  rp_store **store; /* by the index of the program's handle; NULL: it has none, or it has been released */
-  rp_op **op;       /* by the number of its op */
+  rp_store *
+      *store; /* by the index of the program's handle; NULL: it has none, or it has been released */
+  rp_op **op; /* by the number of its op */
   int32_t cap_store, cap_op;
   rp_store *hidden; /* of the tensor exported last, until it gets its index */
 } twins;
@@ -212,8 +213,8 @@ static rp_status write(rpi_follower *f, int32_t i, const void *payload) {
   const rpi_follow_geom *w = payload;
   rp_store *s;
   RPI_TRY(enter(f, "rp_store_write", i, &s));
-  return rpi_api_leave(f->ctx, rpi_api_write("rp_store_write", f->ctx, s, &w->geom,
-                                             w->data ? w->data : w->value));
+  return rpi_api_leave(
+      f->ctx, rpi_api_write("rp_store_write", f->ctx, s, &w->geom, w->data ? w->data : w->value));
 }
 
 static rp_status read_share(rpi_follower *f, int32_t i, const void *payload) {
@@ -302,7 +303,8 @@ static rp_status export(rpi_follower *f, int32_t i, const void *payload) {
   RPI_TRY(enter(f, "rp_store_export_dlpack", i, &s));
   d.device_id = rpi_device_facts_get(f->ctx->device)->ordinal;
   d.stream = RPI_STREAM_NONE;
-  const rpi_tensor_out out = {.versioned = e->legacy ? NULL : &t, .legacy = e->legacy ? &old : NULL};
+  const rpi_tensor_out out = {.versioned = e->legacy ? NULL : &t,
+                              .legacy = e->legacy ? &old : NULL};
   RPI_TRY(rpi_api_leave(f->ctx, rpi_tensor_export(f->ctx, s, &d, &out)));
   const rpi_tensor *held = e->legacy ? old->manager_ctx : t->manager_ctx;
   f->twins->hidden = held->store;

@@ -190,7 +190,12 @@ rp_status rpi_device_pin(rpi_device *d, int64_t bytes, void **out) {
   *out = NULL;
   RPI_TRY(rpi_device_enter(d));
   const CUresult e = d->cu->host_get(out, (size_t)bytes, 0);
-  return rpi_device_leave(d, e, "cuMemHostAlloc", "of %lld bytes", (long long)bytes);
+  const rp_status st = rpi_device_leave(d, e, "cuMemHostAlloc", "of %lld bytes", (long long)bytes);
+  if (st == RP_OK || e != CUDA_SUCCESS) return st;
+  void *lost = *out; /* it was had, and what came behind it failed */
+  *out = NULL;
+  rpi_device_unpin(d, lost);
+  return st;
 }
 
 void rpi_device_unpin(rpi_device *d, void *p) {

@@ -124,12 +124,13 @@ typedef struct rpi_buffer {
   uint32_t spare_place; /* where else it is valid */
   bool whole;           /* all ranks needed all of it before: a host write leaves it so */
   uint8_t turns;        /* between rows and boxes that it has moved */
-  bool theirs; /* in a crew's first context: it is the turn of who lent the home, so followers have old values */
-  rpi_instance *home;   /* attached: memory that others use between tasks (lent.h) */
-  int32_t tensors;      /* handles of tensors on it */
-  int64_t *unread;      /* counts outputs that die unread, for who wrote this one; NULL: was read */
-  uint64_t number;      /* of all that its pool made, from 1 on: the same on all ranks */
-  uint64_t version;     /* a new one of the pool with every write: names the contents */
+  bool
+      theirs; /* in a crew's first context: it is the turn of who lent the home, so followers have old values */
+  rpi_instance *home; /* attached: memory that others use between tasks (lent.h) */
+  int32_t tensors;    /* handles of tensors on it */
+  int64_t *unread;    /* counts outputs that die unread, for who wrote this one; NULL: was read */
+  uint64_t number;    /* of all that its pool made, from 1 on: the same on all ranks */
+  uint64_t version;   /* a new one of the pool with every write: names the contents */
   uint64_t range_version; /* version + 1 for which range_lo/hi hold; 0: never computed */
   int64_t range_lo, range_hi;
   rpi_kept *kept;

@@ -88,8 +88,8 @@ int main(int argc, char **argv) {
   const int64_t bad = stretch > 0 ? run_long(&c, stretch, part, parts, &t) : run(&c, &t);
   tally_print(&t);
   return bad == 0 && tally_good(&t, c.choice.ranks || c.choice.several ? TALLY_RANKS
-                                    : c.features & PROGRAM_LARGE ? TALLY_LARGE
-                                                                 : TALLY_SMALL)
+                                    : c.features & PROGRAM_LARGE       ? TALLY_LARGE
+                                                                       : TALLY_SMALL)
              ? EXIT_SUCCESS
              : EXIT_FAILURE;
 }

@@ -114,12 +114,13 @@ void way_several(uint64_t seed, int32_t i, const char *gpu, const char *cache, w
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
   else
-    snprintf(w->config, sizeof w->config,
-             "--gpus %d --gpu_share on --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
-             " --tile 0 --overlap 0 --consensus 3 --watchdog 60 --nccl %s --cut %s %s %s",
-             2 + (int)((seed / 2 + (uint64_t)(i + 1)) % 3), gpu, gpu, cache, seed % 2 ? "0" : "1",
-             nccl && *nccl ? nccl : "none", cut(seed, i), i == 1 ? "--graphs off" : "",
-             i == 1 ? turns[seed / 4 % N_TURN] : "");
+    snprintf(
+        w->config, sizeof w->config,
+        "--gpus %d --gpu_share on --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
+        " --tile 0 --overlap 0 --consensus 3 --watchdog 60 --nccl %s --cut %s %s %s",
+        2 + (int)((seed / 2 + (uint64_t)(i + 1)) % 3), gpu, gpu, cache, seed % 2 ? "0" : "1",
+        nccl && *nccl ? nccl : "none", cut(seed, i), i == 1 ? "--graphs off" : "",
+        i == 1 ? turns[seed / 4 % N_TURN] : "");
 }
 
 void way_processes(uint64_t seed, int32_t i, way *w) {
