@@ -8,8 +8,12 @@ rp_status rpi_device_module(rpi_device *d, const void *image, CUmodule *out) {
   *out = NULL;
   RPI_TRY(rpi_device_enter(d));
   const CUresult e = d->cu->module_load(out, image);
-  if (e != CUDA_SUCCESS) *out = NULL;
-  return rpi_device_leave(d, e, "cuModuleLoadData", "for sm_%d", d->facts.arch);
+  CUmodule lost = e == CUDA_SUCCESS ? *out : NULL;
+  const rp_status st = rpi_device_leave(d, e, "cuModuleLoadData", "for sm_%d", d->facts.arch);
+  if (st == RP_OK) return RP_OK;
+  *out = NULL;
+  rpi_device_module_unload(d, lost); /* it was loaded, and what came behind it failed */
+  return st;
 }
 
 void rpi_device_module_unload(rpi_device *d, CUmodule m) {

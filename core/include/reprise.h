@@ -117,7 +117,12 @@ typedef struct rp_op rp_op;
  * REPRISE_CONFIG, then the defaults. rp_config_print lists every knob.
  * Where a launcher (mpirun, srun) has started several processes, all of them create, use and destroy their contexts
  * in the same order, make the same calls with the same values, and get the same results; each then does its part
- * of the work. What differs is RP_ERR_RANKS, here or in a later call. */
+ * of the work. What differs is RP_ERR_RANKS, here or in a later call.
+ * With the knob gpus above 1 a process alone uses several GPUs by one context; threads of the library make each call once
+ * more for the others. To the program nothing is different but this: functions of opaque ops may be called by several
+ * threads at once (rp_op_create_opaque); memory on a GPU cannot be lent to the context (RP_ERR_DEVICE), and it
+ * hands out copies only; what fails on one GPU alone is RP_ERR_RANKS of a later call, with that GPU's sentence, and ends the use
+ * of the context. rp_stat and rp_explain describe the first GPU's part. */
 RP_API rp_status rp_context_create(const char *config, rp_context **out);
 
 /* Runs what is pending, then frees the context. In a child made by fork, contexts of the parent
@@ -231,8 +236,8 @@ RP_API rp_status rp_store_copy(rp_store *dst, rp_store *src);
  * number a CUstream of the GPU's primary context, -1 none: the caller orders work himself. 0 and all else are
  * RP_ERR_ARGUMENT. None of these calls lets the host wait for a GPU unless it says so. */
 
-/* The GPU that the context uses, by its number at the driver, and the stream of the context's work, for producers who want
- * to know the consumer's. Either may be NULL. RP_ERR_DEVICE: it uses none. */
+/* The GPU that the context uses, of several the first, by its number at the driver, and the stream of the context's work
+ * there, for producers who want to know the consumer's. Either may be NULL. RP_ERR_DEVICE: it uses none. */
 RP_API rp_status rp_context_gpu(rp_context *ctx, int32_t *device, int64_t *stream);
 
 /* As rp_store_attach, for memory of GPU number `device` that `data` points to (an array of CuPy, PyTorch or JAX, a
@@ -396,7 +401,8 @@ enum {
   RP_OPAQUE_SIDE_EFFECT = 2, /* runs exactly once, in program order; ends a segment */
   RP_OPAQUE_STATUS = 4,      /* the function returns int: non-zero poisons what it writes */
   RP_OPAQUE_SPLIT = 8, /* the result is the same if it is called on blocks of rows; see below */
-  RP_OPAQUE_MAIN_THREAD = 16 /* only on the thread that uses the context; excludes SPLIT */
+  RP_OPAQUE_MAIN_THREAD =
+      16 /* only on the program's thread that uses the context; excludes SPLIT */
 };
 
 /* What must hold between the stores of a launch; what does not is RP_ERR_SHAPE. */
@@ -466,8 +472,8 @@ typedef struct rp_gpu_call {
 
 /* A variant of an opaque op for GPUs: a function that queues the work of one launch there, or a kernel's text.
  *
- * The function is called on the thread that uses the context, once for a launch, on all of the stores (never on a block of
- * them), with the GPU's primary context current. What it queues on `stream` begins when all earlier work has ended, and
+ * The function is called on the thread that uses the context, of several GPUs on a thread of each, once for a launch, on all
+ * of the stores (never on a block of them), with the GPU's primary context current. What it queues on `stream` begins when all earlier work has ended, and
  * whatever comes later waits for it; streams of its own it joins with `stream` by events, on both sides. It must not wait
  * for the GPU, leave another context current, keep addresses, or write to stores that its op only reads. Of this library it
  * may call rp_gpu_workspace, rp_gpu_keep, rp_gpu_drop, rp_gpu_data, rp_gpu_set_data and rp_error_set.
@@ -525,6 +531,11 @@ typedef struct rp_opaque_desc {
  * ranks, each runs the function on its own rows, in blocks, and gets of other ranks what these constraints say. A launch
  * whose written stores overlap others at other rows is not split.
  * One failing block poisons all that the launch writes.
+ *
+ * In a context of several GPUs the function is called by each GPU's thread of the library, at the same time: split, for its
+ * part; else on all of the stores, by each for itself, whose results must be equal. With RP_OPAQUE_MAIN_THREAD or
+ * RP_OPAQUE_SIDE_EFFECT it runs once, on the program's thread, and the others get what it wrote. When a call of the program
+ * returns, no function is running that it, or a call before it, has begun.
  *
  * With a variant for the GPU, which takes part in no way where there is none, launches run there and nothing is copied.
  * Whatever `flags` and constraints say of launches holds for it, too. An op with unbound stores has none so far.

@@ -27,7 +27,7 @@ static void test_numbers(void **state) {
         gpu_context_try("--gpus 2 --transport threads --ranks 1 --rank 0", &c));
   FAILS(RP_ERR_CONFIG, "gpus", gpu_context_try("--gpus 65", &c));
   assert_null(c);
-  c = gpu_context("--gpus 2 --gpu 3 --gpu_share on --threads 5");
+  c = gpu_context("--gpus 2 --gpu 3 --gpu_share on --threads 5 --nccl none");
   assert_int_equal(rp_context_gpus(c), 2);
   char text[20000];
   OK(rp_config_print(c, text, sizeof text, NULL));
@@ -42,7 +42,7 @@ static void test_numbers(void **state) {
   OK(rp_context_gpu(c, &gpu, &stream));
   assert_int_equal(gpu, 3);
   end(c);
-  c = gpu_context("--gpus 4");
+  c = gpu_context("--gpus 4 --nccl none");
   assert_int_equal(rp_context_gpus(c), 4);
   end(c);
 }
