@@ -42,7 +42,7 @@ static bool on_several; /* what the program at hand runs on */
 static void same(program *p) {
   static const char *const ways[] = {
       "--gpus 3 --nccl none", "--gpus 2 --nccl none --tier 0 --graphs off",
-      "--gpus 3 --nccl " FAKE_WHOLE, "--gpus 6 --gpu_share on --cut boxes --tier 0 --threads 2"};
+      ("--gpus 3 --nccl " FAKE_WHOLE), "--gpus 6 --gpu_share on --cut boxes --tier 0 --threads 2"};
   static result want, got;
   want.n = 0;
   on_several = false;
