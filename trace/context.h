@@ -133,7 +133,7 @@ struct rp_context {
   uint64_t gpu_scratch_number; /* of the scratch memory there, from 1 on */
   int64_t nccl_until;          /* when joining it is given up; 0: it is not being joined */
   struct rpi_repeat *repeat;   /* of the pass at hand (repeat.h); NULL: none */
-  int64_t functions; /* of opaque ops in the plans that ran so far, */
+  int64_t functions;           /* of opaque ops in the plans that ran so far, */
   int64_t
       functions_done; /* and those that followers have come to the end of, too (bindings/c/follow.h) */
   int32_t told;       /* the rule of what followers were told in the call under way; 0: nothing */

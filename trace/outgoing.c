@@ -155,9 +155,10 @@ rp_status rpi_outgoing_box(rp_context *ctx, const char *call, rp_store *s, const
     RPI_TRY(rpi_places_read(ctx, b, box, data));
   else if (rpi_comm_dry(ctx->comm))
     fill_stub(s->view->dtype, ctx->config.stub, n, data);
-  else if (n > 0)
+  else if (n > 0 && data)
     memset(data, 0, (size_t)(n * rpi_dtype_size(s->view->dtype)));
-  if (s->view->dtype == RP_BOOL) /* shared copies may hold bytes as they were attached or written */
+  if (s->view->dtype == RP_BOOL &&
+      data) /* shared copies may hold bytes as they were attached or written */
     for (int64_t i = 0; i < n; i++) ((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
   return RP_OK;
 }

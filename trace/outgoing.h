@@ -18,7 +18,7 @@ rp_status rpi_outgoing_share(rp_context *ctx, rp_store *s, rp_status mine, int64
                              void *data);
 
 /* The elements of a box of the store, in C order, on every rank: waits for what they need. In a dry run they are the knob
- * stub. RP_ERR_DATA: they are poisoned. `call` opens its sentence. */
+ * stub. RP_ERR_DATA: they are poisoned. `call` opens its sentence. `data` is NULL for followers of a crew, which do not ask. */
 rp_status rpi_outgoing_box(rp_context *ctx, const char *call, rp_store *s, const rpi_geom *box,
                            void *data);
 

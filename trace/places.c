@@ -218,6 +218,9 @@ rp_status rpi_places_lines(rp_context *ctx, rpi_buffer *b, const rpi_tiling *lin
 
 /* ---- what the host reads ---- */
 
+/* In a crew the program asks, not its followers, but for what all decide by (repeat.h). */
+static bool to_first(const rp_context *ctx) { return ctx->in_crew && !ctx->repeat; }
+
 /* A box of an array that is cut in a line. */
 typedef struct reading {
   const rpi_geom *box;
@@ -261,7 +264,7 @@ static rp_status read_line(rp_context *ctx, const rpi_buffer *b, const rpi_tilin
   const int32_t elem = rpi_dtype_size(b->base->dtype);
   const reading r = {box, &line->axis[0], elem};
   int64_t lo, hi;
-  if (ctx->in_crew) return read_to_first(ctx, b, &r, data);
+  if (to_first(ctx)) return read_to_first(ctx, b, &r, data);
   rpi_tiling_hull(line, rpi_comm_rank(ctx->comm), &lo, &hi);
   rpi_store_pack(b->inst->data, box, elem, data, lo, hi);
   return rpi_places_failed(ctx, rpi_collect_gather(ctx->comm, data, read_before, &r));
@@ -319,7 +322,7 @@ static bool read_run(const rpi_buffer *b, const rpi_geom *box, void *data, rp_st
 static rp_status read_aside(rp_context *ctx, const rpi_buffer *b, const rpi_grid *g,
                             const rpi_geom *there, const rpi_geom *here, void *data) {
   const size_t bytes = (size_t)(rpi_geom_size(here) * (int64_t)rpi_dtype_size(b->base->dtype));
-  if (!ctx->in_crew || rpi_comm_rank(ctx->comm) == 0)
+  if (!to_first(ctx) || rpi_comm_rank(ctx->comm) == 0)
     return read_boxes(ctx, b, g, there, here, data);
   void *aside = rpi_alloc(bytes);
   if (!aside) return rpi_places_failed(ctx, rpi_status_nomem("what the host reads"));
@@ -329,7 +332,7 @@ static rp_status read_aside(rp_context *ctx, const rpi_buffer *b, const rpi_grid
 }
 
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data) {
-  const bool reads = !ctx->in_crew || rpi_comm_rank(ctx->comm) == 0;
+  const bool reads = !to_first(ctx) || rpi_comm_rank(ctx->comm) == 0;
   const rpi_view *v = b->base;
   const int64_t n = rpi_geom_size(box);
   rpi_tiling line, axes;

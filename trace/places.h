@@ -21,7 +21,7 @@ rp_status rpi_places_gather(rp_context *ctx, rpi_buffer *b);
 rp_status rpi_places_lines(rp_context *ctx, rpi_buffer *b, const rpi_tiling *line);
 /* The elements of a box of the buffer, which has an instance, in C order, on every rank. The buffer stays in parts if
  * the box's axes lie along its own, or its elements are in the order of memory; else all of it comes to all. In a crew
- * only rank 0 asks: `data` of the others is not touched. */
+ * only rank 0 asks, but while a pass repeats itself: `data` of the others is not touched. */
 rp_status rpi_places_read(rp_context *ctx, rpi_buffer *b, const rpi_geom *box, void *data);
 /* Makes range_lo and range_hi true: bounds of an integer buffer's values on all ranks (index_range.h). */
 rp_status rpi_places_index_range(rp_context *ctx, rpi_buffer *b);

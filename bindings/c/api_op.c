@@ -391,8 +391,9 @@ rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t mos
   if (of != ctx)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_trace_repeat: go is a store of another context");
   RPI_TRY(rpi_api_enter_store(go, "rp_trace_repeat", &ctx));
+  rp_status st = RPI_LIKELY(!ctx->crew) ? RP_OK : rpi_follow_repeated(ctx, id, go, most);
   rpi_calls_note(ctx, RPI_CALLS_TRACE_END, NULL);
-  const rp_status st = rpi_repeat_trace(ctx, id, go, most, &made);
+  if (st == RP_OK) st = rpi_repeat_trace(ctx, id, go, most, &made);
   if (passes) *passes = made;
   return rpi_api_leave(ctx, st);
 }

@@ -135,6 +135,15 @@ rp_status rpi_follow_use(rp_context *ctx, rpi_follow_kind kind, rp_store *s) {
   return RP_OK;
 }
 
+rp_status rpi_follow_repeated(rp_context *ctx, int64_t trace, rp_store *go, int64_t most) {
+  RPI_TRY(rpi_crew_check(ctx));
+  renew(ctx, go);
+  rpi_follow_repeat *r = begin(ctx, RPI_FOLLOW_REPEAT, go->index, sizeof *r);
+  *r = (rpi_follow_repeat){trace, most};
+  tell(ctx);
+  return RP_OK;
+}
+
 /* ---- values ---- */
 
 rp_status rpi_follow_read(rp_context *ctx, rp_store *s, const rpi_geom *g) {

@@ -61,6 +61,10 @@ typedef struct rpi_follow_launch { /* arg: the op */
   uint64_t value[]; /* the scalars, then the stores as int32_t */
 } rpi_follow_launch;
 
+typedef struct rpi_follow_repeat { /* arg: the store that is looked at */
+  int64_t trace, most;
+} rpi_follow_repeat;
+
 typedef struct rpi_follow_attach { /* arg: the store made */
   rpi_lent_array array;            /* .data is the program's */
   bool viewed;                     /* the store made is a view of it, */
@@ -98,6 +102,7 @@ rp_status rpi_follow_launch_of(const rp_op *op, rp_store *const *stores, int32_t
 rp_status rpi_follow_call(rp_context *ctx, rpi_follow_kind kind, int64_t number);
 /* One on a store. */
 rp_status rpi_follow_use(rp_context *ctx, rpi_follow_kind kind, rp_store *s);
+rp_status rpi_follow_repeated(rp_context *ctx, int64_t trace, rp_store *go, int64_t most);
 rp_status rpi_follow_read(rp_context *ctx, rp_store *s, const rpi_geom *g);
 rp_status rpi_follow_write(rp_context *ctx, rp_store *s, const rpi_geom *g, const void *data);
 rp_status rpi_follow_exported(rp_context *ctx, rp_store *s, const rp_export_desc *d, bool legacy);

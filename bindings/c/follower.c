@@ -176,6 +176,13 @@ static rp_status trace_end(rpi_follower *f, int32_t i, const void *payload) {
   return rp_trace_end(f->ctx, *(const int64_t *)payload);
 }
 
+static rp_status trace_repeat(rpi_follower *f, int32_t i, const void *payload) {
+  const rpi_follow_repeat *r = payload;
+  rp_store *go;
+  RPI_TRY(find(f, i, &go));
+  return rp_trace_repeat(f->ctx, r->trace, go, r->most, NULL);
+}
+
 static rp_status wait(rpi_follower *f, int32_t i, const void *payload) {
   (void)i, (void)payload;
   return rp_wait(f->ctx);

@@ -158,11 +158,40 @@ static void launches(rp_context *c, result *r) {
   for (int k = 0; k < 8; k++) OK(rp_store_release(all[k]));
 }
 
+/* A pass that repeats itself: what it looks at is an element of an array that is cut, another time all have it. */
+static void repeated(rp_context *c, result *r) {
+  enum { N = 3000 };
+  for (int k = 0; k < 2; k++) {
+    int64_t passes = -1;
+    rp_store *x = check_vector(c, N, NULL), *n = NULL, *go = NULL, *sum = NULL;
+    OK(rp_store_create(c, RP_I64, 1, (int64_t[]){N}, &n));
+    if (k == 0)
+      OK(rp_store_slice(n, 0, N - 5, N - 4, 1, &go));
+    else
+      OK(rp_store_create(c, RP_BOOL, 0, NULL, &go));
+    OK(EVAL(c, "n", "n = 9", n));
+    OK(rp_trace_begin(c, 3));
+    OK(rp_store_create(c, RP_F64, 0, NULL, &sum));
+    OK(EVAL(c, "x, n", "x = 0.5*x + n", x, n));
+    OK(EVAL(c, "n", "n = n - 1", n));
+    OK(EVAL(c, "s, x", "s += x", sum, x));
+    if (k == 1) OK(EVAL(c, "go, s", "go = s > 20000.0", go, sum));
+    OK(rp_store_release(sum));
+    FAILS(RP_ERR_DTYPE, "f64", rp_trace_repeat(c, 3, sum = check_vector(c, 1, NULL), 9, NULL));
+    OK(rp_trace_repeat(c, 3, go, 100, &passes));
+    add(r, &(double){(double)passes}, 1);
+    add_store(r, x);
+    rp_store *all[] = {x, n, go, sum};
+    for (int i = 0; i < 4; i++) OK(rp_store_release(all[i]));
+  }
+}
+
 static void test_tasks(void **state) {
   (void)state;
   same(stencil);
   same(cg);
   same(launches);
+  same(repeated);
 }
 
 /* ---- values in and out ---- */
