@@ -137,6 +137,7 @@ static rp_status busy(member *m) {
   rp_status st = EVAL(m->ctx, "x, y", "x = x + 1; y = 0", a.x, a.y);
   if (last && st == RP_OK) st = EVAL(m->ctx, "y", "y = 2*y", a.y);
   if (st == RP_OK) st = EVAL(m->ctx, "y, x", "y = x", to, from);
+  if (!last) usleep(500000); /* they look at its message when it sleeps */
   if (st == RP_OK) st = rp_wait(m->ctx);
   if (last) usleep(3000000); /* longer than they wait for an answer, on a slow machine, too */
   rp_store_release(to);
