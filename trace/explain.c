@@ -207,6 +207,22 @@ static void explain_grid(const rp_context *ctx, const rpi_grid *g, rpi_strbuf *o
   rpi_strbuf_add(out, "]\n");
 }
 
+/* ", on the GPU in tier 1 with 40 registers, 0 bytes of spills"; nothing of one that is not there. */
+static void explain_code(const rpi_bound *b, int32_t group, rpi_strbuf *out) {
+  int32_t i = 0;
+  while (i < b->plan.n_sub && b->sub_group[i] != group) i++;
+  const rpi_kernel_gpu *gpu = i < b->plan.n_sub ? b->plan.sub[i].gpu : NULL;
+  if (!gpu) return;
+  const rpi_kernel_gpu_code *code = gpu->code;
+  if (!code)
+    rpi_strbuf_add(out, ", on the GPU when it is compiled");
+  else if (code->tier == 0)
+    rpi_strbuf_add(out, ", on the GPU in tier 0");
+  else
+    rpi_strbuf_addf(out, ", on the GPU in tier %d with %d registers, %d bytes of spills",
+                    code->tier, code->registers, code->spills);
+}
+
 static void explain_group(const rp_context *ctx, const rpi_template *t, const rpi_bound *b,
                           int32_t i, rpi_strbuf *out) {
   const rpi_group *g = &b->an->group[i];
@@ -222,6 +238,7 @@ static void explain_group(const rp_context *ctx, const rpi_template *t, const rp
     if (refusal[0]) rpi_strbuf_addf(out, " (%s)", refusal);
     const rpi_ir *ir = rpi_jit_ir(g->kernel);
     rpi_strbuf_addf(out, ", %d instructions, %d values live", ir->n_ins, rpi_opt_live(ir));
+    explain_code(b, i, out);
   }
   rpi_strbuf_add(out, "\n");
   for (int32_t k = 0; k < rpi_group_tasks(g); k++)

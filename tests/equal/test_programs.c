@@ -10,7 +10,7 @@
  *               --batch N      seeds per process; 1: each in contexts of its own
  *               --ranks        the ways among ranks
  *               --cache DIR    of these the last: with tiers, and a folder of kernels for each rank in DIR
- *               --gpu LIBRARY  the ways on a GPU, with the kernels in --cache
+ *               --gpu LIBRARY  the ways on a GPU, with the kernels in --cache; card: that of the machine
  *               --several      of these, those on several in one process
  *               --keep         go on after a failure
  *               --print        print each program

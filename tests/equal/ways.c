@@ -76,6 +76,14 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
              i + 1, grain(i + 1), w->ranks, cut(seed, i), more);
 }
 
+/* The driver and the compiler: a library that is both, or those of the machine. */
+static const char *libraries(const char *gpu) {
+  static char text[WAY_TEXT / 2];
+  if (strcmp(gpu, "card") == 0) return "";
+  snprintf(text, sizeof text, " --cuda %s --nvrtc %s", gpu, gpu);
+  return text;
+}
+
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
   static const char *const rooms[] = {"12", "24", "0"};
   *w = (way){.twice = i == 2};
@@ -83,9 +91,8 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
     snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
     return;
   }
-  snprintf(w->config, sizeof w->config,
-           "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON, gpu, gpu,
-           cache, seed % 2 ? "0" : "1");
+  snprintf(w->config, sizeof w->config, "--gpus 1%s --cache_dir %s --threads 1 --tier %s" COMMON,
+           libraries(gpu), cache, seed % 2 ? "0" : "1");
   const size_t n = strlen(w->config);
   if (i == 1)
     snprintf(w->config + n, sizeof w->config - n, " --graphs off --gpu_mb %s %s",
@@ -101,10 +108,10 @@ void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache,
   else
     snprintf(
         w->config, sizeof w->config,
-        "--gpus 1 --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
+        "--gpus 1%s --cache_dir %s --threads 1 --tier %s" COMMON
         " --transport threads --tile 0 --overlap 0 --watchdog 60 --nccl %s --ranks %d --cut %s "
         "%s %s",
-        gpu, gpu, cache, seed % 2 ? "0" : "1", nccl && *nccl ? nccl : "none", w->ranks,
+        libraries(gpu), cache, seed % 2 ? "0" : "1", nccl && *nccl ? nccl : "none", w->ranks,
         cut(seed, i), i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
 }
 

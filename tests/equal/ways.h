@@ -48,7 +48,7 @@ void way_compiled(uint64_t seed, int32_t i, const char *cache, way *w);
  * in what they find compiled. In all ways all ranks must have decided alike. */
 void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w);
 
-/* On a GPU whose driver and compiler are the library `gpu`, with the folder of kernels `cache`: 0 replays graphs, 1 has
+/* On a GPU whose driver and compiler are the library `gpu` ("card": those of the machine, whose class M has other bits), with the folder of kernels `cache`: 0 replays graphs, 1 has
  * none, memory for a few arrays only and one of the turns above, 2 runs twice in one context; by turns with interpreted
  * and with compiled kernels, or with `tier` in that alone. */
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w);

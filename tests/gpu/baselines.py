@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""baselines.py cupy|jax|torch|numpy -- the loops of bench_gpu as users of other libraries write them.
+"""baselines.py cupy|jax|torch|numpy -- the loops of bench_gpu as users of other libraries write them; those of sums and
+solvers by CuPy alone, which calls the same libraries of NVIDIA.
 
 A server of compare.py: it reads `hello`, `prepare ROW SIZE`, `sample`, `free` and answers each with a line of JSON; what
 goes wrong is an answer with the reason, not an end. A sample waits for its last pass, and begins with one that is not
@@ -69,6 +70,48 @@ def poisson(np, side):
     ptr[1:] = np.cumsum(there.sum(axis=1))
     return (ptr, np.ascontiguousarray(col[there]), np.ascontiguousarray(val[there]),
             np.where(there, col, 0).astype(np.int32), np.where(there, val, 0.0))
+
+
+def mixed(xp, e):
+    """The last step of SplitMix64, of unsigned numbers."""
+    z = (e + xp.uint64(1)) * xp.uint64(0x9e3779b97f4a7c15)
+    z = (z ^ (z >> xp.uint64(30))) * xp.uint64(0xbf58476d1ce4e5b9)
+    z = (z ^ (z >> xp.uint64(27))) * xp.uint64(0x94d049bb133111eb)
+    return z ^ (z >> xp.uint64(31))
+
+
+def rows(xp, kind, n):
+    """CSR of the matrices of gpu_sums.c."""
+    i = xp.arange(n, dtype=xp.int64)
+    if kind == "short":
+        length = 1 + i % 7
+    elif kind == "giant":
+        length = 1 + i % 2
+        length[0] = n
+    else:
+        z, length = mixed(xp, i.astype(xp.uint64)), xp.full(n, 4, dtype=xp.int64)
+        for k in range(16):  # as long as the bits below are zeros
+            length = xp.where(z % xp.uint64(2 << k) == 0, length * 2, length)
+        length = xp.minimum(length, n)
+    ptr = xp.zeros(n + 1, dtype=xp.int64)
+    ptr[1:] = xp.cumsum(length)
+    e = xp.arange(int(ptr[-1]), dtype=xp.int64)
+    row = xp.searchsorted(ptr, e, side="right") - 1
+    if kind == "power":
+        col = (mixed(xp, e.astype(xp.uint64)) % xp.uint64(n)).astype(xp.int32)
+    else:
+        col = ((row + e - ptr[row]) % n).astype(xp.int32)
+    return ptr.astype(xp.int32), col, 1.0 / length[row].astype(xp.float64)
+
+
+def dense(xp, uniform, n, off):
+    """Rows that add up to 1, symmetric."""
+    a = uniform((n, n), "float64", 0.0, off / n, 11)
+    a = 0.5 * (a + a.T)
+    i = xp.arange(n)
+    a[i, i] = 0.0
+    a[i, i] = 1.0 - a.sum(axis=1)
+    return a
 
 
 # ---- a library: arrays, a way to wait, and loops -------------------------------------------------------------
@@ -194,6 +237,94 @@ class NumPy:
         loop.run(50)
         loop.residual = float(state["rho"])
         return loop
+
+
+    # -- sums
+
+    def sparse(self):
+        if self.cupy:
+            import cupyx.scipy.sparse as module
+        else:
+            import scipy.sparse as module
+        return module
+
+    def product(self, kind, n):
+        ptr, col, val = rows(self.xp, kind, n)
+        a = self.sparse().csr_matrix((val, col, ptr), shape=(n, n))
+        x = [self.uniform((n,), "float64", 0.0, 0.5, 5)]
+
+        def step():
+            x[0] = a @ x[0]
+        step()  # may add up entries of one place
+        return Loop(repeat(step), self.wait, note="%d entries" % a.nnz)
+
+    def moments(self, n):
+        a = [self.uniform((n, n), "float64", 0.0, 0.5, 7)]
+
+        def step():
+            r, c = a[0].sum(axis=1), a[0].sum(axis=0)
+            s, m = r @ c, r.max()
+            a[0] = 0.5 * a[0] + 0.25 * (r[:, None] + c) / (1.0 + m) + 0.125 / (1.0 + s)
+        return Loop(repeat(step), self.wait)
+
+    # -- solvers
+
+    def gemm(self, n):
+        m, c = dense(self.xp, self.uniform, n, 1.0), [self.uniform((n, n), "float64", 0.0, 0.5, 13)]
+
+        def step():
+            c[0] = m @ c[0]
+        return Loop(repeat(step), self.wait)
+
+    def solve(self, n):
+        a, b = dense(self.xp, self.uniform, n, -1.0), [self.uniform((n,), "float64", 0.0, 0.5, 13)]
+
+        def step():
+            b[0] = self.xp.linalg.solve(a, b[0])
+        return Loop(repeat(step), self.wait)
+
+    def cholesky(self, n):
+        if self.cupy:
+            from cupyx.scipy.linalg import solve_triangular
+        else:
+            from scipy.linalg import solve_triangular
+        a, b = dense(self.xp, self.uniform, n, -1.0), [self.uniform((n,), "float64", 0.0, 0.5, 13)]
+
+        def step():
+            l = self.xp.linalg.cholesky(a)
+            b[0] = solve_triangular(l, solve_triangular(l, b[0], lower=True), trans="T", lower=True)
+        return Loop(repeat(step), self.wait)
+
+    def triangle(self, n):
+        if self.cupy:
+            from cupyx.scipy.sparse.linalg import spsolve_triangular
+        else:
+            from scipy.sparse.linalg import spsolve_triangular
+        import numpy
+        ptr, col, val, _, _ = poisson(numpy, n)
+        val = numpy.where(val > 0, 3.0, val)
+        a = self.sparse().csr_matrix((self.xp.asarray(val), self.xp.asarray(col), self.xp.asarray(ptr)),
+                                     shape=(n * n, n * n))
+        t, x = self.sparse().tril(a, format="csr"), [None]
+
+        def restart():
+            x[0] = self.xp.ones(n * n)
+
+        def step():
+            x[0] = spsolve_triangular(t, x[0], lower=True)
+        restart()
+        return Loop(repeat(step), self.wait, restart=restart)
+
+    def fourier(self, kind, n):
+        fft = self.xp.fft
+        if kind == "plane":
+            u = [self.uniform((n, n), "float64", 0.0, 0.5, 17)]
+        else:
+            u = [self.uniform((n, 4096), "float32", 0.0, 0.5, 17).astype("complex64")]
+
+        def step():
+            u[0] = fft.irfft2(fft.rfft2(u[0]), s=(n, n)) if kind == "plane" else fft.ifft(fft.fft(u[0]))
+        return Loop(repeat(step), self.wait)
 
 
 class Jax:
@@ -404,6 +535,13 @@ def prepare(library, row, size):
         return library.prices(size, dtype)
     if kind == "cg":
         return library.cg(size)
+    if isinstance(library, NumPy):
+        if kind == "spmv":
+            return library.product(width, size)
+        if kind == "fourier":
+            return library.fourier(width, size)
+        if row in ("moments", "gemm", "solve", "cholesky", "triangle"):
+            return getattr(library, row)(size)
     raise Refused("no such row")
 
 

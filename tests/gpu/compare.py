@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """compare.py -- measures bench_gpu and others in turns, and prints the table of figures.
 
-    compare.py --bench PROGRAM [--cuda PROGRAM] [--python PYTHON] [--others cupy,jax,torch] [--rows ROW,...]
+    compare.py --bench PROGRAM [--cuda PROGRAM] [--python PYTHON] [--others cupy,jax,torch] [--set SET] [--rows ROW,...]
                [--gpus N] [--small] [--seconds N] [--out FOLDER]
+    compare.py --lines FILE        prints what a program has written into FILE as the table of counts
 
 Each side is a process of its own that is told what to do a line at a time (see bench_gpu.c). A round takes a sample of
 each side; the first round, in which they find out how many passes make a sample, does not count; a figure is the median of
 the others. What has failed, is missing, or ran out of time is "-" with its reason below the table. FOLDER gets bench.json
-and bench.log. Exit status: 0 if every row of ours was measured and all that was counted is right (bars that are missed do
+and bench.log, with a set of rows SET.json and SET.log. Exit status: 0 if every row of ours was measured and all that was counted is right (bars that are missed do
 not count), else 1.
 """
 import argparse
@@ -22,21 +23,27 @@ import time
 
 CONTENDERS = ["cuda", "cupy", "jax", "torch"]
 WIDE = ["cuda", "cupy", "jax", "torch"]
+OF_CUPY = (["cupy"], [("ratio", "cupy", None)])
 # Of a row: whom it is compared with, and the bars: (what, of whom, bound). `ratio` is their time over ours, `share` the
-# bytes that must move per second over those of a copy, `us` our microseconds.
-ROWS = {
-    "chain_f64": (WIDE, [("share", "cuda", 0.92)]),
-    "chain_f32": (WIDE, [("share", "cuda", 0.92)]),
-    "stencil_f64": (WIDE, [("share", "cuda", 0.92)]),
-    "stencil_f32": (WIDE, [("share", "cuda", 0.92)]),
-    "bs_f64": (["cupy", "jax", "torch"], [("ratio", "cupy", 10), ("ratio", "jax", 1), ("ratio", "torch", 1)]),
-    "bs_f32": (["cupy", "jax", "torch"], [("ratio", "cupy", 10), ("ratio", "jax", 1), ("ratio", "torch", 1)]),
-    "cg": (["cuda", "cupy", "jax"], [("ratio", "cuda", 1.2), ("ratio", "jax", 1.5)]),
-    "host_ten": (["cupy", "jax", "torch"], [("us", None, 6)]),
-    "host_hundred": (["cupy", "jax", "torch"], [("us", None, 6)]),
-    "tiny": (["cupy", "jax", "torch"], [("us", None, 12)]),
-    "tiny_ahead": (["cupy", "jax", "torch"], []),
+# bytes that must move per second over those of a copy, `us` our microseconds; bound None: no bar.
+SETS = {
+    "loops": {
+        "chain_f64": (WIDE, [("share", "cuda", 0.92)]),
+        "chain_f32": (WIDE, [("share", "cuda", 0.92)]),
+        "stencil_f64": (WIDE, [("share", "cuda", 0.92)]),
+        "stencil_f32": (WIDE, [("share", "cuda", 0.92)]),
+        "bs_f64": (["cupy", "jax", "torch"], [("ratio", "cupy", 10), ("ratio", "jax", 1), ("ratio", "torch", 1)]),
+        "bs_f32": (["cupy", "jax", "torch"], [("ratio", "cupy", 10), ("ratio", "jax", 1), ("ratio", "torch", 1)]),
+        "cg": (["cuda", "cupy", "jax"], [("ratio", "cuda", 1.2), ("ratio", "jax", 1.5)]),
+        "host_ten": (["cupy", "jax", "torch"], [("us", None, 6)]),
+        "host_hundred": (["cupy", "jax", "torch"], [("us", None, 6)]),
+        "tiny": (["cupy", "jax", "torch"], [("us", None, 12)]),
+        "tiny_ahead": (["cupy", "jax", "torch"], []),
+    },
+    "sums": {row: OF_CUPY for row in ("spmv_power", "spmv_giant", "spmv_short", "moments")},
+    "solvers": {row: OF_CUPY for row in ("solve", "cholesky", "triangle", "gemm", "fourier_plane", "fourier_lines")},
 }
+ROWS = {row: how for rows in SETS.values() for row, how in rows.items()}
 COPIED = ("chain", "stencil")  # their `cuda` side is a copy of as many bytes
 WHAT = {
     "chain_f64": "ten element-wise operations, fused; CUDA: a copy of as many bytes",
@@ -47,6 +54,16 @@ WHAT = {
     "host_hundred": "the same of a hundred tasks",
     "tiny": "ten tasks on 1000 elements, each pass waited for",
     "tiny_ahead": "the same, waited for at the end",
+    "spmv_power": "CSR, f64: half of the rows twice as long, and so on, 4 to 262144; CuPy: cuSPARSE",
+    "spmv_giant": "a row of 10 million elements, and as many rows of one or two",
+    "spmv_short": "rows of one to seven",
+    "moments": "sums along both axes, a dot product, the largest, an update by all of them",
+    "solve": "LU of 4096 x 4096 and a right-hand side",
+    "cholesky": "the same by Cholesky",
+    "triangle": "the lower triangle of the 5-point matrix, 1024^2 unknowns",
+    "gemm": "4096 x 4096 x 4096, f64",
+    "fourier_plane": "there and back, real, f64, 8192 x 8192",
+    "fourier_lines": "there and back, f32, 16384 lines of 4096",
 }
 ROUNDS = 6
 
@@ -126,7 +143,7 @@ class Bench:
         environment = dict(os.environ)
         extra = ["--gpus", str(options.gpus)] + (["--small"] if options.small else [])
         self.ours = Side("reprise", [options.bench, "--serve"] + extra, log, environment)
-        self.check_command = [options.bench, "--checks"] + extra
+        self.check_command = [options.bench, "--checks"] + extra + (["--set", options.set] if options.set else [])
         self.sides = {"reprise": self.ours}
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines.py")
         for name in [n for n in options.others.split(",") if n]:
@@ -239,10 +256,12 @@ class Bench:
                 value = 1e6 * ours
             else:  # a copy of as many bytes: the share is the ratio of times, too
                 value = theirs / ours
-            met = None if value is None else value <= bound if kind == "us" else value >= bound
+            met = None if value is None or bound is None else value <= bound if kind == "us" else value >= bound
             bars.append({"kind": kind, "of": whom, "bound": bound, "value": value, "met": met})
         moved = said["reprise"].get("bytes") or 0
         notes = {n: a["note"] for n, a in said.items() if a.get("note")}
+        if said["reprise"].get("flops") and ours:
+            notes["reprise"] = "%.4g TFLOP/s" % (1e-12 * said["reprise"]["flops"] / ours)
         if moved and row.startswith(COPIED) and "cuda" in seconds:
             notes["copy"] = "%.0f GB/s" % (1e-9 * moved / seconds["cuda"])
         return {"row": row, "seconds": seconds, "bars": bars, "size": said["reprise"].get("size"),
@@ -250,7 +269,7 @@ class Bench:
                 "notes": notes}
 
     def run(self):
-        wanted = [r for r in self.options.rows.split(",") if r] or list(ROWS)
+        wanted = [r for r in self.options.rows.split(",") if r] or list(SETS[self.options.set] if self.options.set else ROWS)
         self.hello()
         if not self.options.no_checks:
             self.count()
@@ -276,6 +295,8 @@ def describe(bar):
     sign = "<=" if bar["kind"] == "us" else ">="
     met = {True: "met", False: "MISSED", None: "-"}[bar["met"]]
     what = {"us": "us", "share": "of a copy", "ratio": "x of %s" % bar["of"]}[bar["kind"]]
+    if bar["bound"] is None:
+        return "%s %s" % (value, what)
     return "%s %s (%s %g) %s" % (value, what, sign, bar["bound"], met)
 
 
@@ -300,13 +321,11 @@ def print_table(bench):
     for r in bench.rows:
         print_row(r, bench.sides)
     for row, text in WHAT.items():
-        print("  %-12s %s" % (row, text))
+        if any(r["row"] == row for r in bench.rows):
+            print("  %-14s %s" % (row, text))
     if bench.checks:
-        print("\n%-26s %12s %-9s %12s %-7s %s" % ("count", "reprise", "unit", "beside it", "met", "what"))
-    for c in bench.checks:
-        beside = "-" if c["baseline"] is None else "%.6g" % c["baseline"]
-        met = {True: "met", False: "MISSED", None: "-"}[c["met"]]
-        print("%-26s %12.6g %-9s %12s %-7s %s" % (c["row"], c["value"], c["unit"], beside, met, c["note"]))
+        print()
+        print_counts(bench.checks)
     for r in bench.rows:
         for name, note in r["notes"].items():
             print("%s, %s: %s" % (r["row"], name, note))
@@ -316,9 +335,33 @@ def print_table(bench):
         print("- %s: cut off, the time was over" % row)
 
 
+def print_counts(checks):
+    print("%-28s %12s %-9s %12s %-7s %s" % ("count", "reprise", "unit", "beside it", "met", "what"))
+    for c in checks:
+        beside = "-" if c["baseline"] is None else "%.6g" % c["baseline"]
+        met = {True: "met", False: "MISSED", None: "-"}[c["met"]]
+        print("%-28s %12.6g %-9s %12s %-7s %s" % (c["row"], c["value"], c["unit"], beside, met, c["note"]))
+
+
+def print_lines(path):
+    """Lines of JSON as a table, others behind it as they are."""
+    checks, others = [], []
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            try:
+                checks.append(json.loads(line))
+            except ValueError:
+                others.append(line.rstrip())
+    print_counts(checks)
+    for line in others:
+        print(line)
+
+
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--bench", required=True)
+    p.add_argument("--bench", default="")
+    p.add_argument("--lines", default="")
+    p.add_argument("--set", choices=list(SETS))
     p.add_argument("--cuda", default="")
     p.add_argument("--python", default=sys.executable)
     p.add_argument("--others", default="")
@@ -329,9 +372,15 @@ def main():
     p.add_argument("--seconds", type=float, default=200)
     p.add_argument("--out", default="")
     options = p.parse_args()
+    if options.lines:
+        print_lines(options.lines)
+        return 0
+    if not options.bench:
+        p.error("--bench PROGRAM or --lines FILE is needed")
+    name = options.set or "bench"
     folder = options.out or tempfile.mkdtemp(prefix="bench-gpu-")
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "bench.log"), "ab") as log:
+    with open(os.path.join(folder, name + ".log"), "ab") as log:
         log.truncate(0)
         bench = Bench(options, log)
         print_head()
@@ -341,7 +390,7 @@ def main():
             for side in bench.sides.values():
                 side.stop()
             print_table(bench)
-            with open(os.path.join(folder, "bench.json"), "w", encoding="utf-8") as f:
+            with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as f:
                 json.dump({"rows": bench.rows, "checks": bench.checks, "reasons": bench.reasons, "cut_off": bench.cut,
                            "sides": {n: s.title for n, s in bench.sides.items()}}, f, indent=1)
     measured = all("reprise" in r["seconds"] for r in bench.rows)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/gpu/gpu_checks.c -- rows that are counts: kernels and bytes of a pass as on a CPU, the same results, no wait
- * for NVRTC in the first pass of a new loop, nothing compiled in a second process.
+ * tests/gpu/gpu_checks.c -- rows that are counts: kernels and bytes of a pass as on a CPU, the same results, registers, no
+ * wait for NVRTC in the first pass of a new loop, nothing compiled in a second process; of libraries their time beside the
+ * host's.
  *
  * How: the first pass runs in processes of their own (--child), which share a folder of kernels: `prime` leaves there
  *      what every program needs, `first` meets a loop that nobody has run, `again` is the same program once more. */
@@ -40,18 +41,86 @@ static bool count_row(const char *what, const gpu_row *r, const char *unit, doub
   return met;
 }
 
-static bool as_on_cpu(const gpu_row *r) {
+/* What the context says of itself; the caller frees it. */
+static char *explained(rp_context *ctx) {
+  size_t size = 0;
+  RP_CHECK(rp_explain(ctx, NULL, 0, &size));
+  char *text = bench_need(size + 1);
+  RP_CHECK(rp_explain(ctx, text, size + 1, &size));
+  return text;
+}
+
+/* Registers of each of its kernels on the GPU; met if all are compiled, and none spills. */
+static bool registers(const gpu_row *r, const char *text) {
+  static const char there[] = ", on the GPU in tier ";
+  char name[64], note[200] = "of";
+  int most = 0, spills = 0, kernels = 0, waiting = 0;
+  for (const char *at = text; (at = strstr(at, there)) != NULL;) {
+    int tier = 0, of = 0, bytes = 0;
+    at += sizeof there - 1;
+    const int n = sscanf(at, "%d with %d registers, %d bytes of spills", &tier, &of, &bytes);
+    kernels++;
+    waiting += n != 3;
+    spills += bytes;
+    most = of > most ? of : most;
+    if (strlen(note) < 120) snprintf(note + strlen(note), 16, " %d", of);
+  }
+  if (kernels == 0) return true; /* libraries' alone, or no GPU */
+  const bool met = spills == 0 && waiting == 0;
+  snprintf(note + strlen(note), 72, " in its kernels; %d bytes of spills, %d not compiled", spills,
+           waiting);
+  snprintf(name, sizeof name, "registers_%s", r->name);
+  gpu_print(name, most, "a thread", NULL, &met, note);
+  return met;
+}
+
+/* What NVIDIA's libraries do is a call on the GPU, unless they were not found. */
+static bool libraries(const gpu_row *r, const char *text) {
   char name[64];
-  const int64_t size = gpu_small ? r->small : r->dimensions == 2 ? 512 : 1 << 18;
+  if (gpu_gpus == 0) return true;
+  snprintf(name, sizeof name, "library_%s", r->name);
+  const bool good = !strstr(text, "GPU_OPAQUE");
+  return gpu_print_yes(name, good,
+                       good ? "the work is done on the GPU" : "on the host: is the library there?");
+}
+
+static double times(bench_prog *p) {
+  enum { TIMES = 3 };
+  const double begin = bench_now();
+  p->run(p->self, TIMES);
+  RP_CHECK(rp_wait(p->ctx));
+  return (bench_now() - begin) / TIMES;
+}
+
+static void beside_host(const gpu_row *r, bench_prog *ours, bench_prog *cpu, int64_t size) {
+  char name[64], note[96];
+  const double beside = 1e6 * times(cpu);
+  snprintf(name, sizeof name, "time_%s", r->name);
+  snprintf(note, sizeof note, "a pass of size %lld, and of our own code on the host",
+           (long long)size);
+  gpu_print(name, 1e6 * times(ours), "us", &beside, NULL, note);
+}
+
+static bool as_on_cpu(const gpu_row *r) {
+  char name[64], note[96] = "result, to the bit that of a context without a GPU";
+  const int64_t size = gpu_small ? r->small : r->check;
   bench_prog ours = r->make(gpu_config(), size), cpu = r->make("--gpus 0", size);
   const counts a = counted(&ours), b = counted(&cpu);
   snprintf(name, sizeof name, "same_%s", r->name);
   bool good = bench_agree(name, &ours, &cpu, PASSES, r->apart);
-  gpu_print(name, good, "yes", NULL, &good,
-            r->apart == 0 ? "result, to the bit that of a context without a GPU"
-                          : "result, nearly that of a context without a GPU");
-  good = count_row("kernels", r, "kernels", a.kernels, b.kernels) && good;
-  good = count_row("bytes", r, "bytes", a.bytes, b.bytes) && good;
+  if (r->apart > 0)
+    snprintf(note, sizeof note, "result, but for %g that of a context without a GPU", r->apart);
+  gpu_print_yes(name, good, note);
+  char *text = explained(ours.ctx);
+  if (r->set == GPU_SOLVERS) {
+    good = libraries(r, text) && good;
+    beside_host(r, &ours, &cpu, size);
+  } else {
+    good = count_row("kernels", r, "kernels", a.kernels, b.kernels) && good;
+    good = count_row("bytes", r, "bytes", a.bytes, b.bytes) && good;
+    good = registers(r, text) && good;
+  }
+  free(text);
   bench_prog_free(&ours);
   bench_prog_free(&cpu);
   return good;
@@ -122,9 +191,10 @@ static bool first_passes(void) {
 
 bool gpu_checks(void) {
   bool good = true;
-  for (int i = 0; i < gpu_n_rows; i++) {
-    if (gpu_rows[i].kind == GPU_TIME && gpu_rows[i].element > 0)
+  for (int i = 0; i < gpu_n_rows; i++)
+    if (gpu_rows[i].check > 0 && gpu_wanted(gpu_rows[i].set))
       good = as_on_cpu(&gpu_rows[i]) && good;
-  }
-  return first_passes() && good;
+  if (gpu_wanted(GPU_SOLVERS)) good = gpu_solver_checks() && good;
+  if (gpu_wanted(GPU_LOOPS)) good = first_passes() && good;
+  return good;
 }

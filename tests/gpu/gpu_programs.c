@@ -6,7 +6,7 @@
 
 #include "tests/examples/array_calls.h"
 
-static void fill(rp_store *s, uint64_t seed) {
+void gpu_fill(rp_store *s, uint64_t seed) {
   const int64_t n = rp_store_size(s);
   const size_t bytes = (size_t)n * rp_dtype_size(rp_store_dtype(s));
   void *data = bench_alloc(bytes);
@@ -21,7 +21,7 @@ static void fill(rp_store *s, uint64_t seed) {
   bench_free(data, bytes);
 }
 
-static void read_out(rp_store *s, double *out) {
+void gpu_read(rp_store *s, double *out) {
   const int64_t n = rp_store_size(s);
   if (rp_store_dtype(s) == RP_F64) {
     RP_CHECK(rp_store_read(s, out, (size_t)n * sizeof *out));
@@ -59,10 +59,10 @@ static void chain_run(void *self, int64_t passes) {
 
 static void chain_reset(void *self) {
   chain *c = self;
-  fill(c->t, 3);
+  gpu_fill(c->t, 3);
 }
 
-static void chain_result(void *self, double *out) { read_out(((chain *)self)->t, out); }
+static void chain_result(void *self, double *out) { gpu_read(((chain *)self)->t, out); }
 
 static void chain_free(void *self) {
   chain *c = self;
@@ -79,8 +79,8 @@ static bench_prog chain_make(const char *config, int64_t n, rp_dtype dtype, int 
   RP_CHECK(rp_context_create(config, &c->ctx));
   rp_store **all[] = {&c->a, &c->b, &c->t};
   for (int i = 0; i < 3; i++) RP_CHECK(rp_store_create(c->ctx, dtype, 1, &n, all[i]));
-  fill(c->a, 1);
-  fill(c->b, 2);
+  gpu_fill(c->a, 1);
+  gpu_fill(c->b, 2);
   chain_reset(c);
   return (bench_prog){.self = c,
                       .reset = chain_reset,
@@ -133,13 +133,13 @@ static void stencil_run(void *self, int64_t passes) {
 /* Both grids have the same border. */
 static void stencil_reset(void *self) {
   stencil *s = self;
-  for (int k = 0; k < 2; k++) fill(s->grid[k], 1);
+  for (int k = 0; k < 2; k++) gpu_fill(s->grid[k], 1);
   s->passes = 0;
 }
 
 static void stencil_result(void *self, double *out) {
   stencil *s = self;
-  read_out(s->grid[s->passes % 2], out);
+  gpu_read(s->grid[s->passes % 2], out);
 }
 
 static void stencil_free(void *self) {

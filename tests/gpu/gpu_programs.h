@@ -17,4 +17,28 @@ bench_prog gpu_hundred(const char *config, int64_t n);
 /* As gpu_chain_f64, and each pass is waited for. */
 bench_prog gpu_tiny(const char *config, int64_t n);
 
+/* ---- gpu_sums.c: x = A x with matrices of n rows of 1/length in CSR; baselines.py has the same ones */
+
+bench_prog gpu_spmv_short(const char *config, int64_t n); /* rows of 1 to 7 elements */
+bench_prog gpu_spmv_power(const char *config,
+                          int64_t n); /* half of the rows twice as long, and so on */
+bench_prog gpu_spmv_giant(const char *config,
+                          int64_t n); /* row 0 has n elements, the others one or two */
+/* Sums of n x n elements along each axis, their dot product and largest one, and an update by all of these. */
+bench_prog gpu_moments(const char *config, int64_t n);
+
+/* ---- gpu_solvers.c */
+
+bench_prog gpu_gemm(const char *config, int64_t n);     /* c = m c, all n x n */
+bench_prog gpu_solve(const char *config, int64_t n);    /* b = a^-1 b by LU */
+bench_prog gpu_cholesky(const char *config, int64_t n); /* the same by Cholesky */
+bench_prog gpu_triangle(const char *config, int64_t n); /* of the 5-point matrix of an n x n grid */
+bench_prog gpu_fourier_plane(const char *config, int64_t n); /* f64, real, n x n, there and back */
+bench_prog gpu_fourier_lines(const char *config, int64_t n); /* f32, n lines of 4096, likewise */
+
+/* ---- what their files share: fixed numbers of [0, 0.5), and results as doubles; f32 or f64 stores */
+
+void gpu_fill(rp_store *s, uint64_t seed);
+void gpu_read(rp_store *s, double *out);
+
 #endif

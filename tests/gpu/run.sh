@@ -1,25 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# On a machine with a GPU: builds with what is there, runs the tests and all measurements, prints a table.
+# On a machine with a GPU: builds with what is there, runs the tests and all measurements, prints tables.
 #
-#   tests/gpu/run.sh [--small] [--gpus N] [BUILD]
+#   tests/gpu/run.sh [--small] [--gpus N] [--parts PART,...] [BUILD]
 #
 # BUILD: the build folder (default: reprise-gpu in $TMPDIR or /tmp). OUT (a variable, default ./gpu-report) gets report.txt,
-# bench.json and a log of each part. LIMIT (default 475): seconds for everything; what does not fit is cut off and named.
-# With --small and --gpus 0 it runs anywhere, to test itself.
+# a file of JSON for each set of rows, and a log of each part. LIMIT (default 475): seconds for everything; what does not fit
+# is cut off and named. With --small and --gpus 0 it runs anywhere, to test itself.
+#
+# Parts, in this order, the figures that matter most first: loops, programs, worlds, nccl, sums, solvers, sanitizer, tests.
+# Where there are cores enough the tests are built, and run on the CPU, on half of them beside the parts behind `loops`.
 #
 # Nothing stops it but the clock: a part that fails is named, with the end of its log, and the next one begins.
 # Exit status: 0 if every part was there and succeeded.
 set -u
 
-gpus=1 small=()
+gpus=1 small=() parts=loops,programs,worlds,nccl,sums,solvers,sanitizer,tests
 build=${TMPDIR:-/tmp}/reprise-gpu
 while [[ $# -gt 0 ]]; do
   case $1 in
     --small) small=(--small) ;;
     --gpus) gpus=${2:?--gpus needs a number}; shift ;;
-    -*) echo "usage: tests/gpu/run.sh [--small] [--gpus N] [BUILD]" >&2; exit 2 ;;
+    --parts) parts=${2:?--parts needs names}; shift ;;
+    -*) echo "usage: tests/gpu/run.sh [--small] [--gpus N] [--parts PART,...] [BUILD]" >&2; exit 2 ;;
     *) build=$1 ;;
   esac
   shift
@@ -31,8 +35,9 @@ mkdir -p "$out" "$build" || exit 1
 out=$(cd "$out" && pwd) && build=$(cd "$build" && pwd) || exit 1
 report=$out/report.txt
 : >"$report"
-failed=()
+: >"$out/failed"
 
+wanted() { [[ ,$parts, == *,$1,* ]]; }
 say() { printf '%s\n' "$*" | tee -a "$report"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -44,7 +49,7 @@ left() {
 
 # fail PART WHY
 fail() {
-  failed+=("$1")
+  printf '%s; ' "$1" >>"$out/failed" # a file: some parts are processes beside this one
   say "== $1: FAILED, $2"
 }
 
@@ -106,11 +111,28 @@ if ! in_loader libcuda.so.1; then
     fi
   done
 fi
-if ! in_loader libnvrtc.so && ! compgen -G '/usr/local/cuda/lib*/libnvrtc.so.1*' >/dev/null && [[ -n $python ]]; then
-  found=$("$python" -c 'import glob, nvidia
-print(next(iter(sorted(glob.glob(list(nvidia.__path__)[0] + "/*/lib/libnvrtc.so.1[0-9]"))[::-1]), ""))' 2>/dev/null)
+# Python packages bring NVIDIA's libraries, too. wheel NAME: the newest such file there.
+wheel() {
+  [[ -n $python ]] && "$python" -c 'import glob, sys, nvidia
+found = [f for p in nvidia.__path__ for f in glob.glob(p + "/*/lib/" + sys.argv[1])]
+print(max(found, default=""))' "$1" 2>/dev/null
+}
+here() { in_loader "$1" || compgen -G "/usr/local/cuda/lib*/$1.[0-9]*" >/dev/null || compgen -G "${CUDA_HOME:-/nowhere}/lib*/$1.[0-9]*" >/dev/null; }
+if ! here libnvrtc.so; then
+  found=$(wheel 'libnvrtc.so.1[0-9]')
   [[ -z $found ]] || { export REPRISE_NVRTC=$found; say "NVRTC: $found"; }
 fi
+if [[ -z ${REPRISE_NCCL:-} ]] && ! in_loader libnccl.so.2; then
+  found=$(wheel libnccl.so.2)
+  [[ -z $found ]] || { export REPRISE_NCCL=$found; say "NCCL: $found"; }
+fi
+for library in libcublas libcusolver libcusparse libcufft; do
+  here $library.so && continue
+  found=$(wheel "$library.so.[0-9]*")
+  [[ -n $found ]] || { say "$library.so is not there"; continue; }
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${found%/*} # last: others keep their own
+  say "$library: $found"
+done
 
 # ---- building -------------------------------------------------------------------------------------------------
 
@@ -118,7 +140,7 @@ generator=Ninja keep_going=(-k 0)
 have ninja || generator="Unix Makefiles" keep_going=(-k)
 cuda_program=
 cuda_status=
-if have nvcc; then
+if have nvcc && wanted loops; then
   arch=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -cd '0-9')
   [[ $arch =~ ^sm_[0-9]+$ ]] || arch=sm_90
   timeout 100 nvcc -O3 -std=c++17 -arch="$arch" "$source/tests/gpu/cg_cusparse.cu" -lcusparse -lcublas \
@@ -126,7 +148,8 @@ if have nvcc; then
   cuda_status=$!
 fi
 if part configure 60 0 build.log cmake --preset minimal -S "$source" -B "$build" -G "$generator" -D RPI_WERROR=OFF; then
-  part build 200 150 build.log cmake --build "$build" -j "$cores" -- "${keep_going[@]}"
+  part build 170 200 build.log cmake --build "$build" -j "$cores" --target bench_gpu nccl_alone test_programs \
+    -- "${keep_going[@]}"
 fi
 if [[ -n $cuda_status ]]; then
   if wait "$cuda_status"; then
@@ -139,67 +162,139 @@ fi
 cat "$out/cuda.log" >>"$out/build.log" 2>/dev/null
 rm -f "$out/cuda.log"
 
+# ---- measurements -----------------------------------------------------------------------------------------------
+
+export CUPY_CACHE_DIR=$build/cupy TORCHINDUCTOR_CACHE_DIR=$build/inductor TRITON_CACHE_DIR=$build/triton
+export XLA_PYTHON_CLIENT_PREALLOCATE=false TF_CPP_MIN_LOG_LEVEL=3
+bench=$build/tests/bench_gpu
+bench_options=(${small[@]+"${small[@]}"} --gpus "$gpus")
+[[ -x $bench ]] || fail "measurements" "$bench was not built"
+
+# measure SET SECONDS KEEP OTHERS: the rows of a set beside others, and its counts.
+measure() {
+  local seconds
+  [[ -x $bench ]] && wanted "$1" || return
+  export REPRISE_CACHE_DIR=$build/bench-cache
+  if [[ -z $python ]]; then
+    part "$1, without others" "$2" "$3" "table_$1.log" "$bench" "${bench_options[@]}" --set "$1"
+    part "$1, counts" 60 "$3" "table_$1.log" "$bench" "${bench_options[@]}" --set "$1" --checks
+    tee -a "$report" <"$out/table_$1.log"
+    return
+  fi
+  seconds=$(left "$2" $(($3 + 10)))
+  ((seconds > 20)) || seconds=20
+  part "$1" $((seconds + 10)) "$3" "table_$1.log" "$python" "$source/tests/gpu/compare.py" --bench "$bench" --set "$1" \
+    --cuda "$cuda_program" --others "$4" "${bench_options[@]}" --seconds "$seconds" --out "$out"
+  # The last table there: of rows so far where it was cut off.
+  awk '/^us per pass/ {from = NR} {line[NR] = $0} END {for (i = from; from && i <= NR; i++) print line[i]}' \
+    "$out/table_$1.log" | tee -a "$report"
+}
+
+# counts PART SECONDS KEEP COMMAND...: what prints counts, as a table.
+counts() {
+  local name=$1
+  part "$1" "$2" "$3" "$1.log" "${@:4}"
+  if [[ -n $python ]]; then
+    "$python" "$source/tests/gpu/compare.py" --lines <(grep '^{' "$out/$name.log") | tee -a "$report"
+  else
+    grep '^{' "$out/$name.log" | tee -a "$report"
+  fi
+}
+
+measure loops 200 140 cupy,jax,torch
+
 # ---- tests ----------------------------------------------------------------------------------------------------
 
 # tests NAME SECONDS KEEP GPUS JOBS CTEST-ARGUMENTS...
 tests() {
-  local name=$1 seconds=$2 keep=$3 on=$4 jobs=$5
+  local name=$1 seconds=$2 keep=$3 on=$4 jobs=$5 log=tests_on_$4.log
   shift 5
-  part "$name" "$seconds" "$keep" tests.log env REPRISE_GPUS="$on" \
+  part "$name" "$seconds" "$keep" "$log" env -u REPRISE_CACHE_DIR REPRISE_GPUS="$on" \
     ctest --test-dir "$build" -j "$jobs" --timeout 60 --output-on-failure --no-tests=error "$@"
-  # Of this part's lines alone: which tests failed, and how many did not.
-  awk -v start="== $name:" 'index($0, start) == 1 {on = 1}
-    on && /Test +#[0-9]+: .*\*\*\*[A-RT-Z]/ {print} # all but ***Skipped
-    on && /tests passed/ {print}' "$out/tests.log" 2>/dev/null | tee -a "$report"
+  # Which tests failed, and how many did not.
+  awk '/Test +#[0-9]+: .*\*\*\*[A-RT-Z]/ {print} # all but ***Skipped
+    /tests passed/ {print}' "$out/$log" 2>/dev/null | tee -a "$report"
 }
 
-if [[ -e $build/CTestTestfile.cmake ]]; then
-  tests "tests on the CPU" 80 230 0 "$cores" -L 'unit|golden'
-  # Those whose contexts take the GPU; several share it.
-  on_gpu='^(test_api_|test_array_|test_csr_|test_solve_|test_semantics_|test_fusion|test_index_data|test_stat|test_cuda|test_device|test_gpu|test_nvrtc|test_lanes_nvrtc|test_explain)'
-  tests "tests on the GPU" 80 200 "$gpus" 6 -L 'unit|golden' -R "$on_gpu"
+# What needs no GPU, on so many cores.
+tests_of_host() {
+  part "build of the tests" 200 20 build_tests.log cmake --build "$build" -j "$1" -- "${keep_going[@]}"
+  [[ ! -e $build/CTestTestfile.cmake ]] || tests "tests on the CPU" 120 5 0 "$1" -L 'unit|golden'
+}
+
+beside=
+on=() # what runs a part on the other half of the cores
+if wanted tests && ((cores >= 8)) && have taskset; then
+  half=$((cores / 2))
+  (
+    taskset -cp "$half-$((cores - 1))" "$BASHPID" >/dev/null
+    tests_of_host "$half"
+  ) &
+  beside=$!
+  on=(taskset -c "0-$((half - 1))")
 fi
 
-# ---- measurements -----------------------------------------------------------------------------------------------
+# ---- the same results, ranks, other sets of rows -------------------------------------------------------------------
 
-export CUPY_CACHE_DIR=$build/cupy TORCHINDUCTOR_CACHE_DIR=$build/inductor TRITON_CACHE_DIR=$build/triton
-export XLA_PYTHON_CLIENT_PREALLOCATE=false TF_CPP_MIN_LOG_LEVEL=3 REPRISE_CACHE_DIR=$build/bench-cache
-bench=$build/tests/bench_gpu
-if [[ ! -x $bench ]]; then
-  fail "measurements" "$bench was not built"
-elif [[ -z $python ]]; then
-  part "measurements without others" 120 60 bench_table.log "$bench" ${small[@]+"${small[@]}"} --gpus "$gpus"
-  tee -a "$report" <"$out/bench_table.log"
-else
-  seconds=$(left 210 60)
-  ((seconds > 30)) || seconds=30
-  part "measurements" $((seconds + 15)) 40 bench_table.log "$python" "$source/tests/gpu/compare.py" --bench "$bench" \
-    --cuda "$cuda_program" --others cupy,jax,torch --gpus "$gpus" ${small[@]+"${small[@]}"} --seconds "$seconds" \
-    --out "$out"
-  # The last table there: of rows so far where it was cut off.
-  awk '/^us per pass/ {from = NR} {line[NR] = $0} END {for (i = from; from && i <= NR; i++) print line[i]}' \
-    "$out/bench_table.log" | tee -a "$report"
+programs=$build/tests/test_programs
+if wanted programs && [[ -x $programs ]]; then
+  # Without functions of class M, which have other bits on a GPU: what is left must have those of the CPU.
+  way=(--without 8 --gpu card --cache "$build/programs-cache" --keep)
+  seeds=100 compiled=15
+  ((gpus > 0)) || way=()
+  [[ ${#small[@]} -eq 0 ]] || seeds=6 compiled=1
+  part "random programs in tier 0" 40 120 programs.log ${on[@]+"${on[@]}"} "$programs" 20001 $((20001 + seeds)) \
+    ${way[@]+"${way[@]}" --only "--tier 0"}
+  part "random programs in tier 1" 30 110 programs.log ${on[@]+"${on[@]}"} "$programs" 20501 $((20501 + compiled)) \
+    ${way[@]+"${way[@]}" --only "--tier 1"}
+  part "random programs on ranks" 25 100 programs.log ${on[@]+"${on[@]}"} "$programs" 21001 $((21001 + seeds / 2)) --ranks \
+    ${way[@]+"${way[@]}" --only "--tier 0"}
+fi
+if wanted worlds && [[ -x $bench ]]; then
+  REPRISE_CACHE_DIR=$build/bench-cache counts worlds 45 90 ${on[@]+"${on[@]}"} "$bench" "${bench_options[@]}" --worlds
+fi
+if wanted nccl && [[ -x $build/tests/nccl_alone ]] && ((gpus > 0)); then
+  counts nccl 50 80 "$build/tests/nccl_alone" ${small[@]+300000}
+fi
+measure sums 55 60 cupy
+measure solvers 60 30 cupy
+
+# ---- memory accesses, and races between threads --------------------------------------------------------------------
+
+# sanitize TOOL SECONDS ROW...
+sanitize() {
+  REPRISE_CACHE_DIR=$build/bench-cache part "$1" "$2" 5 sanitizer.log compute-sanitizer --tool "$1" --error-exitcode 9 \
+    "$bench" --small --gpus "$gpus" "${@:3}"
+}
+if wanted sanitizer && [[ -x $bench ]]; then
+  if have compute-sanitizer; then
+    sanitize memcheck 40 chain_f64 stencil_f32 cg spmv_power moments tiny
+    sanitize racecheck 40 cg spmv_power spmv_giant moments
+  else
+    say "== sanitizer: compute-sanitizer is not there"
+  fi
 fi
 
-# ---- memory accesses, and random programs with the rest of the time -----------------------------------------------
+# ---- the rest of the tests ----------------------------------------------------------------------------------------
 
-export REPRISE_CACHE_DIR=$build/sanitizer-cache
-if have compute-sanitizer; then
-  check=(compute-sanitizer --tool memcheck --error-exitcode 9)
-  [[ ! -x $bench ]] || part "memcheck of four loops" 50 10 sanitizer.log "${check[@]}" "$bench" --small --gpus "$gpus" \
-    chain_f64 stencil_f32 cg tiny
-  [[ ! -x $build/tests/test_api_scatter ]] || part "memcheck of scatters" 40 5 sanitizer.log \
-    env REPRISE_GPUS="$gpus" "${check[@]}" "$build/tests/test_api_scatter"
-else
-  say "== memcheck: compute-sanitizer is not there"
-fi
-if [[ -x $build/tests/test_programs ]]; then
-  part "random programs" 60 0 tests.log env REPRISE_GPUS="$gpus" "$build/tests/test_programs" 1 101
+if wanted tests; then
+  if [[ -n $beside ]]; then
+    wait "$beside"
+  else
+    tests_of_host "$cores"
+  fi
+  if [[ -e $build/CTestTestfile.cmake ]] && ((gpus > 0)); then
+    # Those whose contexts take the GPU; several share it. Not those that have other libraries in the place of NVIDIA's, and
+    # none that know class M's bits of the CPU.
+    on_gpu='^(test_api_|test_array_|test_csr_|test_solve_|test_semantics_|test_fusion|test_index_data|test_stat|test_cuda|test_gpu|test_nvrtc|test_lanes_nvrtc|test_explain)'
+    not_there='^(test_api_systems|test_api_triangle|test_semantics_math)$'
+    tests "tests on the GPU" 100 0 "$gpus" 6 -L 'unit|golden' -R "$on_gpu" -E "$not_there"
+  fi
 fi
 
 say ""
-if ((${#failed[@]} > 0)); then
-  say "$SECONDS s; failed or cut off: $(printf '%s; ' "${failed[@]}")"
+if [[ -s $out/failed ]]; then
+  say "$SECONDS s; failed or cut off: $(cat "$out/failed")"
   exit 1
 fi
 say "$SECONDS s; all parts went well"

@@ -34,6 +34,7 @@ static void test_chain(void **state) {
   assert_int_equal(counts().kernels, 1);
   char *text = check_explained(c);
   assert_non_null(strstr(text, "GPU 0: "));
+  assert_non_null(strstr(text, ", on the GPU in tier 1 with 32 registers, 0 bytes of spills\n"));
   free(text);
   OK(rp_store_release(x));
   OK(rp_store_release(y));

@@ -46,6 +46,9 @@ static void test_tier_0(void **state) {
     emu_counts(&after);
     assert_int_equal(check_stat(c, "gpu_kernels"), 2);
     assert_int_equal(check_stat(c, "gpu_interpreted"), 2);
+    char *text = check_explained(c);
+    assert_non_null(strstr(text, ", on the GPU in tier 0\n"));
+    free(text);
     assert_int_equal(check_stat(c, "gpu_compiles"), 0);
     assert_int_equal(after.compiles - before.compiles, i == 0); /* the interpreter */
     end(c);
