@@ -178,7 +178,7 @@ class Bench:
         """The rows that are counts."""
         try:
             done = subprocess.run(self.check_command, stdout=subprocess.PIPE, stderr=self.log,
-                                  timeout=max(5, min(90, self.left() / 3)))
+                                  timeout=max(5, min(90, self.left() / (2 if self.options.set else 3))))
             text, how = done.stdout, "" if done.returncode >= 0 else "ended by signal %d" % -done.returncode
         except subprocess.TimeoutExpired as e:
             text, how = e.stdout or b"", "no end in time"

@@ -15,7 +15,7 @@
 #include "reprise_sparse.h"
 #include "tests/gpu/bench_gpu.h"
 
-enum { LINE = 4096 };
+enum { LINE = 4096, SMALL_LINE = 24 };
 
 /* ---- dense ----------------------------------------------------------------------------------------------- */
 
@@ -196,7 +196,8 @@ static void fourier_free(void *self) {
 }
 
 static bench_prog fourier_make(const char *config, int64_t n, bool plane) {
-  const int64_t real[] = {n, n}, half[] = {n, n / 2 + 1, 2}, lines[] = {n, LINE, 2};
+  const int64_t real[] = {n, n}, half[] = {n, n / 2 + 1, 2},
+                lines[] = {n, gpu_small ? SMALL_LINE : LINE, 2};
   fourier *f = bench_need(sizeof *f);
   f->plane = plane;
   RP_CHECK(rp_context_create(config, &f->ctx));

@@ -169,6 +169,7 @@ export XLA_PYTHON_CLIENT_PREALLOCATE=false TF_CPP_MIN_LOG_LEVEL=3
 bench=$build/tests/bench_gpu
 bench_options=(${small[@]+"${small[@]}"} --gpus "$gpus")
 [[ -x $bench ]] || fail "measurements" "$bench was not built"
+on=() # what keeps a part to its half of the cores
 
 # measure SET SECONDS KEEP OTHERS: the rows of a set beside others, and its counts.
 measure() {
@@ -176,15 +177,15 @@ measure() {
   [[ -x $bench ]] && wanted "$1" || return
   export REPRISE_CACHE_DIR=$build/bench-cache
   if [[ -z $python ]]; then
-    part "$1, without others" "$2" "$3" "table_$1.log" "$bench" "${bench_options[@]}" --set "$1"
-    part "$1, counts" 60 "$3" "table_$1.log" "$bench" "${bench_options[@]}" --set "$1" --checks
+    part "$1, without others" "$2" "$3" "table_$1.log" ${on[@]+"${on[@]}"} "$bench" "${bench_options[@]}" --set "$1"
+    part "$1, counts" 60 "$3" "table_$1.log" ${on[@]+"${on[@]}"} "$bench" "${bench_options[@]}" --set "$1" --checks
     tee -a "$report" <"$out/table_$1.log"
     return
   fi
   seconds=$(left "$2" $(($3 + 10)))
   ((seconds > 20)) || seconds=20
-  part "$1" $((seconds + 10)) "$3" "table_$1.log" "$python" "$source/tests/gpu/compare.py" --bench "$bench" --set "$1" \
-    --cuda "$cuda_program" --others "$4" "${bench_options[@]}" --seconds "$seconds" --out "$out"
+  part "$1" $((seconds + 10)) "$3" "table_$1.log" ${on[@]+"${on[@]}"} "$python" "$source/tests/gpu/compare.py" \
+    --bench "$bench" --set "$1" --cuda "$cuda_program" --others "$4" "${bench_options[@]}" --seconds "$seconds" --out "$out"
   # The last table there: of rows so far where it was cut off.
   awk '/^us per pass/ {from = NR} {line[NR] = $0} END {for (i = from; from && i <= NR; i++) print line[i]}' \
     "$out/table_$1.log" | tee -a "$report"
@@ -207,9 +208,9 @@ measure loops 200 140 cupy,jax,torch
 
 # tests NAME SECONDS KEEP GPUS JOBS CTEST-ARGUMENTS...
 tests() {
-  local name=$1 seconds=$2 keep=$3 on=$4 jobs=$5 log=tests_on_$4.log
+  local name=$1 seconds=$2 keep=$3 card=$4 jobs=$5 log=tests_on_$4.log
   shift 5
-  part "$name" "$seconds" "$keep" "$log" env -u REPRISE_CACHE_DIR REPRISE_GPUS="$on" \
+  part "$name" "$seconds" "$keep" "$log" env -u REPRISE_CACHE_DIR REPRISE_GPUS="$card" \
     ctest --test-dir "$build" -j "$jobs" --timeout 60 --output-on-failure --no-tests=error "$@"
   # Which tests failed, and how many did not.
   awk '/Test +#[0-9]+: .*\*\*\*[A-RT-Z]/ {print} # all but ***Skipped
@@ -223,7 +224,6 @@ tests_of_host() {
 }
 
 beside=
-on=() # what runs a part on the other half of the cores
 if wanted tests && ((cores >= 8)) && have taskset; then
   half=$((cores / 2))
   (
