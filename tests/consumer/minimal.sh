@@ -11,7 +11,7 @@ rm -rf "$work"
 mkdir -p "$work"
 cd "$source"
 if ! "$cmake" --preset minimal -B "$work/build" -G "$generator" -D CMAKE_C_COMPILER="$cc" -D CMAKE_BUILD_TYPE=Debug \
-  -D CMAKE_C_FLAGS_DEBUG=-O0 -D CMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON >"$work/configure.log" 2>&1; then
+  -D RPI_DEBUG=-O0 -D CMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON >"$work/configure.log" 2>&1; then
   cat "$work/configure.log"
   exit 1
 fi

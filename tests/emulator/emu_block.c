@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "tests/emulator/emu_inside.h"
+#include "tests/support/fiber.h"
 
 enum { THREADS_MOST = 1024, WARP = 32, STACK = 64 << 10 };
 
@@ -42,20 +43,6 @@ static struct {
   void *scheduler; /* its stack pointer */
 } now;
 
-/* Saves the callee's registers and the stack pointer there, and goes on where `to` was saved. */
-void emu_block_switch(void **save, void *to);
-__asm__(".text\n"
-        ".globl emu_block_switch\n"
-        ".hidden emu_block_switch\n"
-        ".type emu_block_switch,@function\n"
-        "emu_block_switch:\n"
-        "  push %rbp\n  push %rbx\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
-        "  mov %rsp, (%rdi)\n"
-        "  mov %rsi, %rsp\n"
-        "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbx\n  pop %rbp\n"
-        "  ret\n"
-        ".size emu_block_switch, . - emu_block_switch\n");
-
 /* ---- on a fiber */
 
 static void fiber_main(void) {
@@ -71,7 +58,7 @@ static void fiber_main(void) {
     }
     self->next = now.idle;
     now.idle = self;
-    emu_block_switch(&self->stack_pointer, now.scheduler);
+    fiber_switch(&self->stack_pointer, now.scheduler);
   }
 }
 
@@ -82,7 +69,7 @@ static thread *meet(meeting at, int line) {
   return t;
 }
 
-static void pause_here(thread *t) { emu_block_switch(&t->on->stack_pointer, now.scheduler); }
+static void pause_here(thread *t) { fiber_switch(&t->on->stack_pointer, now.scheduler); }
 
 static void hook_sync(int line) { pause_here(meet(SYNC, line)); }
 
@@ -111,18 +98,13 @@ static fiber *fiber_make(void) {
       mmap(NULL, STACK + EMU_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   fiber *f = emu_get(sizeof *f);
   if (at == MAP_FAILED || mprotect(at, EMU_PAGE, PROT_NONE) != 0) emu_die("no stack for a thread");
-  /* Six registers, where to begin, and no caller. */
-  void **top = (void **)(void *)(at + EMU_PAGE + STACK) - 8;
-  memset(top, 0, 8 * sizeof *top);
-  void (*begin)(void) = fiber_main;
-  memcpy(&top[6], &begin, sizeof begin);
-  f->stack_pointer = top;
+  f->stack_pointer = fiber_begin(at + EMU_PAGE + STACK, fiber_main);
   return f;
 }
 
 static void resume(fiber *f) {
   now.running = f;
-  emu_block_switch(&now.scheduler, f->stack_pointer);
+  fiber_switch(&now.scheduler, f->stack_pointer);
 }
 
 static void go_on(int t) {

@@ -6,6 +6,7 @@ A job that does not end within its bound is killed. Machines are shared: nothing
 only what no living process holds counts as left behind in /dev/shm.
 """
 import collections
+import concurrent.futures
 import glob
 import os
 import re
@@ -24,6 +25,7 @@ NO_MPI = 77  # ctest: skipped
 SHM = "/dev/shm"
 # What UCX, PMIx and the MPIs call what they share; the library makes no such files itself.
 SHARED = re.compile(r"ucx_|vader_|sm_segment|pmix|ompi|openmpi|mpich|psm")
+AT_A_TIME = 4
 PATIENCE = 3  # seconds until those that were told to end have ended
 
 Outcome = collections.namedtuple("Outcome", "status out err each left seconds")  # status None: did not end
@@ -123,6 +125,12 @@ def run(command, n, tls, seconds, interrupt=None, meanwhile=None, **knobs):
             said = launcher.communicate()
         took = time.monotonic() - began
         return Outcome(status, said[0], said[1], of_ranks(folder), left_behind(mark, before), took)
+
+
+def side_by_side(check, cases):
+    """What check(*case) gives, for all cases: some at a time, for jobs that mostly wait for somebody to give up."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
+        return list(pool.map(lambda case: check(*case), cases))
 
 
 def of_ranks(folder):

@@ -40,18 +40,18 @@ def calls(usual, unusual):
 Fault = collections.namedtuple("Fault", "statuses says never least most", defaults=(None, 0, SECONDS))
 # Where rank 1 ends without a word, the launcher speaks.
 ENDS_SOON = 8
-FAULTS = {
+FAULTS = {  # those that take long first
+    "suspend": Fault((0,), None, None, 1.5 * WATCHDOG),
+    "asleep": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
+    "stop": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
+    "slow": Fault((0,), None),
     "kill": Fault((137,), job.LAUNCHER, None, 0, ENDS_SOON),
     "exit0": Fault(None, job.LAUNCHER, None, 0, ENDS_SOON),
     "exit1": Fault((1,), job.LAUNCHER, None, 0, ENDS_SOON),
-    "stop": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
-    "asleep": Fault((GAVE_UP,), SILENT, r"rank [02] \([^()]+\) has been silent", WATCHDOG),
     "extra": Fault((GAVE_UP,), calls(DOT, EXTRA), None, 0, ENDS_SOON),
     "shape": Fault((GAVE_UP,), calls(r'"x = [^"]*" on f64 \(100000,\).*', r'"x = [^"]*" on f64 \(99999,\).*'), None, 0, ENDS_SOON),
     "memory": Fault((GAVE_UP,), NO_MEMORY, None, 0, ENDS_SOON),
     "task": Fault((1,), CALL_FAILED, r"reported failure on rank [02]", 0, ENDS_SOON),
-    "slow": Fault((0,), None),
-    "suspend": Fault((0,), None, None, 1.5 * WATCHDOG),
 }
 
 
@@ -88,10 +88,9 @@ def check(program, mode, name, want):
     outcome = job.run([program, mode], RANKS, job.TRANSPORTS[name], SECONDS, meanwhile=meanwhile, WATCHDOG=WATCHDOG,
                       THREADS=1, PIN="off")
     wrong = judge(FAULTS[mode], outcome, want) + ["left: %s" % what for what in outcome.left]
-    print("%-6s %-6s status %s after %.1f s: %s" %
-          (name, mode, outcome.status, outcome.seconds, "; ".join(wrong) or "as it should"), flush=True)
-    if wrong:
-        print(outcome.err, flush=True)
+    print("%-6s %-6s status %s after %.1f s: %s%s" %
+          (name, mode, outcome.status, outcome.seconds, "; ".join(wrong) or "as it should",
+           "\n" + outcome.err if wrong else ""), flush=True)
     return bool(wrong)
 
 
@@ -104,9 +103,9 @@ def main(program, modes, times):
     if one.status != 0:
         print("alone: status %s\n%s" % (one.status, one.err))
         return 1
-    bad = sum(check(program, mode, name, one.out.strip())
-              for name in job.TRANSPORTS for mode in modes for _ in range(times))
-    return 1 if bad else 0
+    bad = job.side_by_side(check, [(program, mode, name, one.out.strip())
+                                   for mode in modes for name in job.TRANSPORTS for _ in range(times)])
+    return 1 if any(bad) else 0
 
 
 if __name__ == "__main__":

@@ -114,6 +114,13 @@ def check_refusal(program, _, way):
     return [] if right else ["status %d, or not the sentence" % run.returncode], run.stderr
 
 
+def judge(program, way, what, check, arg):
+    """True if something is wrong; says so."""
+    faults, text = check(program, arg, way)
+    print("%-6s %-8s %s" % (way.name, what, "; ".join(faults) + "\n" + text if faults else text.strip()), flush=True)
+    return bool(faults)
+
+
 def missing(program, way):
     """Why nothing can be tested here; None: it can."""
     if not shutil.which(way.command[0]):
@@ -133,18 +140,10 @@ def main():
     if why:
         print("skipped: " + why)
         return NO_MPI
-    bad = 0
-    for way in todo:
-        cases = [("%d ranks" % n, check_messages, n) for n in SIZES]
-        cases += [(mode, check_fault, mode) for mode in way.faults]
-        cases += [("nobody", check_refusal, None)] if way.command == HYDRA else []
-        for what, check, arg in cases:
-            faults, text = check(program, arg, way)
-            bad += bool(faults)
-            print("%-6s %-8s %s" % (way.name, what, "; ".join(faults) or text.strip()), flush=True)
-            if faults:
-                print(text, flush=True)
-    return 1 if bad else 0
+    bad = [judge(program, way, "%d ranks" % n, check_messages, n) for way in todo for n in SIZES]
+    faults = [(program, way, mode, check_fault, mode) for way in todo for mode in way.faults]
+    faults += [(program, way, "nobody", check_refusal, None) for way in todo if way.command == HYDRA]
+    return 1 if any(bad + job.side_by_side(judge, faults)) else 0
 
 
 if __name__ == "__main__":

@@ -128,9 +128,8 @@ static inline void cuda_compare_run(bench *b, uint32_t (*run)(bench *, const voi
   assert_int_equal(run(b, code, most), flag);
   for (int32_t o = 0; o < b->ir.n_operand; o++) {
     const rp_dtype t = b->ir.operand[o].dtype;
-    for (int64_t i = 0; i < BYTES / rpi_dtype_size(t); i++)
-      if (!bench_same(t, memory[o], b->memory[o], i))
-        bench_fail(b, "operand", o, i - b->offset[o], from);
+    const int64_t n = BYTES / rpi_dtype_size(t), i = bench_differs(t, memory[o], b->memory[o], n);
+    if (i < n) bench_fail(b, "operand", o, i - b->offset[o], from);
     free(memory[o]);
   }
   rpi_interp_free(interp);

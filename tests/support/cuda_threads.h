@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/cuda_threads.h -- the blocks and threads of a CUDA text's kernel, one after another on a CPU.
  * Lives here: the words of jit/lanes_cuda.h for such a text, a scheduler. A thread has a stack of its own and runs until it
- *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. They are begun
- *             with makecontext and go on with longjmp, which asks nothing of the system. */
+ *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. */
 #ifndef CUDA_THREADS_H
 #define CUDA_THREADS_H
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <ucontext.h>
+#include "tests/support/fiber.h"
 
 enum { THREADS_BLOCK = 256, THREADS_WARP = 32, THREADS_STACK = 1 << 16 };
 
@@ -26,7 +24,7 @@ struct threads_hooks {
 
 static const char threads_head[] =
     "#ifndef __clang__\n" /* tgamma of a constant is for libm, not for the compiler */
-    "#pragma GCC optimize(\"rounding-math\")\n"
+    "#pragma GCC optimize(\"O1\", \"rounding-math\")\n"
     "#endif\n"
     "#define RPG_HOST 1\n"
     "#define RPG_HOST_BITS 256\n"
@@ -81,11 +79,9 @@ static const char threads_head[] =
 
 static struct {
   struct threads_place place;
-  ucontext_t end, thread[THREADS_BLOCK];
-  jmp_buf scheduler, there[THREADS_BLOCK];
+  void *scheduler, *there[THREADS_BLOCK]; /* where each goes on */
   char *stack[THREADS_BLOCK];
   enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_NAPS, THREADS_DONE } at[THREADS_BLOCK];
-  bool begun[THREADS_BLOCK];
   uint64_t bits[2][THREADS_BLOCK];
   int turn[THREADS_BLOCK]; /* which of them the next shuffle uses */
   void (*run)(const void *);
@@ -93,10 +89,13 @@ static struct {
   uint64_t seed;
 } threads_now;
 
-static __attribute__((noinline)) void threads_meet(int warp) {
+/* What runs on the threads' own stacks. */
+#define THREADS_PLAIN __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
+
+static THREADS_PLAIN void threads_meet(int warp) {
   const int t = threads_now.place.thread;
   threads_now.at[t] = warp == 2 ? THREADS_NAPS : warp ? THREADS_WARPS : THREADS_SYNC;
-  if (_setjmp(threads_now.there[t]) == 0) _longjmp(threads_now.scheduler, 1);
+  fiber_switch(&threads_now.there[t], threads_now.scheduler);
 }
 
 static inline uint32_t threads_next(void) {
@@ -105,11 +104,11 @@ static inline uint32_t threads_next(void) {
 }
 
 /* Behind what threads do to each other's memory. */
-static inline void threads_may_nap(void) {
+static THREADS_PLAIN void threads_may_nap(void) {
   if (threads_next() % 4 == 0) threads_meet(2);
 }
 
-static inline uint64_t threads_down(uint64_t bits, int by) {
+static THREADS_PLAIN uint64_t threads_down(uint64_t bits, int by) {
   const int t = threads_now.place.thread, from = t % THREADS_WARP + by < THREADS_WARP ? t + by : t;
   if (from < t - t % THREADS_WARP) abort();
   uint64_t *const all = threads_now.bits[threads_now.turn[t] ^= 1];
@@ -118,10 +117,14 @@ static inline uint64_t threads_down(uint64_t bits, int by) {
   return all[from]; /* the next shuffle writes elsewhere; before the one after it all have read */
 }
 
-static __attribute__((noinline)) void threads_main(void) {
-  threads_now.run(threads_now.parameters);
-  threads_now.at[threads_now.place.thread] = THREADS_DONE;
-  _longjmp(threads_now.scheduler, 1);
+/* A thread of each block in turn. */
+static THREADS_PLAIN void threads_main(void) {
+  for (;;) {
+    threads_now.run(threads_now.parameters);
+    const int t = threads_now.place.thread;
+    threads_now.at[t] = THREADS_DONE;
+    fiber_switch(&threads_now.there[t], threads_now.scheduler);
+  }
 }
 
 static inline int threads_count(int from, int n, int at) {
@@ -135,12 +138,9 @@ static inline void threads_release(int from, int n, int at) {
     if ((int)threads_now.at[t] == at) threads_now.at[t] = THREADS_RUNS;
 }
 
-static __attribute__((noinline)) void threads_resume(int t) {
+static THREADS_PLAIN void threads_resume(int t) {
   threads_now.place.thread = t;
-  if (_setjmp(threads_now.scheduler) != 0) return;
-  if (threads_now.begun[t]) _longjmp(threads_now.there[t], 1);
-  threads_now.begun[t] = true;
-  setcontext(&threads_now.thread[t]);
+  fiber_switch(&threads_now.scheduler, threads_now.there[t]);
 }
 
 /* A warp as far as it comes without the others. */
@@ -173,15 +173,11 @@ static inline bool threads_step(void) {
 }
 
 static inline void threads_begin(int t) {
-  ucontext_t *const c = &threads_now.thread[t];
-  if (!threads_now.stack[t]) threads_now.stack[t] = malloc(THREADS_STACK);
-  threads_now.begun[t] = false;
   threads_now.at[t] = THREADS_RUNS;
-  getcontext(c);
-  c->uc_stack.ss_sp = threads_now.stack[t];
-  c->uc_stack.ss_size = THREADS_STACK;
-  c->uc_link = &threads_now.end;
-  makecontext(c, threads_main, 0);
+  if (threads_now.stack[t]) return;
+  threads_now.stack[t] = aligned_alloc(64, THREADS_STACK);
+  if (!threads_now.stack[t]) abort();
+  threads_now.there[t] = fiber_begin(threads_now.stack[t] + THREADS_STACK, threads_main);
 }
 
 static inline void threads_block(void) {

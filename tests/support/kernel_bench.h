@@ -237,6 +237,15 @@ static inline bool bench_same(rp_dtype t, const unsigned char *a, const unsigned
   return false;
 }
 
+/* The first of n elements that is not the same; n: all are. */
+static inline int64_t bench_differs(rp_dtype t, const unsigned char *a, const unsigned char *b,
+                                    int64_t n) {
+  int64_t i = 0;
+  if (memcmp(a, b, (size_t)(n * rpi_dtype_size(t))) == 0) return n;
+  while (i < n && bench_same(t, a, b, i)) i++;
+  return i;
+}
+
 static inline void bench_fail(const bench *b, const char *what, int32_t which, int64_t i,
                               uint64_t from) {
   rpi_strbuf text;
@@ -267,17 +276,14 @@ static inline void bench_compare(bench *b, uint64_t from) {
   assert_int_equal(flag, b->flag);
   for (int32_t o = 0; o < b->ir.n_operand; o++) {
     const rp_dtype t = b->ir.operand[o].dtype;
-    for (int64_t i = 0; i < BYTES / rpi_dtype_size(t); i++) {
-      if (!bench_same(t, memory[o], b->memory[o], i))
-        bench_fail(b, "operand", o, i - b->offset[o], from);
-    }
+    const int64_t n = BYTES / rpi_dtype_size(t), i = bench_differs(t, memory[o], b->memory[o], n);
+    if (i < n) bench_fail(b, "operand", o, i - b->offset[o], from);
     free(memory[o]);
   }
   for (int32_t r = 0; r < b->ir.n_red; r++) {
     const rp_dtype t = b->ir.operand[b->ir.red[r].operand].dtype;
-    for (int64_t i = 0; i < PARTIALS; i++) {
-      if (!bench_same(t, partial[r], b->partial[r], i)) bench_fail(b, "partial", r, i, from);
-    }
+    const int64_t i = bench_differs(t, partial[r], b->partial[r], PARTIALS);
+    if (i < PARTIALS) bench_fail(b, "partial", r, i, from);
     free(partial[r]);
   }
   rpi_interp_free(interp);

@@ -21,62 +21,93 @@ static int open_nvrtc(void **state) {
   return 0;
 }
 
-/* Compiles the kernel; what it takes, of its body. */
-static rpi_nvrtc_usage compiled(const rpi_ir *ir, rpi_cuda_shape shape, int32_t arch) {
+/* Kernels in one text: what they share is compiled once. */
+enum { UNITS = 20 };
+typedef struct sheet {
+  int32_t n;
+  const char *name[UNITS];
+  char hex[UNITS][8];
+  rpi_cuda_unit unit[UNITS];
+  rpi_nvrtc_usage usage[UNITS]; /* of its body */
+} sheet;
+
+static void add(sheet *s, const char *name, const rpi_ir *ir, rpi_cuda_shape shape) {
+  const int32_t i = s->n++;
+  assert_true(i < UNITS);
+  s->name[i] = name;
+  snprintf(s->hex[i], sizeof s->hex[i], "%04x", (unsigned)i);
+  s->unit[i] = (rpi_cuda_unit){ir, s->hex[i], shape};
+}
+
+static void compile(sheet *s, int32_t arch) {
   rpi_strbuf text;
   rpi_cubin cubin;
-  rpi_nvrtc_usage usage = {0};
   rpi_strbuf_init(&text);
-  assert_int_equal(rpi_emit_cuda(&(rpi_cuda_unit){ir, "0123", shape}, 1, &text), RP_OK);
+  assert_int_equal(rpi_emit_cuda(s->unit, s->n, &text), RP_OK);
   if (rpi_nvrtc_compile(nvrtc, rpi_strbuf_str(&text), arch, true, &cubin) != RP_OK)
     fail_msg("sm_%d: %s", arch, rpi_status_message());
   assert_true(cubin.size > 0);
-  assert_true(rpi_nvrtc_usage_get(cubin.log, "rpk_main_0123", &usage));
   if (strstr(cubin.log, "warning")) fail_msg("%s", cubin.log);
+  for (int32_t i = 0; i < s->n; i++) {
+    char entry[32];
+    snprintf(entry, sizeof entry, "rpk_main_%s", s->hex[i]);
+    assert_true(rpi_nvrtc_usage_get(cubin.log, entry, &s->usage[i]));
+  }
   rpi_cubin_deinit(&cubin);
   rpi_strbuf_deinit(&text);
-  return usage;
 }
 
 /* Aligned and not, narrow and wide. */
-static void check(const char *name, const char *source) {
-  rpi_ir ir;
-  if (rpi_ir_parse(source, &ir) != RP_OK || rpi_ir_check(&ir) != RP_OK)
-    fail_msg("%s: %s", name, rpi_status_message());
-  for (int32_t i = 0; i < 4 * RPI_COUNT(archs); i++) {
-    const rpi_cuda_shape shape = {.wide = i & 1, .aligned = i & 2 ? UINT64_MAX : 0};
-    const int32_t arch = archs[i / 4];
-    if (!rpi_nvrtc_knows(nvrtc, arch)) continue;
-    const rpi_nvrtc_usage u = compiled(&ir, shape, arch);
-    if (u.registers > REGISTERS || u.spill_stores + u.spill_loads > 0)
-      fail_msg("%s for sm_%d, form %d: %d registers, %d and %d bytes of spills", name, arch, i % 4,
-               u.registers, u.spill_stores, u.spill_loads);
-  }
-  rpi_ir_deinit(&ir);
-}
-
 static void test_benchmarks(void **state) {
   (void)state;
+  static const struct {
+    const char *name, *source;
+  } kernels[] = {{"black_scholes", kernel_black_scholes},
+                 {"stencil", kernel_stencil},
+                 {"multiply", kernel_multiply},
+                 {"update", kernel_update},
+                 {"direction", kernel_direction}};
+  rpi_ir ir[RPI_COUNT(kernels)];
+  sheet s = {.n = 0};
   if (!nvrtc) skip();
-  check("black_scholes", kernel_black_scholes);
-  check("stencil", kernel_stencil);
-  check("multiply", kernel_multiply);
-  check("update", kernel_update);
-  check("direction", kernel_direction);
+  for (int32_t k = 0; k < RPI_COUNT(kernels); k++) {
+    if (rpi_ir_parse(kernels[k].source, &ir[k]) != RP_OK || rpi_ir_check(&ir[k]) != RP_OK)
+      fail_msg("%s: %s", kernels[k].name, rpi_status_message());
+    for (int32_t i = 0; i < 4; i++)
+      add(&s, kernels[k].name, &ir[k],
+          (rpi_cuda_shape){.wide = i & 1, .aligned = i & 2 ? UINT64_MAX : 0});
+  }
+  for (int32_t a = 0; a < RPI_COUNT(archs); a++) {
+    if (!rpi_nvrtc_knows(nvrtc, archs[a])) continue;
+    compile(&s, archs[a]);
+    for (int32_t i = 0; i < s.n; i++) {
+      const rpi_nvrtc_usage *u = &s.usage[i];
+      if (u->registers > REGISTERS || u->spill_stores + u->spill_loads > 0)
+        fail_msg("%s for sm_%d, form %d: %d registers, %d and %d bytes of spills", s.name[i],
+                 archs[a], i % 4, u->registers, u->spill_stores, u->spill_loads);
+    }
+  }
+  for (int32_t k = 0; k < RPI_COUNT(kernels); k++) rpi_ir_deinit(&ir[k]);
 }
 
 /* Random kernels, with all that the emitter has a form for. */
 static void test_random(void **state) {
   (void)state;
+  enum { KERNELS = 12 };
+  bench *all[KERNELS];
+  sheet of[RPI_COUNT(archs)] = {{.n = 0}};
   if (!nvrtc) skip();
   bench_seed = 46;
-  for (int32_t i = 0; i < 12; i++) {
-    bench *b = malloc(sizeof *b);
-    random_kernel(b, i % 2);
+  for (int32_t i = 0; i < KERNELS; i++) {
+    all[i] = malloc(sizeof *all[i]);
+    random_kernel(all[i], i % 2);
     const rpi_cuda_shape shape = {.wide = i % 3 == 0, .aligned = i % 4 ? UINT64_MAX : 0};
-    compiled(&b->ir, shape, archs[i % RPI_COUNT(archs)]);
-    bench_free(b);
-    free(b);
+    add(&of[i % RPI_COUNT(archs)], "random", &all[i]->ir, shape);
+  }
+  for (int32_t a = 0; a < RPI_COUNT(archs); a++) compile(&of[a], archs[a]);
+  for (int32_t i = 0; i < KERNELS; i++) {
+    bench_free(all[i]);
+    free(all[i]);
   }
 }
 
