@@ -38,20 +38,41 @@ void gpu_read(rp_store *s, double *out) {
 typedef struct chain {
   rp_context *ctx;
   rp_store *a, *b, *t; /* t: each pass begins with what the last one left, or it would not run */
-  int rounds;          /* of three operations, behind the first one */
-  bool waiting;        /* for each pass */
+  rp_store *n,
+      *go; /* of one that repeats itself: passes that are left, and whether there are; else NULL */
+  int rounds;   /* of three operations, behind the first one */
+  bool waiting; /* for each pass */
 } chain;
+
+static void chain_pass(chain *c) {
+  RP_CHECK(rp_array_add_to(c->t, c->b, c->t));
+  for (int k = 0; k < c->rounds; k++) {
+    RP_CHECK(rp_array_multiply_to(c->t, c->a, c->t));
+    RP_CHECK(rp_array_subtract_to(c->t, c->b, c->t));
+    RP_CHECK(rp_array_add_to(c->t, c->a, c->t));
+  }
+}
+
+/* The program makes the first pass, the GPU the others. */
+static void chain_own(void *self, int64_t passes) {
+  chain *c = self;
+  int64_t made;
+  if (passes == 0) return;
+  RP_CHECK(rp_store_write(c->n, &passes, sizeof passes));
+  RP_CHECK(rp_trace_begin(c->ctx, 1));
+  chain_pass(c);
+  RP_CHECK(rp_eval(c->ctx, "n", "n = n - 1", &c->n, 1));
+  RP_CHECK(rp_eval(c->ctx, "go, n", "go = n > 0", (rp_store *const[]){c->go, c->n}, 2));
+  RP_CHECK(rp_trace_repeat(c->ctx, 1, c->go, passes, &made));
+  if (made != passes - 1)
+    RP_CHECK(rp_error_set(RP_ERR_INTERNAL, "a pass repeats itself so often as it should not"));
+}
 
 static void chain_run(void *self, int64_t passes) {
   chain *c = self;
   for (int64_t i = 0; i < passes; i++) {
     RP_CHECK(rp_trace_begin(c->ctx, 1));
-    RP_CHECK(rp_array_add_to(c->t, c->b, c->t));
-    for (int k = 0; k < c->rounds; k++) {
-      RP_CHECK(rp_array_multiply_to(c->t, c->a, c->t));
-      RP_CHECK(rp_array_subtract_to(c->t, c->b, c->t));
-      RP_CHECK(rp_array_add_to(c->t, c->a, c->t));
-    }
+    chain_pass(c);
     RP_CHECK(rp_trace_end(c->ctx, 1));
     if (c->waiting) RP_CHECK(rp_wait(c->ctx));
   }
@@ -66,8 +87,8 @@ static void chain_result(void *self, double *out) { gpu_read(((chain *)self)->t,
 
 static void chain_free(void *self) {
   chain *c = self;
-  rp_store *const all[] = {c->a, c->b, c->t};
-  for (int i = 0; i < 3; i++) RP_CHECK(rp_store_release(all[i]));
+  rp_store *const all[] = {c->a, c->b, c->t, c->n, c->go};
+  for (int i = 0; i < 5; i++) RP_CHECK(rp_store_release(all[i]));
   RP_CHECK(rp_context_destroy(c->ctx));
   free(c);
 }
@@ -102,6 +123,14 @@ bench_prog gpu_hundred(const char *config, int64_t n) {
 }
 bench_prog gpu_tiny(const char *config, int64_t n) {
   return chain_make(config, n, RP_F64, 3, true);
+}
+bench_prog gpu_tiny_own(const char *config, int64_t n) {
+  bench_prog p = chain_make(config, n, RP_F64, 3, false);
+  chain *c = p.self;
+  RP_CHECK(rp_store_create(c->ctx, RP_I64, 0, NULL, &c->n));
+  RP_CHECK(rp_store_create(c->ctx, RP_BOOL, 0, NULL, &c->go));
+  p.run = chain_own;
+  return p;
 }
 
 /* ---- a stencil ------------------------------------------------------------------------------------------ */

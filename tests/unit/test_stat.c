@@ -31,6 +31,20 @@ static void loop(rp_context *c) {
   drop(x);
 }
 
+#define GPU "--gpus 1 --tier 1 --cc none --cuda " RPI_EMULATED_CUDA " --nvrtc " RPI_EMULATED_CUDA
+
+/* One pass by the program and five by itself. */
+static void repeated(rp_context *c) {
+  rp_store *x = zeros(c, N), *go = NULL;
+  OK(rp_store_create(c, RP_BOOL, 0, NULL, &go));
+  OK(rp_trace_begin(c, 1));
+  OK(EVAL(c, "x", "x = x + 1", x));
+  OK(EVAL(c, "go, x", "go = x[0] < 6.0", go, x));
+  OK(rp_trace_repeat(c, 1, go, 99, NULL));
+  drop(x);
+  drop(go);
+}
+
 /* Three segments of which the third repeats the second: it is found by looking it up. */
 static void looked_up(rp_context *c) {
   rp_store *x = zeros(c, N), *y = zeros(c, N + 1);
@@ -266,6 +280,8 @@ static const row table[] = {
     {"patched", "", shifted, 1},
     {"copies_shared", "", copied, 3},
     {"late_commits", "", kept_name, 5},
+    {"loops", GPU, repeated, 1},
+    {"loop_passes", GPU, repeated, 5},
     {"poisoned", "", poison, 2},
     {"inversions", "", histogram, 2},
     {"nonfinite", "--nonfinite on", infinite, 2},
