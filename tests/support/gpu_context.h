@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/gpu_context.h -- contexts on the emulated GPU, for tests of the public interface.
- * Lives here: how one is made and ended, what the GPU has counted, a program run once for each call of the driver
+ * Lives here: how one is made and ended, a function of the host's, what the GPU has counted, a program run once for each call of the driver
  * that can fail. Not here: the GPU (tests/emulator). */
 #ifndef GPU_CONTEXT_H
 #define GPU_CONTEXT_H
@@ -26,6 +26,29 @@ static inline rp_context *gpu_context(const char *more) {
   rp_context *c = NULL;
   OK(gpu_context_try(more, &c));
   return c;
+}
+
+static inline void add_one(double *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) x[i] += 1;
+}
+
+/* A C function of the host's: x = x + 1. */
+static inline rp_op *gpu_add_one(rp_context *c) {
+  static const int32_t both[] = {RP_PRIV_READ_WRITE};
+  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "add_one",
+                            .params = "x",
+                            .privileges = both,
+                            .args = args,
+                            .n_args = 2,
+                            .function = (void (*)(void))add_one,
+                            .flags = RP_OPAQUE_DENSE};
+  rp_library *lib = NULL;
+  rp_op *op = NULL;
+  OK(rp_library_create(c, "test", &lib));
+  OK(rp_op_create_opaque(lib, &d, &op));
+  return op;
 }
 
 /* Nothing is left of it on the GPU. */

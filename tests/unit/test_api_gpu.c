@@ -89,28 +89,11 @@ static void test_parts(void **state) {
   end(c);
 }
 
-static void add_one(double *x, int64_t n) {
-  for (int64_t i = 0; i < n; i++) x[i] += 1;
-}
-
 /* A C function in the middle of a segment runs on the host, and its array goes there and back. */
 static void test_function(void **state) {
   (void)state;
-  static const int32_t both[] = {RP_PRIV_READ_WRITE};
-  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
-  const rp_opaque_desc d = {.struct_size = sizeof d,
-                            .name = "add_one",
-                            .params = "x",
-                            .privileges = both,
-                            .args = args,
-                            .n_args = 2,
-                            .function = (void (*)(void))add_one,
-                            .flags = RP_OPAQUE_DENSE};
   rp_context *c = gpu_context("");
-  rp_library *lib = NULL;
-  rp_op *op = NULL;
-  OK(rp_library_create(c, "test", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_op *op = gpu_add_one(c);
   rp_store *x = check_vector(c, 3, (double[]){1, 2, 3});
   for (int i = 0; i < 4; i++) {
     OK(rp_trace_begin(c, 1));

@@ -445,28 +445,11 @@ static void test_ranks(void **state) {
 
 /* ---- what the GPU cannot do alone ---- */
 
-static void add_one(double *x, int64_t n) {
-  for (int64_t i = 0; i < n; i++) x[i] += 1;
-}
-
 /* A C function in the pass: the host decides, and the bits are the same. */
 static void test_function(void **state) {
   (void)state;
-  static const int32_t both[] = {RP_PRIV_READ_WRITE};
-  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_SIZE, 0, 0, 0, 0}};
-  const rp_opaque_desc d = {.struct_size = sizeof d,
-                            .name = "add_one",
-                            .params = "x",
-                            .privileges = both,
-                            .args = args,
-                            .n_args = 2,
-                            .function = (void (*)(void))add_one,
-                            .flags = RP_OPAQUE_DENSE};
   rp_context *c = gpu_context("");
-  rp_library *lib = NULL;
-  rp_op *op = NULL;
-  OK(rp_library_create(c, "test", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_op *op = gpu_add_one(c);
   rp_store *x = check_vector(c, 3, (double[]){1, 2, 3}), *go = make(c, RP_BOOL, 0);
   int64_t passes;
   OK(rp_trace_begin(c, 1));
