@@ -153,7 +153,7 @@ static rp_status launch(rp_context *ctx, const rpi_repeat *r) {
   const bool predicted = is_predicted(s, r);
   RPI_TRY(rpi_segment_reserve(s, r->n_slot, r->n_scalar, predicted ? 0 : r->n_words));
   for (uint32_t i = 0; i < r->n_slot; i++) RPI_TRY(bind(ctx, r, i));
-  memcpy(s->scalar, r->scalar, sizeof *r->scalar * (size_t)r->n_scalar);
+  if (r->n_scalar > 0) memcpy(s->scalar, r->scalar, sizeof *r->scalar * (size_t)r->n_scalar);
   s->n_scalar = r->n_scalar;
   s->n_task = r->n_task;
   if (predicted) {
