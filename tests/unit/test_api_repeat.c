@@ -319,9 +319,8 @@ static void test_random(void **state) {
   (void)state;
   static outcome own, repeated;
   char name[64];
-  int64_t loops = 0;
   rp_context *on[] = {check_context(""), check_context(""), gpu_context("--tier 0")};
-  for (int32_t seed = 0; seed < 120; seed++) {
+  for (int32_t seed = 0; seed < 60; seed++) {
     for (int32_t w = 0; w < 3; w++) {
       seed_now = (uint64_t)seed * 7919 + 1;
       snprintf(name, sizeof name, "seed %d on context %d", seed, w);
@@ -330,10 +329,8 @@ static void test_random(void **state) {
     }
     assert_int_equal(own.passes, 13);
   }
-  loops = repeated.loops;
-  assert_in_range(
-      loops, 60,
-      120); /* few passes share memory by copies, or need three turns to come back to theirs */
+  /* Few passes share memory by copies, or need three turns to come back to theirs. */
+  assert_in_range(repeated.loops, 30, 60);
   OK(rp_context_destroy(on[0]));
   OK(rp_context_destroy(on[1]));
   end(on[2]);
