@@ -614,8 +614,8 @@ RP_API rp_status rp_trace_end(rp_context *ctx, int64_t id);
  * A GPU decides by itself whether it goes on, where the pass is kernels alone and the driver has conditional nodes (CUDA 12.4):
  * the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
  * all call it alike.
- * Errors: RP_ERR_STATE: trace `id` is not open; its pass has no launch, was cut before its end (by a read, say, or a task
- * with an effect outside), has an op with an unbound output, or writes what gives the subscripts of a scatter in it.
+ * Errors: RP_ERR_STATE: trace `id` is not open; its pass has no launch, was cut before its end (by a read, a task with an
+ * effect outside, or the knobs max_tasks and nonfinite), has an op with an unbound output, or writes what gives the subscripts of a scatter in it.
  * RP_ERR_SHAPE, RP_ERR_DTYPE: `go` has not one element, or is of floats. In all these cases nothing has happened.
  * Others are those of the pass, or of reading `go`: then `*passes` are made. */
 RP_API rp_status rp_trace_repeat(rp_context *ctx, int64_t id, rp_store *go, int64_t most,
