@@ -33,7 +33,7 @@ void rpi_converge_look(rp_context *ctx, rpi_repeat *r) {
   if (!p.after) p.after = rpi_alloc_zero(sizeof *p.after * (r->n_slot + 1));
   for (uint32_t i = 0; p.state && i < r->n_slot; i++)
     if (r->slot[i]) state_of(r->slot[i], p.state + i * RPI_REPEAT_STATE);
-  p.made = ctx->pool->made;
+  p.before = ctx->pool->made;
   r->past[0] = p;
 }
 
@@ -66,7 +66,7 @@ static void note(const rp_context *ctx, const rpi_bound *b, const rpi_segment *s
     p->after[i] = now ? now->device : 0;
     temporaries += !r->slot[i] && now;
   }
-  p->made = ctx->pool->made - p->made - temporaries;
+  p->made = ctx->pool->made - p->before - temporaries;
   p->plan = b;
 }
 
@@ -111,18 +111,13 @@ static CUdeviceptr address_of(const rp_store *go, const rpi_instance *i) {
 
 /* Temporaries that the pass finds to be zeros are filled before each; false: no memory. */
 static bool find_zeros(const rpi_segment *s, const rpi_repeat *r, rpi_loop_desc *loop) {
-  rpi_device_fill *zero = rpi_alloc(sizeof *zero * (s->n_slot + 1));
-  int32_t n = 0;
-  for (uint32_t i = 0; zero && i < s->n_slot; i++) {
+  loop->zero = rpi_alloc(sizeof *loop->zero * (s->n_slot + 1));
+  for (uint32_t i = 0; loop->zero && i < s->n_slot; i++) {
     const rpi_instance *now = s->slot[i]->inst;
     if (!r->slot[i] && s->done->slot[i] & RPI_SLOT_READS_OLD && now && now->device)
-      zero[n++] = (rpi_device_fill){now->device, now->bytes};
+      loop->zero[loop->n_zero++] = (rpi_device_fill){now->device, now->bytes};
   }
-  for (int32_t i = 0; i < loop->n; i++) {
-    loop->phase[i].zero = zero;
-    loop->phase[i].n_zero = n;
-  }
-  return zero != NULL;
+  return loop->zero != NULL;
 }
 
 /* Why the host decides about the next pass; RPI_N_REASON: it need not. Fills in what the loop is. */
@@ -168,26 +163,24 @@ static rp_status settle_owed(const rp_context *ctx, const rpi_bound *b, const rp
                                 "a repeated pass was run in other memory than it is committed in");
 }
 
-static rp_status run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rpi_loop_desc *loop) {
+/* *ran 0 and RP_OK: it cannot be done so. */
+static rp_status run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rpi_loop_desc *loop,
+                     int64_t *ran) {
   rpi_repeat *r = ctx->repeat;
-  int64_t ran = 0;
-  const rp_status st = find_zeros(s, r, loop) ? rpi_loop_run(&b->plan, ctx->device, loop, &ran)
-                                              : rpi_status_nomem("a loop on the GPU");
-  rpi_alloc_free((void *)(uintptr_t)loop->phase[0].zero);
-  if (st != RP_OK || ran == 0) return st;
-  r->owed = loop->n == 2 && ran % 2 == 0;
-  r->ran = ran - r->owed;
+  *ran = 0;
+  const rp_status st =
+      find_zeros(s, r, loop) ? rpi_loop_run(&b->plan, ctx->device, loop, ran) : RP_OK;
+  rpi_alloc_free(loop->zero);
+  if (st != RP_OK || *ran == 0) return st;
+  r->owed = loop->n == 2 && *ran % 2 == 0;
+  r->ran = *ran - r->owed;
   ctx->stats.loops++;
-  ctx->stats.loop_passes += ran;
+  ctx->stats.loop_passes += *ran;
   return RP_OK;
 }
 
 bool rpi_converge_run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rp_status *st) {
   rpi_repeat *r = ctx->repeat;
-  rpi_loop_desc loop = {.go_bytes = rpi_dtype_size(r->go->view->dtype),
-                        .flags = ctx->addresses[b->an->n_symbol + 1],
-                        .n_flag = b->n_flag,
-                        .most = r->most};
   if (!ctx->device || r->n_task != s->n_task || r->n_slot != s->n_slot) return false;
   if (r->owed) {
     *st = settle_owed(ctx, b, s, r);
@@ -195,11 +188,15 @@ bool rpi_converge_run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rp_st
   }
   note(ctx, b, s, r);
   if (r->most < 2) return false;
+  rpi_loop_desc loop = {.go_bytes = rpi_dtype_size(r->go->view->dtype),
+                        .flags = ctx->addresses[b->an->n_symbol + 1],
+                        .n_flag = b->n_flag,
+                        .most = r->most};
   rpi_reason why = refusal(ctx, b, s, &loop);
-  const int64_t before = ctx->stats.loops;
+  int64_t ran = 0;
   if (why == RPI_N_REASON) {
-    *st = run(ctx, b, s, &loop);
-    if (*st != RP_OK || ctx->stats.loops > before) return true;
+    *st = run(ctx, b, s, &loop, &ran);
+    if (*st != RP_OK || ran > 0) return true;
     why = RPI_REASON_REPEAT_DRIVER;
   }
   rpi_context_reason(ctx, why);

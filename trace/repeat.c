@@ -14,11 +14,6 @@ static const char call[] = "rp_trace_repeat";
 
 /* ---- can the pass be made again? ---- */
 
-static const uint64_t *words_of(const rpi_segment *s, int32_t *n) {
-  *n = s->pred ? (int32_t)(s->at - s->pred->words) : s->n_words;
-  return s->pred ? s->pred->words : s->words;
-}
-
 /* Inverses of scatters that the buffer keeps, of its values now, are among the segment's arrays. */
 static bool gives_subscripts(const rpi_segment *s, const rpi_buffer *b) {
   for (const rpi_kept *k = b->kept; k; k = k->next)
@@ -55,12 +50,11 @@ static rp_status check_pass(const rp_context *ctx, int64_t id) {
     return rpi_status_fail(
         RP_ERR_STATE,
         "%s: of the pass's %lld launches %lld have been run before its end, for the host to see "
-        "their effect or for there are more than the knob max_tasks; such a pass is repeated by "
-        "the "
-        "program",
+        "their effect or by the knobs max_tasks and nonfinite; such a pass only the program can "
+        "repeat",
         call, (long long)launched, (long long)(launched - s->n_task));
   int32_t n;
-  const uint64_t *w = words_of(s, &n);
+  const uint64_t *w = rpi_segment_words(s, &n);
   for (const uint64_t *end = w + n; w < end;) {
     const rp_op *op = ctx->op_by_id[*w++ & 0xffffffffu];
     RPI_TRY(check_task(ctx, op, w));
@@ -100,7 +94,7 @@ static void *copy_of(const void *from, size_t bytes) {
 }
 
 static rp_status keep(const rpi_segment *s, rpi_repeat *r) {
-  const uint64_t *words = words_of(s, &r->n_words);
+  const uint64_t *words = rpi_segment_words(s, &r->n_words);
   r->words = copy_of(words, sizeof *words * (size_t)r->n_words);
   r->scalar = copy_of(s->scalar, sizeof *s->scalar * (size_t)s->n_scalar);
   r->slot = rpi_alloc(sizeof(*r->slot) * (s->n_slot + 1));
@@ -131,18 +125,9 @@ static bool is_predicted(const rpi_segment *s, const rpi_repeat *r) {
 
 /* The slot's array, bound: a temporary is a new one. */
 static rp_status bind(rp_context *ctx, const rpi_repeat *r, uint32_t i) {
-  rpi_segment *s = &ctx->seg;
-  rpi_buffer *b = r->slot[i];
   rp_store *handle = NULL;
-  if (!b) {
-    RPI_TRY(rpi_store_make(ctx->pool, r->base[i], &handle));
-    b = handle->buf;
-  }
-  b->stamp = s->number;
-  b->slot = i;
-  b->run_refs++;
-  s->slot[i] = b;
-  s->n_slot = i + 1;
+  if (!r->slot[i]) RPI_TRY(rpi_store_make(ctx->pool, r->base[i], &handle));
+  rpi_segment_bind(&ctx->seg, handle ? handle->buf : r->slot[i]);
   if (handle) rpi_store_release(handle);
   return RP_OK;
 }

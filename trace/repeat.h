@@ -20,7 +20,8 @@ typedef struct rpi_repeat_past {
   rpi_word *words;       /* as it was bound */
   uint64_t *state;       /* RPI_REPEAT_STATE words for each slot: what its array was before, */
   CUdeviceptr *after;    /* where its values were afterwards; a temporary's: where it was */
-  int64_t made;          /* instances ever made before it; then: made for it, but for temporaries */
+  int64_t before,
+      made; /* instances: all that the pool had made before it; made for it, but for temporaries */
 } rpi_repeat_past;
 
 enum { RPI_REPEAT_STATE = 9, RPI_REPEAT_PAST = 3 };

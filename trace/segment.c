@@ -60,10 +60,15 @@ static bool binds(const rpi_segment *s, const rpi_buffer *b) {
   return false;
 }
 
+const uint64_t *rpi_segment_words(const rpi_segment *s, int32_t *n) {
+  *n = s->pred ? (int32_t)(s->at - s->pred->words) : s->n_words;
+  return s->pred ? s->pred->words : s->words;
+}
+
 /* A launch so far writes the slot. */
 static bool writes_slot(const rp_context *ctx, const rpi_segment *s, uint32_t slot) {
-  const uint64_t *w = s->pred ? s->pred->words : s->words;
-  const uint64_t *end = s->pred ? s->at : s->words + s->n_words;
+  int32_t n;
+  const uint64_t *w = rpi_segment_words(s, &n), *end = w + n;
   while (w < end) {
     const rp_op *op = ctx->op_by_id[*w++ & 0xffffffffu];
     for (int32_t i = 0; i < op->n_stores; i++)
@@ -100,10 +105,7 @@ static inline bool match_store(rpi_segment *s, const rp_store *st, uint64_t pred
   if (b->stamp == s->number) return predicted == rpi_task_arg(b->slot, st->view_id);
   if (predicted != rpi_task_arg(s->n_slot, st->view_id)) return false;
   if (s->pred->klass[s->n_slot] != b->klass) return false;
-  b->stamp = s->number;
-  b->slot = s->n_slot;
-  b->run_refs++;
-  s->slot[s->n_slot++] = b;
+  rpi_segment_bind(s, b);
   return true;
 }
 
@@ -245,12 +247,7 @@ static rp_status record(rp_context *ctx, rp_op *op, rp_store *const *stores,
   s->words[s->n_words++] = rpi_task_word(op);
   for (int32_t i = 0; i < op->n_stores; i++) {
     rpi_buffer *b = stores[i]->buf;
-    if (b->stamp != s->number) {
-      b->stamp = s->number;
-      b->slot = s->n_slot;
-      b->run_refs++;
-      s->slot[s->n_slot++] = b;
-    }
+    if (b->stamp != s->number) rpi_segment_bind(s, b);
     s->words[s->n_words++] = rpi_task_arg(b->slot, stores[i]->view_id);
   }
   gather_scalars(s, op, scalars);

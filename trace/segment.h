@@ -51,6 +51,15 @@ rp_status rpi_segment_settle(rp_context *ctx, rpi_buffer *b, int32_t reason);
 rp_status rpi_segment_let_go(rp_context *ctx, rpi_buffer *b);
 /* A task that has not run writes the buffer: one of the open segment, or of the pending one. */
 bool rpi_segment_writes(const rp_context *ctx, const rpi_buffer *b);
+/* The words of the launches so far, n of them. */
+const uint64_t *rpi_segment_words(const rpi_segment *s, int32_t *n);
+/* The segment binds a buffer that it has not bound, as its next slot, for which there is room. */
+static inline void rpi_segment_bind(rpi_segment *s, rpi_buffer *b) {
+  b->stamp = s->number;
+  b->slot = s->n_slot;
+  b->run_refs++;
+  s->slot[s->n_slot++] = b;
+}
 /* Room for so many slots, scalars, recorded words. */
 rp_status rpi_segment_reserve(rpi_segment *s, uint32_t slots, int32_t scalars, int32_t words);
 void rpi_segment_deinit(rpi_segment *s);

@@ -13,13 +13,15 @@ _Static_assert(sizeof(rpi_kernel_flag) == 4 * sizeof(uint32_t) &&
 
 struct rpi_loop {
   rpi_device *device;
-  rpi_device_graph *graph; /* NULL: none yet */
   CUdeviceptr left;        /* memory of ours */
-  rpi_graph_nodes nodes[RPI_DEVICE_PHASES];
+  bool refused;            /* the driver has */
+  rpi_device_graph *graph; /* NULL: none yet; of */
+  int32_t n, n_zero;
+  CUfunction function; /* that decides, */
   rpi_loop_check check[RPI_DEVICE_PHASES];
-  rpi_loop_desc made; /* what the graph is of; its words are `words` */
-  rpi_word *words;
-  bool refused; /* the driver has */
+  rpi_graph_nodes nodes[RPI_DEVICE_PHASES];
+  rpi_word *words; /* of all phases */
+  rpi_device_fill *zero;
 };
 
 static void drop(rpi_loop *l) {
@@ -27,7 +29,9 @@ static void drop(rpi_loop *l) {
   l->graph = NULL;
   for (int32_t i = 0; i < RPI_DEVICE_PHASES; i++) rpi_graph_nodes_free(&l->nodes[i]);
   rpi_alloc_free(l->words);
+  rpi_alloc_free(l->zero);
   l->words = NULL;
+  l->zero = NULL;
 }
 
 void rpi_loop_free(rpi_loop *l) {
@@ -49,26 +53,46 @@ static rpi_loop *loop_of(rpi_plan *plan, rpi_device *d) {
   return plan->loop = l;
 }
 
+static rpi_loop_check check_of(const rpi_loop *l, const rpi_loop_desc *desc, int32_t phase) {
+  return (rpi_loop_check){.go = desc->phase[phase].go,
+                          .left = l->left,
+                          .flags = desc->flags,
+                          .bytes = desc->go_bytes,
+                          .n_flag = desc->n_flag};
+}
+
+static bool is_same_phase(const rpi_plan *plan, const rpi_loop *l, const rpi_loop_desc *desc,
+                          int32_t i) {
+  const size_t bytes = sizeof *l->words * (size_t)plan->n_words;
+  rpi_loop_check c = check_of(l, desc, i);
+  memcpy(c.sets, l->check[i].sets, sizeof c.sets);
+  return memcmp(&c, &l->check[i], sizeof c) == 0 &&
+         memcmp(l->words + i * plan->n_words, desc->phase[i].words, bytes) == 0 &&
+         rpi_graph_nodes_current(plan, 0, plan->n_step, &l->nodes[i]);
+}
+
 /* The graph at hand is this loop. */
 static bool is_same(const rpi_plan *plan, const rpi_loop *l, const rpi_loop_desc *desc) {
-  const rpi_loop_desc *made = &l->made;
-  const size_t bytes = sizeof *l->words * (size_t)plan->n_words;
-  if (!l->graph || made->n != desc->n || made->check != desc->check || made->flags != desc->flags ||
-      made->go_bytes != desc->go_bytes)
+  if (!l->graph || l->n != desc->n || l->function != desc->check || l->n_zero != desc->n_zero ||
+      memcmp(l->zero, desc->zero, sizeof *l->zero * (size_t)l->n_zero) != 0)
     return false;
   for (int32_t i = 0; i < desc->n; i++)
-    if (made->phase[i].go != desc->phase[i].go || made->phase[i].n_zero != desc->phase[i].n_zero ||
-        memcmp(l->words + i * plan->n_words, desc->phase[i].words, bytes) != 0 ||
-        !rpi_graph_nodes_current(plan, 0, plan->n_step, &l->nodes[i]))
-      return false;
+    if (!is_same_phase(plan, l, desc, i)) return false;
   return true;
 }
 
-static bool reserve(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
+/* What the graph will be of; false: no memory. */
+static bool describe(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
   const size_t bytes = sizeof *l->words * (size_t)plan->n_words;
+  l->n = desc->n;
+  l->n_zero = desc->n_zero;
+  l->function = desc->check;
   l->words = rpi_alloc((bytes + 1) * (size_t)desc->n);
-  if (!l->words) return false;
+  l->zero = rpi_alloc(sizeof *l->zero * ((size_t)desc->n_zero + 1));
+  if (!l->words || !l->zero) return false;
+  memcpy(l->zero, desc->zero, sizeof *l->zero * (size_t)desc->n_zero);
   for (int32_t i = 0; i < desc->n; i++) {
+    l->check[i] = check_of(l, desc, i);
     memcpy(l->words + i * plan->n_words, desc->phase[i].words, bytes);
     if (!rpi_graph_nodes_reserve(plan, 0, plan->n_step, &l->nodes[i])) return false;
     rpi_graph_nodes_fill(plan, desc->phase[i].words, 0, plan->n_step, &l->nodes[i]);
@@ -76,38 +100,28 @@ static bool reserve(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc
   return true;
 }
 
-/* RP_OK without a graph: the driver takes none. */
-static rp_status make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
+/* Without a graph afterwards: there is no memory, or the driver takes none. */
+static void make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
   rpi_device_phase phase[RPI_DEVICE_PHASES];
   drop(l);
-  if (!reserve(plan, l, desc)) {
+  if (!describe(plan, l, desc)) {
     drop(l);
-    return rpi_status_nomem("a loop on the GPU");
+    return;
   }
-  l->made = *desc;
-  for (int32_t i = 0; i < desc->n; i++) {
-    l->check[i] = (rpi_loop_check){.go = desc->phase[i].go,
-                                   .left = l->left,
-                                   .flags = desc->flags,
-                                   .bytes = desc->go_bytes,
-                                   .n_flag = desc->n_flag};
-    const rpi_graph_nodes *g = &l->nodes[i];
-    phase[i] = (rpi_device_phase){.node = g->node,
-                                  .n = g->n,
-                                  .zero = desc->phase[i].zero,
-                                  .n_zero = desc->phase[i].n_zero,
-                                  .parameters = &l->check[i]};
-    phase[i].last = (rpi_device_node){.function = desc->check,
-                                      .grid = 1,
-                                      .block = 1,
-                                      .parameters = &l->check[i],
-                                      .bytes = sizeof l->check[i]};
-  }
-  if (rpi_device_loop_create(l->device, phase, desc->n, &l->graph) == RP_OK) return RP_OK;
+  for (int32_t i = 0; i < l->n; i++)
+    phase[i] = (rpi_device_phase){.node = l->nodes[i].node,
+                                  .n = l->nodes[i].n,
+                                  .zero = l->zero,
+                                  .n_zero = l->n_zero,
+                                  .parameters = &l->check[i],
+                                  .last = {.function = l->function,
+                                           .grid = 1,
+                                           .block = 1,
+                                           .parameters = &l->check[i],
+                                           .bytes = sizeof l->check[i]}};
+  if (rpi_device_loop_create(l->device, phase, l->n, &l->graph) == RP_OK) return;
   drop(l);
   l->refused = true;
-  return rpi_device_status(
-      l->device); /* what a lack of memory or of a function has spoilt: nothing */
 }
 
 rp_status rpi_loop_run(rpi_plan *plan, rpi_device *d, const rpi_loop_desc *desc, int64_t *ran) {
@@ -115,8 +129,8 @@ rp_status rpi_loop_run(rpi_plan *plan, rpi_device *d, const rpi_loop_desc *desc,
   *ran = 0;
   rpi_loop *l = loop_of(plan, d);
   if (!l || l->refused) return rpi_device_status(d);
-  if (!is_same(plan, l, desc)) RPI_TRY(make(plan, l, desc));
-  if (!l->graph) return RP_OK;
+  if (!is_same(plan, l, desc)) make(plan, l, desc);
+  if (!l->graph) return rpi_device_status(d);
   RPI_TRY(rpi_device_upload(d, l->left, &left, sizeof left));
   RPI_TRY(rpi_device_graph_launch(d, l->graph));
   RPI_TRY(rpi_device_download(d, &left, l->left, sizeof left));

@@ -26,15 +26,14 @@ typedef struct rpi_loop_check {
 } rpi_loop_check;
 
 typedef struct rpi_loop_phase {
-  const rpi_word *words;       /* as long as the plan's */
-  CUdeviceptr go;              /* where the number is after it */
-  const rpi_device_fill *zero; /* what is zeros before it, n_zero of them */
-  int32_t n_zero;
+  const rpi_word *words; /* as long as the plan's */
+  CUdeviceptr go;        /* where the number is after it */
 } rpi_loop_phase;
 
 typedef struct rpi_loop_desc {
   rpi_loop_phase phase[RPI_DEVICE_PHASES];
-  int32_t n;
+  rpi_device_fill *zero; /* what is zeros before each phase, n_zero of them */
+  int32_t n, n_zero;
   int32_t go_bytes, n_flag;
   CUdeviceptr flags;
   CUfunction check; /* of one thread */
