@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_gpu_parts.c -- of arrays that ranks share, GPUs have parts: what moves between host and GPU, in bytes,
  * memory, in bytes, and the bits of one process whatever grows, leaves and comes back. */
-#include "tests/support/members.h"
+#include "tests/support/gpu_members.h"
 
 #include "tests/emulator/emu.h"
 
-static char gpu_config[8000];
-
-/* `more` are further options of all ranks. */
 static void on_gpus(member *all, int32_t ranks, const char *more, rp_status (*program)(member *),
                     int64_t n) {
-  const char *library = getenv("RPI_EMULATED_CUDA");
-  snprintf(gpu_config, sizeof gpu_config,
-           "--gpus 1 --cuda %s --nvrtc %s --cache_dir " GPU_CACHE
-           " --tier 0 --cc none --threads 1 --tile 0 --nccl none %s",
-           library, library, more);
-  run(all, ranks, gpu_config, program, n);
+  members_on_gpus(all, ranks, "--tier 0 --nccl none", more, program, n);
 }
 
 /* On so many ranks with GPUs the program has the bits of one process on the host. Forget `all`. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_gpu_ranks.c -- ranks with a GPU each, or two to a GPU, which speak by way of the host or by NCCL: the
  * bits of one process on the host, only borders between host and GPU, and what becomes of all when one fails. */
-#include "tests/support/members.h"
+#include "tests/support/gpu_members.h"
 
 #include "core/include/reprise_solve.h"
 #include "core/include/reprise_sparse.h"
@@ -9,17 +9,9 @@
 #include "tests/support/fake_nccl.h"
 #include "tests/support/stencil_pass.h"
 
-static char gpu_config[8000];
-
-/* `more` are further options of all ranks. */
 static void on_gpus(member *all, int32_t ranks, const char *more, rp_status (*program)(member *),
                     int64_t n) {
-  const char *library = getenv("RPI_EMULATED_CUDA");
-  snprintf(gpu_config, sizeof gpu_config,
-           "--gpus 1 --cuda %s --nvrtc %s --cache_dir " GPU_CACHE
-           " --tier 1 --cc none --threads 1 --tile 0 %s",
-           library, library, more);
-  run(all, ranks, gpu_config, program, n);
+  members_on_gpus(all, ranks, "--tier 1", more, program, n);
 }
 
 #define NCCL "--nccl " FAKE_WHOLE " "
