@@ -536,12 +536,65 @@ static void test_refused(void **state) {
   OK(rp_context_destroy(other));
 }
 
+static int odd_ones(int64_t *y, int64_t *n, const int64_t *x, int64_t size) {
+  *n = 0;
+  for (int64_t i = 0; i < size; i++)
+    if (x[i] % 2) y[(*n)++] = x[i];
+  return 0;
+}
+
+/* What each pass would have to decide anew: an array's size, the inverse of subscripts that change. */
+static void test_refused_ops(void **state) {
+  (void)state;
+  static const int32_t privileges[] = {RP_PRIV_UNBOUND, RP_PRIV_READ};
+  static const rp_opaque_arg args[] = {{RP_ARG_PTR, 0, 0, 0, 0},
+                                       {RP_ARG_COUNT, 0, 0, 0, 0},
+                                       {RP_ARG_PTR, 1, 0, 0, 0},
+                                       {RP_ARG_SIZE, 1, 0, 0, 0}};
+  static const rp_constraint room[] = {{RP_CONSTRAINT_SCALE, 0, 1, 0, 1, 0, 0}};
+  const rp_opaque_desc d = {.struct_size = sizeof d,
+                            .name = "odd_ones",
+                            .params = "y, x",
+                            .privileges = privileges,
+                            .function = (void (*)(void))odd_ones,
+                            .args = args,
+                            .n_args = 4,
+                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_STATUS,
+                            .constraints = room,
+                            .n_constraints = 1,
+                            .constraint_size = sizeof *room};
+  rp_context *c = check_context("");
+  rp_library *lib = NULL;
+  rp_op *op = NULL;
+  OK(rp_library_create(c, "test", &lib));
+  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_store *b = make(c, RP_I64, 20), *h = make(c, RP_F64, 20), *go = make(c, RP_BOOL, 0), *y = NULL;
+  OK(EVAL(c, "b", "b = 19 - index(0)", b));
+  OK(rp_trace_begin(c, 1));
+  OK(EVAL(c, "h, b", "h[b[i]] += 1.0*b[i]", h, b));
+  OK(EVAL(c, "b", "b = (b + 1) % 20", b));
+  OK(EVAL(c, "go, h", "go = h[0] < 9.0", go, h));
+  FAILS(RP_ERR_STATE, "subscripts of a scatter", rp_trace_repeat(c, 1, go, 5, NULL));
+  OK(rp_trace_end(c, 1));
+  OK(rp_store_create_unbound(c, RP_I64, 1, NULL, &y));
+  OK(rp_trace_begin(c, 2));
+  OK(rp_launch(op, STORES(y, b), 2, NULL, 0));
+  OK(EVAL(c, "go, h", "go = h[1] < 9.0", go, h));
+  FAILS(RP_ERR_STATE, "odd_ones makes arrays whose size it decides",
+        rp_trace_repeat(c, 2, go, 5, NULL));
+  OK(rp_trace_end(c, 2));
+  assert_int_equal(rp_store_size(y), 10);
+  rp_store *all[] = {b, h, go, y};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) OK(rp_store_release(all[i]));
+  OK(rp_context_destroy(c));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_host),     cmocka_unit_test(test_gpu),
       cmocka_unit_test(test_random),   cmocka_unit_test(test_waits),
       cmocka_unit_test(test_poison),   cmocka_unit_test(test_ranks),
       cmocka_unit_test(test_function), cmocka_unit_test(test_each_call_fails),
-      cmocka_unit_test(test_refused)};
+      cmocka_unit_test(test_refused),  cmocka_unit_test(test_refused_ops)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
