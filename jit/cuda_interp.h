@@ -24,7 +24,7 @@
 #define RPK_ROLLED _Pragma("unroll 1")
 #endif
 enum { RPK_LEAF = 1024, RPK_ROW_LEAF = 256, RPK_GROUP = 8, RPK_WARP = 32, RPK_WARPS = 8, RPK_SEGMENT = 32 };
-enum { RPK_MODE_BODY = 2, RPK_MODE_ROOTS = 4 };
+enum { RPK_MODE_BODY = 2, RPK_MODE_ROOTS = 4, RPK_MODE_LEAVES = 32 };
 enum { RPK_RULE_SEGMENT, RPK_RULE_AXIS, RPK_RULE_ROWS, RPK_RULE_ORDER /* one by one */ };
 
 /* A loop under way: k, its end, where the leaf began; the accumulator at hand and its number, and the tree. */
@@ -416,7 +416,7 @@ typedef struct rpk_any {
 RPG_FINISH(any, u8) RPG_FINISH(any, u16) RPG_FINISH(any, u32) RPG_FINISH(any, u64)
 
 #define RPK_JOIN(T) rpk_finish_any_##T(&any.f, (rpc_##T *)from, (rpc_##T *)to, red->join, stage, block, blocks)
-RPG_FAR void rpk_join(const rpk_thread *t, int roots, int stage, int block, int blocks) {
+RPG_FAR void rpk_join(const rpk_thread *t, int64_t mode, int stage, int block, int blocks) {
   const rpk_program *const p = t->program;
   const int axes = p->prefix ? p->rank : p->rank - 1;
   for (int r = 0; r < p->n_red; r++) {
@@ -428,7 +428,8 @@ RPG_FAR void rpk_join(const rpk_thread *t, int roots, int stage, int block, int 
     any.f.groups = (rpk_extents(t, 0, p->prefix) + RPK_ROW_LEAF - 1) / RPK_ROW_LEAF;
     any.f.step = rpk_extents(t, p->prefix, p->rank);
     if (p->prefix == 0) {
-      any.f.groups = (t->w[p->extent + axes].i + RPK_GROUP * RPK_LEAF - 1) / (RPK_GROUP * RPK_LEAF);
+      const int64_t leaf = mode & RPK_MODE_LEAVES ? RPK_LEAF : RPK_GROUP * RPK_LEAF;
+      any.f.groups = (t->w[p->extent + axes].i + leaf - 1) / leaf;
       any.f.step = 0;
     }
     RPK_ROLLED
@@ -436,7 +437,7 @@ RPG_FAR void rpk_join(const rpk_thread *t, int roots, int stage, int block, int 
       any.f.extent[d] = t->w[p->extent + d].i;
       any.f.stride[d] = t->w[red->stride + d].i;
     }
-    if (roots) rpk_roots(&any.f);
+    if (mode & RPK_MODE_ROOTS) rpk_roots(&any.f);
     any.code = red->code;
     any.empty = red->empty;
     switch (rpk_size(red->code & 15)) {
@@ -449,10 +450,9 @@ RPG_FAR void rpk_join(const rpk_thread *t, int roots, int stage, int block, int 
 }
 
 RPG_FAR void rpk_end(rpk_thread *t, int64_t mode) {
-  const int roots = (mode & RPK_MODE_ROOTS) != 0;
-  if (t->program->n_red > 0) rpk_join(t, roots, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);
+  if (t->program->n_red > 0) rpk_join(t, mode, RPK_FIRST, RPG_BLOCK, RPG_BLOCKS);
   if (!rpk_last((uint32_t *)t->w[t->program->flag].p)) return;
-  if (t->program->n_red > 0) rpk_join(t, roots, RPK_REST, 0, RPG_BLOCKS);
+  if (t->program->n_red > 0) rpk_join(t, mode, RPK_REST, 0, RPG_BLOCKS);
   RPG_SYNC();
   if (RPG_THREAD > 0) return;
   rpk_run(t, t->program->body, t->program->end);

@@ -34,7 +34,13 @@
 #include "jit/ir.h"
 
 enum { RPI_CUDA_GROUP = 8, RPI_CUDA_BLOCK = 256 };
-enum { RPI_CUDA_BODY = 2, RPI_CUDA_ROOTS = 4, RPI_CUDA_SPREAD = 8, RPI_CUDA_FAR = 16 };
+enum {
+  RPI_CUDA_BODY = 2,
+  RPI_CUDA_ROOTS = 4,
+  RPI_CUDA_SPREAD = 8,
+  RPI_CUDA_FAR = 16,
+  RPI_CUDA_LEAVES = 32
+};
 enum { RPI_CUDA_NUMBER = 32767 }; /* no number of a block in the mode is larger */
 enum {
   RPI_CUDA_FAR_UNITS = 512
@@ -50,9 +56,9 @@ typedef struct rpi_cuda_shape {
 /* What the parameters look like: struct { int64_t u0, u1, mode; rpk_word w[n_words]; }. Words are the IR's but for
  * those of uniforms, which are left out: a word behind them is that many places earlier. mode: bit 0: finish apart; bit 1
  * (RPI_CUDA_BODY): nothing comes after the last unit, and each leaf has a partial of its own, at its unit's number; bit
- * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bit 3 (RPI_CUDA_SPREAD): all warps of a block do a leaf and, bit 4 (RPI_CUDA_FAR), of 2^p blocks, p in bits
- * 16..23; bits 8..15: k, log2 of the threads
- * of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once; 32..47 and
+ * 2 (RPI_CUDA_ROOTS): of each kept index there is one partial, the root of its tree; bit 3 (RPI_CUDA_SPREAD): all warps of a
+ * block do a leaf and, bit 4 (RPI_CUDA_FAR), of 2^p blocks, p in bits 16..23; bit 5 (RPI_CUDA_LEAVES): there are no units, and
+ * each leaf of the space has left its partial; bits 8..15: k, log2 of the threads of a unit, or of a team's part; 16..23: q, log2 of the columns of a team at once; 32..47 and
  * 48..62, not 0 if rows may be shared by warps (cuda_board.h): the first block that looks for such rows without being
  * asked; the first that has none of its own. If `apart`, the words
  * at `values` are the prologue's values. On a GPU the flag word points to four

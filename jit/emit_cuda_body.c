@@ -33,11 +33,12 @@ void rpi_emit_cuda_bounds(rpi_emit *e) {
   if (!rpi_cuda_may_be_direct(ir)) return;
   if (e->row_mode)
     rpi_emit_line(e, "const int direct = rows > 0 && rows <= %d && !(a.mode & %d);", RPI_ROW_LEAF,
-                  RPI_CUDA_BODY | RPI_CUDA_ROOTS);
+                  RPI_CUDA_BODY | RPI_CUDA_ROOTS | RPI_CUDA_LEAVES);
   else
     rpi_emit_line(
         e, "const int direct = leaves > 0 && leaves <= (a.mode & %d ? 1 : %d) && !(a.mode & %d);",
-        RPI_CUDA_SPREAD, RPI_CUDA_GROUP, RPI_CUDA_BODY | RPI_CUDA_ROOTS | RPI_CUDA_FAR);
+        RPI_CUDA_SPREAD, RPI_CUDA_GROUP,
+        RPI_CUDA_BODY | RPI_CUDA_ROOTS | RPI_CUDA_FAR | RPI_CUDA_LEAVES);
 }
 
 void rpi_emit_cuda_unroll(rpi_emit *e) {

@@ -103,8 +103,8 @@ static void emit_finish(rpi_emit *e, int32_t r) {
       rpi_emit_line(e, "f.%s *= w[%d].i;", d < e->n_prefix ? "groups" : "step", e->l.extent + d);
     rpi_emit_line(e, "f.groups = (f.groups + %d) / %d;", RPI_ROW_LEAF - 1, RPI_ROW_LEAF);
   } else {
-    rpi_emit_line(e, "const int64_t leaf = mode & %d ? %d : %d;", RPI_CUDA_SPREAD, RPI_LEAF,
-                  RPI_LEAF * RPI_CUDA_GROUP);
+    rpi_emit_line(e, "const int64_t leaf = mode & %d ? %d : %d;", RPI_CUDA_SPREAD | RPI_CUDA_LEAVES,
+                  RPI_LEAF, RPI_LEAF * RPI_CUDA_GROUP);
     rpi_emit_line(e, "f.groups = (w[%d].i + leaf - 1) / leaf, f.step = 0;", e->l.extent + rank);
   }
   for (int32_t d = 0; d < rank; d++)

@@ -133,7 +133,7 @@ static int64_t extents(const rpi_ir *ir, const rpi_word *w, uint32_t axes) {
 
 /* Columns of a partial, or of what is delivered at once. */
 static int64_t group_of(int64_t mode) {
-  return mode & RPI_CUDA_SPREAD ? RPI_LEAF : RPI_LEAF * RPI_CUDA_GROUP;
+  return mode & (RPI_CUDA_SPREAD | RPI_CUDA_LEAVES) ? RPI_LEAF : RPI_LEAF * RPI_CUDA_GROUP;
 }
 
 /* Partials of one kept index, and how many kept indices, of reduction r. */
@@ -148,7 +148,7 @@ static int64_t partials_of(const rpi_ir *ir, const rpi_word *w, int32_t r, int64
 static bool is_direct(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
                       int64_t mode) {
   const uint32_t mask = ir->red[0].mask;
-  if (!form->direct) return false;
+  if (!form->direct || mode & RPI_CUDA_LEAVES) return false;
   return extents(ir, w, mask) <= (rpi_ir_row_mode(ir) ? RPI_ROW_LEAF : group_of(mode));
 }
 
@@ -260,6 +260,14 @@ static void end_grid(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word
                          .fin = fin ? (int32_t)least(divide_up(many, RPI_CUDA_BLOCK), most) : 0};
 }
 
+/* The same where the partials of all leaves are to be joined. */
+static void join_grid(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w, int32_t most,
+                      rpi_cuda_grid *out) {
+  const int64_t fin = form->finishes ? finish_blocks(ir, form, w, RPI_CUDA_LEAVES) : 0;
+  *out = (rpi_cuda_grid){
+      .mode = RPI_CUDA_LEAVES, .main = fin > 0 ? 0 : 1, .fin = (int32_t)least(fin, most)};
+}
+
 /* The grid of rpk_main: *k, *q (or p) and other bits of the mode, and what comes of them. */
 static int64_t main_blocks(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_word *w,
                            int64_t units, bool body, int32_t most, int64_t *mode) {
@@ -288,6 +296,10 @@ void rpi_cuda_grid_get(const rpi_ir *ir, const rpi_cuda_form *form, const rpi_wo
   int64_t mode = body ? RPI_CUDA_BODY : 0, blocks = 1, fin = 0;
   if (part == RPI_KERNEL_END) {
     end_grid(ir, form, w, most, out);
+    return;
+  }
+  if (part == RPI_KERNEL_JOIN) {
+    join_grid(ir, form, w, most, out);
     return;
   }
   if (u1 > u0) blocks = main_blocks(ir, form, w, u1 - u0, body, most, &mode);

@@ -151,6 +151,14 @@ static void partials(const rpi_kernel *face, const rpi_word *w, const int64_t *s
   rpi_subtree_range(&k->ir, &k->layout, w, space, r, first, end, &out->at, &out->bytes);
 }
 
+static void widen(const rpi_kernel *face, rpi_word *w, const int64_t *space) {
+  const kernel *k = (const kernel *)face;
+  for (int32_t d = 0; d < k->ir.rank; d++) {
+    w[k->layout.extent + d].i = space[d];
+    w[k->layout.origin + d].i = 0;
+  }
+}
+
 static const void *root(const rpi_kernel *face, int32_t r, const void **from,
                         rpi_kernel_partials *out) {
   const kernel *k = (const kernel *)face;
@@ -242,6 +250,7 @@ static rp_status kernel_init(rpi_jit *j, kernel *k, const rpi_ir *ir, const char
     k->face.list = list;
     k->face.deliver = deliver;
     k->face.partials = partials;
+    k->face.widen = widen;
     k->face.root = root;
     k->face.n_red = k->ir.n_red;
     k->face.join = rpi_subtree_join;

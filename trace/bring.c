@@ -19,30 +19,19 @@ void rpi_bring_whole(rpi_walker *w, int32_t symbol) {
   rpi_tiling *t = rpi_arena_get(&w->b->arena, sizeof *t);
   if (!t) return;
   *t = *rpi_places_tiling(w->ctx, w->held[symbol]);
-  const rpi_step s = {.kind = RPI_STEP_GATHER,
-                      .dst = symbol,
-                      .tiling = t,
-                      .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
+  rpi_step s = {.kind = RPI_STEP_GATHER,
+                .dst = symbol,
+                .tiling = t,
+                .elem = rpi_dtype_size(w->shape[symbol]->dtype)};
+  if (w->ctx->nccl && !w->trial) s.exchange = rpi_distribute_exchange(w);
+  if (s.exchange && !rpi_messages_tiles(s.exchange, symbol, t, s.elem, w->rank))
+    w->status = rpi_status_nomem("messages");
   rpi_distribute_step(w, &s);
   w->settled[symbol] = w->n_step;
   w->epoch[symbol]++;
   w->held[symbol] = w->place[symbol] = RPI_PLACE_WHOLE;
   w->b->plan.n_gather++;
   rpi_distribute_reason(w, RPI_REASON_RANKS_GATHER);
-}
-
-/* An exchange of the plan, without messages yet; NULL without memory. */
-static rpi_plan_exchange *add_exchange(rpi_walker *w) {
-  rpi_plan_exchange *e = rpi_alloc_zero(sizeof *e);
-  if (!e) {
-    w->status = rpi_status_nomem("messages");
-    return NULL;
-  }
-  e->device = w->ctx->device;
-  e->gpu = w->b->plan.step[w->at].gpu;
-  e->next = w->b->plan.exchanges;
-  w->b->plan.exchanges = e;
-  return e;
 }
 
 static void add_margins(rpi_walker *w, rpi_plan_exchange *e, int32_t symbol) {
@@ -192,7 +181,7 @@ void rpi_bring_line(rpi_walker *w, int32_t symbol) {
   rpi_margins others = w->margins; /* of the launch at hand: they are brought later */
   w->margins = (rpi_margins){0};
   rpi_bring_range(w, symbol, place);
-  rpi_plan_exchange *e = add_exchange(w);
+  rpi_plan_exchange *e = rpi_distribute_exchange(w);
   if (e) add_margins(w, e, symbol);
   close_exchange(w, e);
   rpi_margins_deinit(&w->margins);
@@ -325,7 +314,7 @@ void rpi_bring_call(rpi_walker *w, const rpi_group *g, const rpi_plan_call *c, c
 
 /* The messages for all closed needs; symbols in order, on all ranks the same. */
 static int32_t exchange_needs(rpi_walker *w) {
-  rpi_plan_exchange *e = w->needs.n + w->margins.n > 0 ? add_exchange(w) : NULL;
+  rpi_plan_exchange *e = w->needs.n + w->margins.n > 0 ? rpi_distribute_exchange(w) : NULL;
   for (int32_t symbol = 0; e && symbol < w->b->an->n_symbol; symbol++) {
     if (!is_tiled(w, symbol)) continue;
     add_margins(w, e, symbol);
@@ -347,7 +336,7 @@ int32_t rpi_bring_steps(rpi_walker *w) {
       if (w->image[i].level != level) continue;
       left--;
       m->sub = -1;
-      m->exchange = add_exchange(w);
+      m->exchange = rpi_distribute_exchange(w);
       if (!m->exchange) return -1;
       rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_IMAGE, .image = m});
       rpi_distribute_step(w, &(rpi_step){.kind = RPI_STEP_EXCHANGE, .exchange = m->exchange});

@@ -206,6 +206,7 @@ static rp_status bind_each(rp_context *ctx, const rpi_segment *s, rpi_bound *bou
         break;
     }
   }
+  ctx->values[an->n_symbol] = 0;
   ctx->pointers[an->n_symbol] = ctx->scratch;
   ctx->pointers[an->n_symbol + 1] = ctx->flags;
   ctx->pointers[an->n_symbol + 2] = NULL; /* the GPU's alone */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "trace/partials.h"
 #include "trace/touch.h"
 
 /* ---- steps and places ---- */
@@ -34,6 +35,19 @@ void rpi_distribute_step(rpi_walker *w, const rpi_step *s) {
   }
   w->step = list;
   w->step[w->n_step++] = *s;
+}
+
+rpi_plan_exchange *rpi_distribute_exchange(rpi_walker *w) {
+  rpi_plan_exchange *e = rpi_alloc_zero(sizeof *e);
+  if (!e) {
+    w->status = rpi_status_nomem("messages");
+    return NULL;
+  }
+  e->device = w->ctx->device;
+  e->gpu = w->at < w->b->plan.n_step && w->b->plan.step[w->at].gpu;
+  e->next = w->b->plan.exchanges;
+  w->b->plan.exchanges = e;
+  return e;
 }
 
 /* ---- kernels ---- */
@@ -204,6 +218,7 @@ static void launch(rpi_walker *w, const rpi_step *old) {
     rpi_touch_kernel(w, g, &p, extent, sub);
     s.units += sub->units;
   }
+  rpi_partials_send(w, &s);
   if (last >= 0 && !w->trial) run_beside(w, &s, last);
   rpi_bring_done(w);
   for (int32_t i = 0; i < s.n_sub; i++) advance(w, group_of(w, s.first_sub + i));
@@ -345,6 +360,7 @@ static void walk(rpi_walker *w) {
       default: break;
     }
   }
+  w->at = p->n_step;
   for (uint32_t s = 0; s < w->b->an->n_slot; s++) {
     const int32_t out = w->b->an->out[s];
     if (out < 0) continue;

@@ -98,6 +98,9 @@ typedef struct rpi_walker {
 /* A step of the new list; without memory the walk's status says so. */
 void rpi_distribute_step(rpi_walker *w, const rpi_step *s);
 
+/* An exchange of the plan, without messages yet; NULL without memory, as the walk's status says. */
+rpi_plan_exchange *rpi_distribute_exchange(rpi_walker *w);
+
 /* Goes over the plan's steps from the places at entry: all but `ctx`, `ts`, `b`, `rank`, `ranks`, `boxes`, `trial` of the
  * walker is set. */
 rp_status rpi_distribute_walk(rpi_walker *w);
@@ -176,6 +179,9 @@ bool rpi_ahead_has_image(rpi_walker *w, const rpi_image *m, const rpi_share *s);
 /* What of a kernel that is shared out is this rank's; w->geom are its operands'. */
 void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, const int64_t *extent,
                       rpi_step *step, rpi_sub *sub);
+/* The units whose partials a rank puts in, of a kernel that is shared out by units. */
+void rpi_parts_own(const rpi_ir *ir, const rpi_share *p, const int64_t *extent, int32_t rank,
+                   int64_t *first, int64_t *end);
 /* How far the pointer of operand o moves, in bytes, if the space begins at `lo` of what it was. */
 int64_t rpi_parts_shift(const rpi_ir *ir, int32_t o, const rpi_geom *geom, const int64_t *lo);
 /* A call becomes one on this rank's rows. */

@@ -73,6 +73,14 @@ static int64_t longest(const rpi_rows *s) {
   return most < s->extent ? most : s->extent;
 }
 
+/* Of leaves that ranks share it is the one that has their first row. */
+void rpi_parts_own(const rpi_ir *ir, const rpi_share *p, const int64_t *extent, int32_t rank,
+                   int64_t *first, int64_t *end) {
+  const int64_t lo = rpi_rows_at(&p->space, rank), hi = rpi_rows_at(&p->space, rank + 1);
+  *first = unit_at(ir, extent, (lo + p->leaf - 1) / p->leaf * p->leaf);
+  *end = unit_at(ir, extent, (hi + p->leaf - 1) / p->leaf * p->leaf);
+}
+
 /* The sub becomes a kernel over this rank's box, which knows where it begins. */
 static void cut_box(rpi_walker *w, const rpi_group *g, const rpi_geom *geom, const rpi_share *p,
                     const int64_t *extent, rpi_step *step, rpi_sub *sub) {
@@ -122,9 +130,8 @@ void rpi_parts_kernel(rpi_walker *w, const rpi_group *g, const rpi_share *p, con
     sub->first = unit_at(ir, extent, from);
     sub->units = unit_at(ir, extent, to) - sub->first;
     sub->shared = ir->n_red > 0;
-    /* Of leaves that ranks share it is the one that has their first row. */
-    sub->own = unit_at(ir, extent, (lo + p->leaf - 1) / p->leaf * p->leaf);
-    sub->own_units = unit_at(ir, extent, (hi + p->leaf - 1) / p->leaf * p->leaf) - sub->own;
+    rpi_parts_own(ir, p, extent, w->rank, &sub->own, &sub->own_units);
+    sub->own_units -= sub->own;
     sub->row = from;
     sub->rows = to - from;
     sub->rows_each = p->each;

@@ -166,10 +166,15 @@ static void image(walk *w, const rpi_step *s, int32_t at) {
   add(w, s);
 }
 
-/* The parts of all ranks meet on the host. */
-static void gather(walk *w, const rpi_step *s) {
+/* The parts of all ranks meet on the host, or are messages between GPUs as any others. */
+static void gather(walk *w, rpi_step *s, int32_t step) {
   rpi_sides *at = w->s;
   int64_t lo = 0, hi = bytes_of(w, s->dst);
+  if (s->exchange && goes_direct(w, s->exchange, s->dst)) {
+    s->kind = RPI_STEP_EXCHANGE;
+    exchange(w, s, step);
+    return;
+  }
   if (at->grown[s->dst] && at->valid[s->dst] == RPI_AT_DEVICE && rpi_tiling_is_line(s->tiling)) {
     rpi_tiling_hull(s->tiling, rpi_comm_rank(w->ctx->comm), &lo, &hi);
     move(w, s->dst, RPI_AT_HOST, lo * s->elem, hi * s->elem);
@@ -223,7 +228,7 @@ static void walk_steps(walk *w) {
       case RPI_STEP_PATCH: patch(w, s); break;
       case RPI_STEP_EXCHANGE: exchange(w, s, i); break;
       case RPI_STEP_IMAGE: image(w, s, i); break;
-      case RPI_STEP_GATHER: gather(w, s); break;
+      case RPI_STEP_GATHER: gather(w, s, i); break;
       default: groups(w, s); break;
     }
   }

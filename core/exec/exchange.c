@@ -40,16 +40,17 @@ static rp_status queue_packed(const rpi_plan_exchange *e, const rpi_plan_message
 
 /* ---- from GPU to GPU ---- */
 
-static CUdeviceptr there(const rpi_plan_exchange *e, const rpi_plan_message *m,
+/* Where block `i` of a message travels: there is one, unless blocks go by themselves. */
+static CUdeviceptr there(const rpi_plan_exchange *e, const rpi_plan_message *m, int32_t i,
                          const rpi_exchange_memory *at) {
   if (m->stage >= 0) return e->there + (CUdeviceptr)m->stage;
-  return at->addresses[m->symbol] + (CUdeviceptr)e->run[m->first_run].at;
+  return at->addresses[m->symbol] + (CUdeviceptr)e->run[m->first_run + i].at;
 }
 
 /* Between where a message belongs and where it travels, on the GPU. */
 static rp_status move_there(const rpi_plan_exchange *e, const rpi_plan_message *m,
                             const rpi_exchange_memory *at) {
-  CUdeviceptr stage = there(e, m, at);
+  CUdeviceptr stage = there(e, m, 0, at);
   for (int32_t i = 0; i < m->n_run && m->stage >= 0; i++) {
     const rpi_plan_run *r = &e->run[m->first_run + i];
     const CUdeviceptr array = at->addresses[m->symbol] + (CUdeviceptr)r->at;
@@ -73,6 +74,19 @@ static bool is_direct(const rpi_plan_message *m, const uint64_t *version) {
   return m->direct && !is_known(m, version);
 }
 
+/* One message within a group. */
+static rp_status queue_message(const rpi_plan_exchange *e, const rpi_plan_message *m,
+                               const rpi_exchange_memory *at) {
+  const int32_t blocks = e->apart ? m->n_run : 1;
+  for (int32_t i = 0; i < blocks; i++) {
+    const int64_t bytes = e->apart ? e->run[m->first_run + i].bytes : m->bytes;
+    const CUdeviceptr block = there(e, m, i, at);
+    RPI_TRY(m->send ? rpi_nccl_send(at->nccl, block, bytes, m->peer)
+                    : rpi_nccl_receive(at->nccl, block, bytes, m->peer));
+  }
+  return RP_OK;
+}
+
 /* All that is direct, in one group, queued with what packs it. */
 static rp_status queue_direct(rpi_plan_exchange *e, const rpi_exchange_memory *at,
                               const uint64_t *version) {
@@ -86,9 +100,7 @@ static rp_status queue_direct(rpi_plan_exchange *e, const rpi_exchange_memory *a
   RPI_TRY(rpi_nccl_group_begin(at->nccl));
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
-    if (!is_direct(m, version)) continue;
-    RPI_TRY(m->send ? rpi_nccl_send(at->nccl, there(e, m, at), m->bytes, m->peer)
-                    : rpi_nccl_receive(at->nccl, there(e, m, at), m->bytes, m->peer));
+    if (is_direct(m, version)) RPI_TRY(queue_message(e, m, at));
   }
   RPI_TRY(rpi_nccl_group_end(at->nccl));
   for (int32_t i = 0; i < e->n; i++)

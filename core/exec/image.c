@@ -452,14 +452,18 @@ static rp_status choose_all(rpi_comm *comm, rpi_image *m) {
   if (!m->all) return RP_OK;
   rpi_messages_clear(m->exchange);
   m->inner_lo = m->inner_hi = m->row_lo;
-  return RP_OK;
+  if (!m->exchange->direct) return RP_OK;
+  const rpi_tiling t = rpi_tiling_line(&m->cuts);
+  return rpi_messages_tiles(m->exchange, m->symbol, &t, m->elem, rpi_comm_rank(comm))
+             ? RP_OK
+             : rpi_status_nomem("an image");
 }
 
-/* The parts of all ranks meet on the host. */
+/* The parts of all ranks meet on the host, unless they are the exchange's messages. */
 rp_status rpi_image_gather(rpi_comm *comm, rpi_image *m, const rpi_exchange_memory *at,
                            const uint64_t *version) {
   const uint64_t v = version[m->symbol];
-  if (v != 0 && v == m->seen) return RP_OK;
+  if (m->exchange->direct || (v != 0 && v == m->seen)) return RP_OK;
   m->seen = v;
   const rpi_tiling t = rpi_tiling_line(&m->cuts);
   const uint8_t sides = m->exchange->sides;

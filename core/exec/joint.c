@@ -68,6 +68,15 @@ static rp_status reserve_all(rpi_plan *plan, const rpi_step *step, rpi_device *d
   return reserve(plan, d, bytes, words);
 }
 
+/* Room for the words of any kernel of the step, on which it runs with partials elsewhere. */
+static rp_status reserve_words(rpi_plan *plan, const rpi_step *step, rpi_device *d) {
+  int32_t words = 0;
+  for (int32_t i = 0; i < step->n_sub; i++)
+    if (sub_of(plan, step, i)->kernel->n_words > words)
+      words = sub_of(plan, step, i)->kernel->n_words;
+  return reserve(plan, d, 0, words);
+}
+
 /* ---- units and ends ---- */
 
 static rp_status run_units(const rpi_plan *plan, const rpi_step *step, rpi_device *d) {
@@ -124,11 +133,48 @@ static rp_status deliver(const rpi_plan *plan, const rpi_step *step, rpi_device 
   return RP_OK;
 }
 
-rp_status rpi_joint_run(rpi_plan *plan, const rpi_step *step, rpi_device *d, rpi_comm *comm) {
+static rp_status run_by_lists(rpi_plan *plan, const rpi_step *step, rpi_device *d, rpi_comm *comm) {
   int64_t bytes;
   RPI_TRY(reserve_all(plan, step, d));
   RPI_TRY(run_units(plan, step, d));
   RPI_TRY(make_lists(plan, step, d, &bytes));
   RPI_TRY(rpi_exchange_lists(comm, plan, step, bytes));
   return deliver(plan, step, d);
+}
+
+/* ---- partials of all ranks ---- */
+
+/* What comes behind the units, where partials of the whole space are. A box's words become those of the space: what is left to
+ * do knows no points, so only reductions see it. */
+static rp_status join(const rpi_plan *plan, const rpi_sub *s, const rpi_exchange_memory *at,
+                      CUdeviceptr scratch) {
+  rpi_word *w = plan->joint->words;
+  memcpy(w, &plan->words[s->word], sizeof *w * (size_t)s->kernel->n_words);
+  for (int32_t r = 0; s->whole && r < s->kernel->n_red; r++) {
+    rpi_kernel_partials p;
+    own_partials(plan, s, r, &p);
+    w[p.word].u = scratch + (uint64_t)s->whole[r];
+  }
+  if (s->whole) s->kernel->widen(s->kernel, w, s->space);
+  return rpi_run_gpu_words(s, w, RPI_KERNEL_JOIN, at->device);
+}
+
+static rp_status run_by_partials(rpi_plan *plan, const rpi_step *step,
+                                 const rpi_exchange_memory *at, const uint64_t *version,
+                                 rpi_exchange_count *count) {
+  RPI_TRY(reserve_words(plan, step, at->device));
+  RPI_TRY(run_units(plan, step, at->device));
+  RPI_TRY(rpi_exchange_pack(step->partials, at, version, count));
+  rpi_assert(step->partials->n > 0 && step->partials->n_post == 0); /* all are direct */
+  const CUdeviceptr scratch = at->addresses[step->partials->list[0].symbol];
+  for (int32_t i = 0; i < step->n_sub; i++)
+    if (sub_of(plan, step, i)->shared) RPI_TRY(join(plan, sub_of(plan, step, i), at, scratch));
+  return RP_OK;
+}
+
+rp_status rpi_joint_run(rpi_plan *plan, const rpi_step *step, rpi_comm *comm,
+                        const rpi_exchange_memory *at, const uint64_t *version,
+                        rpi_exchange_count *count) {
+  return step->partials ? run_by_partials(plan, step, at, version, count)
+                        : run_by_lists(plan, step, at->device, comm);
 }

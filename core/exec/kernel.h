@@ -47,12 +47,14 @@ typedef struct rpi_kernel_launch {
 /* A launch of a kernel is up to three on the GPU, one after another, all with the same parameters. */
 enum { RPI_KERNEL_LAUNCHES = 3, RPI_KERNEL_PARAMETERS = 4096 };
 
-/* For ranks that share out a kernel with reductions: its units alone, which leave partials; and what comes after them, when
- * the roots of all reductions' trees are where partials begin, one for each kept index. */
+/* For ranks that share out a kernel with reductions: its units alone, which leave a partial for each leaf; and what comes
+ * after them, which is of no units: when the roots of all reductions' trees are where partials begin, one for each kept
+ * index; or when the partials of all leaves of the space are there, each at its unit's number. */
 typedef enum rpi_kernel_part {
   RPI_KERNEL_ALL,
   RPI_KERNEL_BODY,
-  RPI_KERNEL_END /* of no units */
+  RPI_KERNEL_END,
+  RPI_KERNEL_JOIN
 } rpi_kernel_part;
 
 typedef struct rpi_kernel_gpu_code {
@@ -103,6 +105,8 @@ typedef struct rpi_kernel {
                    int64_t first, int64_t end, rpi_kernel_partials *out);
   const void *(*root)(const struct rpi_kernel *k, int32_t r, const void **list,
                       rpi_kernel_partials *out);
+  /* The words of a box become those of the whole space, for what comes behind the units. */
+  void (*widen)(const struct rpi_kernel *k, rpi_word *w, const int64_t *space);
   int32_t n_red;
 } rpi_kernel;
 

@@ -57,6 +57,42 @@ bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool s
   return true;
 }
 
+/* ---- tiles ---- */
+
+/* A box of elements from element `at` on. Rows of the last axis are consecutive; those of the axis before it are one run. */
+static bool add_box(rpi_plan_exchange *e, const rpi_plan_message *m, const rpi_geom *g,
+                    int32_t axis, int64_t at, int32_t elem) {
+  const int32_t last = g->ndim - 1;
+  if (axis < last - 1) {
+    bool ok = true;
+    for (int64_t i = 0; i < g->shape[axis] && ok; i++)
+      ok = add_box(e, m, g, axis + 1, at + i * g->stride[axis], elem);
+    return ok;
+  }
+  const int64_t rows = axis < last ? g->shape[axis] : 1;
+  const bool one = rows == 1 || g->stride[axis] == g->shape[last];
+  const rpi_plan_run run = {.at = at * elem,
+                            .bytes = g->shape[last] * (one ? rows : 1) * elem,
+                            .count = one ? 1 : rows,
+                            .step = one ? 0 : g->stride[axis] * elem};
+  return rpi_messages_add(e, m->symbol, m->peer, m->send, &run);
+}
+
+bool rpi_messages_tiles(rpi_plan_exchange *e, int32_t symbol, const rpi_tiling *tiling,
+                        int32_t elem, int32_t rank) {
+  rpi_geom mine, theirs;
+  const bool any = rpi_tiling_box(tiling, rank, &mine);
+  for (int32_t peer = 0; peer < tiling->ranks; peer++) {
+    const rpi_plan_message in = {.symbol = symbol, .peer = peer};
+    const rpi_plan_message out = {.symbol = symbol, .peer = peer, .send = true};
+    if (peer == rank) continue;
+    if (rpi_tiling_box(tiling, peer, &theirs) && !add_box(e, &in, &theirs, 0, theirs.offset, elem))
+      return false;
+    if (any && !add_box(e, &out, &mine, 0, mine.offset, elem)) return false;
+  }
+  return true;
+}
+
 /* ---- one message for a symbol, a peer and a direction ---- */
 
 static int order(const rpi_plan_message *a, const rpi_plan_message *b) {
@@ -150,7 +186,7 @@ bool rpi_messages_close(rpi_plan_exchange *e) {
     const bool one = m->n_run == 1 && e->run[m->first_run].count == 1;
     m->seen = 0;
     m->stage = -1;
-    if (one && (m->direct || !(m->sides & RPI_AT_DEVICE))) continue;
+    if (e->apart || (one && (m->direct || !(m->sides & RPI_AT_DEVICE)))) continue;
     int64_t *at = m->direct ? &there : &here;
     m->stage = *at;
     *at += (m->bytes + LINE - 1) / LINE * LINE;

@@ -10,6 +10,7 @@
 #define RPI_MESSAGES_H
 
 #include "core/model/hull.h"
+#include "core/model/tiling.h"
 
 /* Bytes at + i*step .. + bytes-1 of a symbol, i < count. */
 typedef struct rpi_plan_run {
@@ -40,7 +41,9 @@ typedef struct rpi_plan_exchange {
       *device;    /* set before messages are; NULL: none. Else the stage is pinned memory */
   uint64_t there; /* the same for those that are direct, on the GPU */
   int64_t there_bytes;
-  bool gpu;      /* what it is for runs on the GPU, on all ranks alike */
+  bool gpu; /* what it is for runs on the GPU, on all ranks alike */
+  bool
+      apart; /* all are direct, and both sides have the same runs, all blocks: each goes by itself */
   bool direct;   /* of messages to come, */
   uint8_t sides; /* as this */
   bool taken;    /* the GPU may still read the stage */
@@ -56,6 +59,10 @@ typedef struct rpi_plan_exchange {
  * memory. */
 bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
                       const rpi_plan_run *run);
+/* All tiles of an array of `elem`-byte elements become all ranks': this rank's goes to the others, theirs come. False without
+ * memory. */
+bool rpi_messages_tiles(rpi_plan_exchange *e, int32_t symbol, const rpi_tiling *tiling,
+                        int32_t elem, int32_t rank);
 /* All are there: what has one symbol, peer and direction becomes one message. False without memory. */
 bool rpi_messages_join(rpi_plan_exchange *e);
 /* The same, and room for them to be under way, for where they are by now. False without memory. */

@@ -48,6 +48,8 @@ typedef struct rpi_sub {
   /* Where the words have the extents of a box: those of the whole space, and where the box begins in it; both live as
    * long as the plan. NULL: the words have those of the whole space. */
   const int64_t *space, *origin;
+  const int64_t *
+      whole; /* of a box on the GPU, by reduction: where in scratch the partials of the whole space meet */
   /* A launch that begins while an exchange is under way: */
   int64_t inner, inner_units;    /* need nothing of it, */
   int64_t row, rows;             /* the units are these rows of the space, */
@@ -82,9 +84,12 @@ typedef struct rpi_step {
   struct rpi_plan_exchange *exchange; /* EXCHANGE; LAUNCH: that may be under way when it begins */
   bool deferred;                      /* EXCHANGE: the launch that follows ends it */
   struct rpi_image *image;            /* IMAGE */
-  const rpi_tiling *tiling;           /* GATHER: of symbol dst */
-  int64_t list_room;                  /* LAUNCH: bytes of its joint reductions; 0: none */
-  int32_t call;                       /* OPAQUE: index into calls */
+  const rpi_tiling
+      *tiling; /* GATHER: of symbol dst. GPUs may bring it by `exchange`, if that is not NULL */
+  int64_t list_room; /* LAUNCH: bytes of its joint reductions; 0: none */
+  struct rpi_plan_exchange
+      *partials; /* of these on GPUs: ranks' partials; NULL: lists are made on the host */
+  int32_t call;  /* OPAQUE: index into calls */
 } rpi_step;
 
 /* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1

@@ -312,7 +312,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         continue;
       }
       if (s->kind == RPI_STEP_LAUNCH && s->list_room > 0) {
-        st = rpi_joint_run(plan, s, host->device, host->comm);
+        st = rpi_joint_run(plan, s, host->comm, &at, host->version, host->count);
         continue;
       }
       if (s->kind == RPI_STEP_LAUNCH && s->exchange && s->exchange->n_post > 0) {

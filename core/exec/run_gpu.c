@@ -2,12 +2,11 @@
  * core/exec/run_gpu.c -- see run_gpu.h. */
 #include "core/exec/run_gpu.h"
 
-static rp_status launch(const rpi_plan *plan, const rpi_sub *s, int64_t first, int64_t end,
+static rp_status launch(const rpi_sub *s, const rpi_word *w, int64_t first, int64_t end,
                         rpi_kernel_part part, rpi_device *d) {
   _Alignas(16) char parameters[RPI_KERNEL_PARAMETERS];
   rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
   const rpi_kernel_gpu_code *code = s->gpu->code;
-  const rpi_word *w = &plan->words[s->word];
   const int32_t n = code->launches(code, w, first, end, part, l);
   const int32_t bytes = code->pack(code, w, first, end, part, parameters);
   for (int32_t i = 0; i < n; i++)
@@ -15,10 +14,15 @@ static rp_status launch(const rpi_plan *plan, const rpi_sub *s, int64_t first, i
   return RP_OK;
 }
 
+rp_status rpi_run_gpu_words(const rpi_sub *s, const rpi_word *words, rpi_kernel_part part,
+                            rpi_device *d) {
+  const bool units = part == RPI_KERNEL_ALL || part == RPI_KERNEL_BODY;
+  return launch(s, words, units ? s->first : 0, units ? s->first + s->units : 0, part, d);
+}
+
 rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
                           rpi_device *d) {
-  const bool units = part != RPI_KERNEL_END;
-  return launch(plan, s, units ? s->first : 0, units ? s->first + s->units : 0, part, d);
+  return rpi_run_gpu_words(s, &plan->words[s->word], part, d);
 }
 
 rp_status rpi_run_gpu_units(const rpi_plan *plan, const rpi_step *step, bool inner, rpi_device *d) {
@@ -29,7 +33,7 @@ rp_status rpi_run_gpu_units(const rpi_plan *plan, const rpi_step *step, bool inn
     const int64_t part[2][2] = {{inner ? from : s->first, inner ? to : from}, {to, end}};
     for (int32_t k = 0; k < (inner ? 1 : 2); k++)
       if (part[k][0] < part[k][1])
-        RPI_TRY(launch(plan, s, part[k][0], part[k][1], RPI_KERNEL_ALL, d));
+        RPI_TRY(launch(s, &plan->words[s->word], part[k][0], part[k][1], RPI_KERNEL_ALL, d));
   }
   return RP_OK;
 }

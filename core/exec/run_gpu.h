@@ -21,7 +21,9 @@ typedef struct rpi_run_gpu {
   const rpi_hull *held;
 } rpi_run_gpu;
 
-/* One kernel, or a part of it. */
+/* One kernel, or a part of it; on the plan's words, or on others. */
+rp_status rpi_run_gpu_words(const rpi_sub *s, const rpi_word *words, rpi_kernel_part part,
+                            rpi_device *d);
 rp_status rpi_run_gpu_sub(const rpi_plan *plan, const rpi_sub *s, rpi_kernel_part part,
                           rpi_device *d);
 /* Of a launch that may begin beside messages, and has nothing but units: the inner ones, or the others. */

@@ -580,6 +580,17 @@ static void gpu_beside(rp_context *c) { /* neighbours, summed */
   drop(s);
 }
 
+static void gpu_lists(rp_context *c) { /* a sum that two GPUs share */
+  rp_store *x = zeros(c, 5000), *s;
+  const double nothing = 0;
+  OK(rp_store_scalar(c, RP_F64, &nothing, &s));
+  increment(c, x);
+  OK(EVAL(c, "s, x", "s += x", s, x));
+  OK(rp_wait(c));
+  drop(x);
+  drop(s);
+}
+
 static void gpu_full(rp_context *c) { /* of six arrays four fit */
   enum { ARRAYS = 6 };
   rp_store *x[ARRAYS];
@@ -631,63 +642,65 @@ typedef struct row {
   int64_t count;
 } row;
 
-static const row table[] = {{"CUT_TRACE_END", "", cut_trace_end, 1},
-                            {"CUT_TRACE_BEGIN", "", cut_trace_begin, 1},
-                            {"CUT_REOPENED", "", cut_reopened, 1},
-                            {"CUT_READ", "", cut_read, 1},
-                            {"CUT_WRITE", "", cut_write, 1},
-                            {"CUT_WAIT", "", cut_wait, 1},
-                            {"CUT_SIZE", "", cut_size, 1},
-                            {"CUT_SIDE_EFFECT", "", cut_side_effect, 1},
-                            {"CUT_TASKS", "--window 2", cut_tasks, 2},
-                            {"CUT_CHECKPOINT", "", cut_checkpoint, 1},
-                            {"CUT_REPEAT", "", repeat_plain, 2},
-                            {"CUT_DESTROY", "--explain on", cut_destroy, 1},
-                            {"MISS_NEW", "", cut_wait, 1},
-                            {"MISS_TASK", "", miss_task, 1},
-                            {"MISS_SLOT", "", miss_slot, 1},
-                            {"MISS_VIEW", "", miss_view, 1},
-                            {"MISS_CLASS", "", miss_class, 1},
-                            {"MISS_SHORT", "", miss_short, 1},
-                            {"MISS_TRACING_OFF", "--tracing off", cut_wait, 1},
-                            {"SKELETON_GUARD", "", skeleton_guard, 1},
-                            {"VARIANT_LIVE", "", variant_live, 1},
-                            {"VARIANT_RANGE", "", bad_index, 1},
-                            {"FUSE_OFF", "--fusion off", two_tasks, 2},
-                            {"FUSE_SPACE", "", fuse_space, 1},
-                            {"FUSE_FLOW", "", fuse_flow, 1},
-                            {"FUSE_INEXACT", "", fuse_inexact, 1},
-                            {"FUSE_SCALAR", "", fuse_scalar, 1},
-                            {"FUSE_OPAQUE", "", fuse_opaque, 1},
-                            {"FUSE_OPERANDS", "", fuse_operands, 1},
-                            {"FUSE_SPILLS", GPU, fuse_spills, 1},
-                            {"FUSE_CHECKED", "", two_checked, 1},
-                            {"FUSE_MODE", "", fuse_mode, 1},
-                            {"RENAME_OFF", "--rename off", rename_off, 1},
-                            {"RENAME_SMALL", "", rename_small, 1},
-                            {"SELF_OVERLAP", "", self_overlap, 1},
-                            {"COPY_VIEW", "", copy_view, 1},
-                            {"LATE_OFF", "--late off", late_off, 3},
-                            {"LATE_OBSERVED", "", kept_name, 1},
-                            {"GATHER_CHECKED", "", gather_checked, 1},
-                            {"POISONED", "", bad_index, 1},
-                            {"RANKS_ALIKE", TWO "--tile 1000000", ranks_alike, 1},
-                            {"RANKS_MOVE", TWO "--tile 0", ranks_move, 1},
-                            {"RANKS_ROWS", TWO "--tile 0", ranks_rows, 1},
-                            {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
-                            {"GPU_OPAQUE", GPU, gpu_opaque, 1},
-                            {"GPU_KERNEL", GPU, gpu_kernel, 1},
-                            {"GPU_HOST", GPU, gpu_host, 1},
-                            {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
-                            {"GPU_FLAG", GPU, gather_checked, 1},
-                            {"GPU_BESIDE", GPU " --overlap 0 --tile 0 " TWO, gpu_beside, 1},
-                            {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
-                            {"REPEAT_RANKS", TWO GPU, repeat_plain, 1},
-                            {"REPEAT_DRIVER", GPU " --graphs off", repeat_plain, 1},
-                            {"REPEAT_STEPS", GPU, repeat_function, 1},
-                            {"REPEAT_COMPILE", GPU " --tier auto", repeat_plain, 1},
-                            {"REPEAT_MEMORY", GPU, repeat_stencil, 1},
-                            {"FORGET", "--templates 3", forget, 1}};
+static const row table[] = {
+    {"CUT_TRACE_END", "", cut_trace_end, 1},
+    {"CUT_TRACE_BEGIN", "", cut_trace_begin, 1},
+    {"CUT_REOPENED", "", cut_reopened, 1},
+    {"CUT_READ", "", cut_read, 1},
+    {"CUT_WRITE", "", cut_write, 1},
+    {"CUT_WAIT", "", cut_wait, 1},
+    {"CUT_SIZE", "", cut_size, 1},
+    {"CUT_SIDE_EFFECT", "", cut_side_effect, 1},
+    {"CUT_TASKS", "--window 2", cut_tasks, 2},
+    {"CUT_CHECKPOINT", "", cut_checkpoint, 1},
+    {"CUT_REPEAT", "", repeat_plain, 2},
+    {"CUT_DESTROY", "--explain on", cut_destroy, 1},
+    {"MISS_NEW", "", cut_wait, 1},
+    {"MISS_TASK", "", miss_task, 1},
+    {"MISS_SLOT", "", miss_slot, 1},
+    {"MISS_VIEW", "", miss_view, 1},
+    {"MISS_CLASS", "", miss_class, 1},
+    {"MISS_SHORT", "", miss_short, 1},
+    {"MISS_TRACING_OFF", "--tracing off", cut_wait, 1},
+    {"SKELETON_GUARD", "", skeleton_guard, 1},
+    {"VARIANT_LIVE", "", variant_live, 1},
+    {"VARIANT_RANGE", "", bad_index, 1},
+    {"FUSE_OFF", "--fusion off", two_tasks, 2},
+    {"FUSE_SPACE", "", fuse_space, 1},
+    {"FUSE_FLOW", "", fuse_flow, 1},
+    {"FUSE_INEXACT", "", fuse_inexact, 1},
+    {"FUSE_SCALAR", "", fuse_scalar, 1},
+    {"FUSE_OPAQUE", "", fuse_opaque, 1},
+    {"FUSE_OPERANDS", "", fuse_operands, 1},
+    {"FUSE_SPILLS", GPU, fuse_spills, 1},
+    {"FUSE_CHECKED", "", two_checked, 1},
+    {"FUSE_MODE", "", fuse_mode, 1},
+    {"RENAME_OFF", "--rename off", rename_off, 1},
+    {"RENAME_SMALL", "", rename_small, 1},
+    {"SELF_OVERLAP", "", self_overlap, 1},
+    {"COPY_VIEW", "", copy_view, 1},
+    {"LATE_OFF", "--late off", late_off, 3},
+    {"LATE_OBSERVED", "", kept_name, 1},
+    {"GATHER_CHECKED", "", gather_checked, 1},
+    {"POISONED", "", bad_index, 1},
+    {"RANKS_ALIKE", TWO "--tile 1000000", ranks_alike, 1},
+    {"RANKS_MOVE", TWO "--tile 0", ranks_move, 1},
+    {"RANKS_ROWS", TWO "--tile 0", ranks_rows, 1},
+    {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
+    {"GPU_OPAQUE", GPU, gpu_opaque, 1},
+    {"GPU_KERNEL", GPU, gpu_kernel, 1},
+    {"GPU_HOST", GPU, gpu_host, 1},
+    {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
+    {"GPU_FLAG", GPU, gather_checked, 1},
+    {"GPU_LISTS", GPU " --tile 0 --gpu_partials 39 --nccl " FAKE_WHOLE " " TWO, gpu_lists, 1},
+    {"GPU_BESIDE", GPU " --overlap 0 --tile 0 " TWO, gpu_beside, 1},
+    {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
+    {"REPEAT_RANKS", TWO GPU, repeat_plain, 1},
+    {"REPEAT_DRIVER", GPU " --graphs off", repeat_plain, 1},
+    {"REPEAT_STEPS", GPU, repeat_function, 1},
+    {"REPEAT_COMPILE", GPU " --tier auto", repeat_plain, 1},
+    {"REPEAT_MEMORY", GPU, repeat_stencil, 1},
+    {"FORGET", "--templates 3", forget, 1}};
 
 static const struct {
   const char *code, *sentence;

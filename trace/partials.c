@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * trace/partials.c -- see partials.h. */
+#include "trace/partials.h"
+
+#include "core/model/dtype.h"
+
+enum {
+  PIECES = 64, /* runs that a rank's box may be for each rank: each is a copy */
+  LINE = 64
+};
+
+/* One launch. */
+typedef struct launch {
+  rpi_walker *w;
+  rpi_plan_exchange *e;
+  int64_t bytes;  /* of all partials, */
+  int64_t whole;  /* and those of spaces that are cut into boxes: so many are laid out, */
+  int64_t pieces; /* which come in so many runs */
+  bool failed;    /* no memory */
+} launch;
+
+static void add(launch *l, int32_t peer, bool send, rpi_plan_run run) {
+  if (run.bytes > 0 &&
+      !rpi_messages_add(l->e, l->w->b->an->n_symbol, peer, send, &run)) /* scratch is that symbol */
+    l->failed = true;
+}
+
+/* Where a word of the plan points to in scratch. */
+static int64_t place_of(const launch *l, int32_t word) {
+  const rpi_plan *p = &l->w->b->plan;
+  int32_t i = 0;
+  while (p->pointer[i].word != word) i++;
+  rpi_assert(p->pointer[i].symbol == l->w->b->an->n_symbol);
+  return p->pointer[i].offset;
+}
+
+/* ---- ranges of the whole space's units ---- */
+
+/* What a rank has of reduction r. */
+static rpi_plan_run range_of(const launch *l, const rpi_sub *s, const rpi_share *p, int32_t r,
+                             int32_t rank) {
+  const rpi_word *words = &l->w->b->plan.words[s->word];
+  int64_t extent[RP_MAX_DIM] = {0}, first, end;
+  rpi_kernel_partials at;
+  for (int32_t d = 0; d < rpi_jit_ir(s->kernel)->rank; d++) extent[d] = words[d].i;
+  rpi_parts_own(rpi_jit_ir(s->kernel), p, extent, rank, &first, &end);
+  s->kernel->partials(s->kernel, words, NULL, r, first, end, &at);
+  return (rpi_plan_run){
+      .at = place_of(l, s->word + at.word) + at.at, .bytes = at.bytes, .count = 1};
+}
+
+static void add_ranges(launch *l, const rpi_sub *s, const rpi_share *p, int32_t r) {
+  const rpi_plan_run mine = range_of(l, s, p, r, l->w->rank);
+  for (int32_t peer = 0; peer < l->w->ranks; peer++) {
+    const rpi_plan_run theirs = range_of(l, s, p, r, peer);
+    l->bytes += theirs.bytes;
+    if (peer == l->w->rank) continue;
+    add(l, peer, true, mine);
+    add(l, peer, false, theirs);
+  }
+}
+
+/* ---- boxes ---- */
+
+static int64_t leaves_of(int64_t columns) { return (columns + RPI_LEAF - 1) / RPI_LEAF; }
+
+/* Where leaves of a box are among those of the whole space: rows lo..hi-1 of axis `axis`, of row `row` of the axes before. */
+static void add_rows(launch *l, const rpi_sub *s, int32_t peer, const int64_t *lo,
+                     const int64_t *hi, int32_t axis, int64_t row, rpi_plan_run run) {
+  const int32_t last = rpi_jit_ir(s->kernel)->rank - 1;
+  const int64_t step = run.step;
+  if (axis < last - 1) {
+    for (int64_t i = lo[axis]; i < hi[axis]; i++)
+      add_rows(l, s, peer, lo, hi, axis + 1, (row + i) * s->space[axis + 1], run);
+    return;
+  }
+  const int64_t first = last > 0 ? lo[axis] : 0, rows = last > 0 ? hi[axis] - first : 1;
+  const bool one = rows == 1 || run.bytes == step;
+  run.at += (row + first) * step;
+  run.count = one ? 1 : rows;
+  run.bytes *= one ? rows : 1;
+  run.step = one ? 0 : step;
+  add(l, peer, false, run);
+}
+
+/* Reduction r of a kernel over all axes. A rank tells itself, too: its leaves are among the others'. */
+static void add_boxes(launch *l, const rpi_sub *s, const rpi_share *p, int32_t r, int64_t whole) {
+  const rpi_ir *ir = rpi_jit_ir(s->kernel);
+  const int32_t last = ir->rank - 1;
+  const int64_t size = rpi_dtype_size(ir->operand[ir->red[r].operand].dtype);
+  int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM];
+  rpi_kernel_partials mine;
+  s->kernel->partials(s->kernel, &l->w->b->plan.words[s->word], s->space, r, 0, s->own_units,
+                      &mine);
+  for (int32_t peer = 0; peer < l->w->ranks; peer++) {
+    const int32_t before = l->e->n_run;
+    if (rpi_grid_box(&p->grid, peer, lo, hi)) {
+      const rpi_plan_run leaves = {.at = whole + lo[last] / RPI_LEAF * size,
+                                   .bytes = leaves_of(hi[last] - lo[last]) * size,
+                                   .step = leaves_of(s->space[last]) * size};
+      add_rows(l, s, peer, lo, hi, 0, 0, leaves);
+    }
+    l->pieces += l->e->n_run - before;
+    add(l, peer, true,
+        (rpi_plan_run){.at = place_of(l, s->word + mine.word), .bytes = mine.bytes, .count = 1});
+  }
+}
+
+/* All reductions of a kernel; of each the partials of the whole space get a place behind those of the one before. */
+static void add_box_kernel(launch *l, rpi_sub *s, const rpi_share *p) {
+  const rpi_ir *ir = rpi_jit_ir(s->kernel);
+  rpi_bound *b = l->w->b;
+  int64_t *whole = rpi_arena_get(&b->arena, sizeof *whole * (size_t)(ir->n_red + 1));
+  l->failed = l->failed || !whole;
+  for (int32_t r = 0; r < ir->n_red && !l->failed; r++) {
+    const int64_t bytes =
+        rpi_ir_partials(ir, s->space) * rpi_dtype_size(ir->operand[ir->red[r].operand].dtype);
+    whole[r] = b->scratch_bytes + l->whole;
+    l->bytes += bytes;
+    l->whole += (bytes + LINE - 1) / LINE * LINE;
+    add_boxes(l, s, p, r, whole[r]);
+  }
+  s->whole = whole;
+}
+
+/* ---- the launch ---- */
+
+/* Lists, then: they are as long as trees are high. */
+static void give_up(launch *l, rpi_step *s) {
+  for (int32_t i = 0; i < s->n_sub; i++) l->w->b->plan.sub[s->first_sub + i].whole = NULL;
+  rpi_messages_clear(l->e);
+  rpi_distribute_reason(l->w, RPI_REASON_GPU_LISTS);
+}
+
+void rpi_partials_send(rpi_walker *w, rpi_step *s) {
+  launch l = {.w = w};
+  bool boxes = false;
+  if (!w->ctx->nccl || !s->gpu || w->trial || s->list_room == 0) return;
+  l.e = rpi_distribute_exchange(w);
+  if (!l.e) return;
+  l.e->direct = true;
+  l.e->sides = RPI_AT_DEVICE;
+  for (int32_t i = 0; i < s->n_sub && !l.failed; i++) {
+    rpi_sub *sub = &w->b->plan.sub[s->first_sub + i];
+    boxes = boxes || (sub->shared && sub->boxes);
+    for (int32_t r = 0; sub->shared && !sub->boxes && r < sub->kernel->n_red; r++)
+      add_ranges(&l, sub, &w->share[i], r);
+    if (sub->shared && sub->boxes) add_box_kernel(&l, sub, &w->share[i]);
+  }
+  l.e->apart = !boxes;
+  if (l.bytes > w->ctx->config.gpu_partials || l.pieces > PIECES * (int64_t)w->ranks) {
+    give_up(&l, s);
+    return;
+  }
+  if (l.failed || !rpi_messages_close(l.e)) {
+    w->status = rpi_status_nomem("messages");
+    return;
+  }
+  w->b->scratch_bytes += l.whole;
+  s->partials = l.e;
+}
