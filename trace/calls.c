@@ -41,7 +41,7 @@ static uint64_t op_meaning(const rp_op *op) {
 }
 
 static uint64_t view_meaning(const rp_context *ctx, uint32_t id) {
-  const rpi_view *v = (int32_t)id < ctx->pool->n_views ? ctx->pool->view_by_id[id] : NULL;
+  const rpi_view *v = rpi_view_of_id(&ctx->pool->views, id);
   if (!v) return 0;
   const rpi_geom *g = &v->geom;
   uint64_t h = join((uint64_t)v->dtype << 32 | (uint64_t)v->bdim << 16 | (uint64_t)g->ndim,
@@ -217,7 +217,7 @@ static bool differ(const trail *a, const trail *b) {
 /* ---- words for a call ---- */
 
 static void name_view(const rp_context *ctx, uint32_t id, rpi_strbuf *out) {
-  const rpi_view *v = (int32_t)id < ctx->pool->n_views ? ctx->pool->view_by_id[id] : NULL;
+  const rpi_view *v = rpi_view_of_id(&ctx->pool->views, id);
   char shape[RPI_GEOM_SHAPE];
   if (!v) return;
   rpi_strbuf_addf(out, "%s %s", rpi_dtype_name(v->dtype),

@@ -107,7 +107,7 @@ static const rpi_view *array_view(rp_context *ctx, rp_dtype dtype, int32_t ndim,
                                   const int64_t *shape) {
   rpi_geom g;
   rpi_geom_dense(ndim, shape, &g);
-  return rpi_store_view(ctx->pool, dtype, ndim, shape, &g);
+  return rpi_view_get(&ctx->pool->views, dtype, ndim, shape, &g);
 }
 
 static rp_status fit_fill(rp_context *ctx, const rp_op *op, rp_store *const *stores, fit *f) {
@@ -162,8 +162,8 @@ static rp_status fit_make(rp_context *ctx, rp_op *op, rp_store *const *stores) {
 /* Leaves the launch's fit in front. */
 static rp_status fit_find(rp_context *ctx, rp_op *op, rp_store *const *stores) {
   struct rpi_scatter *s = op->scatter;
-  if (RPI_UNLIKELY(s->trims != ctx->pool->trims)) forget_fits(s);
-  s->trims = ctx->pool->trims;
+  if (RPI_UNLIKELY(s->trims != ctx->pool->views.trims)) forget_fits(s);
+  s->trims = ctx->pool->views.trims;
   if (stores[s->how.dest]->buf->klass & RPI_CLASS_READ_ONLY) return rpi_task_validate(op, stores);
   for (fit **at = &s->fits; *at; at = &(*at)->next) {
     fit *f = *at;
@@ -186,7 +186,7 @@ static void name_of(const rp_context *ctx, const struct rpi_scatter *s, rp_store
   name[0] = s->keys ? f->number : 0; /* arrays of keys may serve several ops */
   name[1] = s->keys ? 0 : stores[s->how.plain]->view_id;
   name[2] = s->keys ? 0 : (uint64_t)f->n;
-  name[3] = s->keys ? 0 : ctx->pool->trims;
+  name[3] = s->keys ? 0 : ctx->pool->views.trims;
 }
 
 /* The buffers that the subscripts read, or 0 if there are none or too many to keep anything. */

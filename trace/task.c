@@ -108,7 +108,7 @@ static const rpi_view *temporary(builder *b, rp_dtype dtype, int32_t ndim, const
   rpi_geom g;
   rpi_geom_dense(ndim, shape, &g);
   *slot = b->ts->n_slot++;
-  return rpi_store_view(b->ctx->pool, dtype, ndim, shape, &g);
+  return rpi_view_get(&b->ctx->pool->views, dtype, ndim, shape, &g);
 }
 
 /* Appends dst[...] = src[...], where `dst` and `src` are boxes of one shape. */
@@ -265,7 +265,7 @@ static rp_status decode(builder *b, const uint64_t *words, int32_t n_words, rpi_
     if (!slot || !task->view) return rpi_status_nomem("tasks");
     for (int32_t i = 0; i < task->n_store; i++) {
       slot[i] = (uint32_t)(words[w + 1 + i] >> 32);
-      task->view[i] = b->ctx->pool->view_by_id[words[w + 1 + i] & 0xffffffffu];
+      task->view[i] = b->ctx->pool->views.by_id[words[w + 1 + i] & 0xffffffffu];
     }
     task->slot = slot;
     *most += task->n_store;

@@ -64,7 +64,7 @@ void rpi_template_free(rp_context *ctx, rpi_template *t);
 /* More templates than the knob says, or many more views. */
 static inline bool rpi_template_too_many(const rp_context *ctx) {
   return ctx->n_templates > ctx->config.templates ||
-         ctx->pool->live_views > 16 * ctx->config.templates || ctx->stale;
+         ctx->pool->views.live > 16 * ctx->config.templates || ctx->stale;
 }
 /* Forgets everything, and views nobody holds, if no segment is open, pending or running. */
 void rpi_template_limit(rp_context *ctx);

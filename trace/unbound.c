@@ -22,7 +22,7 @@ static const rpi_view *view_of(const rp_store *s, int64_t rows) {
   memcpy(shape, v->bshape, sizeof shape);
   shape[0] = rows;
   rpi_geom_dense(v->bdim, shape, &g);
-  return rpi_store_view(s->buf->pool, v->dtype, v->bdim, shape, &g);
+  return rpi_view_get(&s->buf->pool->views, v->dtype, v->bdim, shape, &g);
 }
 
 rp_status rpi_unbound_create(rp_context *ctx, rp_dtype dtype, int32_t ndim, const int64_t *row,

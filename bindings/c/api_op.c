@@ -212,17 +212,17 @@ static rp_status infer(rp_op *op, rp_store *const *stores) {
     k->out[i] = NULL;
     if (stores[i])
       k->view[i] = stores[i]->view_id;
-    else if (!(k->out[i] = rpi_store_view(pool, args[i].dtype, args[i].geom.ndim,
-                                          args[i].geom.shape, &args[i].geom)))
+    else if (!(k->out[i] = rpi_view_get(&pool->views, args[i].dtype, args[i].geom.ndim,
+                                        args[i].geom.shape, &args[i].geom)))
       return RP_ERR_MEMORY;
   }
-  k->trims = pool->trims;
+  k->trims = pool->views.trims;
   return RP_OK;
 }
 
 static bool is_inferred(const rp_op *op, rp_store *const *stores) {
   const rpi_inferred *k = op->inferred;
-  if (!k || k->trims != op->ctx->pool->trims) return false;
+  if (!k || k->trims != op->ctx->pool->views.trims) return false;
   for (int32_t i = 0; i < op->n_stores; i++)
     if (stores[i] ? k->out[i] != NULL || k->view[i] != stores[i]->view_id : k->out[i] == NULL)
       return false;

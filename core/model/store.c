@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/model/store.c -- makes, counts and recycles handles, buffers, instances and interned views.
- * Not here: geometry (geom.c), entry points (bindings/c/api_store.c).
+ * core/model/store.c -- makes, counts and recycles handles, buffers and instances.
+ * Not here: geometry (geom.c), views (view.c), entry points (bindings/c/api_store.c).
  * How: handles and buffers come from slabs through free lists, so that a temporary made and released
- *      in a pass costs no system call; views are interned by hash with a full comparison. */
+ *      in a pass costs no system call. */
 #include "core/model/store.h"
 
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/base/hash.h"
 #include "core/model/lent.h"
 #include "core/model/residence.h"
 
@@ -19,22 +18,19 @@ rp_status rpi_store_pool_create(rp_context *ctx, rpi_memory *memory, rpi_pool **
   atomic_init(&p->ctx, ctx);
   pthread_mutex_init(&p->closed, NULL);
   p->memory = memory;
-  rpi_map_init(&p->views);
+  rpi_view_init(&p->views);
   *out = p;
   return RP_OK;
 }
 
 static void pool_free(rpi_pool *p) {
-  for (int32_t i = 0; i < p->n_views; i++) rpi_alloc_free((void *)p->view_by_id[i]);
   for (int32_t i = 0; i < p->n_buffer_slabs; i++) rpi_alloc_free(p->buffer_slab[i]);
   for (int32_t i = 0; i < p->n_store_slabs; i++) rpi_alloc_free(p->store_slab[i]);
-  rpi_alloc_free((void *)p->view_by_id);
   rpi_alloc_free(p->buffer_slab);
   rpi_alloc_free(p->store_slab);
-  rpi_alloc_free(p->free_view_ids);
   pthread_mutex_destroy(&p->closed);
   rpi_alloc_free(p->free_instances);
-  rpi_map_deinit(&p->views);
+  rpi_view_deinit(&p->views);
   rpi_alloc_free(p);
 }
 
@@ -103,94 +99,8 @@ void rpi_store_pool_close(rpi_pool *p) {
 
 /* ---- views ---- */
 
-typedef struct view_key {
-  int32_t dtype, bdim;
-  int64_t bshape[RP_MAX_DIM];
-  rpi_geom geom;
-} view_key;
-
-static void view_key_make(rp_dtype dtype, int32_t bdim, const int64_t *bshape, const rpi_geom *g,
-                          view_key *k) {
-  memset(k, 0, sizeof *k);
-  k->dtype = dtype;
-  k->bdim = bdim;
-  for (int32_t d = 0; d < bdim; d++) k->bshape[d] = bshape[d];
-  k->geom.ndim = g->ndim;
-  k->geom.offset = g->offset;
-  for (int32_t d = 0; d < g->ndim; d++) {
-    k->geom.shape[d] = g->shape[d];
-    k->geom.stride[d] = g->stride[d];
-  }
-}
-
-static bool view_matches(const rpi_view *v, const view_key *k) {
-  return v->dtype == k->dtype && v->bdim == k->bdim &&
-         memcmp(v->bshape, k->bshape, sizeof v->bshape) == 0 &&
-         memcmp(&v->geom, &k->geom, sizeof v->geom) == 0;
-}
-
-/* A free id, with room for it in view_by_id; -1 when out of memory. */
-static int32_t view_id(rpi_pool *p) {
-  if (p->n_free_view_ids > 0) return (int32_t)p->free_view_ids[--p->n_free_view_ids];
-  void *ids = (void *)p->view_by_id;
-  if (!rpi_alloc_grow(&ids, &p->cap_views, p->n_views + 1, sizeof *p->view_by_id)) return -1;
-  p->view_by_id = ids;
-  p->view_by_id[p->n_views] = NULL;
-  return p->n_views++;
-}
-
-static rpi_view *view_make(rpi_pool *p, const view_key *k) {
-  rpi_view *v = rpi_alloc_zero(sizeof *v);
-  int32_t id = v ? view_id(p) : -1;
-  if (id < 0) {
-    rpi_alloc_free(v);
-    return NULL;
-  }
-  v->id = (uint32_t)id;
-  v->dtype = k->dtype;
-  v->bdim = k->bdim;
-  memcpy(v->bshape, k->bshape, sizeof v->bshape);
-  v->geom = k->geom;
-  rpi_geom dense;
-  rpi_geom_dense(k->bdim, k->bshape, &dense);
-  v->bsize = rpi_geom_size(&dense);
-  v->size = rpi_geom_size(&v->geom);
-  v->dense = rpi_geom_is_dense(&v->geom);
-  v->whole = rpi_geom_equal(&v->geom, &dense);
-  v->covers = rpi_geom_relate(&v->geom, &dense, k->bdim, k->bshape).covers;
-  v->injective = rpi_geom_injective(&v->geom, k->bdim, k->bshape);
-  p->view_by_id[v->id] = v;
-  p->live_views++;
-  return v;
-}
-
-const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const int64_t *bshape,
-                               const rpi_geom *geom) {
-  view_key key;
-  view_key_make(dtype, bdim, bshape, geom, &key);
-  uint64_t hash = rpi_hash_bytes64(&key, sizeof key);
-  int32_t it = -1;
-  for (rpi_view *v; (v = rpi_map_next(&p->views, hash, &it));)
-    if (view_matches(v, &key)) return v;
-  rpi_view *v = view_make(p, &key);
-  if (!v || !rpi_map_add(&p->views, hash, v)) {
-    rpi_status_nomem("view");
-    return NULL;
-  }
-  return v;
-}
-
-static bool view_free_id(rpi_pool *p, uint32_t id) {
-  void *list = p->free_view_ids;
-  if (!rpi_alloc_grow(&list, &p->cap_free_view_ids, p->n_free_view_ids + 1, sizeof id))
-    return false;
-  p->free_view_ids = list;
-  p->free_view_ids[p->n_free_view_ids++] = id;
-  return true;
-}
-
 void rpi_store_views_trim(rpi_pool *p) {
-  bool *used = rpi_alloc_zero((size_t)p->n_views + 1);
+  bool *used = rpi_alloc_zero((size_t)p->views.n + 1);
   if (!used) return;
   for (int32_t s = 0; s < p->n_store_slabs; s++)
     for (int32_t i = 0; i < RPI_POOL_SLAB; i++)
@@ -204,17 +114,7 @@ void rpi_store_views_trim(rpi_pool *p) {
       if (b->app_refs + b->run_refs > 0) used[b->base->id] = true;
     }
   p->last_dense = NULL;
-  p->trims++;
-  for (int32_t id = 0; id < p->n_views; id++) {
-    const rpi_view *v = p->view_by_id[id];
-    if (!v || used[id] || !view_free_id(p, (uint32_t)id)) continue;
-    view_key key;
-    view_key_make(v->dtype, v->bdim, v->bshape, &v->geom, &key);
-    rpi_map_remove(&p->views, rpi_hash_bytes64(&key, sizeof key), v);
-    p->view_by_id[id] = NULL;
-    p->live_views--;
-    rpi_alloc_free((void *)v);
-  }
+  rpi_view_trim(&p->views, used);
   rpi_alloc_free(used);
 }
 
@@ -228,7 +128,7 @@ static const rpi_view *dense_view(rpi_pool *p, rp_dtype dtype, int32_t ndim, con
   }
   rpi_geom g;
   rpi_geom_dense(ndim, shape, &g);
-  v = rpi_store_view(p, dtype, ndim, shape, &g);
+  v = rpi_view_get(&p->views, dtype, ndim, shape, &g);
   if (v) p->last_dense = v;
   return v;
 }
@@ -324,7 +224,8 @@ rp_status rpi_store_make(rpi_pool *p, const rpi_view *v, rp_store **out) {
 rp_status rpi_store_derive(rp_store *s, const rpi_geom *geom, rp_store **out) {
   *out = NULL;
   rpi_buffer *b = s->buf;
-  const rpi_view *v = rpi_store_view(b->pool, b->base->dtype, b->base->bdim, b->base->bshape, geom);
+  const rpi_view *v =
+      rpi_view_get(&b->pool->views, b->base->dtype, b->base->bdim, b->base->bshape, geom);
   if (!v) return RP_ERR_MEMORY;
   rp_store *d = store_get(b->pool);
   if (!d) return RP_ERR_MEMORY;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/model/store.h -- stores (handles), views (interned geometry), buffers (arrays), instances.
+ * core/model/store.h -- stores (handles), buffers (arrays), instances.
  *
- * Lives here: the four records, their counts, and the pool of a context that makes them.
- * Not here:   what tasks do to them (trace/), views' arithmetic (geom.h), entry points (bindings/c).
+ * Lives here: the three records, their counts, and the pool of a context that makes them.
+ * Not here:   views (view.h), what tasks do to them (trace/), entry points (bindings/c).
  *
  *   rp_store ──► rpi_view          (dtype, geometry, the buffer's shape: interned, an id each)
  *      │
@@ -18,13 +18,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/base/map.h"
 #include "core/device/device.h"
 #include "core/exec/memory.h"
 #include "core/model/tiling.h"
 #include "core/model/dtype.h"
 #include "core/model/geom.h"
 #include "core/model/hull.h"
+#include "core/model/view.h"
 
 enum {
   RPI_MAGIC_STORE = 0x52505331,
@@ -34,20 +34,6 @@ enum {
   RPI_MAGIC_LIBRARY = 0x52504c31,
   RPI_MAGIC_DEAD = 0x52504430
 };
-
-typedef struct rpi_view {
-  uint32_t id;
-  rp_dtype dtype;
-  rpi_geom geom;
-  int32_t bdim;
-  int64_t bshape[RP_MAX_DIM];
-  int64_t bsize; /* elements of the buffer */
-  int64_t size;  /* elements of the view */
-  bool dense;    /* consecutive in C order */
-  bool whole;    /* the buffer itself, in its own shape */
-  bool covers;   /* every element of the buffer */
-  bool injective;
-} rpi_view;
 
 enum { RPI_AT_HOST = 1, RPI_AT_DEVICE = 2 };
 
@@ -176,13 +162,7 @@ typedef struct rpi_pool {
   rpi_kept *free_kept;
   rpi_instance **free_instances;
   int32_t n_free_instances, cap_free_instances;
-  rpi_map views;
-  const rpi_view **view_by_id;
-  int32_t n_views, cap_views; /* ids given out; a freed one is NULL in view_by_id */
-  int32_t live_views;
-  uint64_t trims; /* times that view ids were freed */
-  uint32_t *free_view_ids;
-  int32_t n_free_view_ids, cap_free_view_ids;
+  rpi_views views;
   const rpi_view *last_dense; /* of the last create: the usual answer of the next */
   rpi_buffer *attached;
   rpi_owner *due; /* owners of memory that we have done with */
@@ -208,10 +188,7 @@ void rpi_store_pool_empty(rpi_pool *p);
  * the last handle is released. */
 void rpi_store_pool_close(rpi_pool *p);
 
-/* The interned view of that geometry; NULL and a status message when out of memory. */
-const rpi_view *rpi_store_view(rpi_pool *p, rp_dtype dtype, int32_t bdim, const int64_t *bshape,
-                               const rpi_geom *geom);
-/* Nobody outside the pool holds a view or its id any more: frees those without a store. Also forgets
+/* Nobody outside the pool holds a view or its id any more: frees those without a store or buffer. Also forgets
  * who waits for unread outputs (rpi_buffer.unread). */
 void rpi_store_views_trim(rpi_pool *p);
 /* A new array of zeros and a handle on the whole of it. */
