@@ -12,6 +12,7 @@
 #include "jit/shape.h"
 #include "trace/distribute.h"
 #include "trace/lower_call.h"
+#include "trace/slabs.h"
 
 typedef struct lowerer {
   rp_context *ctx;
@@ -240,8 +241,8 @@ static void find_ready(lowerer *l) {
     l->b->ready[s] = l->an->out[s] >= 0 ? l->symbol_ready[l->an->out[s]] : 0;
 }
 
-/* The write covers a plain box of its buffer: where it starts in each dimension. */
-static bool plain_box(const rpi_access *a, int64_t *start) {
+/* The write covers a plain box of its buffer. */
+static bool plain_box(const rpi_access *a, rpi_slab *box) {
   const rpi_view *v = a->view;
   if (a->table || a->geom.ndim != v->bdim || v->bdim == 0 || rpi_geom_size(&a->geom) == 0)
     return false;
@@ -250,40 +251,38 @@ static bool plain_box(const rpi_access *a, int64_t *start) {
   int64_t rest = a->geom.offset;
   for (int32_t d = 0; d < v->bdim; d++) {
     if (a->geom.stride[d] != whole.stride[d] || whole.stride[d] == 0) return false;
-    start[d] = rest / whole.stride[d];
+    box->lo[d] = rest / whole.stride[d];
+    box->hi[d] = box->lo[d] + a->geom.shape[d];
     rest %= whole.stride[d];
-    if (start[d] + a->geom.shape[d] > v->bshape[d]) return false;
+    if (box->hi[d] > v->bshape[d]) return false;
   }
   return rest == 0;
 }
 
-/* What lies outside the box, as boxes that do not overlap: two for each dimension, below and above,
- * within the box's range of the dimensions before. */
-static void complement(rpi_plan *p, rpi_step *s, const rpi_access *a, const int64_t *start) {
-  const rpi_view *v = a->view;
-  rpi_geom g;
-  rpi_geom_dense(v->bdim, v->bshape, &g);
+/* What lies outside the box. */
+static void patch_around(rpi_plan *p, rpi_step *s, const rpi_view *v, const rpi_slab *box) {
+  rpi_slab all = {{0}, {0}}, out[RPI_SLABS_MOST];
+  for (int32_t d = 0; d < v->bdim; d++) all.hi[d] = v->bshape[d];
+  const int32_t n = rpi_slabs_cut(v->bdim, &all, box, out);
   s->first_box = p->n_box;
+  s->n_box = n - 1; /* all but the box itself */
   s->elem = rpi_dtype_size(v->dtype);
-  for (int32_t d = 0; d < v->bdim; d++) {
-    int64_t end = start[d] + a->geom.shape[d], base = g.offset;
-    for (int32_t above = 0; above < 2; above++) {
-      g.shape[d] = above ? v->bshape[d] - end : start[d];
-      g.offset = base + (above ? end * g.stride[d] : 0);
-      if (g.shape[d] > 0) p->box[p->n_box++] = g;
+  for (int32_t i = 1; i < n; i++) {
+    rpi_geom *g = &p->box[p->n_box++];
+    rpi_geom_dense(v->bdim, v->bshape, g);
+    for (int32_t d = 0; d < v->bdim; d++) {
+      g->offset += out[i].lo[d] * g->stride[d];
+      g->shape[d] = out[i].hi[d] - out[i].lo[d];
     }
-    g.shape[d] = a->geom.shape[d];
-    g.offset = base + start[d] * g.stride[d];
   }
-  s->n_box = p->n_box - s->first_box;
 }
 
 /* The one write since the renaming, if it covers a plain box; NULL: all must be copied. */
-static const rpi_access *patched_around(const lowerer *l, int32_t symbol, int64_t *start) {
+static const rpi_access *patched_around(const lowerer *l, int32_t symbol, rpi_slab *box) {
   uint32_t slot = l->an->symbol[symbol].slot;
   if (l->an->n_tag[slot] != 1) return NULL;
   const rpi_access *a = &l->ts->access[l->an->tag_access[slot][0]];
-  return (a->mode & RPI_ACCESS_WRITE) && plain_box(a, start) ? a : NULL;
+  return (a->mode & RPI_ACCESS_WRITE) && plain_box(a, box) ? a : NULL;
 }
 
 /* New symbols take from their old ones what the group does not write. Around a box that happens behind
@@ -291,15 +290,15 @@ static const rpi_access *patched_around(const lowerer *l, int32_t symbol, int64_
 static void lower_patches(lowerer *l, const rpi_group *g, bool behind) {
   rpi_plan *p = &l->b->plan;
   for (int32_t i = 0; i < g->n_patch; i++) {
-    int64_t start[RP_MAX_DIM];
-    const rpi_access *a = patched_around(l, g->patch[i], start);
+    rpi_slab box;
+    const rpi_access *a = patched_around(l, g->patch[i], &box);
     if (behind != (a && g->kernel && g->n_epi == 0)) continue;
     rpi_step *s = &p->step[p->n_step++];
     *s = (rpi_step){.kind = RPI_STEP_PATCH,
                     .gpu = l->side == RPI_AT_DEVICE,
                     .src = l->an->symbol[g->patch[i]].old,
                     .dst = g->patch[i]};
-    if (a) complement(p, s, a, start);
+    if (a) patch_around(p, s, a->view, &box);
     if (behind) l->symbol_ready[g->patch[i]] = p->n_step;
   }
 }
