@@ -437,6 +437,27 @@ static bool note_places(rpi_bound *b, const uint32_t *place, uint32_t n_place) {
   return b->marks != NULL;
 }
 
+/* All of the plan, unless the analysis does not fit. */
+static rp_status fill(lowerer *l, const uint32_t *place, uint32_t n_place) {
+  rpi_bound *b = l->b;
+  if (!allocate(l)) return rpi_status_nomem("plan");
+  plan_scratch(l);
+  for (int32_t i = 0; i < l->an->n_group && !l->mismatch; i++)
+    RPI_TRY(lower_group(l, &l->an->group[i]));
+  if (b->arena.failed) return rpi_status_nomem("plan");
+  if (l->mismatch) return RP_OK;
+  place_partials(l);
+  b->scratch_bytes += l->partial_most;
+  name_writes(l);
+  find_ready(l);
+  b->moves = moves_instances(l->an);
+  if (place && !note_places(b, place, n_place)) return rpi_status_nomem("plan");
+  if (place) RPI_TRY(rpi_distribute(l->ctx, l->ts, b));
+  RPI_TRY(rpi_sides_plan(l->ctx, l->ts, b));
+  choose_threads(l);
+  return b->arena.failed ? rpi_status_nomem("plan") : RP_OK;
+}
+
 rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
                     const uint32_t *klass, const uint32_t *place, uint32_t n_place,
                     rpi_bound **out) {
@@ -449,38 +470,10 @@ rp_status rpi_lower(rp_context *ctx, rpi_analysis *an, const rpi_tasks *tasks,
   b->live = an->live;
   b->n_symbol = an->n_symbol + 3;
   lowerer l = {.ctx = ctx, .an = an, .ts = tasks, .klass = klass, .b = b};
-  bool ok = allocate(&l);
-  if (ok) {
-    plan_scratch(&l);
-    rp_status st = RP_OK;
-    for (int32_t i = 0; i < an->n_group && !l.mismatch && st == RP_OK; i++)
-      st = lower_group(&l, &an->group[i]);
-    if (st != RP_OK) {
-      rpi_lower_free(b);
-      return st;
-    }
-    place_partials(&l);
-    b->scratch_bytes += l.partial_most;
-    name_writes(&l);
-    find_ready(&l);
-    b->moves = moves_instances(an);
-  }
-  if (ok && !l.mismatch && !b->arena.failed) {
-    rp_status st = RP_OK;
-    if (place)
-      st =
-          note_places(b, place, n_place) ? rpi_distribute(ctx, tasks, b) : rpi_status_nomem("plan");
-    if (st == RP_OK) st = rpi_sides_plan(ctx, tasks, b);
-    if (st != RP_OK) {
-      rpi_lower_free(b);
-      return st;
-    }
-  }
-  if (ok) choose_threads(&l);
-  if (!ok || l.mismatch || b->arena.failed) {
-    bool memory = !ok || b->arena.failed;
+  const rp_status st = fill(&l, place, n_place);
+  if (st != RP_OK || l.mismatch) {
     rpi_lower_free(b);
-    return memory ? rpi_status_nomem("plan") : RP_OK;
+    return st;
   }
   ctx->stats.plans++;
   *out = b;
