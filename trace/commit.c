@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "core/exec/run.h"
-#include "core/model/residence.h"
 #include "trace/calls.h"
 #include "trace/converge.h"
 #include "trace/gpu_bind.h"
 #include "trace/places.h"
-#include "trace/index_range.h"
+#include "trace/nonfinite.h"
 #include "trace/outcome.h"
 #include "trace/piecemeal.h"
 #include "trace/poison.h"
@@ -311,33 +310,6 @@ static void count_run(rp_context *ctx, const rpi_bound *b, int64_t times) {
   ctx->stats.joint_reductions += b->plan.n_joint;
 }
 
-/* ---- non-finite results (a knob; segments have one task then) ---- */
-
-static int64_t count_nonfinite(const rpi_buffer *b) {
-  int64_t bad = 0, n = b->base->bsize;
-  if (!b->inst || rpi_residence_host(b->pool, b->inst, RPI_USE_READ) != RP_OK) return 0;
-  if (b->base->dtype == RP_F64)
-    for (int64_t i = 0; i < n; i++) bad += !__builtin_isfinite(((const double *)b->inst->data)[i]);
-  if (b->base->dtype == RP_F32)
-    for (int64_t i = 0; i < n; i++) bad += !__builtin_isfinite(((const float *)b->inst->data)[i]);
-  return bad;
-}
-
-static void look_for_nonfinite(rp_context *ctx, const rpi_template *t, const rpi_segment *s) {
-  for (uint32_t i = 0; i < s->n_slot; i++) {
-    int64_t bad = t->slot[i] & RPI_SLOT_WRITTEN ? count_nonfinite(s->slot[i]) : 0;
-    ctx->stats.nonfinite += bad;
-    if (bad == 0 || ctx->nonfinite) continue;
-    rpi_strbuf text;
-    rpi_strbuf_init(&text);
-    rpi_strbuf_addf(&text, "launch %lld, ", (long long)ctx->stats.launches);
-    rpi_task_print(&t->tasks, 0, &text);
-    rpi_strbuf_addf(&text, ": %lld elements of s%u", (long long)bad, i);
-    ctx->nonfinite = rpi_alloc_string(rpi_strbuf_str(&text));
-    rpi_strbuf_deinit(&text);
-  }
-}
-
 /* ---- the whole ---- */
 
 static void unbind(rpi_segment *s) {
@@ -398,7 +370,7 @@ static void close_run(rp_context *ctx, rpi_segment *s, rpi_bound *b) {
   release_held(ctx);
   rpi_outcome_join(ctx, b);
   if (!rpi_comm_dry(ctx->comm)) rpi_poison_spread(ctx, t, s, b);
-  if (RPI_UNLIKELY(ctx->config.nonfinite)) look_for_nonfinite(ctx, t, s);
+  if (RPI_UNLIKELY(ctx->config.nonfinite)) rpi_nonfinite_look(ctx, t, s);
   unbind(s);
   if (!ctx->config.tracing) rpi_template_free(ctx, t);
 }
