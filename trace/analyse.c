@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace/analyse.c -- see analyse.h. Order of work: groups (fuse), members, places and forwarding,
- * what must be stored (backwards), symbols (forwards), kernels (kernels.c). */
+ * what must be stored (backwards), symbols (forwards), kernels (kernels.c), launches they share (beside.c). */
 #include "trace/analyse.h"
 
 #include <string.h>
 
 #include "trace/analyse_impl.h"
+#include "trace/beside.h"
 
 /* ---- members of the groups, in the order of their execution ---- */
 
@@ -411,58 +412,6 @@ static bool allocate(rpi_analyser *u) {
   return true;
 }
 
-/* ---- horizontal: small groups that do not depend on each other share a launch ---- */
-
-/* A copy made two slots share memory: one group reads it as the one, the other writes it as the other. */
-static bool share_memory(const rpi_analyser *u, const rpi_group *a, const rpi_group *b) {
-  uint8_t writes = RPI_ACCESS_WRITE | RPI_ACCESS_REDUCE;
-  for (int32_t i = 0; i < a->n_operand; i++)
-    for (int32_t j = 0; j < b->n_operand; j++) {
-      const rpi_group_operand *x = &a->operand[i], *y = &b->operand[j];
-      if (x->symbol == y->symbol && ((x->ir.access | y->ir.access) & writes) &&
-          u->ts->access[x->access].slot != u->ts->access[y->access].slot)
-        return true;
-    }
-  return false;
-}
-
-static bool independent(rpi_analyser *u, const rpi_group *a, const rpi_group *b) {
-  if (share_memory(u, a, b)) return false;
-  for (int32_t i = 0; i < rpi_group_tasks(a); i++)
-    for (int32_t j = 0; j < rpi_group_tasks(b); j++) {
-      int32_t p = a->task[i], t = b->task[j];
-      if (rpi_fuse_conflict(u->ctx, &u->an->queries, p < t ? p : t, p < t ? t : p, false))
-        return false;
-    }
-  return true;
-}
-
-static bool copies_before(rpi_analyser *u, int32_t group) {
-  for (int32_t t = 0; t < u->ts->n_task; t++)
-    if (u->ts->task[t].kind == RPI_TASK_COPY && u->an->fusion.group[t] == group) return true;
-  return false;
-}
-
-static void lay_beside(rpi_analyser *u) {
-  rpi_analysis *an = u->an;
-  if (!u->ctx->config.horizontal || !u->ctx->config.fusion) return;
-  int32_t first = 0;
-  for (int32_t i = 1; i < an->n_group; i++) {
-    rpi_group *g = &an->group[i];
-    bool beside = g->small && g->kernel && g->n_patch == 0 && !copies_before(u, i);
-    for (int32_t k = first; k < i && beside; k++)
-      beside = an->group[k].small && an->group[k].kernel && independent(u, &an->group[k], g);
-    g->beside = beside;
-    if (!beside) first = i;
-  }
-  /* Groups of one launch run at the same time: what one of them uses, all of them keep. */
-  for (int32_t i = 0; i < an->n_symbol; i++) {
-    rpi_symbol *s = &an->symbol[i];
-    while (s->first > 0 && s->first < an->n_group && an->group[s->first].beside) s->first--;
-    while (s->last + 1 < an->n_group && an->group[s->last + 1].beside) s->last++;
-  }
-}
-
 static void count(rpi_analyser *u) {
   rpi_analysis *an = u->an;
   for (uint32_t s = 0; s < an->n_slot; s++) {
@@ -517,7 +466,7 @@ rp_status rpi_analyse(rp_context *ctx, const rpi_tasks *tasks, const bool *live,
     walk_backwards(&u);
     walk_forwards(&u);
     st = u.status;
-    if (st == RP_OK) lay_beside(&u);
+    if (st == RP_OK) rpi_beside(ctx, an);
     count(&u);
     if (st == RP_OK && (an->arena.failed || u.tmp.failed)) st = rpi_status_nomem("analysis");
   }
