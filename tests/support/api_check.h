@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/api_check.h -- what the tests of the public interface share.
  * Lives here: checks of a status and its sentence, contexts that need no compiler, statistics by
- *             name, arrays of doubles. Include it first. */
+ *             name, what explain says, C functions as ops, arrays of doubles. Include it first. */
 #ifndef API_CHECK_H
 #define API_CHECK_H
 
@@ -68,6 +68,23 @@ static inline char *check_explained(rp_context *c) {
   assert_non_null(text);
   OK(rp_explain(c, text, n + 1, &n));
   return text;
+}
+
+/* What rp_explain says has one text, and lacks another (NULL: none). */
+static inline void check_explains(rp_context *c, const char *has, const char *lacks) {
+  char *text = check_explained(c);
+  if (!strstr(text, has)) fail_msg("explain lacks \"%s\": %s", has, text);
+  if (lacks && strstr(text, lacks)) fail_msg("explain has \"%s\": %s", lacks, text);
+  free(text);
+}
+
+/* The op that is described, in the library "lib". */
+static inline rp_op *check_opaque(rp_context *c, const rp_opaque_desc *d) {
+  rp_library *lib = NULL;
+  rp_op *op = NULL;
+  OK(rp_library_create(c, "lib", &lib));
+  OK(rp_op_create_opaque(lib, d, &op));
+  return op;
 }
 
 /* An array of doubles with the given values; NULL: zeros. */

@@ -12,6 +12,12 @@
 /* The path of the library that is driver and compiler; NULL: this is no run of ctest. */
 static inline const char *gpu_library(void) { return getenv("RPI_EMULATED_CUDA"); }
 
+/* Says so where that is NULL: the test is skipped, with status 77. */
+static inline bool gpu_missing(void) {
+  if (!gpu_library()) fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
+  return !gpu_library();
+}
+
 /* `more` are further options. */
 static inline rp_status gpu_context_try(const char *more, rp_context **out) {
   char config[9000];
@@ -44,11 +50,7 @@ static inline rp_op *gpu_add_one(rp_context *c) {
                             .n_args = 2,
                             .function = (void (*)(void))add_one,
                             .flags = RP_OPAQUE_DENSE};
-  rp_library *lib = NULL;
-  rp_op *op = NULL;
-  OK(rp_library_create(c, "test", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
-  return op;
+  return check_opaque(c, &d);
 }
 
 /* Nothing is left of it on the GPU. */

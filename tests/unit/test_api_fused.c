@@ -124,11 +124,8 @@ static void test_function_on_copy(void **state) {
                             .function = (void (*)(void))halve,
                             .args = args,
                             .n_args = 2};
-  rp_library *lib;
-  rp_op *op;
+  rp_op *op = check_opaque(ctx, &d);
   rp_store *x = check_vector(ctx, 3, (double[]){2, 4, 6}), *y = check_vector(ctx, 3, NULL);
-  OK(rp_library_create(ctx, "functions", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
   OK(rp_store_copy(y, x));
   OK(rp_launch(op, &y, 1, NULL, 0));
   check_values(y, (double[]){1, 2, 3});

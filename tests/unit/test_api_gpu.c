@@ -354,10 +354,7 @@ static void test_each_call_fails(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_chain),           cmocka_unit_test(test_stays),
       cmocka_unit_test(test_parts),           cmocka_unit_test(test_function),

@@ -165,19 +165,11 @@ static rp_opaque_desc blend_desc(const char *name, const rp_gpu_variant *gpu) {
 static const rp_gpu_variant by_function = {.struct_size = sizeof by_function,
                                            .function = blend_gpu};
 
-static rp_op *make(rp_context *c, const rp_opaque_desc *d) {
-  rp_library *lib = NULL;
-  rp_op *op = NULL;
-  OK(rp_library_create(c, "lib", &lib));
-  OK(rp_op_create_opaque(lib, d, &op));
-  return op;
-}
-
 static rp_op *make_blend(rp_context *c, int32_t flags) {
   rp_opaque_desc d = blend_desc("blend", &by_function);
   d.flags = flags;
   memset(&blend, 0, sizeof blend);
-  return make(c, &d);
+  return check_opaque(c, &d);
 }
 
 static void apply(rp_op *op, rp_store *y, rp_store *x, double a) {
@@ -192,13 +184,6 @@ static rp_store *grid(rp_context *c, int64_t rows, int64_t cols) {
   rp_store *s = check_store(c, 2, (int64_t[]){rows, cols}, data);
   free(data);
   return s;
-}
-
-static void check_explains(rp_context *c, const char *has, const char *lacks) {
-  char *text = check_explained(c);
-  if (!strstr(text, has)) fail_msg("explain lacks \"%s\": %s", has, text);
-  if (lacks && strstr(text, lacks)) fail_msg("explain has \"%s\": %s", lacks, text);
-  free(text);
 }
 
 /* ---- where it runs ------------------------------------------------------------------------------------ */
@@ -255,7 +240,7 @@ static void test_old_description(void **state) {
   rp_opaque_desc d = blend_desc("old", &by_function);
   d.struct_size = offsetof(rp_opaque_desc, gpu);
   memset(&blend, 0, sizeof blend);
-  rp_op *op = make(c, &d);
+  rp_op *op = check_opaque(c, &d);
   rp_store *x = check_store(c, 2, (int64_t[]){1, 2}, (double[]){1, 2});
   rp_store *y = check_store(c, 2, (int64_t[]){1, 2}, (double[]){10, 20});
   apply(op, y, x, 3);
@@ -382,7 +367,7 @@ static void test_requests(void **state) {
   static const rp_gpu_variant variant = {.struct_size = sizeof variant, .function = asks};
   rp_context *c = gpu_context("");
   const rp_opaque_desc d = blend_desc("asks", &variant);
-  rp_op *op = make(c, &d);
+  rp_op *op = check_opaque(c, &d);
   rp_store *x = grid(c, 2, 2), *y = grid(c, 2, 2);
   int64_t live = 0;
   dropped = 0;
@@ -434,10 +419,7 @@ static void test_each_call_fails(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_between_kernels), cmocka_unit_test(test_old_description),
       cmocka_unit_test(test_function_fails),  cmocka_unit_test(test_declarations),

@@ -2,6 +2,7 @@
  * tests/unit/test_api_gpu_parts.c -- of arrays that ranks share, GPUs have parts: what moves between host and GPU, in bytes,
  * memory, in bytes, and the bits of one process whatever grows, leaves and comes back. */
 #include "tests/support/gpu_members.h"
+#include "tests/support/odd_ones.h"
 
 #include "tests/emulator/emu.h"
 
@@ -336,41 +337,16 @@ static void test_supply(void **state) {
   forget(all, RANKS);
 }
 
-/* Rows whose number a function decides come to where the tiling of all has them. */
-static void positive(double *y, int64_t *count, const double *x, int64_t n) {
-  int64_t k = 0;
-  for (int64_t i = 0; i < n; i++)
-    if (x[i] > 0) y[k++] = x[i];
-  *count = k;
-}
-
 enum { MANY = 9000 };
 
+/* Rows whose number a function decides come to where the tiling of all has them. */
 static rp_status unbound(member *m) {
-  static const int32_t rights[] = {RP_PRIV_UNBOUND, RP_PRIV_READ};
-  static const rp_opaque_arg args[] = {{.kind = RP_ARG_PTR, .a = 0},
-                                       {.kind = RP_ARG_COUNT, .a = 0},
-                                       {.kind = RP_ARG_PTR, .a = 1},
-                                       {.kind = RP_ARG_SIZE, .a = 1}};
-  static const rp_constraint room = {.kind = RP_CONSTRAINT_SCALE, .a = 0, .b = 1, .factor = 1};
-  const rp_opaque_desc d = {.struct_size = sizeof d,
-                            .name = "positive",
-                            .params = "y, x",
-                            .privileges = rights,
-                            .function = (void (*)(void))positive,
-                            .args = args,
-                            .n_args = 4,
-                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT,
-                            .constraints = &room,
-                            .n_constraints = 1};
   const int64_t n = MANY;
-  rp_library *lib;
   rp_store *x, *y;
   rp_op *op;
-  TRY(rp_library_create(m->ctx, "parts", &lib));
-  TRY(rp_op_create_opaque(lib, &d, &op));
+  TRY(odd_ones_op(m->ctx, &op));
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
-  TRY(EVAL(m->ctx, "x", "x[k] = where(k % 3 == 0, -1.0, 1.0*k)", x));
+  TRY(EVAL(m->ctx, "x", "x[k] = where(k % 3 == 0, 2.0, 1.0 + 2*k)", x));
   TRY(rp_store_create_unbound(m->ctx, RP_F64, 1, NULL, &y));
   TRY(rp_launch(op, (rp_store *[]){y, x}, 2, NULL, 0));
   const int64_t made = rp_store_extent(y, 0);

@@ -9,21 +9,6 @@
 
 enum { PASSES = 6 };
 
-static rp_op *make(rp_context *c, const rp_opaque_desc *d) {
-  rp_library *lib = NULL;
-  rp_op *op = NULL;
-  OK(rp_library_create(c, "lib", &lib));
-  OK(rp_op_create_opaque(lib, d, &op));
-  return op;
-}
-
-static void check_explains(rp_context *c, const char *has, const char *lacks) {
-  char *text = check_explained(c);
-  if (!strstr(text, has)) fail_msg("explain lacks \"%s\": %s", has, text);
-  if (lacks && strstr(text, lacks)) fail_msg("explain has \"%s\": %s", lacks, text);
-  free(text);
-}
-
 /* ---- kernels' texts --------------------------------------------------------------------------------------- */
 
 /* y = k*x + (up ? 1000 : 0) in places of y's own stride; g gets the launch's geometry. As it is for a GPU, and as the
@@ -125,14 +110,14 @@ static void test_text(void **state) {
   int64_t geometry[2];
   rp_context *host = check_context("");
   rp_opaque_desc d = scale_desc("scale", &by_text);
-  const double want = scale_loop(host, make(host, &d), N, geometry);
+  const double want = scale_loop(host, check_opaque(host, &d), N, geometry);
   OK(rp_context_destroy(host));
   for (int i = 0; i < 2; i++) {
     rp_context *c = gpu_context("");
-    rp_op *op = make(c, &d);
+    rp_op *op = check_opaque(c, &d);
     if (i == 1) assert_int_equal(check_stat(c, "gpu_compiles"), 0); /* it is on the disk */
     d.name = "again";
-    make(c, &d);
+    check_opaque(c, &d);
     d.name = "scale";
     assert_int_equal(check_stat(c, "gpu_kernels"), 1);
     const struct emu_counts before = counts();
@@ -155,7 +140,7 @@ static void test_text_geometry(void **state) {
   rp_opaque_desc d = scale_desc("rows", &v);
   v.axes = 2;
   v.per_thread = 0;
-  rp_op *op = make(c, &d);
+  rp_op *op = check_opaque(c, &d);
   rp_store *x = check_store(c, 2, (int64_t[]){1000, 3 * THREADS}, NULL), *g, *none;
   rp_store *y = check_store(c, 2, (int64_t[]){1000, 3 * THREADS}, NULL);
   int64_t geometry[2];
@@ -268,10 +253,7 @@ static void test_each_call_fails(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_text),
       cmocka_unit_test(test_text_geometry),

@@ -5,6 +5,7 @@
 #include "tests/support/folder.h"
 #include "tests/support/gpu_context.h"
 #include "tests/support/lent_tensor.h"
+#include "tests/support/odd_ones.h"
 #include "tests/support/stencil_pass.h"
 
 #include <pthread.h>
@@ -384,13 +385,6 @@ static int picky(double *y, const double *x, int64_t n) {
   return n > 0 && x[n - 1] > 50;
 }
 
-static void odd_ones(int64_t *made, double *y, const double *x, int64_t n) {
-  int64_t k = 0;
-  for (int64_t i = 0; i < n; i++)
-    if ((int64_t)x[i] % 2) y[k++] = x[i];
-  *made = k;
-}
-
 static rp_op *function(rp_context *c, const char *name, void (*f)(void), int32_t flags) {
   static const int32_t privileges[] = {RP_PRIV_WRITE, RP_PRIV_READ};
   static const rp_opaque_arg args[] = {
@@ -407,36 +401,7 @@ static rp_op *function(rp_context *c, const char *name, void (*f)(void), int32_t
                             .constraints = together,
                             .n_constraints = 1,
                             .constraint_size = sizeof *together};
-  rp_library *lib;
-  rp_op *out;
-  OK(rp_library_create(c, "functions", &lib));
-  OK(rp_op_create_opaque(lib, &d, &out));
-  return out;
-}
-
-static rp_op *filter(rp_context *c) {
-  static const int32_t privileges[] = {RP_PRIV_UNBOUND, RP_PRIV_READ};
-  static const rp_opaque_arg args[] = {{RP_ARG_COUNT, 0, 0, 0, 0},
-                                       {RP_ARG_PTR, 0, 0, 0, 0},
-                                       {RP_ARG_PTR, 1, 0, 0, 0},
-                                       {RP_ARG_EXTENT, 1, 0, 0, 0}};
-  static const rp_constraint room[] = {{RP_CONSTRAINT_SCALE, 0, 1, 0, 1, 0, 0}};
-  const rp_opaque_desc d = {.struct_size = sizeof d,
-                            .name = "odd_ones",
-                            .params = "y, x",
-                            .privileges = privileges,
-                            .function = (void (*)(void))odd_ones,
-                            .args = args,
-                            .n_args = 4,
-                            .flags = RP_OPAQUE_DENSE | RP_OPAQUE_SPLIT,
-                            .constraints = room,
-                            .n_constraints = 1,
-                            .constraint_size = sizeof *room};
-  rp_library *lib;
-  rp_op *out;
-  OK(rp_library_create(c, "functions", &lib));
-  OK(rp_op_create_opaque(lib, &d, &out));
-  return out;
+  return check_opaque(c, &d);
 }
 
 static void forget_calls(void) { called = elsewhere = rows_seen = refused = 0; }
@@ -449,7 +414,7 @@ static void functions(rp_context *c, result *r) {
   rp_op *split = function(c, "split", (void (*)(void))twice, RP_OPAQUE_SPLIT);
   rp_op *here = function(c, "here", (void (*)(void))twice, RP_OPAQUE_MAIN_THREAD);
   rp_op *once = function(c, "once", (void (*)(void))twice, RP_OPAQUE_SIDE_EFFECT);
-  rp_op *fails = function(c, "fails", (void (*)(void))picky, RP_OPAQUE_STATUS);
+  rp_op *fails = function(c, "fails", (void (*)(void))picky, RP_OPAQUE_STATUS), *odd;
   forget_calls();
   inside = on_several ? c : NULL; /* a function may not use the context, on whatever thread it is */
   OK(EVAL(c, "x", "x = x + 1", x));
@@ -469,7 +434,8 @@ static void functions(rp_context *c, result *r) {
     assert_int_equal(elsewhere, 0);
   }
   OK(rp_store_create_unbound(c, RP_F64, 1, NULL, &u));
-  OK(rp_launch(filter(c), STORES(u, x), 2, NULL, 0));
+  OK(odd_ones_op(c, &odd));
+  OK(rp_launch(odd, STORES(u, x), 2, NULL, 0));
   const double rows = (double)rp_store_extent(u, 0);
   add(r, &rows, 1);
   OK(EVAL(c, "u", "u = u + 0.5", u));
@@ -513,7 +479,7 @@ static void test_functions(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) return 77;
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_tasks), cmocka_unit_test(test_values),
                                      cmocka_unit_test(test_functions)};
   return cmocka_run_group_tests(tests, NULL, NULL);

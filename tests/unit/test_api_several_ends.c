@@ -241,7 +241,7 @@ static void test_kernel_fails(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) return 77;
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_numbers),     cmocka_unit_test(test_ends),
       cmocka_unit_test(test_data),        cmocka_unit_test(test_fork),

@@ -148,10 +148,7 @@ static void test_wait_for_one(void **state) {
                             .params = "x",
                             .privileges = rw,
                             .function = called};
-  rp_library *lib;
-  rp_op *op;
-  OK(rp_library_create(ctx, "test", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_op *op = check_opaque(ctx, &d);
   rp_store *x = check_vector(ctx, 3, NULL), *y = check_vector(ctx, 5, NULL),
            *z = check_vector(ctx, 7, NULL);
   for (int pass = 0; pass < 4; pass++) {

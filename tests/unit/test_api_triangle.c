@@ -401,10 +401,7 @@ static void test_gpu_faults(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_host),       cmocka_unit_test(test_ranks),
       cmocka_unit_test(test_loop),       cmocka_unit_test(test_bad_data),

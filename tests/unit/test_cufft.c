@@ -251,10 +251,7 @@ static void test_declarations(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_transforms),   cmocka_unit_test(test_plans),
       cmocka_unit_test(test_loop),         cmocka_unit_test(test_failures),

@@ -185,10 +185,7 @@ static void test_loop(void **state) {
 }
 
 int main(void) {
-  if (!gpu_library()) {
-    fprintf(stderr, "RPI_EMULATED_CUDA is not set\n");
-    return 77;
-  }
+  if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_host),   cmocka_unit_test(test_bits), cmocka_unit_test(test_views),
       cmocka_unit_test(test_errors), cmocka_unit_test(test_gpu),  cmocka_unit_test(test_loop),

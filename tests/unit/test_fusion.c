@@ -238,10 +238,7 @@ static void test_opaque(void **state) {
                             .function = (void (*)(void))increase,
                             .args = arg,
                             .n_args = 1};
-  rp_library *lib;
-  rp_op *op;
-  OK(rp_library_create(ctx, "mine", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
+  rp_op *op = check_opaque(ctx, &d);
   rp_store *x = zeros(N), *y = zeros(N), *s = scalar();
   OK(EVAL(ctx, "x", "x = x + 1", x));
   OK(rp_launch(op, STORES(x), 1, NULL, 0));

@@ -155,16 +155,12 @@ static void test_rounding(void **state) {
     rp_context *c = compiled ? compiled_context() : check_context("");
     run(c, got);
     host_sums(c, &sum);
-    rp_library *lib;
-    rp_op *op;
     const rp_opaque_desc d = {.struct_size = sizeof d,
                               .name = "look",
                               .params = "",
                               .function = look_at_mode,
                               .flags = RP_OPAQUE_SIDE_EFFECT};
-    OK(rp_library_create(c, "test", &lib));
-    OK(rp_op_create_opaque(lib, &d, &op));
-    OK(rp_launch(op, NULL, 0, NULL, 0));
+    OK(rp_launch(check_opaque(c, &d), NULL, 0, NULL, 0));
     OK(rp_context_destroy(c));
     const unsigned after = _mm_getcsr() & ~0x3fu;
     const int rounding = fegetround();

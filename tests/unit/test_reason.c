@@ -88,11 +88,7 @@ static rp_op *opaque_op(rp_context *c, int32_t flags) {
                             .args = arg,
                             .n_args = 1,
                             .flags = flags};
-  rp_library *lib;
-  rp_op *op;
-  OK(rp_library_create(c, "mine", &lib));
-  OK(rp_op_create_opaque(lib, &d, &op));
-  return op;
+  return check_opaque(c, &d);
 }
 
 static void cut_side_effect(rp_context *c) {
