@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kernels/sparse/csr.c -- the matrix object: three stores and the ops that read them.
- * Lives here: rp_csr, its making from host arrays, its product and diagonal.
- * Not here:   assembly (csr_host.c), its rows on the host (csr_rows.c), the file format (mm_read.c, mm_write.c).
+ * Lives here: rp_csr, its making, its product and diagonal.
+ * Not here:   assembly (csr_host.c), the stores' contents (csr_stores.c), its rows on the host (csr_rows.c), the file format
+ *             (mm_read.c, mm_write.c).
  * Invariants: a handle begins with a magic word, which is cleared when the last reference goes. */
 #include <fenv.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/include/reprise_sparse.h"
 #include "kernels/failure.h"
 #include "kernels/sparse/csr_host.h"
 #include "kernels/sparse/csr_rows.h"
-#include "kernels/sparse/csr_stencil.h"
+#include "kernels/sparse/csr_stores.h"
 #include "kernels/sparse/csr_triangle.h"
-#include "kernels/sparse/mm_parts.h"
 #include "kernels/sparse/mm_write.h"
 
 static const uint64_t magic = UINT64_C(0x5250435352303031);
@@ -49,8 +48,8 @@ rp_status rpi_csr_check(const rp_csr *a, const char *function) {
 /* ---- making ---------------------------------------------------------------------------------------- */
 
 /* Takes the references to the stores, also on failure. */
-static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store *ptr, rp_store *col,
-                      rp_store *val, rp_csr **out) {
+static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, const rpi_csr_stores *s,
+                      rp_csr **out) {
   rp_library *lib;
   rp_op *multiply = NULL, *multiply_columns = NULL, *diagonal = NULL;
   rp_status status = rp_library_create(ctx, "sparse", &lib);
@@ -71,9 +70,7 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
   rp_csr *a = status == RP_OK ? malloc(sizeof *a) : NULL;
   if (status == RP_OK && !a) status = rpi_failure_memory("a sparse matrix");
   if (status != RP_OK) {
-    rp_store_release(ptr);
-    rp_store_release(col);
-    rp_store_release(val);
+    rpi_csr_stores_release(s);
     return status;
   }
   static atomic_llong made;
@@ -83,11 +80,11 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
                 .valid = true,
                 .n_rows = n_rows,
                 .n_cols = n_cols,
-                .nnz = rp_store_size(val),
+                .nnz = rp_store_size(s->val),
                 .ctx = ctx,
-                .ptr = ptr,
-                .col = col,
-                .val = val,
+                .ptr = s->ptr,
+                .col = s->col,
+                .val = s->val,
                 .multiply = multiply,
                 .multiply_columns = multiply_columns,
                 .diagonal = diagonal};
@@ -95,104 +92,16 @@ static rp_status wrap(rp_context *ctx, int64_t n_rows, int64_t n_cols, rp_store 
   return RP_OK;
 }
 
-/* Where arrays of a matrix come from; the library asks for parts of them, in the dtypes they are kept in. */
-typedef struct arrays {
-  const int64_t *ptr, *col; /* in the host's memory */
-  const double *val;
-  rpi_csr_stencil *stencil; /* in place of these */
-} arrays;
-
-enum { BLOCK = 4096 }; /* entries that are narrowed at a time */
-
-static void take_col(const arrays *a, int64_t lo, int64_t n, int64_t *col) {
-  if (a->stencil)
-    rpi_csr_stencil_entries(a->stencil, lo, n, col, NULL);
-  else
-    memcpy(col, a->col + lo, (size_t)n * sizeof *col);
-}
-
-static void take_val(const arrays *a, int64_t lo, int64_t n, double *val) {
-  if (a->stencil)
-    rpi_csr_stencil_entries(a->stencil, lo, n, NULL, val);
-  else
-    memcpy(val, a->val + lo, (size_t)n * sizeof *val);
-}
-
-static rp_status supply_ptr(void *arg, int64_t lo, int64_t n, void *out) {
-  const arrays *a = arg;
-  if (a->stencil)
-    rpi_csr_stencil_ptr(a->stencil, lo, n, out);
-  else
-    memcpy(out, a->ptr + lo, (size_t)n * sizeof *a->ptr);
-  return RP_OK;
-}
-
-static rp_status supply_col(void *arg, int64_t lo, int64_t n, void *out) {
-  take_col(arg, lo, n, out);
-  return RP_OK;
-}
-
-static rp_status supply_col_narrow(void *arg, int64_t lo, int64_t n, void *out) {
-  int32_t *narrow = out;
-  int64_t wide[BLOCK];
-  for (int64_t i = 0, m; i < n; i += m) {
-    m = n - i < BLOCK ? n - i : BLOCK;
-    take_col(arg, lo + i, m, wide);
-    for (int64_t k = 0; k < m; k++) narrow[i + k] = (int32_t)wide[k];
-  }
-  return RP_OK;
-}
-
-static rp_status supply_val(void *arg, int64_t lo, int64_t n, void *out) {
-  take_val(arg, lo, n, out);
-  return RP_OK;
-}
-
-static rp_status supply_val_narrow(void *arg, int64_t lo, int64_t n, void *out) {
-  float *narrow = out;
-  double wide[BLOCK];
-  for (int64_t i = 0, m; i < n; i += m) {
-    m = n - i < BLOCK ? n - i : BLOCK;
-    take_val(arg, lo + i, m, wide);
-    for (int64_t k = 0; k < m; k++) narrow[i + k] = (float)wide[k];
-  }
-  return RP_OK;
-}
-
-/* A vector of n elements; *out stays NULL on failure. */
-static rp_status make_store(rp_context *ctx, rp_dtype dtype, int64_t n, rp_supply_fn *supply,
-                            arrays *from, rp_store **out) {
-  rp_store *made;
-  rp_status status = rp_store_create(ctx, dtype, 1, &n, &made);
-  if (status == RP_OK && n > 0) status = rp_store_supply(made, supply, from);
-  if (status != RP_OK) rp_store_release(made);
-  *out = status == RP_OK ? made : NULL;
-  return status;
-}
-
 static rp_status from_host(rp_context *ctx, rp_dtype dtype, int64_t n_rows, int64_t n_cols,
-                           int64_t nnz, arrays from, rp_csr **out) {
-  const bool wide = n_cols > INT32_MAX, full = dtype == RP_F64;
-  rp_store *ptr = NULL, *col = NULL, *val = NULL;
-  rp_status status = make_store(ctx, RP_I64, n_rows + 1, supply_ptr, &from, &ptr);
-  if (status == RP_OK) {
-    status = make_store(ctx, wide ? RP_I64 : RP_I32, nnz, wide ? supply_col : supply_col_narrow,
-                        &from, &col);
-  }
-  if (status == RP_OK) {
-    status = make_store(ctx, dtype, nnz, full ? supply_val : supply_val_narrow, &from, &val);
-  }
-  if (status != RP_OK) {
-    rp_store_release(ptr);
-    rp_store_release(col);
-    return status;
-  }
-  return wrap(ctx, n_rows, n_cols, ptr, col, val, out);
+                           int64_t nnz, rpi_csr_arrays from, rp_csr **out) {
+  rpi_csr_stores s;
+  const rp_status status = rpi_csr_stores_supply(ctx, dtype, n_rows, n_cols, nnz, &from, &s);
+  return status == RP_OK ? wrap(ctx, n_rows, n_cols, &s, out) : status;
 }
 
 static rp_status from_host_and_free(rp_context *ctx, rp_dtype dtype, rpi_csr_host *a,
                                     rp_csr **out) {
-  const arrays from = {.ptr = a->ptr, .col = a->col, .val = a->val};
+  const rpi_csr_arrays from = {.ptr = a->ptr, .col = a->col, .val = a->val};
   const rp_status status =
       from_host(ctx, dtype, a->n_rows, a->n_cols, a->ptr[a->n_rows], from, out);
   rpi_csr_host_free(a);
@@ -242,7 +151,7 @@ rp_status rp_csr_from_arrays(rp_context *ctx, rp_dtype dtype, int64_t n_rows, in
   if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
   fenv_t mode;
   round_to_nearest(&mode); /* f64 to f32 */
-  const arrays from = {.ptr = ptr, .col = col, .val = val};
+  const rpi_csr_arrays from = {.ptr = ptr, .col = col, .val = val};
   status = from_host(ctx, dtype, n_rows, n_cols, ptr[n_rows], from, out);
   fesetenv(&mode);
   return status;
@@ -279,64 +188,19 @@ rp_status rp_csr_from_stores(rp_store *ptr, rp_store *col, rp_store *val, int64_
   rp_store_retain(ptr);
   rp_store_retain(col);
   rp_store_retain(val);
-  const rp_status wrapped =
-      wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, ptr, col, val, out);
+  const rpi_csr_stores s = {ptr, col, val};
+  const rp_status wrapped = wrap(rp_store_context(ptr), rp_store_size(ptr) - 1, n_cols, &s, out);
   if (wrapped == RP_OK) (*out)->valid = false;
   return wrapped;
-}
-
-/* Columns and values become those of the dtypes in place. */
-static void narrow(rpi_csr_host *a, bool cols, bool vals) {
-  const int64_t nnz = a->ptr[a->n_rows];
-  for (int64_t k = 0; cols && k < nnz; k++) {
-    const int32_t c = (int32_t)a->col[k];
-    memcpy((char *)a->col + k * 4, &c, 4);
-  }
-  for (int64_t k = 0; vals && k < nnz; k++) {
-    const float v = (float)a->val[k];
-    memcpy((char *)a->val + k * 4, &v, 4);
-  }
-}
-
-static rp_status write_rows(rpi_mm_rows *r, rp_dtype index, rp_dtype dtype, rp_store *const *s) {
-  rpi_csr_host *a = &r->a;
-  rp_context *ctx = rp_store_context(s[0]);
-  const int64_t nnz = a->ptr[a->n_rows];
-  const bool last = rp_context_rank(ctx) == rp_context_ranks(ctx) - 1;
-  narrow(a, index == RP_I32, dtype == RP_F32);
-  for (int64_t i = 0; i <= a->n_rows; i++) a->ptr[i] += r->before;
-  rp_status status =
-      rp_store_write_share(s[0], a->ptr, (size_t)(a->n_rows + last) * sizeof *a->ptr);
-  if (status == RP_OK) {
-    status = rp_store_write_share(s[1], a->col, (size_t)nnz * rp_dtype_size(index));
-  }
-  if (status == RP_OK) {
-    status = rp_store_write_share(s[2], a->val, (size_t)nnz * rp_dtype_size(dtype));
-  }
-  return status;
-}
-
-/* Each rank has some rows. */
-static rp_status from_rows(rp_context *ctx, rp_dtype dtype, rpi_mm_rows *r, rp_csr **out) {
-  const rp_dtype index = r->n_cols > INT32_MAX ? RP_I64 : RP_I32;
-  const int64_t n[] = {r->n_rows + 1, r->nnz, r->nnz};
-  const rp_dtype t[] = {RP_I64, index, dtype};
-  rp_store *s[3] = {NULL, NULL, NULL};
-  rp_status status = RP_OK;
-  for (int i = 0; i < 3 && status == RP_OK; i++) {
-    status = rp_store_create(ctx, t[i], 1, &n[i], &s[i]);
-  }
-  if (status == RP_OK) status = write_rows(r, index, dtype, s);
-  if (status == RP_OK) return wrap(ctx, r->n_rows, r->n_cols, s[0], s[1], s[2], out);
-  for (int i = 0; i < 3; i++) rp_store_release(s[i]);
-  return status;
 }
 
 static rp_status from_file(rp_context *ctx, rp_dtype dtype, const char *path, rp_csr **out) {
   rpi_mm_rows r;
   rp_status status = rpi_mm_parts_read(ctx, path, &r);
   if (status != RP_OK) return status;
-  status = from_rows(ctx, dtype, &r, out);
+  rpi_csr_stores s;
+  status = rpi_csr_stores_share(ctx, dtype, &r, &s);
+  if (status == RP_OK) status = wrap(ctx, r.n_rows, r.n_cols, &s, out);
   rpi_mm_parts_free(&r);
   return status;
 }
@@ -368,7 +232,7 @@ rp_status rp_csr_from_stencil(rp_context *ctx, rp_dtype dtype, int32_t ndim, con
   if (status != RP_OK) return rpi_failure_set(status, "%s: %s", __func__, message);
   fenv_t mode;
   round_to_nearest(&mode);
-  status = from_host(ctx, dtype, s.n_rows, s.n_rows, s.nnz, (arrays){.stencil = &s}, out);
+  status = from_host(ctx, dtype, s.n_rows, s.n_rows, s.nnz, (rpi_csr_arrays){.stencil = &s}, out);
   fesetenv(&mode);
   rpi_csr_stencil_deinit(&s);
   return status;
