@@ -3,7 +3,7 @@
  *
  * Lives here: per statement its axes, which accesses are affine in them, which axes are reduced,
  *             the privileges of the stores. Everything that the text alone decides.
- * Not here:   extents (body_place.c), types and IR (body_type.c, body_emit.c).
+ * Not here:   what must hold of it then (body_check.c), extents (body_place.c), types and IR (body_type.c, body_emit.c).
  * How:        one walk per statement with its lets put in; a let is a name for its expression, and
  *             the indices in it mean what they mean where it is used. A root reduction first
  *             becomes a reduction of the space; if then the statements differ in rank, all
@@ -405,26 +405,6 @@ static rp_status bind_fold(binder *x) {
   return walk(x, x->s->value);
 }
 
-/* Every axis that is not the destination's takes its extent from an axis that it indexes alone. */
-static rp_status check_axes(binder *x) {
-  const rpi_body_stmt *s = x->s;
-  char buf[64];
-  for (int32_t d = s->scatter ? 0 : s->n_sub; d < s->n_axis; d++) {
-    bool found = false;
-    for (int32_t i = s->use; i < x->b->n_use && !found; i++) {
-      const rpi_body_use *u = &x->b->use[i];
-      found = u->range < 0 && u->index == d && u->coef == 1 && u->k == 0;
-    }
-    if (!found) {
-      return fail_at(x, x->b->node[s->rhs].at,
-                     "index '%s' stands alone in no subscript, so it needs a range: "
-                     "sum(%s in a..b) ...",
-                     rpi_body_parse_name(x->b, s->axis[d], buf), buf);
-    }
-  }
-  return RP_OK;
-}
-
 /* Gives the statement the axes of the first one in the first one's order, if it has the same. */
 static void align_axes(binder *x, int32_t access) {
   rpi_body *b = x->b;
@@ -467,34 +447,12 @@ static rp_status bind_stmt(binder *x, bool fold) {
   s->redop = s->fold ? b->node[s->rhs].op : s->asg;
   RPI_TRY(s->fold ? bind_fold(x) : walk(x, s->rhs));
   RPI_TRY(bind_written(x));
-  RPI_TRY(check_axes(x));
+  RPI_TRY(rpi_body_check_axes(b, s));
   for (int32_t d = s->n_sub; d < s->n_axis && !s->scatter; d++) s->mask |= (uint8_t)(1u << d);
   align_axes(x, s->access);
   s->n_access = b->n_access - s->access;
   s->n_use = b->n_use - s->use;
   b->param[b->store[s->dest]].access |= s->asg == RPI_ASG_SET ? RP_PRIV_WRITE : RP_PRIV_READ_WRITE;
-  return RP_OK;
-}
-
-/* A store that is written twice is written over the same axes. */
-static rp_status check_twice(const rpi_body *b, int32_t stmt) {
-  const rpi_body_stmt *s = &b->stmt[stmt];
-  for (int32_t i = 0; i < stmt; i++) {
-    const rpi_body_stmt *o = &b->stmt[i];
-    if (o->dest != s->dest) continue;
-    bool same = o->n_sub == s->n_sub && o->mask == s->mask && o->redop == s->redop;
-    const rpi_body_access *p = &b->access[o->access + o->n_access - 1];
-    const rpi_body_access *q = &b->access[s->access + s->n_access - 1];
-    for (int32_t j = 0; same && b->indexed && j < s->n_sub; j++) {
-      same = memcmp(b->affine[p->affine + j].coef, b->affine[q->affine + j].coef,
-                    sizeof b->affine[0].coef) == 0;
-    }
-    if (!same) {
-      return rpi_body_lex_fail(RP_ERR_BODY, "body", b->text, s->at,
-                               "'%s' is written more than once, over different axes",
-                               b->store_name[s->dest]);
-    }
-  }
   return RP_OK;
 }
 
@@ -509,29 +467,13 @@ static rp_status bind_all(binder *x, bool fold) {
     x->s = &b->stmt[i];
     x->stmt = i;
     RPI_TRY(bind_stmt(x, fold));
-    RPI_TRY(check_twice(b, i));
+    RPI_TRY(rpi_body_check_twice(b, i));
     if (x->s->n_axis != b->stmt[0].n_axis) {
       return fail_at(x, x->s->at,
                      "this statement ranges over %d axes, the first one over %d: one body has "
                      "one space",
                      x->s->n_axis, b->stmt[0].n_axis);
     }
-  }
-  return RP_OK;
-}
-
-/* In the indexed form a store always has the same number of axes. */
-static rp_status check_ranks(const rpi_body *b) {
-  int32_t rank[RPI_BODY_MAX_ARGS];
-  memset(rank, 0xff, sizeof rank);
-  for (int32_t i = 0; i < b->n_access; i++) {
-    const rpi_body_access *a = &b->access[i];
-    if (rank[a->store] >= 0 && rank[a->store] != a->n_sub) {
-      return rpi_body_lex_fail(RP_ERR_BODY, "body", b->text, a->at,
-                               "'%s' has %d subscripts here and %d elsewhere",
-                               b->store_name[a->store], a->n_sub, rank[a->store]);
-    }
-    rank[a->store] = a->n_sub;
   }
   return RP_OK;
 }
@@ -545,7 +487,7 @@ rp_status rpi_body_bind(rpi_body *b) {
   rp_status status = bind_all(x, true);
   if (status != RP_OK && any) status = bind_all(x, false);
   if (status == RP_OK) status = rpi_body_scatter_bind(b);
-  if (status == RP_OK && b->indexed) status = check_ranks(b);
+  if (status == RP_OK && b->indexed) status = rpi_body_check_ranks(b);
   rpi_alloc_free(x->loop);
   rpi_alloc_free(x);
   return status;

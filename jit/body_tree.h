@@ -298,6 +298,15 @@ rp_status rpi_body_bind(rpi_body *b);
 /* What body_scatter.c adds to a bound statement. `form` has as many forms as the access subscripts. */
 rp_status rpi_body_bind_access(rpi_body *b, rpi_body_access a, const rpi_body_affine *form);
 
+/* ---- body_check.c */
+/* Every axis that is not the destination's takes its extent from a subscript that it is alone. The statement's uses are all
+ * from s->use on. */
+rp_status rpi_body_check_axes(const rpi_body *b, const rpi_body_stmt *s);
+/* A store that is written by an earlier statement, too, is written over the same axes. */
+rp_status rpi_body_check_twice(const rpi_body *b, int32_t stmt);
+/* In the indexed form a store always has the same number of axes. */
+rp_status rpi_body_check_ranks(const rpi_body *b);
+
 /* ---- body_scatter.c */
 /* After binding: the accesses and privileges of what is added to the stores. */
 rp_status rpi_body_scatter_bind(rpi_body *b);
