@@ -3,16 +3,13 @@
  *
  * Each misuse runs in a child, which must end by an abort, or by a SIGSEGV where no sentence is due, and say so. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "tests/support/child.h"
 #include "tests/support/emulated.h"
 
 static emulated e;
@@ -366,28 +363,10 @@ static const struct misuse {
     {graph_after_free, "cuStreamSynchronize: a fill's block, of call"},
 };
 
-/* Runs one in a child, in the state of a program that has begun; what it said is left in `said`. */
-static int status_of(const struct misuse *m, char *said, size_t room) {
-  int ends[2], status;
-  assert_int_equal(pipe(ends), 0);
-  const pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    signal(SIGSEGV, SIG_DFL);
-    dup2(ends[1], 2);
-    emulated_open(&e);
-    m->run();
-    _exit(0);
-  }
-  close(ends[1]);
-  size_t n = 0;
-  for (ssize_t got; n + 1 < room && (got = read(ends[0], said + n, room - 1 - n)) > 0;)
-    n += (size_t)got;
-  said[n] = 0;
-  close(ends[0]);
-  assert_int_equal(waitpid(pid, &status, 0), pid);
-  return status;
+/* In the state of a program that has begun. */
+static void commit_misuse(const void *of) {
+  emulated_open(&e);
+  ((const struct misuse *)of)->run();
 }
 
 static void test_misuse(void **state) {
@@ -395,7 +374,8 @@ static void test_misuse(void **state) {
   char said[2000];
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     const struct misuse *m = &all[i];
-    const int status = status_of(m, said, sizeof said), want = m->sentence ? SIGABRT : SIGSEGV;
+    const int status = child_status(commit_misuse, m, said, sizeof said),
+              want = m->sentence ? SIGABRT : SIGSEGV;
     if (!WIFSIGNALED(status) || WTERMSIG(status) != want)
       fail_msg("misuse %zu (%s): status %#x, and said: %s", i,
                m->sentence ? m->sentence : "SIGSEGV", status, said);
@@ -414,7 +394,8 @@ static void nothing(void) {
 static void test_none(void **state) {
   (void)state;
   char said[200];
-  assert_int_equal(status_of(&(struct misuse){nothing, NULL}, said, sizeof said), 0);
+  assert_int_equal(child_status(commit_misuse, &(struct misuse){nothing, NULL}, said, sizeof said),
+                   0);
   assert_string_equal(said, "");
 }
 

@@ -6,16 +6,13 @@
 #include "tests/support/ranks.h"
 
 #include <dlfcn.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/comm/collect.h"
 #include "core/device/nccl.h"
 #include "tests/emulator/emu.h"
+#include "tests/support/child.h"
 #include "tests/support/fake_nccl.h"
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
@@ -510,37 +507,26 @@ static rp_status too_soon(member *m) {
   return rpi_nccl_send(m->n, a, 8, 1);
 }
 
+struct misuse {
+  rp_status (*work)(member *m);
+  const char *sentence;
+};
+
+static void commit_misuse(const void *of) {
+  static one_rank ranks[2];
+  run(ranks, 2, FAKE_WHOLE, 4, ((const struct misuse *)of)->work);
+}
+
 static void test_misuse(void **state) {
   (void)state;
-  static const struct {
-    rp_status (*work)(member *m);
-    const char *sentence;
-  } all[] = {{unequal, "fake NCCL: rank 1 sends 100 bytes to rank 0, which receives 60"},
-             {beyond, "a message: 4096 bytes from 0 on are beyond the block of 256 bytes"},
-             {too_soon, "fake NCCL: ncclSend: an earlier call still goes on"}};
-  static one_rank ranks[2];
+  static const struct misuse all[] = {
+      {unequal, "fake NCCL: rank 1 sends 100 bytes to rank 0, which receives 60"},
+      {beyond, "a message: 4096 bytes from 0 on are beyond the block of 256 bytes"},
+      {too_soon, "fake NCCL: ncclSend: an earlier call still goes on"}};
   char said[1000];
   fake_nccl_reset();
   for (int32_t i = 0; i < RPI_COUNT(all); i++) {
-    int ends[2], status;
-    assert_int_equal(pipe(ends), 0);
-    const pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-      setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-      signal(SIGABRT, SIG_DFL);
-      dup2(ends[1], 2);
-      run(ranks, 2, FAKE_WHOLE, 4, all[i].work);
-      _exit(0);
-    }
-    close(ends[1]);
-    size_t n = 0;
-    for (ssize_t got;
-         n + 1 < sizeof said && (got = read(ends[0], said + n, sizeof said - 1 - n)) > 0;)
-      n += (size_t)got;
-    said[n] = 0;
-    close(ends[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    const int status = child_status(commit_misuse, &all[i], said, sizeof said);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !strstr(said, all[i].sentence))
       fail_msg("misuse %d: status %#x, and said: %s", i, status, said);
   }
