@@ -32,9 +32,9 @@ static const char *grain(int32_t n) { return n > 1 ? " --grain 0" : ""; }
 
 void way_interpreted(uint64_t seed, int32_t i, way *w) {
   const int32_t n = threads[(seed / 2 + (uint64_t)(i + 4)) % 4];
-  const bool turn = i == 2 && seed % 2 == 1;
-  const char *more = i == 1 ? "--late off" : turn ? turns[(seed / 2) % N_TURN] : "";
-  *w = (way){.twice = i == 2 && !turn};
+  const bool odd = i == 2 && seed % 2 == 1;
+  const char *more = i == 1 ? "--late off" : odd ? turns[(seed / 2) % N_TURN] : "";
+  *w = (way){.twice = i == 2 && !odd};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s", oracle);
   else
@@ -57,9 +57,11 @@ static const char *cut(uint64_t seed, int32_t i) {
   return cuts[(seed / 4 + (uint64_t)(i + 1)) % 4];
 }
 
+/* One of the turns, where it is way 1's. */
+static const char *turn(uint64_t seed, int32_t i) { return i == 1 ? turns[seed / 4 % N_TURN] : ""; }
+
 void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
   static const int32_t ranks[] = {2, 3, 4, 6, 7};
-  const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w =
       (way){.ranks = i == WAY_ORACLE ? 0 : ranks[(seed + (uint64_t)(i > 0)) % 5], .uneven = i == 2};
   if (i == WAY_ORACLE)
@@ -73,7 +75,7 @@ void way_ranks(uint64_t seed, int32_t i, const char *cache, way *w) {
              TIER_0
              " --threads %d%s --transport threads --tile 0 --overlap 0 --watchdog 20 --ranks %d "
              "--cut %s %s",
-             i + 1, grain(i + 1), w->ranks, cut(seed, i), more);
+             i + 1, grain(i + 1), w->ranks, cut(seed, i), turn(seed, i));
 }
 
 /* The driver and the compiler: a library that is both, or those of the machine. */
@@ -84,6 +86,13 @@ static const char *libraries(const char *gpu) {
   return text;
 }
 
+static const char *gpu_tier(uint64_t seed) { return seed % 2 ? "0" : "1"; }
+
+static const char *nccl(void) {
+  const char *library = getenv("WAY_NCCL");
+  return library && *library ? library : "none";
+}
+
 void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
   static const char *const rooms[] = {"12", "24", "0"};
   *w = (way){.twice = i == 2};
@@ -92,15 +101,14 @@ void way_gpu(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *
     return;
   }
   snprintf(w->config, sizeof w->config, "--gpus 1%s --cache_dir %s --threads 1 --tier %s" COMMON,
-           libraries(gpu), cache, seed % 2 ? "0" : "1");
+           libraries(gpu), cache, gpu_tier(seed));
   const size_t n = strlen(w->config);
   if (i == 1)
     snprintf(w->config + n, sizeof w->config - n, " --graphs off --gpu_mb %s %s",
-             rooms[seed / 2 % 3], turns[seed / 4 % N_TURN]);
+             rooms[seed / 2 % 3], turn(seed, i));
 }
 
 void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
-  const char *nccl = getenv("WAY_NCCL");
   *w = (way){.ranks = i == WAY_ORACLE ? 0 : 2 + (int32_t)((seed / 2 + (uint64_t)(i + 1)) % 3),
              .half = i == 2};
   if (i == WAY_ORACLE)
@@ -111,12 +119,11 @@ void way_gpu_ranks(uint64_t seed, int32_t i, const char *gpu, const char *cache,
         "--gpus 1%s --cache_dir %s --threads 1 --tier %s" COMMON
         " --transport threads --tile 0 --overlap 0 --watchdog 60 --nccl %s --ranks %d --cut %s "
         "%s %s",
-        libraries(gpu), cache, seed % 2 ? "0" : "1", nccl && *nccl ? nccl : "none", w->ranks,
-        cut(seed, i), i == 1 ? "--graphs off" : "", i == 1 ? turns[seed / 4 % N_TURN] : "");
+        libraries(gpu), cache, gpu_tier(seed), nccl(), w->ranks, cut(seed, i),
+        i == 1 ? "--graphs off" : "", turn(seed, i));
 }
 
 void way_several(uint64_t seed, int32_t i, const char *gpu, const char *cache, way *w) {
-  const char *nccl = getenv("WAY_NCCL");
   *w = (way){.twice = i == 2};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s --gpus 0", oracle);
@@ -125,20 +132,18 @@ void way_several(uint64_t seed, int32_t i, const char *gpu, const char *cache, w
         w->config, sizeof w->config,
         "--gpus %d --gpu_share on --cuda %s --nvrtc %s --cache_dir %s --threads 1 --tier %s" COMMON
         " --tile 0 --overlap 0 --consensus 3 --watchdog 60 --nccl %s --cut %s %s %s",
-        2 + (int)((seed / 2 + (uint64_t)(i + 1)) % 3), gpu, gpu, cache, seed % 2 ? "0" : "1",
-        nccl && *nccl ? nccl : "none", cut(seed, i), i == 1 ? "--graphs off" : "",
-        i == 1 ? turns[seed / 4 % N_TURN] : "");
+        2 + (int)((seed / 2 + (uint64_t)(i + 1)) % 3), gpu, gpu, cache, gpu_tier(seed), nccl(),
+        cut(seed, i), i == 1 ? "--graphs off" : "", turn(seed, i));
 }
 
 void way_processes(uint64_t seed, int32_t i, way *w) {
-  const char *more = i == 1 ? turns[seed / 4 % N_TURN] : "";
   *w = (way){0};
   if (i == WAY_ORACLE)
     snprintf(w->config, sizeof w->config, "%s --transport none", oracle);
   else
     snprintf(w->config, sizeof w->config,
              TIER_0 " --threads %d%s --tile 0 --watchdog 20 --cut %s %s", i + 1, grain(i + 1),
-             cut(seed, i), more);
+             cut(seed, i), turn(seed, i));
 }
 
 void way_choose(uint64_t seed, int32_t i, const way_choice *c, way *w) {
