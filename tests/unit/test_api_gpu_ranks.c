@@ -3,10 +3,9 @@
  * bits of one process on the host, only borders between host and GPU, and what becomes of all when one fails. */
 #include "tests/support/gpu_members.h"
 
-#include "core/include/reprise_solve.h"
-#include "core/include/reprise_sparse.h"
 #include "tests/emulator/emu.h"
 #include "tests/support/fake_nccl.h"
+#include "tests/support/poisson.h"
 #include "tests/support/stencil_pass.h"
 
 static void on_gpus(member *all, int32_t ranks, const char *more, rp_status (*program)(member *),
@@ -49,30 +48,8 @@ static void same_on_gpus(rp_status (*program)(member *), int64_t n) {
 enum { SIDE = 130, UNKNOWNS = SIDE * SIDE };
 
 static rp_status by_cg(member *m) {
-  static const int64_t offsets[] = {0, 0, -1, 0, 1, 0, 0, -1, 0, 1};
-  static const double values[] = {4, -1, -1, -1, -1};
-  const int64_t shape[] = {SIDE, SIDE}, n = UNKNOWNS;
-  const rp_solve_options o = {
-      .struct_size = sizeof o, .max_iterations = 20, .check_every = 7, .rtol = 1e-300};
-  rp_solve_result result = {.struct_size = sizeof result};
-  double right[UNKNOWNS];
-  rp_operator *a;
-  rp_csr *csr;
-  rp_store *b, *x;
-  for (int32_t i = 0; i < n; i++) right[i] = 1.0 / (1 + i % 17);
-  TRY(rp_csr_from_stencil(m->ctx, RP_F64, 2, shape, 5, offsets, values, &csr));
-  TRY(rp_operator_from_csr(csr, &a));
-  TRY(rp_csr_release(csr));
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &b));
-  TRY(rp_store_write(b, right, sizeof right));
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &x));
-  TRY(rp_solve_cg(a, b, x, &o, &result));
-  TRY(rp_store_read(x, m->out, UNKNOWNS * sizeof(double)));
-  m->out[UNKNOWNS] = result.residual;
-  TRY(count(m));
-  TRY(rp_operator_release(a));
-  TRY(rp_store_release(b));
-  return rp_store_release(x);
+  TRY(poisson_solve(m->ctx, SIDE, rp_solve_cg, 20, m->out));
+  return count(m);
 }
 
 /* Index data from the host and index data that the GPU makes, sums over both axes, some of many results. */

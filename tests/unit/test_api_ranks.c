@@ -7,46 +7,16 @@
 
 #include "core/include/reprise_array.h"
 #include "core/include/reprise_do.h"
-#include "core/include/reprise_solve.h"
-#include "core/include/reprise_sparse.h"
+#include "tests/support/poisson.h"
 #include "tests/support/stencil_pass.h"
 
 /* ---- programs ---- */
 
 enum { SIDE = 40, UNKNOWNS = SIDE * SIDE };
 
-static rp_status poisson(member *m, rp_operator **a, rp_store **b, rp_store **x) {
-  static const int64_t offsets[] = {0, 0, -1, 0, 1, 0, 0, -1, 0, 1};
-  static const double values[] = {4, -1, -1, -1, -1};
-  const int64_t shape[] = {SIDE, SIDE}, n = UNKNOWNS;
-  rp_csr *csr;
-  TRY(rp_csr_from_stencil(m->ctx, RP_F64, 2, shape, 5, offsets, values, &csr));
-  TRY(rp_operator_from_csr(csr, a));
-  TRY(rp_csr_release(csr));
-  double right[UNKNOWNS];
-  for (int32_t i = 0; i < n; i++) right[i] = 1.0 / (1 + i % 17);
-  TRY(rp_store_create(m->ctx, RP_F64, 1, &n, b));
-  TRY(rp_store_write(*b, right, sizeof right));
-  return rp_store_create(m->ctx, RP_F64, 1, &n, x);
-}
-
-typedef rp_status solver(rp_operator *, rp_store *, rp_store *, const rp_solve_options *,
-                         rp_solve_result *);
-
-static rp_status solve_by(member *m, solver *method) {
-  rp_operator *a;
-  rp_store *b, *x;
-  const rp_solve_options o = {
-      .struct_size = sizeof o, .max_iterations = 23, .check_every = 7, .rtol = 1e-300};
-  rp_solve_result result = {.struct_size = sizeof result};
-  TRY(poisson(m, &a, &b, &x));
-  TRY(method(a, b, x, &o, &result));
-  TRY(rp_store_read(x, m->out, UNKNOWNS * sizeof(double)));
-  m->out[UNKNOWNS] = result.residual;
-  TRY(count(m));
-  TRY(rp_operator_release(a));
-  TRY(rp_store_release(b));
-  return rp_store_release(x);
+static rp_status solve_by(member *m, poisson_method *method) {
+  TRY(poisson_solve(m->ctx, SIDE, method, 23, m->out));
+  return count(m);
 }
 
 static rp_status by_cg(member *m) { return solve_by(m, rp_solve_cg); }
