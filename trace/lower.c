@@ -262,19 +262,15 @@ static bool plain_box(const rpi_access *a, rpi_slab *box) {
 /* What lies outside the box. */
 static void patch_around(rpi_plan *p, rpi_step *s, const rpi_view *v, const rpi_slab *box) {
   rpi_slab all = {{0}, {0}}, out[RPI_SLABS_MOST];
-  for (int32_t d = 0; d < v->bdim; d++) all.hi[d] = v->bshape[d];
+  rpi_geom whole;
+  rpi_geom_dense(v->bdim, v->bshape, &whole);
+  memcpy(all.hi, whole.shape, sizeof all.hi);
   const int32_t n = rpi_slabs_cut(v->bdim, &all, box, out);
   s->first_box = p->n_box;
   s->n_box = n - 1; /* all but the box itself */
   s->elem = rpi_dtype_size(v->dtype);
-  for (int32_t i = 1; i < n; i++) {
-    rpi_geom *g = &p->box[p->n_box++];
-    rpi_geom_dense(v->bdim, v->bshape, g);
-    for (int32_t d = 0; d < v->bdim; d++) {
-      g->offset += out[i].lo[d] * g->stride[d];
-      g->shape[d] = out[i].hi[d] - out[i].lo[d];
-    }
-  }
+  for (int32_t i = 1; i < n; i++)
+    (void)rpi_geom_box(&whole, out[i].lo, out[i].hi, &p->box[p->n_box++]); /* within the array */
 }
 
 /* The one write since the renaming, if it covers a plain box; NULL: all must be copied. */
