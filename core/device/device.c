@@ -206,10 +206,13 @@ void rpi_device_close(rpi_device *d) {
   /* Of a context that is spoilt the driver frees all when it is released; calls before that do no harm. */
   if (d->context && push(d) == CUDA_SUCCESS) {
     CUcontext ours;
+    if (d->side)
+      (void)d->cu->stream_wait(d->side); /* something may have failed before they met again */
     if (d->stream) (void)rpi_device_drain(d);
     rpi_device_blocks_deinit(d);
     rpi_device_ring_deinit(d);
     if (d->meeting) (void)d->cu->event_destroy(d->meeting);
+    if (d->side) (void)d->cu->stream_destroy(d->side);
     if (d->stream) (void)d->cu->stream_destroy(d->stream);
     (void)d->cu->context_pop(&ours);
   }

@@ -112,6 +112,12 @@ rp_status rpi_device_mark(rpi_device *d, CUevent *mark); /* NULL at first: it is
 rp_status rpi_device_reach(rpi_device *d, CUevent mark); /* as rpi_device_wait */
 void rpi_device_unmark(rpi_device *d, CUevent mark);     /* NULL is allowed */
 
+/* ---- a stream beside ours, for what is to go on while ours does other work */
+/* Its work from now on comes after ours so far. */
+rp_status rpi_device_aside(rpi_device *d, CUstream *out);
+/* Our work from now on comes after all that was given to it. */
+rp_status rpi_device_rejoin(rpi_device *d);
+
 /* ---- streams of others, as DLPack numbers them: 1 the legacy default stream, 2 the calling thread's default stream, a
  * greater number a CUstream of the GPU's primary context, -1 none. Another number is RP_ERR_ARGUMENT. */
 enum { RPI_STREAM_NONE = -1, RPI_STREAM_LEGACY = 1, RPI_STREAM_THREAD = 2 };

@@ -46,8 +46,8 @@ struct rpi_device {
   rpi_device_facts facts;
   rpi_device_stats stats;
   CUdevice device;
-  CUcontext context; /* retained unless NULL */
-  CUstream stream;
+  CUcontext context;     /* retained unless NULL */
+  CUstream stream, side; /* side NULL: none was asked for yet */
   CUmemoryPool pool;
   bool direct;       /* the GPU reads memory of the host where it lies, pinned or not */
   char failure[640]; /* the sentence of the error that it failed with; "": it has not */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/device/device_stream.c -- our stream beside those of other libraries, and whose memory an address is.
+ * core/device/device_stream.c -- our stream beside a second one and those of other libraries, and whose memory an address is.
  *
  * Lives here: which of two streams waits for the other.
  * Not here:   when that is needed (trace/lending.h, trace/tensor.h).
@@ -45,6 +45,22 @@ rp_status rpi_device_follow(rpi_device *d, int64_t stream) { return meet(d, stre
 rp_status rpi_device_lead(rpi_device *d, int64_t stream) { return meet(d, stream, false); }
 
 /* ---- our own ---- */
+
+rp_status rpi_device_aside(rpi_device *d, CUstream *out) {
+  const char *call = "cuStreamCreate";
+  RPI_TRY(rpi_device_enter(d));
+  CUresult e = d->side ? CUDA_SUCCESS : d->cu->stream_create(&d->side, CU_STREAM_NON_BLOCKING);
+  if (e == CUDA_SUCCESS) e = order(d, d->stream, d->side, &call);
+  *out = d->side;
+  return rpi_device_leave(d, e, call, "%s", "for work beside ours");
+}
+
+rp_status rpi_device_rejoin(rpi_device *d) {
+  const char *call;
+  RPI_TRY(rpi_device_enter(d));
+  const CUresult e = order(d, d->side, d->stream, &call);
+  return rpi_device_leave(d, e, call, "%s", "with work beside ours");
+}
 
 rp_status rpi_device_mark(rpi_device *d, CUevent *mark) {
   const char *call = "cuEventCreate";

@@ -24,8 +24,9 @@ struct rpi_nccl {
   rpi_nccl_poll *poll;
   void *arg;
   int32_t rank, size;
-  bool grouped;  /* NCCL is within a group of ours */
-  bool given_up; /* `poll` wants no more waiting; why is the status message */
+  CUstream stream; /* of the group at hand */
+  bool grouped;    /* NCCL is within a group of ours */
+  bool given_up;   /* `poll` wants no more waiting; why is the status message */
   rp_status status;
   char failure[1024]; /* the sentence of `status`, unless that is RP_OK */
 };
@@ -269,8 +270,9 @@ void rpi_nccl_free(rpi_nccl *n, bool orderly) {
 
 /* ---- messages ----------------------------------------------------------------------------------------- */
 
-rp_status rpi_nccl_group_begin(rpi_nccl *n) {
+rp_status rpi_nccl_group_begin(rpi_nccl *n, CUstream stream) {
   rpi_assert(!n->grouped);
+  n->stream = stream;
   RPI_TRY(enter(n));
   const ncclResult_t result = n->t->group_begin();
   n->grouped = result == ncclSuccess;
@@ -281,8 +283,8 @@ rp_status rpi_nccl_send(rpi_nccl *n, CUdeviceptr from, int64_t bytes, int32_t pe
   rpi_assert(n->grouped || n->status != RP_OK);
   if (bytes == 0) return RP_OK;
   RPI_TRY(enter(n));
-  const ncclResult_t result = n->t->send((const void *)(uintptr_t)from, (size_t)bytes, ncclUint8,
-                                         peer, n->comm, rpi_device_stream(n->device));
+  const ncclResult_t result =
+      n->t->send((const void *)(uintptr_t)from, (size_t)bytes, ncclUint8, peer, n->comm, n->stream);
   return leave(n, result, "ncclSend of %lld bytes to rank %d", (long long)bytes, peer);
 }
 
@@ -290,8 +292,8 @@ rp_status rpi_nccl_receive(rpi_nccl *n, CUdeviceptr to, int64_t bytes, int32_t p
   rpi_assert(n->grouped || n->status != RP_OK);
   if (bytes == 0) return RP_OK;
   RPI_TRY(enter(n));
-  const ncclResult_t result = n->t->receive((void *)(uintptr_t)to, (size_t)bytes, ncclUint8, peer,
-                                            n->comm, rpi_device_stream(n->device));
+  const ncclResult_t result =
+      n->t->receive((void *)(uintptr_t)to, (size_t)bytes, ncclUint8, peer, n->comm, n->stream);
   return leave(n, result, "ncclRecv of %lld bytes of rank %d", (long long)bytes, peer);
 }
 

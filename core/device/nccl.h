@@ -52,8 +52,8 @@ rp_status rpi_nccl_id(const rpi_nccl_table *t, void *id);
 rp_status rpi_nccl_join(const rpi_nccl_table *t, rpi_device *d, const void *id, int32_t rank,
                         int32_t size, rpi_nccl_poll *poll, void *arg, rpi_nccl **out);
 
-/* Messages between the two are one group. Both sides name the same number of bytes; 0: nothing. */
-rp_status rpi_nccl_group_begin(rpi_nccl *n);
+/* Messages between the two are one group, queued in that stream of the device. Both sides name the same number of bytes; 0: nothing. */
+rp_status rpi_nccl_group_begin(rpi_nccl *n, CUstream stream);
 rp_status rpi_nccl_send(rpi_nccl *n, CUdeviceptr from, int64_t bytes, int32_t peer);
 rp_status rpi_nccl_receive(rpi_nccl *n, CUdeviceptr to, int64_t bytes, int32_t peer);
 /* Returns when the group is queued; the first with a peer waits until that has come to it, too. */

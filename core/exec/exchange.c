@@ -87,9 +87,19 @@ static rp_status queue_message(const rpi_plan_exchange *e, const rpi_plan_messag
   return RP_OK;
 }
 
-/* All that is direct, in one group, queued with what packs it. */
+/* What is direct and has come is where it belongs, or on its way there. */
+static rp_status unpack_direct(const rpi_plan_exchange *e, const rpi_exchange_memory *at,
+                               const uint64_t *version) {
+  for (int32_t i = 0; i < e->n; i++)
+    if (is_direct(&e->list[i], version) && !e->list[i].send)
+      RPI_TRY(move_there(e, &e->list[i], at));
+  return RP_OK;
+}
+
+/* All that is direct, in one group, queued with what packs it: `beside` what the GPU's own stream gets until the end. */
 static rp_status queue_direct(rpi_plan_exchange *e, const rpi_exchange_memory *at,
-                              const uint64_t *version) {
+                              const uint64_t *version, bool beside) {
+  CUstream stream;
   bool any = false;
   for (int32_t i = 0; i < e->n; i++) {
     if (!is_direct(&e->list[i], version)) continue;
@@ -97,16 +107,16 @@ static rp_status queue_direct(rpi_plan_exchange *e, const rpi_exchange_memory *a
     if (e->list[i].send) RPI_TRY(move_there(e, &e->list[i], at));
   }
   if (!any) return RP_OK;
-  RPI_TRY(rpi_nccl_group_begin(at->nccl));
+  stream = rpi_device_stream(at->device);
+  if (beside) RPI_TRY(rpi_device_aside(at->device, &stream));
+  RPI_TRY(rpi_nccl_group_begin(at->nccl, stream));
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
     if (is_direct(m, version)) RPI_TRY(queue_message(e, m, at));
   }
   RPI_TRY(rpi_nccl_group_end(at->nccl));
-  for (int32_t i = 0; i < e->n; i++)
-    if (is_direct(&e->list[i], version) && !e->list[i].send)
-      RPI_TRY(move_there(e, &e->list[i], at));
-  return RP_OK;
+  e->aside = beside;
+  return beside ? RP_OK : unpack_direct(e, at, version);
 }
 
 /* ---- by way of the host ---- */
@@ -131,11 +141,11 @@ static void count_all(const rpi_plan_exchange *e, const uint64_t *version,
 
 /* Stages are pinned memory: the GPU's part of one is there when it has packed it, and no earlier use of it is left then. */
 rp_status rpi_exchange_pack(rpi_plan_exchange *e, const rpi_exchange_memory *at,
-                            const uint64_t *version, rpi_exchange_count *count) {
+                            const uint64_t *version, bool beside, rpi_exchange_count *count) {
   bool wait = e->taken;
   e->n_post = 0;
   count_all(e, version, count);
-  RPI_TRY(queue_direct(e, at, version));
+  RPI_TRY(queue_direct(e, at, version, beside));
   for (int32_t i = 0; i < e->n; i++) {
     const rpi_plan_message *m = &e->list[i];
     e->n_post += !m->direct && !is_known(m, version);
@@ -165,7 +175,7 @@ rp_status rpi_exchange_send(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exch
 
 rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                              const uint64_t *version, rpi_exchange_count *count) {
-  RPI_TRY(rpi_exchange_pack(e, at, version, count));
+  RPI_TRY(rpi_exchange_pack(e, at, version, false, count));
   return e->n_post > 0 ? rpi_exchange_send(comm, e, at, version) : RP_OK;
 }
 
@@ -173,6 +183,11 @@ rp_status rpi_exchange_finish(rpi_comm *comm, rpi_plan_exchange *e, const rpi_ex
                               const uint64_t *version) {
   if (e->n_post > 0) RPI_TRY(rpi_comm_finish(comm, e->post, e->n_post));
   e->n_post = 0;
+  if (e->aside) {
+    RPI_TRY(rpi_device_rejoin(at->device));
+    RPI_TRY(unpack_direct(e, at, version));
+  }
+  e->aside = false;
   for (int32_t i = 0; i < e->n; i++) {
     rpi_plan_message *m = &e->list[i];
     if (is_known(m, version)) continue;

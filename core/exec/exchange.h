@@ -26,9 +26,10 @@ typedef struct rpi_exchange_memory {
 rp_status rpi_exchange_start(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                              const uint64_t *version, rpi_exchange_count *count);
 /* The same in two halves, between which the GPU may be given other work: what is sent is packed there, queued; then it is waited
- * for, but no longer, and messages begin. If e->n_post is 0 after the first there is no second. */
+ * for, but no longer, and messages begin. If e->n_post is 0 after the first there is no second. What goes from GPU to GPU
+ * does so `beside` that work (e->aside), and not before it; then what it brings is there at the end only. */
 rp_status rpi_exchange_pack(rpi_plan_exchange *e, const rpi_exchange_memory *at,
-                            const uint64_t *version, rpi_exchange_count *count);
+                            const uint64_t *version, bool beside, rpi_exchange_count *count);
 rp_status rpi_exchange_send(rpi_comm *comm, rpi_plan_exchange *e, const rpi_exchange_memory *at,
                             const uint64_t *version);
 /* Returns when they are done and what came is where it belongs, or on its way there on the GPU; versions as at the

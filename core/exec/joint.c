@@ -164,7 +164,7 @@ static rp_status run_by_partials(rpi_plan *plan, const rpi_step *step,
                                  rpi_exchange_count *count) {
   RPI_TRY(reserve_words(plan, step, at->device));
   RPI_TRY(run_units(plan, step, at->device));
-  RPI_TRY(rpi_exchange_pack(step->partials, at, version, count));
+  RPI_TRY(rpi_exchange_pack(step->partials, at, version, false, count));
   rpi_assert(step->partials->n > 0 && step->partials->n_post == 0); /* all are direct */
   const CUdeviceptr scratch = at->addresses[step->partials->list[0].symbol];
   for (int32_t i = 0; i < step->n_sub; i++)

@@ -44,6 +44,7 @@ typedef struct rpi_plan_exchange {
   bool gpu; /* what it is for runs on the GPU, on all ranks alike */
   bool
       apart; /* all are direct, and both sides have the same runs, all blocks: each goes by itself */
+  bool aside;    /* direct messages are under way beside other work of the GPU */
   bool direct;   /* of messages to come, */
   uint8_t sides; /* as this */
   bool taken;    /* the GPU may still read the stage */

@@ -276,20 +276,24 @@ static rp_status run_image(rpi_plan *plan, rpi_image *m, const rpi_run_host *hos
   return m->all ? rpi_image_gather(host->comm, m, at, host->version) : RP_OK;
 }
 
-/* On a GPU: inner units are queued behind what packs the messages, so the GPU has work while they travel. */
+/* On a GPU: inner units are queued behind what packs the messages, so the GPU has work while they travel, by the host or from
+ * GPU to GPU. */
 static rp_status run_beside_gpu(rpi_plan *plan, const rpi_step *s, const rpi_run_host *host,
                                 const rpi_exchange_memory *at) {
   RPI_TRY(rpi_run_gpu_units(plan, s, true, host->device));
   host->count->overlapped++;
-  RPI_TRY(rpi_exchange_send(host->comm, s->exchange, at, host->version));
+  if (s->exchange->n_post > 0)
+    RPI_TRY(rpi_exchange_send(host->comm, s->exchange, at, host->version));
   RPI_TRY(rpi_exchange_finish(host->comm, s->exchange, at, host->version));
   return rpi_run_gpu_units(plan, s, false, host->device);
 }
 
+static bool is_under_way(const rpi_plan_exchange *e) { return e->n_post > 0 || e->aside; }
+
 static rp_status run_exchange(const rpi_step *s, const rpi_run_host *host,
                               const rpi_exchange_memory *at) {
   if (s->deferred && s->exchange->gpu)
-    return rpi_exchange_pack(s->exchange, at, host->version, host->count);
+    return rpi_exchange_pack(s->exchange, at, host->version, true, host->count);
   RPI_TRY(rpi_exchange_start(host->comm, s->exchange, at, host->version, host->count));
   return s->deferred ? RP_OK : rpi_exchange_finish(host->comm, s->exchange, at, host->version);
 }
@@ -315,7 +319,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
         st = rpi_joint_run(plan, s, host->comm, &at, host->version, host->count);
         continue;
       }
-      if (s->kind == RPI_STEP_LAUNCH && s->exchange && s->exchange->n_post > 0) {
+      if (s->kind == RPI_STEP_LAUNCH && s->exchange && is_under_way(s->exchange)) {
         st = run_beside_gpu(plan, s, host, &at);
         continue;
       }

@@ -56,24 +56,28 @@ typedef struct room {
 } room;
 
 static rp_status post(room *r, int64_t bytes) {
-  RPI_TRY(rpi_nccl_group_begin(r->n));
+  RPI_TRY(rpi_nccl_group_begin(r->n, rpi_device_stream(r->d)));
   RPI_TRY(rpi_nccl_send(r->n, r->from, bytes, 0));
   RPI_TRY(rpi_nccl_receive(r->n, r->to, bytes, 0));
   return rpi_nccl_group_end(r->n);
 }
 
-/* Several messages at once, one behind the other in the same order; all that is there afterwards is as it was sent. */
+/* Several messages at once, one behind the other in the same order, in turns in the device's stream and in that beside it; all
+ * that is there afterwards is as it was sent. */
 static rp_status sizes(room *r, int64_t *wrong) {
   static const int64_t all[] = {1, 7, 256, 100003};
   for (int32_t i = 0; i < RPI_COUNT(all); i++) {
     const int64_t n = all[i] * GROUP <= r->bytes ? all[i] : 1;
+    CUstream stream = rpi_device_stream(r->d);
     RPI_TRY(rpi_device_zero(r->d, r->to, n * GROUP));
-    RPI_TRY(rpi_nccl_group_begin(r->n));
+    if (i % 2) RPI_TRY(rpi_device_aside(r->d, &stream));
+    RPI_TRY(rpi_nccl_group_begin(r->n, stream));
     for (int64_t k = 0; k < GROUP; k++) {
       RPI_TRY(rpi_nccl_send(r->n, r->from + (CUdeviceptr)(k * n), n, 0));
       RPI_TRY(rpi_nccl_receive(r->n, r->to + (CUdeviceptr)(k * n), n, 0));
     }
     RPI_TRY(rpi_nccl_group_end(r->n));
+    if (i % 2) RPI_TRY(rpi_device_rejoin(r->d));
     RPI_TRY(rpi_nccl_wait(r->n));
     RPI_TRY(rpi_device_download(r->d, r->in, r->to, n * GROUP));
     *wrong += memcmp(r->in, r->out, (size_t)(n * GROUP)) != 0;

@@ -188,33 +188,71 @@ static rp_status gathers(member *m) {
   return finish(m, a, gathers_elements, N_GATHERS);
 }
 
+/* ---- messages beside the inside */
+
+/* Two rows above and two below, without the outer columns: messages of several pieces. */
+enum { HIGH = 64, BROAD = 50, EDGE = 2 };
+static const int64_t beside_elements[] = {HIGH * BROAD};
+
+static rp_status rows_at(rp_store *of, int64_t by, rp_store **out) {
+  return rp_store_box(of, (int64_t[]){EDGE + by, 1}, (int64_t[]){HIGH - EDGE + by, BROAD - 1}, out);
+}
+
+static rp_status beside_pass(rp_context *c, rp_store **a) {
+  rp_store *to, *north, *south;
+  TRY(rows_at(a[1], 0, &to));
+  TRY(rows_at(a[0], -EDGE, &north));
+  TRY(rows_at(a[0], EDGE, &south));
+  TRY(EVAL(c, "q, n, s", "q = n - 0.25*s", to, north, south));
+  TRY(rp_store_release(to));
+  TRY(rp_store_release(north));
+  TRY(rp_store_release(south));
+  return EVAL(c, "p, q", "p = 0.5*p + q", a[0], a[1]);
+}
+
+static rp_status beside(member *m) {
+  const int64_t shape[] = {HIGH, BROAD};
+  rp_store *a[2];
+  for (int i = 0; i < 2; i++) TRY(rp_store_create(m->ctx, RP_F64, 2, shape, &a[i]));
+  TRY(EVAL(m->ctx, "p", "p[k, j] = 1/(1.0 + 7*k + j)", a[0]));
+  TRY(passes(m, beside_pass, a));
+  TRY(rp_stat(m->ctx, "overlapped", &m->stat[2]));
+  TRY(finish(m, a, beside_elements, 1));
+  return rp_store_release(a[1]);
+}
+
 /* ---- tables */
 
-/* Index data that reach into all parts: so much that each rank gets all of the table. */
+/* Index data that reach into all parts: so much that each rank gets all of the table; and such as reach every third of some
+ * elements around: messages of several pieces. */
 static const int64_t tables_elements[] = {LONG, LONG};
 
 static rp_status tables_pass(rp_context *c, rp_store **a) {
   TRY(EVAL(c, "y, x, i", "y[k] = x[i[k]] + 1", a[1], a[0], a[2]));
-  return EVAL(c, "x, y", "x = 0.5*y", a[0], a[1]);
+  return EVAL(c, "x, y, i", "x[k] = 0.5*y[i[k]]", a[0], a[1], a[3]);
 }
 
 static rp_status tables(member *m) {
   const int64_t n = LONG;
-  int64_t *at = calloc(LONG, sizeof *at), looks;
-  rp_store *a[3];
+  int64_t *at = calloc(2 * LONG, sizeof *at), looks;
+  rp_store *a[4];
   if (!at) return RP_ERR_MEMORY;
   for (int64_t k = 0; k < n; k++) at[k] = k * 40009 % n;
+  for (int64_t k = 0; k < n; k++) at[n + k] = (k + k * k % 7 * 30 + n - 90) % n;
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &a[0]));
   TRY(rp_store_create(m->ctx, RP_F64, 1, &n, &a[1]));
   TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &a[2]));
+  TRY(rp_store_create(m->ctx, RP_I64, 1, &n, &a[3]));
   TRY(rp_store_write(a[2], at, LONG * sizeof *at));
+  TRY(rp_store_write(a[3], at + n, LONG * sizeof *at));
   free(at);
   TRY(EVAL(m->ctx, "x", "x[k] = 1/(1.0 + k)", a[0]));
   TRY(passes(m, tables_pass, a));
   TRY(rp_stat(m->ctx, "images", &looks));
   m->stat[2] = looks;
   TRY(finish(m, a, tables_elements, 2));
-  return rp_store_release(a[2]);
+  TRY(rp_store_release(a[2]));
+  return rp_store_release(a[3]);
 }
 
 /* ---- tests */
@@ -231,6 +269,9 @@ static const way usual[] = {{2, "--tier 1 --cut rows"},
                                     {2, "--tier 1"},
                                     {4, "--tier 0"},
                                     {0}},
+                 overlapping[] = {{3, "--tier 0 --overlap 0 --cut rows"},
+                                  {4, "--tier 1 --overlap 0 --cut rows --graphs off"},
+                                  {0}},
                  by_axes[] = {{4, "--tier 0 --cut auto"}, {2, "--tier 1 --cut auto"}, {0}};
 
 /* `most`: bytes that may move in a pass. `by`: the statistic stat[2], in words. */
@@ -268,10 +309,16 @@ static void test_gathers(void **state) {
   all_ways(boxes_of_four, gathers, total(gathers_elements, N_GATHERS), 0, "gathers");
 }
 
+static void test_beside(void **state) {
+  (void)state;
+  all_ways(overlapping, beside, beside_elements[0], 0, "launches beside messages");
+}
+
 /* Flags of indices out of range are looked at. */
 static void test_tables(void **state) {
   (void)state;
   all_ways(usual, tables, total(tables_elements, 2), 4096, "looks at index data");
+  all_ways(overlapping, tables, total(tables_elements, 2), 4096, "looks at index data");
 }
 
 /* What has too many partials meets on the host, with the same bits. */
@@ -291,7 +338,7 @@ static void test_lists(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_reductions),
-                                     cmocka_unit_test(test_gathers), cmocka_unit_test(test_tables),
-                                     cmocka_unit_test(test_lists)};
+                                     cmocka_unit_test(test_gathers), cmocka_unit_test(test_beside),
+                                     cmocka_unit_test(test_tables), cmocka_unit_test(test_lists)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

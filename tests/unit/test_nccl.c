@@ -138,7 +138,8 @@ static rp_status body(one_rank *r) {
   const rp_status st = live(&m);
   snprintf(said, sizeof said, "%s", rpi_status_message());
   if (st != RP_OK) w->gone = true;
-  r->wrong += st != RP_OK && m.n && rpi_nccl_group_begin(m.n) != st; /* it has failed for good */
+  r->wrong +=
+      st != RP_OK && m.n && rpi_nccl_group_begin(m.n, NULL) != st; /* it has failed for good */
   rpi_nccl_free(m.n, st == RP_OK);
   r->wrong += emu_current() != -1;
   rpi_device_close(m.d);
@@ -174,7 +175,7 @@ static rp_status compare(member *m, CUdeviceptr p, int64_t n, int64_t seed) {
 
 static rp_status shift(member *m, CUdeviceptr from, CUdeviceptr to, int64_t bytes) {
   const int32_t n = m->r->ranks, next = (m->r->rank + 1) % n, before = (m->r->rank + n - 1) % n;
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   RPI_TRY(rpi_nccl_send(m->n, from, bytes, next));
   RPI_TRY(rpi_nccl_receive(m->n, to, bytes, before));
   return rpi_nccl_group_end(m->n);
@@ -195,7 +196,7 @@ static rp_status ring(member *m) {
     RPI_TRY(rpi_nccl_wait(m->n));
     RPI_TRY(compare(m, b, sizes[i], before + i));
   }
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   return rpi_nccl_group_end(m->n);
 }
 
@@ -225,7 +226,7 @@ static rp_status many(member *m) {
     for (int32_t k = 0; k < PER; k++)
       RPI_TRY(upload(m, a + (CUdeviceptr)(p * PER + k) * EACH, 1 + k * 97 % EACH,
                      rank * 1000 + p * 100 + k));
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   for (int32_t k = 0; k < PER; k++)
     for (int32_t p = 0; p < n; p++)
       RPI_TRY(rpi_nccl_send(m->n, a + (CUdeviceptr)(p * PER + k) * EACH, 1 + k * 97 % EACH, p));
@@ -398,7 +399,7 @@ static rp_status breaks(member *m) {
     RPI_TRY(shift(m, a, b, 64));
     return rpi_nccl_wait(m->n);
   }
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   RPI_TRY(rpi_nccl_receive(m->n, b, 64, 1));
   RPI_TRY(rpi_nccl_group_end(m->n));
   fake_nccl_break(2, ncclRemoteError);
@@ -483,7 +484,7 @@ static void test_duplicate(void **state) {
 static rp_status unequal(member *m) {
   CUdeviceptr a;
   RPI_TRY(rpi_device_get(m->d, EACH, &a));
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   RPI_TRY(m->r->rank ? rpi_nccl_send(m->n, a, 100, 0) : rpi_nccl_receive(m->n, a, 60, 1));
   RPI_TRY(rpi_nccl_group_end(m->n));
   return rpi_nccl_wait(m->n);
@@ -501,7 +502,7 @@ static rp_status too_soon(member *m) {
   RPI_TRY(rpi_nccl_open(m->w->library, &t));
   RPI_TRY(rpi_device_get(m->d, EACH, &a));
   if (m->r->rank) return shift(m, a, a, 8); /* with itself the other does not end */
-  RPI_TRY(rpi_nccl_group_begin(m->n));
+  RPI_TRY(rpi_nccl_group_begin(m->n, rpi_device_stream(m->d)));
   RPI_TRY(rpi_nccl_send(m->n, a, 8, 1));
   if (t->group_end() != ncclInProgress) return RP_OK;
   return rpi_nccl_send(m->n, a, 8, 1);
