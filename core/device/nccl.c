@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -55,6 +56,11 @@ static const char *find_all(void *so, rpi_nccl_table *t) {
   return missing;
 }
 
+/* Between GPUs of one process NCCL would read and write what is sent and received itself, from the other GPU. That may only
+ * touch memory of cuMemAlloc; ours is of pools and granules, which are open to their own GPU alone. NCCL reads this once,
+ * later; who has set it has said otherwise. */
+static void keep_apart(void) { (void)setenv("NCCL_P2P_DIRECT_DISABLE", "1", 0); }
+
 static rp_status load(const char *library, void *table) {
   rpi_nccl_table *t = table;
   const char *file = *library ? library : LIBRARY;
@@ -88,6 +94,7 @@ static rp_status load(const char *library, void *table) {
     return rpi_status_fail(RP_ERR_DEVICE,
                            "NCCL %s (%s) has no function %s, which NCCL has from 2.7 on", text,
                            file, missing);
+  keep_apart();
   return RP_OK;
 }
 

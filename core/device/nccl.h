@@ -7,7 +7,8 @@
  * How:        messages are queued on the device's stream, in its order, and the host goes on: what is queued later sees what
  *             came. All of a group move together; of the messages between two ranks the k-th sent is the k-th received.
  *             Where the library can (2.14), its calls return at once, and we ask until they are done, so that no rank is
- *             ever stuck in a call while another has ended; `poll` is asked meanwhile.
+ *             ever stuck in a call while another has ended; `poll` is asked meanwhile. Between GPUs of one process messages
+ *             go through memory of NCCL's (its NCCL_P2P_DIRECT_DISABLE is 1 unless it is set): ours is open to its GPU alone.
  * Errors:     RP_ERR_RANKS, with the call and NCCL's words; RP_ERR_DEVICE for what CUDA says and where NCCL cannot be used at
  *             all: no library, too old, two ranks on one GPU. What has failed once stays failed, and is freed by an abort.
  * Threads:    opening: any. One at a time for each rpi_nccl, a group on one thread. The GPU's context is current during a call

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/support/fake_nccl.c -- a library in NCCL's place, for ranks that are threads of one process, on the emulated GPU.
  * Lives here: the functions of core/device/nccl.def. What the real one forbids aborts: other bytes sent than received, a call
- *             while another goes on, an end within a group, memory or streams of another GPU. Not here: collectives.
+ *             while another goes on, an end within a group, memory or streams of another GPU, messages that GPUs of one process
+ *             would fetch from each other's memory. Not here: collectives.
  * How:        a group is one piece of work of its stream, which ends when all its messages have moved; a message moves when the
  *             streams of both its sides have come to it. Communicators that do not block (a config says so) queue a group only
  *             some questions after ncclGroupEnd has returned, so that who does not ask queues too early. Nothing is freed, only
@@ -336,11 +337,19 @@ static void match(message *m) {
     }
 }
 
+/* Ranks of one process: the real one would let each GPU touch the other's messages where they lie, which memory of pools and
+ * granules is not open for. */
+static bool goes_directly(void) {
+  const char *not_so = getenv("NCCL_P2P_DIRECT_DISABLE");
+  return !not_so || strcmp(not_so, "1") != 0;
+}
+
 /* The other side's stream has not come to it; NULL: there is none, or it has. Else the message moves. Under the lock. */
 static CUstream move(message *m) {
   message *o = m->match;
   if (m->moved || !o || o->comm->ended) return NULL;
   if (!o->reached) return o->stream;
+  check(!goes_directly(), "a message touches memory that is not open to GPU %d", o->comm->device);
   emu_range_copy(m->send ? &o->range : &m->range, m->send ? &m->range : &o->range);
   m->moved = o->moved = true;
   fake_nccl.bytes += (int64_t)m->range.bytes;
