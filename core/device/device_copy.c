@@ -204,14 +204,27 @@ void rpi_device_unpin(rpi_device *d, void *p) {
   (void)rpi_device_leave(d, e, "cuMemFreeHost", "%s", "");
 }
 
-/* Rows, of which the box says where they lie on both sides. */
+/* One row of a box. */
+static CUresult copy_row(rpi_device *d, const CUDA_MEMCPY3D *box, size_t bytes, const char **call) {
+  if (box->dstMemoryType == CU_MEMORYTYPE_HOST) {
+    *call = "cuMemcpyDtoHAsync";
+    return d->cu->download(box->dstHost, box->srcDevice, bytes, d->stream);
+  }
+  *call = "cuMemcpyHtoDAsync";
+  return d->cu->upload(box->dstDevice, box->srcHost, bytes, d->stream);
+}
+
+/* Rows, of which the box says where they lie on both sides. A pitch must not be longer than 2 GiB even of one row, which may
+ * be. */
 static rp_status copy_box(rpi_device *d, CUDA_MEMCPY3D *box, int64_t bytes, int64_t rows) {
+  const char *call = "cuMemcpy3DAsync";
   box->WidthInBytes = (size_t)bytes;
   box->Height = (size_t)rows;
   box->Depth = 1;
   RPI_TRY(rpi_device_enter(d));
-  const CUresult e = d->cu->copy_box(box, d->stream);
-  return rpi_device_leave(d, e, "cuMemcpy3DAsync", "of %lld rows of %lld bytes", (long long)rows,
+  const CUresult e =
+      rows == 1 ? copy_row(d, box, (size_t)bytes, &call) : d->cu->copy_box(box, d->stream);
+  return rpi_device_leave(d, e, call, "of %lld rows of %lld bytes", (long long)rows,
                           (long long)bytes);
 }
 

@@ -35,12 +35,19 @@ static void look_up(const emu_copy *c, emu_side *s, CUmemorytype type, const cha
             s->at - s->pin->at, s->pin->bytes, (long long)s->pin->call);
 }
 
+/* The longest that the driver takes (CU_DEVICE_ATTRIBUTE_MAX_PITCH); it looks at pitches of one row, too. */
+static size_t longest_pitch(void) {
+  const char *text = getenv("EMU_PITCH");
+  return text && *text ? (size_t)strtoll(text, NULL, 10) : INT32_MAX;
+}
+
 /* A side as the driver's struct says it. */
 static bool side(const CUDA_MEMCPY3D *c, CUmemorytype type, const void *on_host,
                  CUdeviceptr on_device, const size_t place[4], size_t pitch, size_t rows,
                  emu_side *out) {
   if (type == CU_MEMORYTYPE_ARRAY || place[3])
     emu_die("arrays and levels of detail are not emulated");
+  if (pitch > longest_pitch()) return false;
   const bool many = c->Height > 1 || c->Depth > 1 || place[1] || place[2];
   if (many && pitch < place[0] + c->WidthInBytes) return false;
   if ((c->Depth > 1 || place[2]) && rows < c->Height + place[1]) return false;

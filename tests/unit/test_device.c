@@ -390,6 +390,28 @@ static void test_far_apart(void **state) {
   close_device(d);
 }
 
+/* One row may be longer than a pitch: rows that touch are one. */
+static void test_long_row(void **state) {
+  (void)state;
+  enum { EACH = 600, ROWS = 2, ALL = EACH * ROWS };
+  rpi_device *d = open_device(0);
+  const CUdeviceptr a = get(d, ALL), b = get(d, ALL);
+  void *stage;
+  is_ok(rpi_device_pin(d, ALL, &stage));
+  fill(d, a, ALL, 5);
+  pattern(from, ALL, 5);
+  assert_int_equal(setenv("EMU_PITCH", "1000", 1), 0);
+  is_ok(rpi_device_pack(d, stage, a, EACH, ROWS, EACH));
+  is_ok(rpi_device_unpack(d, b, stage, EACH, ROWS, EACH));
+  assert_int_equal(unsetenv("EMU_PITCH"), 0);
+  holds(d, b, ALL, 5);
+  assert_memory_equal(stage, from, ALL);
+  rpi_device_unpin(d, stage);
+  rpi_device_put(d, a, ALL);
+  rpi_device_put(d, b, ALL);
+  close_device(d);
+}
+
 /* Asking leads to the end as waiting does; the memory that copies go through is free again then. */
 static void test_idle(void **state) {
   (void)state;
@@ -601,15 +623,25 @@ int main(void) {
   find(emulator.so, "emu_fail_memory", &emulator.fail_memory);
   find(emulator.so, "emu_check_empty", &emulator.check_empty);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),         cmocka_unit_test(test_traffic),
-      cmocka_unit_test(test_reuse),         cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_faults),
-      cmocka_unit_test(test_sizes),         cmocka_unit_test(test_many_small),
-      cmocka_unit_test(test_pinned),        cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_pitched),       cmocka_unit_test(test_overlapping),
-      cmocka_unit_test(test_far_apart),     cmocka_unit_test(test_idle),
-      cmocka_unit_test(test_launch),        cmocka_unit_test(test_bad_image),
-      cmocka_unit_test(test_error_stays),   cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_facts),
+      cmocka_unit_test(test_traffic),
+      cmocka_unit_test(test_reuse),
+      cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_memory_faults),
+      cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_many_small),
+      cmocka_unit_test(test_pinned),
+      cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_pitched),
+      cmocka_unit_test(test_overlapping),
+      cmocka_unit_test(test_long_row),
+      cmocka_unit_test(test_far_apart),
+      cmocka_unit_test(test_idle),
+      cmocka_unit_test(test_launch),
+      cmocka_unit_test(test_bad_image),
+      cmocka_unit_test(test_error_stays),
+      cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
