@@ -125,14 +125,13 @@ static rp_status plan_of(const rp_gpu_call *call, const rpi_cufft_transform *t, 
 
 /* ---- a batch ---- */
 
+/* Plans that need no memory for their work get some all the same: one that was never given any might say so. */
 static rp_status prepare(const rp_gpu_call *call, const plan *p) {
   uint64_t memory = 0;
-  if (p->work > 0) {
-    const rp_status status = rp_gpu_workspace(call, (int64_t)p->work, &memory);
-    if (status != RP_OK) return status;
-    const int given = cufft.set_memory(p->handle, (void *)(uintptr_t)memory);
-    if (given != 0) return failed("cufftSetWorkArea", given);
-  }
+  const rp_status status = rp_gpu_workspace(call, p->work > 0 ? (int64_t)p->work : 1, &memory);
+  if (status != RP_OK) return status;
+  const int given = cufft.set_memory(p->handle, (void *)(uintptr_t)memory);
+  if (given != 0) return failed("cufftSetWorkArea", given);
   const int streamed = cufft.set_stream(p->handle, call->stream);
   return streamed == 0 ? RP_OK : failed("cufftSetStream", streamed);
 }

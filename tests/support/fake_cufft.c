@@ -201,7 +201,8 @@ int cufftMakePlanMany64(int handle, int rank, long long *n, long long *in_embed,
   p->from_real = type == R2C || type == D2Z;
   p->to_real = p->inverse = type == C2R || type == Z2D;
   p->size = rows * (p->to_real ? p->n[2] : p->from_real ? 2 * (p->n[2] / 2 + 1) : 2 * p->n[2]);
-  *work = q->bytes = (size_t)p->size * (type >= Z2Z ? sizeof(double) : sizeof(float));
+  q->bytes = (size_t)p->size * (type >= Z2Z ? sizeof(double) : sizeof(float));
+  *work = p->size > 2 ? q->bytes : 0; /* for so little any area will do, but there must be one */
   q->made = 1;
   return 0;
 }
