@@ -107,7 +107,7 @@ CUstream rpi_device_stream(const rpi_device *d) { return d->stream; }
 static CUresult ask(rpi_device *d, int *pools, const char **call) {
   const rpi_cuda *cu = d->cu;
   rpi_device_facts *f = &d->facts;
-  int l2 = 0, major = 0, minor = 0, direct = 0;
+  int l2 = 0, major = 0, minor = 0;
   const struct {
     CUdevice_attribute which;
     int *value;
@@ -136,10 +136,6 @@ static CUresult ask(rpi_device *d, int *pools, const char **call) {
   f->arch = major * 10 + minor;
   f->driver = cu->driver;
   f->parameter_most = f->driver >= 12010 && f->arch >= 70 ? 32764 : 4096;
-  d->direct = cu->device_attribute(&direct,
-                                   CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
-                                   d->device) == CUDA_SUCCESS &&
-              direct;
   return e;
 }
 

@@ -4,9 +4,9 @@
  * Lives here: the ring of pinned memory, the choice of a path for a copy.
  * Not here:   which arrays are copied when (core/model/residence.h), launches (device_code.c).
  * How:        up to 64 KiB go through the ring: the host copies them there and goes on, and the GPU copies them when their turn
- *             comes. What is longer the driver takes from where it lies: it has staged pageable memory when the call returns,
- *             but reads memory that it knows (pinned, managed), and any memory on GPUs that share the host's page tables,
- *             after that, so there we wait.
+ *             comes. What is longer the driver takes from where it lies, and we wait: that it has staged pageable memory when
+ *             the call returns is nowhere promised, it does not stage memory that the GPU can read itself (pinned, managed,
+ *             any on some systems), and where it does the call has waited for the stream already.
  * Invariant:  of the ring's segments only those that are pending, and the one being filled, may be in use by the GPU. */
 #include <sched.h>
 #include <stdio.h>
@@ -100,14 +100,6 @@ static CUresult stage(rpi_device *d, int64_t bytes, char **out, const char **cal
 
 /* ---- host and GPU --------------------------------------------------------------------------------------- */
 
-/* Is it memory that the GPU may still read when the driver's call has returned? */
-static bool is_read_later(const rpi_device *d, const void *from) {
-  unsigned int type = 0;
-  if (d->direct) return true;
-  return d->cu->pointer_attribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
-                                  (CUdeviceptr)(uintptr_t)from) == CUDA_SUCCESS;
-}
-
 static CUresult upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
                        const char **call) {
   char *staged = NULL;
@@ -119,7 +111,7 @@ static CUresult upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t 
   }
   *call = "cuMemcpyHtoDAsync";
   e = d->cu->upload(to, staged ? staged : from, (size_t)bytes, d->stream);
-  if (e != CUDA_SUCCESS || staged || !is_read_later(d, from)) return e;
+  if (e != CUDA_SUCCESS || staged) return e;
   *call = "cuStreamSynchronize after cuMemcpyHtoDAsync";
   return rpi_device_drain(d);
 }

@@ -49,7 +49,6 @@ struct rpi_device {
   CUcontext context;     /* retained unless NULL */
   CUstream stream, side; /* side NULL: none was asked for yet */
   CUmemoryPool pool;
-  bool direct;       /* the GPU reads memory of the host where it lies, pinned or not */
   char failure[640]; /* the sentence of the error that it failed with; "": it has not */
   int64_t limit;     /* bytes; 0: none */
   int64_t held;      /* bytes taken from the driver */

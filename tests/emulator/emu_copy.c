@@ -76,9 +76,11 @@ static char *row(const emu_side *s, size_t y, size_t z) {
   return s->at + z * s->slice + y * s->pitch;
 }
 
-/* Pageable memory is read before the call returns. */
+/* Little pageable memory is read before the call returns. More may be, and so here it is read when the copy runs: a GPU
+ * with access to all of the host's memory need not stage it. */
 static void keep(emu_copy *c) {
-  if (!host(&c->from) || c->from.pin) return;
+  enum { LITTLE = 64 << 10 };
+  if (!host(&c->from) || c->from.pin || c->width * c->height * c->depth > LITTLE) return;
   c->kept = emu_get(c->width * c->height * c->depth);
   char *to = c->kept;
   for (size_t z = 0; z < c->depth; z++)

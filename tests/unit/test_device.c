@@ -287,6 +287,9 @@ static void test_pinned(void **state) {
   is_ok(rpi_device_upload(d, p, memory, MIB));
   memset(memory, 0, MIB);
   holds(d, p, MIB, 5);
+  fill(d, p, MIB, 6); /* so may pageable memory be read later */
+  memset(from, 0, MIB);
+  holds(d, p, MIB, 6);
   /* The context that was current is so still. */
   CUcontext now = NULL;
   assert_int_equal(cu->host_put(memory), CUDA_SUCCESS);
