@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -359,6 +360,12 @@ def print_lines(path):
         print(line)
 
 
+def cut_short(*_):
+    """Who ends us gets the table all the same, and is not heard twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(124)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--bench", default="")
@@ -385,6 +392,7 @@ def main():
     with open(os.path.join(folder, name + ".log"), "ab") as log:
         log.truncate(0)
         bench = Bench(options, log)
+        signal.signal(signal.SIGTERM, cut_short)
         print_head()
         try:
             bench.run()

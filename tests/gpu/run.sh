@@ -111,6 +111,12 @@ if ! in_loader libcuda.so.1; then
     fi
   done
 fi
+# A toolkit that is elsewhere is where its compiler is.
+toolkit=
+if have nvcc; then
+  toolkit=$(readlink -f "$(command -v nvcc)") toolkit=${toolkit%/bin/*}
+  [[ -e /usr/local/cuda/lib64 ]] || export CUDA_HOME=${CUDA_HOME:-$toolkit}
+fi
 # Python packages bring NVIDIA's libraries, too. wheel NAME: the newest such file there.
 wheel() {
   [[ -n $python ]] && "$python" -c 'import glob, sys, nvidia
@@ -143,8 +149,9 @@ cuda_status=
 if have nvcc && wanted loops; then
   arch=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -cd '0-9')
   [[ $arch =~ ^sm_[0-9]+$ ]] || arch=sm_90
+  # Its libraries need not be where the loader looks.
   timeout 100 nvcc -O3 -std=c++17 -arch="$arch" "$source/tests/gpu/cg_cusparse.cu" -lcusparse -lcublas \
-    -o "$build/cg_cusparse" >"$out/cuda.log" 2>&1 &
+    -Xlinker -rpath="$toolkit/lib64" -o "$build/cg_cusparse" >"$out/cuda.log" 2>&1 &
   cuda_status=$!
 fi
 if part configure 60 0 build.log cmake --preset minimal -S "$source" -B "$build" -G "$generator" -D RPI_WERROR=OFF; then
@@ -224,8 +231,12 @@ tests_of_host() {
 }
 
 beside=
-if wanted tests && ((cores >= 8)) && have taskset; then
-  half=$((cores / 2))
+half=$((cores / 2))
+# halves: each half of the cores can be had by its numbers, which is not so where we are given others than the first.
+halves() {
+  have taskset && taskset -c "0-$((half - 1))" true 2>/dev/null && taskset -c "$half-$((cores - 1))" true 2>/dev/null
+}
+if wanted tests && ((cores >= 8)) && halves; then
   (
     taskset -cp "$half-$((cores - 1))" "$BASHPID" >/dev/null
     tests_of_host "$half"
