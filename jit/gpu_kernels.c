@@ -225,7 +225,7 @@ static rp_status open_compiler(const rpi_config *config, rpi_gpu_kernels *g) {
   const bool none = config->nvrtc && strcmp(config->nvrtc, "none") == 0;
   char *missing = NULL;
   bool ready = false;
-  rp_status st = none ? RP_OK : rpi_nvrtc_open(config->nvrtc, &nvrtc);
+  rp_status st = none ? RP_OK : rpi_nvrtc_open_for(config->nvrtc, facts->driver, &nvrtc);
   if (st == RP_OK && nvrtc && !rpi_nvrtc_knows(nvrtc, facts->arch)) {
     st = rpi_status_fail(RP_ERR_DEVICE, "%s does not compile for %s, which is sm_%d",
                          rpi_nvrtc_identity(nvrtc), facts->name, (int)facts->arch);

@@ -122,7 +122,8 @@ rp_status rpi_gpu_source_get(rpi_gpu_sources *s, const char *text, const char *e
                              rpi_device_function *out) {
   rpi_hash128 key;
   source *x = s->all;
-  if (!s->nvrtc && has_compiler(s)) RPI_TRY(rpi_nvrtc_open(s->compiler, &s->nvrtc));
+  if (!s->nvrtc && has_compiler(s))
+    RPI_TRY(rpi_nvrtc_open_for(s->compiler, rpi_device_facts_get(s->device)->driver, &s->nvrtc));
   RPI_TRY(make_key(s, text, &key));
   while (x && strcmp(x->text, text) != 0) x = x->next;
   if (!x) RPI_TRY(make(s, key, text, &x));

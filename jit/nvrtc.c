@@ -32,6 +32,7 @@ struct rpi_nvrtc {
   const char *(*words)(int result);
   int (*flow)(program *p, int (*asked)(void *stop, void *), void *stop); /* NULL: older than 12.8 */
   char identity[32];
+  int major;
   int n_known, known[MOST_ARCHS];
 };
 
@@ -51,15 +52,24 @@ static void *open_in(const char *toolkit, const char *name) {
   return so;
 }
 
-static void *open_newest(void) {
+static void *open_named(const char *name) {
   const char *home = getenv("CUDA_HOME");
+  void *so = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (!so && home && *home) so = open_in(home, name);
+  return so ? so : open_in("/usr/local/cuda", name);
+}
+
+static void *open_newest(void) {
   void *so = NULL;
-  for (int32_t i = 0; i < RPI_COUNT(names) && !so; i++) {
-    so = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    if (!so && home && *home) so = open_in(home, names[i]);
-    if (!so) so = open_in("/usr/local/cuda", names[i]);
-  }
+  for (int32_t i = 0; i < RPI_COUNT(names) && !so; i++) so = open_named(names[i]);
   return so;
+}
+
+/* A path, or one of the usual names. */
+static void *open_asked(const char *asked) {
+  for (int32_t i = 0; i < RPI_COUNT(names); i++)
+    if (strcmp(asked, names[i]) == 0) return open_named(asked);
+  return dlopen(asked, RTLD_NOW | RTLD_LOCAL);
 }
 
 static const char *find_all(void *so, rpi_nvrtc *n) {
@@ -80,7 +90,7 @@ static rp_status failed(const rpi_nvrtc *n, int result, const char *call) {
 static rp_status load(const char *asked, void *table) {
   rpi_nvrtc *n = table;
   const char *library = *asked ? asked : "libnvrtc";
-  void *so = *asked ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : open_newest();
+  void *so = *asked ? open_asked(library) : open_newest();
   if (!so) {
     const char *why = dlerror();
     if (*asked)
@@ -103,6 +113,7 @@ static rp_status load(const char *asked, void *table) {
                            "%s has no function %s: it is no nvrtc, or older than 12.0", library,
                            missing);
   snprintf(n->identity, sizeof n->identity, "nvrtc %d.%d", major, minor);
+  n->major = major;
   int result = n->n_archs(&n->n_known);
   if (result == DONE && n->n_known > MOST_ARCHS)
     return rpi_status_fail(RP_ERR_INTERNAL, "%s knows %d architectures: at most %d were expected",
@@ -117,6 +128,27 @@ rp_status rpi_nvrtc_open(const char *library, const rpi_nvrtc **out) {
   const rp_status st = rpi_opened_get(&all, library, sizeof **out, load, &table);
   *out = table;
   return st;
+}
+
+/* A driver loads what compilers of its own CUDA's first number make, and older ones. */
+rp_status rpi_nvrtc_open_for(const char *library, int32_t driver, const rpi_nvrtc **out) {
+  const rpi_nvrtc *n = NULL;
+  const int32_t most = driver / 1000;
+  *out = NULL;
+  RPI_TRY(rpi_nvrtc_open(library, &n));
+  const char *const newest = n->identity;
+  for (int32_t i = 0; n->major > most && (!library || !*library) && i < RPI_COUNT(names); i++) {
+    const rpi_nvrtc *other;
+    if (rpi_nvrtc_open(names[i], &other) == RP_OK) n = other;
+  }
+  if (n->major > most)
+    return rpi_status_fail(RP_ERR_DEVICE,
+                           "%s makes kernels that the CUDA driver is too old to load: it has CUDA "
+                           "%d.%d; a newer driver is needed, or an nvrtc %d (the knob nvrtc names "
+                           "it)",
+                           newest, (int)most, (int)(driver % 1000 / 10), (int)most);
+  *out = n;
+  return RP_OK;
 }
 
 const char *rpi_nvrtc_identity(const rpi_nvrtc *n) { return n->identity; }

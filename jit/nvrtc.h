@@ -15,6 +15,9 @@ typedef struct rpi_nvrtc rpi_nvrtc;
  * $CUDA_HOME and /usr/local/cuda). RP_ERR_DEVICE with one sentence if there is none, or it is too old (before 12.0). The
  * same library is opened once in a process. */
 rp_status rpi_nvrtc_open(const char *library, const rpi_nvrtc **out);
+/* The same, for a driver that has CUDA `driver` (12040: 12.4): with NULL or "" the newest that makes what it loads.
+ * RP_ERR_DEVICE if there is none. */
+rp_status rpi_nvrtc_open_for(const char *library, int32_t driver, const rpi_nvrtc **out);
 /* "nvrtc 13.0": part of a kernel's key. */
 const char *rpi_nvrtc_identity(const rpi_nvrtc *n);
 /* Does it compile for sm_<arch>? */

@@ -82,9 +82,11 @@ CUresult cu_init(unsigned int flags) {
   return CUDA_SUCCESS;
 }
 
+int emu_driver(void) { return (int)number("EMU_DRIVER", 13000); }
+
 CUresult cu_driver_version(int *version) {
   EMU_ENTER(driver_version, 0);
-  *version = 13000;
+  *version = emu_driver();
   return CUDA_SUCCESS;
 }
 

@@ -110,6 +110,7 @@ enum { EMU_DEVICES_MOST = 8 };
 extern emu_device emu_devices[EMU_DEVICES_MOST];
 extern int32_t emu_n_devices;         /* 0: cuInit was not called */
 emu_device *emu_context_device(void); /* of the current context, or NULL */
+int emu_driver(void);                 /* 13000: CUDA 13.0 */
 int32_t emu_context_depth(void);
 
 /* ---- emu_memory.c */
@@ -269,7 +270,8 @@ CUresult emu_kernel_make(CUfunction f, const uint32_t grid[3], const uint32_t bl
 /* What the emulated compiler makes: this, then the bytes of a shared object. */
 typedef struct emu_cubin {
   char magic[9];
-  uint32_t arch;
+  _Alignas(uint32_t) uint16_t arch;
+  uint16_t compiler; /* 13: of CUDA 13; 0: it does not say */
   uint32_t bytes;
 } emu_cubin;
 #define EMU_CUBIN_MAGIC "EMUCUBIN"

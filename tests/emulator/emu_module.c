@@ -42,6 +42,7 @@ CUresult cu_module_load(CUmodule *module, const void *image) {
   if (!image) return CUDA_ERROR_INVALID_VALUE;
   memcpy(&head, image, sizeof head);
   if (memcmp(head.magic, EMU_CUBIN_MAGIC, sizeof head.magic) != 0) return CUDA_ERROR_INVALID_IMAGE;
+  if (head.compiler > emu_driver() / 1000) return CUDA_ERROR_INVALID_IMAGE; /* of a later CUDA */
   if (head.arch / 10 != 9 || head.arch > 90) return CUDA_ERROR_NO_BINARY_FOR_GPU;
   const struct rpg_unit *unit;
   void *library = emu_module_open((const char *)image + sizeof head, head.bytes, &unit);

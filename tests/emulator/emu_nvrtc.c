@@ -42,8 +42,13 @@ typedef struct kept {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static kept *all_kept;
 
+static int version(void) {
+  const char *text = getenv("EMU_NVRTC");
+  return text && *text ? atoi(text) : 13;
+}
+
 int nvrtcVersion(int *major, int *minor) {
-  *major = 13;
+  *major = version();
   *minor = 0;
   return 0;
 }
@@ -342,7 +347,8 @@ int nvrtcCompileProgram(nvrtcProgram program, int n, const char *const *options)
   free(program->cubin.at);
   program->cubin = (bytes){0};
   if (!k) return EMU_NVRTC_COMPILATION;
-  const emu_cubin head = {EMU_CUBIN_MAGIC, (uint32_t)arch, (uint32_t)k->object.n};
+  const emu_cubin head = {EMU_CUBIN_MAGIC, (uint16_t)arch, (uint16_t)version(),
+                          (uint32_t)k->object.n};
   program->cubin =
       (bytes){.at = emu_get(sizeof head + k->object.n), .n = sizeof head + k->object.n};
   memcpy(program->cubin.at, &head, sizeof head);

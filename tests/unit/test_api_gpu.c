@@ -293,6 +293,11 @@ static void test_missing(void **state) {
   FAILS(RP_ERR_CONFIG, "gpu: 3, but there are 1", rp_context_create(config, &c));
   snprintf(config, sizeof config, "--gpus 1 --cuda %s --nvrtc /nowhere/libnvrtc.so", gpu_library());
   FAILS(RP_ERR_DEVICE, "/nowhere/libnvrtc.so", rp_context_create(config, &c));
+  assert_int_equal(setenv("EMU_DRIVER", "12040", 1), 0); /* another path, and so another driver */
+  snprintf(config, sizeof config, "--gpus 1 --cuda /proc/self/root%s --nvrtc %s --cache_dir none",
+           gpu_library(), gpu_library());
+  FAILS(RP_ERR_DEVICE, "too old to load: it has CUDA 12.4", rp_context_create(config, &c));
+  assert_int_equal(unsetenv("EMU_DRIVER"), 0);
   OK(rp_context_create("--cuda /nowhere/libcuda.so", &c)); /* nobody asked for one */
   OK(rp_context_destroy(c));
   snprintf(config, sizeof config, "--cuda %s --nvrtc /nowhere/libnvrtc.so --cache_dir none",

@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "jit/nvrtc.h"
@@ -203,6 +206,47 @@ static void test_no_library(void **state) {
   check_says("libm.so.6 has no function nvrtc");
 }
 
+/* A folder like a toolkit's, with an emulated compiler of CUDA 12. */
+static void toolkit_make(char folder[32]) {
+  char path[64];
+  strcpy(folder, "/tmp/toolkit-XXXXXX");
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/lib", folder);
+  assert_int_equal(mkdir(path, 0700), 0);
+  snprintf(path, sizeof path, "%s/lib/libnvrtc.so.12", folder);
+  assert_int_equal(symlink(getenv("RPI_EMULATED_CUDA"), path), 0);
+  assert_int_equal(setenv("CUDA_HOME", folder, 1) + setenv("EMU_NVRTC", "12", 1), 0);
+}
+
+static void toolkit_remove(const char *folder) {
+  char path[64];
+  snprintf(path, sizeof path, "%s/lib/libnvrtc.so.12", folder);
+  assert_int_equal(unlink(path), 0);
+  snprintf(path, sizeof path, "%s/lib", folder);
+  assert_int_equal(rmdir(path) + rmdir(folder), 0);
+}
+
+/* An older driver needs an older compiler: it is refused by the one that was named, and found if none was. */
+static void test_older_driver(void **state) {
+  (void)state;
+  const rpi_nvrtc *n;
+  char folder[32];
+  assert_int_equal(rpi_nvrtc_open_for(NULL, 99000, &n), RP_OK);
+  assert_ptr_equal(n, nvrtc);
+  if (!getenv("RPI_EMULATED_CUDA") || strncmp(rpi_nvrtc_identity(nvrtc), "nvrtc 13", 8) != 0 ||
+      dlopen("libnvrtc.so.12", RTLD_NOW))
+    skip();
+  assert_int_equal(rpi_nvrtc_open_for("libnvrtc.so.13", 12040, &n), RP_ERR_DEVICE);
+  assert_null(n);
+  check_says("nvrtc 13");
+  check_says("has CUDA 12.4");
+  toolkit_make(folder);
+  const rp_status st = rpi_nvrtc_open_for("", 12040, &n);
+  toolkit_remove(folder);
+  assert_int_equal(st, RP_OK);
+  assert_string_equal(rpi_nvrtc_identity(n), "nvrtc 12.0");
+}
+
 /* Each allocation fails once: a status, and nothing is left (the sanitizers look). */
 static void test_memory(void **state) {
   (void)state;
@@ -255,6 +299,7 @@ int main(void) {
       cmocka_unit_test(test_error),
       cmocka_unit_test(test_unknown_arch),
       cmocka_unit_test(test_no_library),
+      cmocka_unit_test(test_older_driver),
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_side_by_side),
   };
