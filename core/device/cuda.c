@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/opened.h"
 
@@ -109,6 +110,7 @@ static rp_status load(const char *library, void *table) {
         why ? why : file);
   }
   const char *missing = find_all(so, cu);
+  cu->process = (int32_t)getpid();
   if (!cu->init || !cu->driver_version)
     return rpi_status_fail(RP_ERR_DEVICE, "%s is no CUDA driver: it has no function %s", file,
                            cu->init ? "cuDriverGetVersion" : "cuInit");
@@ -126,7 +128,14 @@ static rp_status load(const char *library, void *table) {
 rp_status rpi_cuda_open(const char *library, const rpi_cuda **out) {
   static rpi_opened_list all = RPI_OPENED_LIST;
   const void *table;
-  const rp_status st = rpi_opened_get(&all, library, sizeof **out, load, &table);
-  *out = table;
-  return st;
+  *out = NULL;
+  RPI_TRY(rpi_opened_get(&all, library, sizeof **out, load, &table));
+  const rpi_cuda *cu = table;
+  if (cu->process != (int32_t)getpid())
+    return rpi_status_fail(RP_ERR_DEVICE,
+                           "no GPU in this process: it was forked from process %d, in which the "
+                           "CUDA driver had begun, and such a driver works in no child",
+                           (int)cu->process);
+  *out = cu;
+  return RP_OK;
 }

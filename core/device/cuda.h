@@ -20,12 +20,13 @@ typedef struct rpi_cuda {
 #include "core/device/cuda_driver.def"
 #undef RPI_CUDA_OPT
 #undef RPI_CUDA_FN
+  int32_t process; /* that it began in: in children of fork no call of it succeeds */
   int32_t driver;  /* its version: 12040 is CUDA 12.4 */
   int32_t devices; /* GPUs it sees, at least one */
 } rpi_cuda;
 
 /* The driver in `library` (NULL or "": libcuda.so.1), initialized. RP_ERR_DEVICE, with a sentence that says what was found
- * and what is needed: no library, the toolkit's stub, too old, no GPU, or the driver's own word. */
+ * and what is needed: no library, the toolkit's stub, too old, no GPU, a process that was forked behind its beginning, or the driver's own word. */
 rp_status rpi_cuda_open(const char *library, const rpi_cuda **out);
 
 /* "CUDA_ERROR_INVALID_VALUE (invalid argument)" into `text`, which is returned. */

@@ -122,7 +122,9 @@ typedef struct rp_op rp_op;
  * more for the others. To the program nothing is different but this: functions of opaque ops may be called by several
  * threads at once (rp_op_create_opaque); memory on a GPU cannot be lent to the context (RP_ERR_DEVICE), and it
  * hands out copies only; what fails on one GPU alone is RP_ERR_RANKS of a later call, with that GPU's sentence, and ends the use
- * of the context. rp_stat and rp_explain describe the first GPU's part. */
+ * of the context. rp_stat and rp_explain describe the first GPU's part.
+ * A child made by fork may have contexts of its own; once the parent has looked for GPUs they are on the host, and gpus above 0
+ * is RP_ERR_DEVICE, since CUDA's driver works in no child of a process that it has begun in. */
 RP_API rp_status rp_context_create(const char *config, rp_context **out);
 
 /* Runs what is pending, then frees the context. In a child made by fork, contexts of the parent

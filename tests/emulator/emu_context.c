@@ -5,6 +5,7 @@
  * Not here:   what lives in a context. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/emulator/emu_inside.h"
 
@@ -63,10 +64,17 @@ static int64_t number(const char *variable, int64_t otherwise) {
   return text && *text ? strtoll(text, NULL, 10) : otherwise;
 }
 
+static pid_t process; /* that cuInit was called in first */
+
+/* No child of it that was made by fork has a driver that works. */
+bool emu_forked(void) { return process && process != getpid(); }
+
 CUresult cu_init(unsigned int flags) {
   EMU_ENTER(init, 0);
+  if (emu_forked()) return CUDA_ERROR_NOT_INITIALIZED;
   if (flags) return CUDA_ERROR_INVALID_VALUE;
   if (emu_n_devices) return CUDA_SUCCESS;
+  process = getpid();
   const int64_t n = number("EMU_DEVICES", 1), memory = number("EMU_MEMORY_MB", 512);
   if (n == 0) return CUDA_ERROR_NO_DEVICE;
   if (n < 0 || n > EMU_DEVICES_MOST || memory < 1) return CUDA_ERROR_INVALID_VALUE;

@@ -114,7 +114,8 @@ CUresult emu_enter(enum emu_call call, int needs, CUresult *late) {
   const CUresult fault = ordered();
   if (fault && !(needs & EMU_RELEASES)) return fault;
   *late = fault;
-  if (!emu_n_devices && needs & (EMU_INIT | EMU_CURRENT)) return CUDA_ERROR_NOT_INITIALIZED;
+  if ((!emu_n_devices || emu_forked()) && needs & (EMU_INIT | EMU_CURRENT))
+    return CUDA_ERROR_NOT_INITIALIZED;
   const emu_device *d = emu_context_device();
   if (d && d->sticky && !(needs & EMU_ANYWAY)) return d->sticky;
   return needs & EMU_CURRENT && !d ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;

@@ -111,6 +111,7 @@ extern emu_device emu_devices[EMU_DEVICES_MOST];
 extern int32_t emu_n_devices;         /* 0: cuInit was not called */
 emu_device *emu_context_device(void); /* of the current context, or NULL */
 int emu_driver(void);                 /* 13000: CUDA 13.0 */
+bool emu_forked(void);                /* this process has no driver: its parent has */
 int32_t emu_context_depth(void);
 
 /* ---- emu_memory.c */

@@ -403,7 +403,8 @@ static void in_child(int (*body)(rp_context *), const char *what) {
   assert_true(pid >= 0);
   if (pid == 0) {
     rp_context *own = NULL;
-    const rp_status st = rp_context_create("--tier 0 --threads 1 --cache-dir none --pin off", &own);
+    const rp_status st =
+        rp_context_create("--tier 0 --threads 1 --cache-dir none --pin off --gpus 0", &own);
     _exit(st == RP_OK ? body(own) : 100);
   }
   int status = 0;

@@ -407,9 +407,9 @@ static int child(rp_context *c, rp_store *x, rp_op *op, rp_library *lib) {
     if (got[i] != RP_ERR_STATE || !strstr(rp_last_error(), "fork")) return 10 + (int)i;
   if (rp_store_release(x) != RP_OK || rp_store_release_any(x) != RP_OK) return 2;
   if (rp_context_destroy(c) != RP_ERR_STATE) return 7;
-  /* The child can have a context of its own. */
+  /* The child can have a context of its own, on the host: a GPU that its parent uses is none of its. */
   rp_context *own;
-  if (rp_context_create("--tier 0 --threads 2 --cache-dir none", &own) != RP_OK) return 3;
+  if (rp_context_create("--tier 0 --threads 2 --cache-dir none --gpus 0", &own) != RP_OK) return 3;
   rp_store *y;
   if (rp_store_create(own, RP_F64, 1, &n, &y) != RP_OK) return 4;
   if (EVAL(own, "y", "y = 4", y) != RP_OK || rp_store_read(y, v, sizeof v) != RP_OK) return 5;

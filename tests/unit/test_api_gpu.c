@@ -3,6 +3,9 @@
  * often; errors. That results have the CPU's bits random programs show (tests/equal). */
 #include "tests/support/gpu_context.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/support/folder.h"
 
 static rp_store *scalar_of(rp_context *c) {
@@ -308,6 +311,30 @@ static void test_missing(void **state) {
   emu_check_empty();
 }
 
+/* A child of fork has no GPU once its parent has used one: who asks for one is told so, others compute on the host. */
+static int child(void) {
+  rp_context *c = NULL;
+  char config[9000];
+  if (gpu_context_try("", &c) != RP_ERR_DEVICE || !strstr(rp_last_error(), "was forked from"))
+    return 1;
+  snprintf(config, sizeof config, "--cuda %s --nvrtc %s --tier 0 --threads 1 --cache_dir none",
+           gpu_library(), gpu_library());
+  if (rp_context_create(config, &c) != RP_OK) return 2;
+  return rp_context_gpus(c) == 0 && rp_context_destroy(c) == RP_OK ? 0 : 3;
+}
+
+static void test_fork(void **state) {
+  (void)state;
+  int status = -1;
+  rp_context *c = gpu_context("");
+  const pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) _exit(child());
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  end(c);
+}
+
 /* ---- kernels on disk */
 
 static void test_second_process(void **state) {
@@ -365,8 +392,9 @@ int main(void) {
       cmocka_unit_test(test_parts),           cmocka_unit_test(test_function),
       cmocka_unit_test(test_graph),           cmocka_unit_test(test_changed_nodes),
       cmocka_unit_test(test_spill),           cmocka_unit_test(test_too_large),
-      cmocka_unit_test(test_missing),         cmocka_unit_test(test_second_process),
-      cmocka_unit_test(test_spilling_kernel), cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_missing),         cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_second_process),  cmocka_unit_test(test_spilling_kernel),
+      cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

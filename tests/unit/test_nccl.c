@@ -541,13 +541,13 @@ int main(void) {
   }
   compile();
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_misuse), /* the first: its children can use GPUs while this process has used none */
       cmocka_unit_test(test_no_library),  cmocka_unit_test(test_unfit),
       cmocka_unit_test(test_opens),       cmocka_unit_test(test_usual_name),
       cmocka_unit_test(test_ring),        cmocka_unit_test(test_many),
       cmocka_unit_test(test_behind_work), cmocka_unit_test(test_each_call_fails),
       cmocka_unit_test(test_no_id),       cmocka_unit_test(test_breaks),
       cmocka_unit_test(test_leaves),      cmocka_unit_test(test_duplicate),
-      cmocka_unit_test(test_misuse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
