@@ -281,7 +281,8 @@ void program_make(program *p, uint64_t seed, const uint8_t *bytes, size_t n_byte
                   uint32_t features) {
   maker m = {.p = p, .state = seed, .bytes = bytes, .n_bytes = n_bytes, .features = features};
   p->n_step = 0;
-  if (rp_context_create("--transport none --tier 0 --threads 1 --pin off --cache_dir none",
+  /* Without a GPU: the ways are run in children, where CUDA would not work behind us. */
+  if (rp_context_create("--transport none --tier 0 --threads 1 --pin off --cache_dir none --gpus 0",
                         &m.ctx) != RP_OK)
     abort();
   m.bad_index = maker_chance(&m, 15);
