@@ -60,10 +60,9 @@ static bool is_built(rpi_gpu_check *c, bool now) {
   return true;
 }
 
-CUfunction rpi_gpu_check_get(rpi_gpu_check *c, bool now) {
+/* NULL: it cannot be had, which is said. */
+static CUfunction load(rpi_gpu_check *c) {
   static bool said;
-  if (c->module) return c->function.function;
-  if (c->failed || !is_built(c, now)) return NULL;
   rp_status st = c->job.status;
   if (st == RP_OK) st = rpi_device_module(c->device, c->job.cubin.image, &c->module);
   if (st == RP_OK) st = rpi_device_function_get(c->device, c->module, "rpk_go_on", &c->function);
@@ -74,4 +73,11 @@ CUfunction rpi_gpu_check_get(rpi_gpu_check *c, bool now) {
   rpi_log_once(&said, "loops do not stay on the GPU: %s",
                c->job.failure ? c->job.failure : rpi_status_message());
   return NULL;
+}
+
+CUfunction rpi_gpu_check_get(rpi_gpu_check *c, bool now, bool *never) {
+  CUfunction f = c->module ? c->function.function : NULL;
+  if (!f && !c->failed && is_built(c, now)) f = load(c);
+  *never = c->failed;
+  return f;
 }

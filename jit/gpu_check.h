@@ -2,7 +2,9 @@
  * jit/gpu_check.h -- the kernel that decides whether a loop on a GPU goes on, compiled for a context's GPU.
  *
  * Lives here: its module, from the disk or from NVRTC. Not here: its text (cuda_check.h), loops (core/exec/loop.h).
- * How:        in the background, when it is first asked for; kept on the disk as kernels are. */
+ * How:        in the background, when it is first asked for; kept on the disk as kernels are. It calls cudaGraphSetConditional,
+ *             which the driver resolves when it loads the module: device linkers leave that name undefined, with cudadevrt
+ *             or without. A driver that does not is one that refuses the module, and the host decides. */
 #ifndef RPI_GPU_CHECK_H
 #define RPI_GPU_CHECK_H
 
@@ -22,7 +24,7 @@ typedef struct rpi_gpu_check {
 rp_status rpi_gpu_check_text(rpi_strbuf *out);
 void rpi_gpu_check_init(rpi_gpu_check *c, rpi_device *device, rpi_gpu_builder *builder);
 void rpi_gpu_check_deinit(rpi_gpu_check *c);
-/* The kernel, or NULL: it is not there yet, or never will be. `now`: waits for the compiler. */
-CUfunction rpi_gpu_check_get(rpi_gpu_check *c, bool now);
+/* The kernel, or NULL: it is not there yet, or (*never) will not be. `now`: waits for the compiler. */
+CUfunction rpi_gpu_check_get(rpi_gpu_check *c, bool now, bool *never);
 
 #endif

@@ -356,6 +356,6 @@ int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g) { return g->counts.spil
 
 void rpi_gpu_kernels_counts(const rpi_gpu_kernels *g, rpi_gpu_counts *out) { *out = g->counts; }
 
-CUfunction rpi_gpu_kernels_check(rpi_gpu_kernels *g) {
-  return rpi_gpu_check_get(&g->check, g->tier != RPI_TIER_AUTO);
+CUfunction rpi_gpu_kernels_check(rpi_gpu_kernels *g, bool *never) {
+  return rpi_gpu_check_get(&g->check, g->tier != RPI_TIER_AUTO, never);
 }

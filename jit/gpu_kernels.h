@@ -37,8 +37,8 @@ void rpi_gpu_kernels_free(rpi_gpu_kernels *g); /* before the device is closed; N
 rp_status rpi_gpu_kernels_get(rpi_gpu_kernels *g, const rpi_ir *ir, const void *bytes, size_t n,
                               const rpi_cuda_shape *shape, const rpi_kernel_gpu **out,
                               const char **why);
-/* The kernel that decides whether a loop goes on (gpu_check.h); NULL: it is not there yet, or never will be. */
-CUfunction rpi_gpu_kernels_check(rpi_gpu_kernels *g);
+/* The kernel that decides whether a loop goes on (gpu_check.h); NULL: it is not there yet, or (*never) will not be. */
+CUfunction rpi_gpu_kernels_check(rpi_gpu_kernels *g, bool *never);
 /* What k was made for. */
 const rpi_cuda_shape *rpi_gpu_kernels_shape(const rpi_kernel_gpu *k);
 int64_t rpi_gpu_kernels_spills(const rpi_gpu_kernels *g); /* counts.spills */

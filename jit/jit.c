@@ -324,7 +324,9 @@ rp_status rpi_jit_gpu_source(rpi_jit *j, const char *text, const char *entry,
   return rpi_gpu_source_get(j->sources, text, entry, out);
 }
 
-CUfunction rpi_jit_gpu_check(rpi_jit *j) { return rpi_gpu_kernels_check(j->gpu); }
+CUfunction rpi_jit_gpu_check(rpi_jit *j, bool *never) {
+  return rpi_gpu_kernels_check(j->gpu, never);
+}
 
 const char *rpi_jit_gpu_refusal(const rpi_kernel *face) {
   const char *why = ((const kernel *)face)->gpu_refusal;

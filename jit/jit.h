@@ -45,7 +45,7 @@ rp_status rpi_jit_gpu(rpi_jit *j, const rpi_kernel *k, const rpi_cuda_shape *sha
 rp_status rpi_jit_gpu_source(rpi_jit *j, const char *text, const char *entry,
                              rpi_device_function *out);
 /* As rpi_gpu_kernels_check; there is a GPU. */
-CUfunction rpi_jit_gpu_check(rpi_jit *j);
+CUfunction rpi_jit_gpu_check(rpi_jit *j, bool *never);
 /* A sentence, or "". */
 const char *rpi_jit_gpu_refusal(const rpi_kernel *k);
 /* Kernels on the GPU so far that spill. */

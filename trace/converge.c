@@ -126,14 +126,15 @@ static rpi_reason refusal(rp_context *ctx, const rpi_bound *b, const rpi_segment
   const rpi_repeat *r = ctx->repeat;
   const rpi_buffer *go = r->go->buf;
   const int32_t n_step = b->plan.n_step;
+  bool never;
   if (ctx->comm) return RPI_REASON_REPEAT_RANKS;
   if (!ctx->config.graphs || !rpi_device_loops(ctx->device)) return RPI_REASON_REPEAT_DRIVER;
   if (n_step == 0 || rpi_graph_end(&b->plan, 0, n_step, ctx->patch) < n_step ||
       go->stamp != s->number)
     return RPI_REASON_REPEAT_STEPS;
   if (!is_compiled(ctx, &b->plan)) return RPI_REASON_REPEAT_COMPILE;
-  out->check = rpi_jit_gpu_check(ctx->jit);
-  if (!out->check) return RPI_REASON_REPEAT_COMPILE;
+  out->check = rpi_jit_gpu_check(ctx->jit, &never);
+  if (!out->check) return never ? RPI_REASON_REPEAT_REFUSED : RPI_REASON_REPEAT_COMPILE;
   const bool alone = stays(ctx, b, s);
   if (!alone && !swaps(b, r)) return RPI_REASON_REPEAT_MEMORY;
   out->n = alone ? 1 : 2;
@@ -197,7 +198,7 @@ bool rpi_converge_run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rp_st
   if (why == RPI_N_REASON) {
     *st = run(ctx, b, s, &loop, &ran);
     if (*st != RP_OK || ran > 0) return true;
-    why = RPI_REASON_REPEAT_DRIVER;
+    why = RPI_REASON_REPEAT_REFUSED;
   }
   rpi_context_reason(ctx, why);
   return false;

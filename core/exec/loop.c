@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/log.h"
 #include "core/exec/graph_nodes.h"
 
 _Static_assert(sizeof(rpi_kernel_flag) == 4 * sizeof(uint32_t) &&
@@ -102,6 +103,7 @@ static bool describe(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *des
 
 /* Without a graph afterwards: there is no memory, or the driver takes none. */
 static void make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
+  static bool said;
   rpi_device_phase phase[RPI_DEVICE_PHASES];
   drop(l);
   if (!describe(plan, l, desc)) {
@@ -120,6 +122,7 @@ static void make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
                                            .parameters = &l->check[i],
                                            .bytes = sizeof l->check[i]}};
   if (rpi_device_loop_create(l->device, phase, l->n, &l->graph) == RP_OK) return;
+  rpi_log_once(&said, "loops do not stay on the GPU: %s", rpi_status_message());
   drop(l);
   l->refused = true;
 }

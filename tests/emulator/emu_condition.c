@@ -5,6 +5,9 @@
  * Not here:   graphs (emu_graph.c).
  * How:        a handle's value is that of the launch that runs; where no default is assigned it begins as anything. A kernel may
  *             set each handle once, since on a GPU two threads would race. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "tests/emulator/emu_inside.h"
 
 /* The handle: one that lives, of a graph that runs. */
@@ -22,6 +25,8 @@ CUresult cu_graph_condition(CUgraphConditionalHandle *handle, CUgraph graph, CUc
   emu_handle_check(graph, EMU_GRAPH);
   emu_handle_check(context, EMU_CONTEXT);
   if (flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT) return CUDA_ERROR_INVALID_VALUE;
+  const char *refuses = getenv("EMU_LOOPS");
+  if (refuses && strcmp(refuses, "off") == 0) return CUDA_ERROR_NOT_SUPPORTED;
   if (graph->root) emu_die("the handle is to be made for the graph that is instantiated");
   emu_condition *c = emu_handle_make(EMU_CONDITION, sizeof *c, emu_context_device());
   c->graph = graph;

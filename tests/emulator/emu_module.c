@@ -47,6 +47,12 @@ CUresult cu_module_load(CUmodule *module, const void *image) {
   const struct rpg_unit *unit;
   void *library = emu_module_open((const char *)image + sizeof head, head.bytes, &unit);
   if (!library) return CUDA_ERROR_INVALID_IMAGE;
+  const char *loops = getenv("EMU_LOOPS");
+  for (const struct rpg_fact *f = unit->facts; f < unit->facts_end; f++)
+    if (loops && strcmp(loops, "unlinked") == 0 && strcmp(f->name, "rpk_go_on") == 0) {
+      dlclose(library);
+      return CUDA_ERROR_NOT_FOUND;
+    }
   *module = emu_handle_make(EMU_MODULE, sizeof **module, emu_context_device());
   (*module)->library = library;
   (*module)->unit = unit;

@@ -84,6 +84,18 @@ static bool libraries(const gpu_row *r, const char *text) {
                        good ? "the work is done on the GPU" : "on the host: is the library there?");
 }
 
+/* A loop that is to go on by itself does, or the first reason of those why not. */
+static bool repeats(const gpu_row *r, rp_context *ctx, const char *text) {
+  char note[160] = "passes go on from one to the next on the GPU";
+  if (gpu_gpus == 0 || strcmp(r->name, "tiny_own") != 0) return true;
+  const bool good = bench_stat(ctx, "loops") > 0;
+  const char *why = strstr(text, "REPEAT_");
+  if (!good)
+    snprintf(note, sizeof note, "%.*s", why ? (int)strcspn(why, "\n\"") : 9,
+             why ? why : "no reason");
+  return gpu_print_yes("repeats_tiny_own", good, note);
+}
+
 static double times(bench_prog *p) {
   enum { TIMES = 3 };
   const double begin = bench_now();
@@ -119,6 +131,7 @@ static bool as_on_cpu(const gpu_row *r) {
     good = count_row("kernels", r, "kernels", a.kernels, b.kernels) && good;
     good = count_row("bytes", r, "bytes", a.bytes, b.bytes) && good;
     good = registers(r, text) && good;
+    good = repeats(r, ours.ctx, text) && good;
   }
   free(text);
   bench_prog_free(&ours);

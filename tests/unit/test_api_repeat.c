@@ -360,6 +360,29 @@ static void test_waits(void **state) {
   }
 }
 
+/* A driver that has no conditions after all, or none for our kernel: the host decides, and says who would not. */
+static void test_driver_refuses(void **state) {
+  (void)state;
+  static const char *const how[] = {"off", "unlinked"};
+  static outcome own, repeated;
+  rp_context *host = check_context("--gpus 0");
+  play(host, &programs[0], false, 20, 1, &own);
+  OK(rp_context_destroy(host));
+  for (int32_t i = 0; i < 2; i++) {
+    assert_int_equal(setenv("EMU_LOOPS", how[i], 1), 0);
+    rp_context *c = gpu_context("");
+    play(c, &programs[0], true, 20, 1, &repeated);
+    assert_int_equal(unsetenv("EMU_LOOPS"), 0);
+    same(how[i], &own, &repeated);
+    assert_int_equal(repeated.loops, 0);
+    char *text = check_explained(c);
+    assert_non_null(strstr(text, "REPEAT_REFUSED"));
+    assert_null(strstr(text, "REPEAT_COMPILE"));
+    free(text);
+    end(c);
+  }
+}
+
 /* ---- a subscript that leaves its array after some passes ---- */
 
 /* y = x[i]: from the 15th pass on i is beyond x, or in that one alone: the next one makes y sound. */
@@ -444,7 +467,7 @@ static void test_ranks(void **state) {
 int main(void) {
   if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_host),   cmocka_unit_test(test_gpu),
-                                     cmocka_unit_test(test_random), cmocka_unit_test(test_waits),
+                                     cmocka_unit_test(test_random), cmocka_unit_test(test_waits), cmocka_unit_test(test_driver_refuses),
                                      cmocka_unit_test(test_poison), cmocka_unit_test(test_ranks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
