@@ -64,7 +64,7 @@ void rpi_device_trim(rpi_device *d);
 /* ---- spans, in stream order as well: addresses for all of an array, and memory, in granules, for what is used of it.
  * What has none must not be touched. */
 typedef struct rpi_device_span rpi_device_span;
-/* Finds out whether the driver can do this; without it there are no granules. */
+/* Finds out whether the driver can do this, by doing it; without it there are no granules. */
 rp_status rpi_device_span_begin(rpi_device *d);
 int64_t rpi_device_granule(const rpi_device *d); /* bytes; 0: no spans can be had */
 /* Addresses for `bytes`, with memory for bytes lo..hi-1. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "core/base/alloc.h"
+#include "core/base/log.h"
 #include "core/device/device_impl.h"
 
 typedef struct granule {
@@ -39,11 +40,44 @@ static CUmemAllocationProp memory_here(const rpi_device *d) {
                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, d->facts.ordinal}};
 }
 
+static CUmemAccessDesc access_here(const rpi_device *d) {
+  return (CUmemAccessDesc){{CU_MEM_LOCATION_TYPE_DEVICE, d->facts.ordinal},
+                           CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+}
+
+/* Within the bracket. One granule there and back: what stands between us and the GPU (a sandbox, a virtual machine) may say
+ * that it can do this, and refuse. */
+static CUresult try_one(rpi_device *d, size_t bytes) {
+  const rpi_cuda *cu = d->cu;
+  const CUmemAllocationProp what = memory_here(d);
+  const CUmemAccessDesc both = access_here(d);
+  CUmemGenericAllocationHandle h;
+  CUdeviceptr at = 0;
+  CUresult undone[3] = {CUDA_SUCCESS, CUDA_SUCCESS, CUDA_SUCCESS};
+  CUresult e = cu->physical_get(&h, bytes, &what, 0);
+  if (e != CUDA_SUCCESS) return e;
+  e = cu->address_get(&at, bytes, 0, 0, 0);
+  if (e == CUDA_SUCCESS) {
+    e = cu->map(at, bytes, 0, h, 0);
+    if (e == CUDA_SUCCESS) {
+      e = cu->access(at, bytes, &both, 1);
+      undone[0] = cu->unmap(at, bytes);
+    }
+    undone[1] = cu->address_put(at, bytes);
+  }
+  undone[2] = cu->physical_put(h);
+  for (int32_t i = 0; i < RPI_COUNT(undone) && e == CUDA_SUCCESS; i++) e = undone[i];
+  return e;
+}
+
 rp_status rpi_device_span_begin(rpi_device *d) {
+  static bool said;
   const rpi_cuda *cu = d->cu;
   const CUmemAllocationProp here = memory_here(d);
+  char words[256];
   size_t bytes = 0;
   int can = 0;
+  CUresult tried = CUDA_SUCCESS;
   if (!cu->granularity || !cu->address_get || !cu->address_put || !cu->physical_get ||
       !cu->physical_put || !cu->map || !cu->unmap || !cu->access)
     return RP_OK;
@@ -54,9 +88,14 @@ rp_status rpi_device_span_begin(rpi_device *d) {
   if (e == CUDA_SUCCESS && can) {
     call = "cuMemGetAllocationGranularity";
     e = cu->granularity(&bytes, &here, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
+    if (e == CUDA_SUCCESS) tried = try_one(d, bytes);
   }
   RPI_TRY(rpi_device_leave(d, e, call, "%s", "at the start"));
-  d->granules.bytes = (int64_t)bytes;
+  const bool good = tried == CUDA_SUCCESS || tried == CUDA_ERROR_OUT_OF_MEMORY; /* which passes */
+  if (!good)
+    rpi_log_once(&said, "GPU %d (%s): arrays of ranks have memory for all elements: cuMemMap: %s",
+                 d->facts.ordinal, d->facts.name, rpi_cuda_error(cu, tried, words, sizeof words));
+  if (good) d->granules.bytes = (int64_t)bytes;
   return RP_OK;
 }
 
@@ -190,8 +229,7 @@ static CUresult take(rpi_device *d, CUmemGenericAllocationHandle *out, const cha
 static CUresult map_row(rpi_device *d, rpi_device_span *s, int64_t from, int64_t to,
                         const char **call) {
   const int64_t bytes = d->granules.bytes;
-  const CUmemAccessDesc both = {{CU_MEM_LOCATION_TYPE_DEVICE, d->facts.ordinal},
-                                CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+  const CUmemAccessDesc both = access_here(d);
   CUresult e = CUDA_SUCCESS;
   int64_t i = from;
   for (; i < to && e == CUDA_SUCCESS; i++) {

@@ -9,7 +9,7 @@
  * EMU_OPEN=1: the host may touch the GPU's memory, which takes less time where there is much of it.
  * EMU_IDLE: kernels and graphs never run. EMU_GRANULE_KB (2048) of memory that is mapped. Read when they matter: EMU_PITCH,
  * the longest of copies (2^31 - 1 bytes), EMU_DRIVER (13000), EMU_NVRTC (13): versions; a driver loads no cubin of a later CUDA,
- * EMU_LOOPS: off: no conditions for graphs; unlinked: no module that sets one (rpk_go_on).
+ * EMU_MAP=off: no memory to be mapped, though it said so, EMU_LOOPS: off: no conditions for graphs; unlinked: no module that sets one (rpk_go_on).
  * At a compile: EMU_SPILLS=N, kernels with more than N bytes of parameters are said to spill; EMU_CC (cc), EMU_CACHE, a folder where compiled texts are kept (none).
  *
  * Misuse aborts with "emulated CUDA: CALL: sentence". Memory of the GPU cannot be touched but by work that runs: other code

@@ -98,6 +98,8 @@ CUresult cu_physical_get(CUmemGenericAllocationHandle *handle, size_t bytes,
                          const CUmemAllocationProp *what, unsigned long long flags) {
   EMU_ENTER(physical_get, EMU_CURRENT);
   emu_device *d = emu_context_device();
+  const char *refuses = getenv("EMU_MAP");
+  if (refuses && strcmp(refuses, "off") == 0) return CUDA_ERROR_NOT_SUPPORTED;
   if (!bytes || bytes % granularity() || flags || !is_here(&what->location) ||
       what->type != CU_MEM_ALLOCATION_TYPE_PINNED || what->requestedHandleTypes ||
       what->allocFlags || what->win32HandleMetaData)

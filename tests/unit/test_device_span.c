@@ -196,9 +196,23 @@ static void test_out_of_memory(void **state) {
 
 /* ---- what fails */
 
+/* What says that it can, and cannot, is found out at the start. */
+static void test_refused(void **state) {
+  (void)state;
+  rpi_device *d = NULL;
+  assert_int_equal(setenv("EMU_MAP", "off", 1), 0);
+  is_ok(rpi_device_open(library, 0, 0, &d));
+  is_ok(rpi_device_span_begin(d));
+  assert_int_equal(unsetenv("EMU_MAP"), 0);
+  assert_int_equal(rpi_device_granule(d), 0);
+  is_ok(rpi_device_wait(d));
+  close_device(d);
+}
+
 static rp_status everything(rpi_device *d) {
   rpi_device_span *a, *b, *c;
   RPI_TRY(rpi_device_span_begin(d));
+  if (rpi_device_granule(d) == 0) return rpi_device_wait(d);
   RPI_TRY(rpi_device_span_get(d, 20 * G, 0, 3 * G, &a));
   RPI_TRY(rpi_device_zero(d, rpi_device_span_at(a), 3 * G));
   RPI_TRY(rpi_device_span_grow(d, a, 5 * G, 7 * G));
@@ -242,7 +256,8 @@ int main(void) {
   library = getenv("RPI_EMULATED_CUDA");
   if (!library || !*library) return 77;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_parts), cmocka_unit_test(test_reuse), cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_each_call_fails)};
+      cmocka_unit_test(test_parts),   cmocka_unit_test(test_reuse),
+      cmocka_unit_test(test_limit),   cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_refused), cmocka_unit_test(test_each_call_fails)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
