@@ -14,11 +14,15 @@ enum { ROWS = 23, COLS = 5, MOST_CALLS = 64 };
 static rp_context *ctx;
 static rp_library *lib;
 
+static void open_as(const char *more) {
+  ctx = check_context(more);
+  OK(rp_library_create(ctx, "lib", &lib));
+}
+
 static void open_with(int threads) {
   char more[64];
   snprintf(more, sizeof more, "--threads %d", threads);
-  ctx = check_context(more);
-  OK(rp_library_create(ctx, "lib", &lib));
+  open_as(more);
 }
 
 static void close_it(void) { OK(rp_context_destroy(ctx)); }
@@ -466,11 +470,12 @@ static void count_it(double *y) {
   y[0] = 5;
 }
 
-/* A host read runs a plan as far as its store needs: what comes behind is left for the next cut. */
+/* A host read runs a plan as far as its store needs: what comes behind is left for the next cut. (Where there is a GPU it
+ * may run more of it.) */
 static void test_read_before(void **state) {
   (void)state;
   static const rp_opaque_arg y_only[] = {{.kind = RP_ARG_PTR, .a = 0}};
-  open_with(1);
+  open_as("--threads 1 --gpus 0");
   rp_op *op;
   OK(make("count_it", (void (*)(void))count_it, y_only, 1, RP_OPAQUE_DENSE, NULL, 0, 0, &op));
   rp_store *x = check_vector(ctx, 100, NULL), *y = check_vector(ctx, 100, NULL);
