@@ -535,6 +535,12 @@ static void twice(rp_context *c, launches *pass) {
 
 static void repeat_plain(rp_context *c) { twice(c, increment); }
 
+static void repeat_refused(rp_context *c) { /* the driver has conditional nodes, and takes none */
+  setenv("EMU_LOOPS", "off", 1);
+  twice(c, increment);
+  unsetenv("EMU_LOOPS");
+}
+
 static void by_function(rp_context *c, rp_store *x) {
   OK(rp_launch(opaque_op(c, 0), STORES(x), 1, NULL, 0));
 }
@@ -693,6 +699,7 @@ static const row table[] = {
     {"GPU_UNALIGNED", GPU, gpu_unaligned, 1},
     {"REPEAT_RANKS", TWO GPU, repeat_plain, 1},
     {"REPEAT_DRIVER", GPU " --graphs off", repeat_plain, 1},
+    {"REPEAT_REFUSED", GPU, repeat_refused, 1},
     {"REPEAT_STEPS", GPU, repeat_function, 1},
     {"REPEAT_COMPILE", GPU " --tier auto", repeat_plain, 1},
     {"REPEAT_MEMORY", GPU, repeat_stencil, 1},
