@@ -466,8 +466,10 @@ static void test_ranks(void **state) {
 
 int main(void) {
   if (gpu_missing()) return 77;
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_host),   cmocka_unit_test(test_gpu),
-                                     cmocka_unit_test(test_random), cmocka_unit_test(test_waits), cmocka_unit_test(test_driver_refuses),
-                                     cmocka_unit_test(test_poison), cmocka_unit_test(test_ranks)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_host),           cmocka_unit_test(test_gpu),
+      cmocka_unit_test(test_random),         cmocka_unit_test(test_waits),
+      cmocka_unit_test(test_driver_refuses), cmocka_unit_test(test_poison),
+      cmocka_unit_test(test_ranks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
