@@ -26,7 +26,8 @@ typedef struct rpi_cuda {
 } rpi_cuda;
 
 /* The driver in `library` (NULL or "": libcuda.so.1), initialized. RP_ERR_DEVICE, with a sentence that says what was found
- * and what is needed: no library, the toolkit's stub, too old, no GPU, a process that was forked behind its beginning, or the driver's own word. */
+ * and what is needed: no library, the toolkit's stub, too old, no GPU, a process that was forked behind its beginning, or the
+ * driver's own word. */
 rp_status rpi_cuda_open(const char *library, const rpi_cuda **out);
 
 /* "CUDA_ERROR_INVALID_VALUE (invalid argument)" into `text`, which is returned. */
