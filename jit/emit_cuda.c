@@ -21,6 +21,12 @@ enum {
   LIVE = 20,
   TEAM = 12
 }; /* values of 64 bits that a thread of 64 registers can hold beside indices; of a team's loop */
+enum {
+  SMALL_LOADS = 20,
+  SMALL_OPERANDS = 6,
+  SMALL_BODY = 40
+}; /* registers of what a point reads, operands, instructions: of a body for which 48 registers do */
+enum { LEAST_LOADS = 10, LEAST_LIVE = 8 }; /* the same, and values at once: for which 32 do */
 /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD, then of its RPG_COLLECT */
 enum { FOLD = 16, COLLECT = 32 };
 
@@ -70,11 +76,27 @@ static void emit_operators(rpi_emit *e) {
   }
 }
 
+/* Registers of what a point reads, if it is a few loads, as a stencil's, a little arithmetic, and stores; 0: it is more. */
+static int32_t small_loads(const rpi_emit *e) {
+  const rpi_ir *ir = e->ir;
+  int32_t loads = 0;
+  if (ir->n_red > 0 || e->teams || e->wide || ir->n_operand > SMALL_OPERANDS) return 0;
+  for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
+    const rpi_ir_ins *ins = &ir->ins[i];
+    if (rpi_ir_op_class((rpi_irop)ins->op) == 'M' || ins->op == RPI_IR_GATHER) return 0;
+    if (ins->op == RPI_IR_LOAD) loads += e->lanes * (rpi_dtype_size(ins->dtype) > 4 ? 2 : 1);
+  }
+  return loads <= SMALL_LOADS && ir->n_body - ir->n_pro <= SMALL_BODY ? loads : 0;
+}
+
 /* Blocks that should run on a multiprocessor at once: 4 leave 64 registers to a thread, which most bodies can do with.
- * Without a bound the end, which runs once, would say how many registers the body has. */
+ * Without a bound the end, which runs once, would say how many registers the body has. A small body gets more than it needs
+ * unless it is told; what it wants is many points on their way, of whose loads, if it is a stencil, one goes to memory. */
 static void emit_at_once(rpi_emit *e) {
   const int32_t live = e->lanes * rpi_opt_live(e->ir) + (e->teams ? TEAM : 0);
-  const int32_t blocks = live <= LIVE ? 4 : 2;
+  const int32_t loads = small_loads(e);
+  int32_t blocks = live <= LIVE ? 4 : 2;
+  if (blocks == 4 && loads > 0) blocks = loads <= LEAST_LOADS && live <= LEAST_LIVE ? 8 : 5;
   rpi_emit_line(e, "#undef RPG_AT_ONCE");
   rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }

@@ -3,7 +3,9 @@
  *
  * Lives here: every decision that the text and who launches it must agree on. Not here: text.
  * How:        lanes: as many columns as make 16 bytes of the widest dtype, if half of what a thread touches is aligned
- *             for it; one if the body loops, or threads do columns of rows. A finish is a launch of its own if
+ *             for it; 8 bytes if that is not all of it and a lane is 4: what is not aligned is read a lane at a time, and
+ *             words four apart take a cache four turns, a stencil's more than its memory; one if the body loops, or
+ *             threads do columns of rows. A finish is a launch of its own if
  *             it is more than a block should do while the others idle. One kept index has 32768 partials from 2.7e8
  *             elements on: its block would go through memory 20 times, a microsecond each, where a launch costs a few. */
 #include "core/model/dtype.h"
@@ -72,8 +74,8 @@ static int32_t lanes_of(const rpi_ir *ir, const rpi_cuda_shape *shape) {
     aligned += ins->imm < 64 && (shape->aligned >> ins->imm & 1);
   }
   if (ir->n_red > 0) return 2;
-  if (functions > FUNCTIONS) return 1;
-  return aligned > 0 && 2 * aligned >= touched ? 16 / widest : 1;
+  if (functions > FUNCTIONS || aligned == 0 || 2 * aligned < touched) return 1;
+  return aligned < touched && widest == 4 ? 2 : 16 / widest;
 }
 
 static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }

@@ -3,9 +3,11 @@
  *
  * Lives here: loads, gathers and stores of a thread, whole or lane by lane; a point's instructions in order.
  * Not here:   arithmetic (emit_c_line.c, for both texts), loops over points (emit_cuda_body.c).
- * How:        each instruction is written once for each lane. At the ragged end of a row absent lanes repeat the last
- *             column: they load what is there, raise no flag that it would not raise, and neither store nor
- *             count. Whole loads that may come first do so together, so a point tests for the ragged end once.
+ * How:        each instruction is written once for each lane. At the ragged end of a row absent lanes repeat the thread's
+ *             first column: they have its values, raise no flag that it would not raise, and neither store nor
+ *             count. Loads of neighbours that may come first do so together, so that all are on their way before one
+ *             is waited for, and a point tests for the ragged end once. Of a column that is there all lanes are at a
+ *             distance from the first that the compiler knows: one address in registers serves all of an operand.
  * Invariants: a lane's loads and stores keep the order of the IR. A load is through RPG_LDG only if no store of
  *             the kernel can be to the same elements: then another dtype or other strides are written. */
 #include <stdio.h>
@@ -14,16 +16,24 @@
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
-enum { FIRST_LOADS = 16 }; /* whole loads at the head of a point: more would only hold registers */
+enum {
+  FIRST_LOADS = 16
+}; /* loads of neighbours at the head of a point: more would only hold registers */
 
 static int32_t last_class(const rpi_emit *e, int32_t o) {
   return e->ir->operand[o].sclass[e->ir->rank - 1];
 }
 
-static bool is_whole(const rpi_emit *e, int32_t i) {
+/* A load or store of neighbours in memory, and one that may be whole. */
+static bool is_near(const rpi_emit *e, int32_t i) {
   const rpi_ir_ins *ins = &e->ir->ins[i];
-  return (ins->op == RPI_IR_LOAD || ins->op == RPI_IR_STORE) && e->lanes > 1 && ins->imm < 64 &&
-         (e->aligned >> ins->imm & 1) && last_class(e, (int32_t)ins->imm) == RPI_STRIDE_UNIT;
+  return (ins->op == RPI_IR_LOAD || ins->op == RPI_IR_STORE) && e->lanes > 1 &&
+         last_class(e, (int32_t)ins->imm) == RPI_STRIDE_UNIT;
+}
+
+static bool is_whole(const rpi_emit *e, int32_t i) {
+  const uint64_t o = e->ir->ins[i].imm;
+  return is_near(e, i) && o < 64 && (e->aligned >> o & 1);
 }
 
 /* May something in the kernel be written where operand o lies? */
@@ -39,20 +49,24 @@ static bool is_written(const rpi_ir *ir, int32_t o) {
   return false;
 }
 
-/* Where operand o is at the lane's column, or the thread's first. */
-static void add_place(const rpi_emit *e, char *buf, int32_t o, bool lane) {
+/* Where operand o is at the lane's column, which is there if its elements are neighbours. */
+static void add_place(const rpi_emit *e, char *buf, int32_t o) {
   const int32_t sclass = last_class(e, o);
   rpi_emit_add(buf, "q%d", o);
   if (sclass == RPI_STRIDE_ZERO) return;
+  if (sclass == RPI_STRIDE_UNIT && e->lane > 0) {
+    rpi_emit_add(buf, " + c + %d", e->lane);
+    return;
+  }
   rpi_emit_add(buf, " + c");
-  if (lane && e->lanes > 1) rpi_emit_add(buf, "_%d", e->lane);
+  if (e->lanes > 1) rpi_emit_add(buf, "_%d", e->lane);
   if (sclass == RPI_STRIDE_ANY) rpi_emit_add(buf, " * p%d_s%d", o, e->ir->rank - 1);
 }
 
 static void add_read(const rpi_emit *e, char *buf, int32_t o) {
   const bool fixed = !is_written(e->ir, o);
   rpi_emit_add(buf, fixed ? "RPG_LDG(" : "*(");
-  add_place(e, buf, o, true);
+  add_place(e, buf, o);
   rpi_emit_add(buf, ")");
 }
 
@@ -62,7 +76,7 @@ void rpi_emit_thread_load(const rpi_emit *e, int32_t i, char *buf) {
   if (e->guarded && early < 0) rpi_emit_add(buf, "!in ? (%s)0 : ", rpi_emit_ctype(ins->dtype));
   if (early >= 0)
     rpi_emit_add(buf, "s%d", early);
-  else if (is_whole(e, i))
+  else if (is_near(e, i))
     rpi_emit_add(buf, "m%d.v[%d]", i, e->lane);
   else
     add_read(e, buf, (int32_t)ins->imm);
@@ -97,15 +111,25 @@ static void emit_vector(rpi_emit *e, int32_t i) {
   rpi_emit_line(e, "rpk_%s_%d m%d;", rpi_dtype_name(e->ir->ins[i].dtype), e->lanes, i);
 }
 
+/* All lanes are there: at once, or one after another. */
 static void emit_whole_load(rpi_emit *e, int32_t i) {
   const int32_t o = (int32_t)e->ir->ins[i].imm;
-  rpi_emit_line(e, "m%d = *(const rpk_%s_%d *)(q%d + c);", i, rpi_dtype_name(e->ir->ins[i].dtype),
-                e->lanes, o);
+  if (is_whole(e, i)) {
+    rpi_emit_line(e, "m%d = *(const rpk_%s_%d *)(q%d + c);", i, rpi_dtype_name(e->ir->ins[i].dtype),
+                  e->lanes, o);
+    return;
+  }
+  for (e->lane = 0; e->lane < e->lanes; e->lane++) {
+    char buf[RPI_EMIT_EXPR] = "";
+    add_read(e, buf, o);
+    rpi_emit_line(e, "m%d.v[%d] = %s;", i, e->lane, buf);
+  }
 }
 
 static void emit_ragged_load(rpi_emit *e, int32_t i) {
   for (e->lane = 0; e->lane < e->lanes; e->lane++) {
     char buf[RPI_EMIT_EXPR] = "";
+    if (e->lane > 0) rpi_emit_add(buf, "!in_%d ? m%d.v[0] : ", e->lane, i);
     add_read(e, buf, (int32_t)e->ir->ins[i].imm);
     rpi_emit_line(e, "m%d.v[%d] = %s;", i, e->lane, buf);
   }
@@ -141,7 +165,7 @@ static void emit_store(rpi_emit *e, int32_t i) {
   }
   for (e->lane = 0; e->lane < e->lanes; e->lane++) {
     value[0] = place[0] = '\0';
-    add_place(e, place, o, true);
+    add_place(e, place, o);
     rpi_emit_add_name(e, value, rpi_ir_src(e->ir, ins, 0), RPI_EMIT_THREAD);
     if (e->lane == 0)
       rpi_emit_line(e, "%s*(%s) = %s; /* operand %d, task %d */", e->guarded ? "if (in) " : "",
@@ -184,7 +208,7 @@ static int32_t first_loads(const rpi_emit *e, int32_t *list) {
   int32_t n = 0;
   for (int32_t i = e->ir->n_pro; i < e->ir->n_body && n < FIRST_LOADS; i++) {
     if (e->ir->ins[i].op == RPI_IR_STORE) break;
-    if (is_whole(e, i)) list[n++] = i;
+    if (e->ir->ins[i].op == RPI_IR_LOAD && is_near(e, i)) list[n++] = i;
   }
   return n;
 }
@@ -195,7 +219,7 @@ static void emit_columns(rpi_emit *e, const char *limit) {
   rpi_emit_line(e, "const %s c_0 = c;", e->index);
   for (int32_t j = 1; j < v; j++) {
     rpi_emit_line(e, "const int in_%d = c + %d < %s;", j, j, limit);
-    rpi_emit_line(e, "const %s c_%d = in_%d ? c + %d : %s - 1;", e->index, j, j, j, limit);
+    rpi_emit_line(e, "const %s c_%d = in_%d ? c + %d : c;", e->index, j, j, j);
   }
   rpi_emit_line(e, "const int whole = in_%d;", v - 1);
   rpi_emit_line(e, "(void)c_0, (void)whole;");
@@ -223,7 +247,7 @@ void rpi_emit_thread_point(rpi_emit *e, const char *limit) {
       default:
         if (next < n && list[next] == i)
           next++;
-        else if (is_whole(e, i))
+        else if (is_near(e, i))
           emit_loads(e, &i, 1);
         for (e->lane = 0; e->lane < e->lanes; e->lane++) rpi_emit_value(e, i, RPI_EMIT_THREAD);
         break;
