@@ -23,7 +23,7 @@
 #include "tests/support/fiber.h"
 
 enum { THREADS_MOST = 1024, WARP = 32, STACK = 64 << 10 };
-enum { RESIDENT_MOST = 4, STEPS = 6, NAPS_MOST = 1 << 20 };
+enum { RESIDENT_MOST = 4, STEPS = 6, OFTEN = 16, NAPS_MOST = 1 << 18 };
 
 typedef struct fiber {
   void *stack_pointer; /* while it does not run */
@@ -103,8 +103,8 @@ static void hook_nap(int chance) {
   if (emu_random((uint64_t)chance) == 0) pause_here(meet(NAP, 0));
 }
 
-static const struct rpg_hooks hooks = {hook_sync, hook_warp, hook_down, emu_condition_set,
-                                       hook_nap};
+static const struct rpg_hooks hooks = {hook_sync,         hook_warp, hook_down,
+                                       emu_condition_set, hook_nap,  emu_fixed_read};
 
 /* ---- the scheduler */
 
@@ -200,9 +200,10 @@ static void exchange(int first) {
   }
 }
 
-/* Lets warps go on as far as they can without the others. */
-static void run_warps(void) {
+/* Lets warps go on as far as they can without the others, but for some that make way; true: there are such. */
+static bool run_warps(void) {
   int lanes[WARP];
+  bool more = false;
   for (int first = 0; first < now.block->n; first += WARP) {
     const int end = first + WARP < now.block->n ? first + WARP : now.block->n;
     while (met(first, end)) {
@@ -210,8 +211,12 @@ static void run_warps(void) {
       for (int t = first; t < end; t++) lanes[t - first] = t;
       shuffle(lanes, end - first);
       for (int i = 0; i < end - first; i++) go_on(lanes[i]);
+      if (emu_random(OFTEN) != 0) continue;
+      more = true;
+      break;
     }
   }
+  return more;
 }
 
 /* Threads that have let others run go on; false: there are none. */
@@ -263,12 +268,12 @@ static void begin(block *b, int number) {
   }
 }
 
-/* The block at hand up to its next barrier, or until some of its threads have napped; false: it has ended. */
+/* The block at hand up to its next barrier, or less, or until some of its threads have napped; false: it has ended. */
 static bool step(void) {
-  run_warps();
-  if (now.block->done == now.block->n) {
+  const bool more = run_warps(), ended = now.block->done == now.block->n;
+  if (more || ended) {
     now.naps = 0;
-    return false;
+    return !ended;
   }
   if (!wake()) {
     now.naps = 0;

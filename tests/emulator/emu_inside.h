@@ -314,6 +314,10 @@ void emu_condition_end(emu_condition *all);
 void emu_condition_run(const emu_work *w, emu_device *device);
 /* emu_block.c */
 void emu_block_run(const emu_kernel *k);
+/* emu_fixed.c: around a kernel; aborts if it has written what it read as fixed. */
+void emu_fixed_begin(void);
+void emu_fixed_read(const void *at, size_t bytes);
+void emu_fixed_check(const char *who);
 
 void *emu_get(size_t bytes); /* zeroed; aborts if there is none */
 

@@ -34,7 +34,9 @@ static void run_kernel(const emu_kernel *k, emu_device *device) {
   emu_handle_check(k->function, EMU_FUNCTION);
   emu_log("  kernel %s, grid %u, block %u", k->function->fact->name, k->grid, k->block);
   emu_condition_kernel();
+  emu_fixed_begin();
   emu_block_run(k);
+  emu_fixed_check(k->function->fact->name);
   emu_memory_check(k->function->fact->name);
 }
 

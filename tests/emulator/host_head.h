@@ -22,6 +22,7 @@ struct rpg_hooks {
   uint64_t (*down)(uint64_t bits, int by, int width, int line); /* of thread t + by of the warp */
   void (*condition)(uint64_t handle, unsigned value);           /* of a graph that runs */
   void (*nap)(int chance); /* others run first: always (1), or once in so many times */
+  void (*fixed)(const void *at, size_t bytes); /* is read as what nobody writes */
 };
 struct rpg_fact {
   const char *name;
@@ -81,8 +82,13 @@ const struct rpg_unit rpg_unit __attribute__((visibility("default"))) = {
   ((uint32_t)rpg_hooks->down((uint32_t)(v), (t) - (RPG_THREAD & 31), 32, __LINE__))
 #define RPG_FROM64(v, t) (rpg_hooks->down((uint64_t)(v), (t) - (RPG_THREAD & 31), 64, __LINE__))
 #define RPG_BALLOT(p) rpg_ballot((p) != 0, __LINE__)
-#define RPG_LDG(p) (*(p))
+#define RPG_LDG(p) (*(__typeof__(p))rpg_fixed((p), sizeof *(p)))
 #define RPG_CONDITION(handle, value) (rpg_hooks->condition((handle), (value)))
+
+static inline __attribute__((unused)) const void *rpg_fixed(const void *p, size_t bytes) {
+  rpg_hooks->fixed(p, bytes);
+  return p;
+}
 
 /* What threads do to each other's memory: behind it others may run. */
 static inline __attribute__((unused)) uint32_t rpg_add(uint32_t *p, uint32_t n) {

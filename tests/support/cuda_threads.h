@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/support/cuda_threads.h -- the blocks and threads of a CUDA text's kernel, one after another on a CPU.
+ * tests/support/cuda_threads.h -- the blocks and threads of a CUDA text's kernel, by turns on a CPU.
  * Lives here: the words of jit/lanes_cuda.h for such a text, a scheduler. A thread has a stack of its own and runs until it
- *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. */
+ *             meets a barrier; the threads of a block, and the blocks of a grid, come in random order. One block to
+ *             three are resident and go on in turns, by a few of their barriers and naps; what is shared
+ *             has one place in the text, and a block that is not at hand keeps its own aside. */
 #ifndef CUDA_THREADS_H
 #define CUDA_THREADS_H
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/fiber.h"
 
-enum { THREADS_BLOCK = 256, THREADS_WARP = 32, THREADS_STACK = 1 << 16 };
+enum {
+  THREADS_BLOCK = 256,
+  THREADS_WARP = 32,
+  THREADS_STACK = 1 << 16,
+  THREADS_RESIDENT = 3,
+  THREADS_OFTEN = 16
+};
 
 struct threads_place {
   int thread, threads, block, blocks;
@@ -20,6 +29,7 @@ struct threads_hooks {
   void (*meet)(int warp); /* 2: nobody, but others run; 1: the warp, 0: the block */
   void (*may_nap)(void);  /* other warps run, at times */
   uint64_t (*down)(uint64_t bits, int by);
+  char *shared, *shared_end;
 };
 
 static const char threads_head[] =
@@ -31,14 +41,17 @@ static const char threads_head[] =
     "struct rpg_place { int thread, threads, block, blocks; };\n"
     "struct rpg_hooks { struct rpg_place *place; void (*meet)(int); void (*may_nap)(void); "
     "unsigned "
-    "long (*down)(unsigned long, int); };\n"
-    "__attribute__((visibility(\"default\"))) struct rpg_hooks rpg_hooks;\n"
+    "long (*down)(unsigned long, int); char *shared, *shared_end; };\n"
+    "extern char __start_rpg_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
+    "extern char __stop_rpg_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
+    "__attribute__((visibility(\"default\"))) struct rpg_hooks rpg_hooks = {\n"
+    "  .shared = __start_rpg_shared, .shared_end = __stop_rpg_shared};\n"
     "#define RPG_KERNEL(name, args) static void name##_body(const struct args a); \\\n"
     "  __attribute__((visibility(\"default\"))) void name(const void *p) \\\n"
     "  { name##_body(*(const struct args *)p); } static void name##_body(const struct args a)\n"
     "#define RPG_DEVICE static inline __attribute__((unused))\n"
     "#define RPG_FAR static __attribute__((noinline, unused))\n"
-    "#define RPG_SHARED static\n"
+    "#define RPG_SHARED static __attribute__((section(\"rpg_shared\")))\n"
     "#define RPG_ALIGN(n) __attribute__((aligned(n)))\n"
     "#define RPG_THREAD (rpg_hooks.place->thread)\n"
     "#define RPG_THREADS (rpg_hooks.place->threads)\n"
@@ -77,13 +90,23 @@ static const char threads_head[] =
     "}\n"
     "#define RPG_LDG(p) (*(p))\n";
 
-static struct {
-  struct threads_place place;
-  void *scheduler, *there[THREADS_BLOCK]; /* where each goes on */
+/* A block that is resident. */
+typedef struct threads_block {
+  int number;
+  void *there[THREADS_BLOCK]; /* where each goes on */
   char *stack[THREADS_BLOCK];
   enum { THREADS_RUNS, THREADS_WARPS, THREADS_SYNC, THREADS_NAPS, THREADS_DONE } at[THREADS_BLOCK];
   uint64_t bits[2][THREADS_BLOCK];
   int turn[THREADS_BLOCK]; /* which of them the next shuffle uses */
+  char *shared;            /* while another block is at hand */
+} threads_block;
+
+static struct {
+  struct threads_place place;
+  void *scheduler;
+  threads_block resident[THREADS_RESIDENT], *at_hand;
+  char *shared;
+  size_t bytes; /* that are shared */
   void (*run)(const void *);
   const void *parameters;
   uint64_t seed;
@@ -94,8 +117,8 @@ static struct {
 
 static THREADS_PLAIN void threads_meet(int warp) {
   const int t = threads_now.place.thread;
-  threads_now.at[t] = warp == 2 ? THREADS_NAPS : warp ? THREADS_WARPS : THREADS_SYNC;
-  fiber_switch(&threads_now.there[t], threads_now.scheduler);
+  threads_now.at_hand->at[t] = warp == 2 ? THREADS_NAPS : warp ? THREADS_WARPS : THREADS_SYNC;
+  fiber_switch(&threads_now.at_hand->there[t], threads_now.scheduler);
 }
 
 static inline uint32_t threads_next(void) {
@@ -111,7 +134,7 @@ static THREADS_PLAIN void threads_may_nap(void) {
 static THREADS_PLAIN uint64_t threads_down(uint64_t bits, int by) {
   const int t = threads_now.place.thread, from = t % THREADS_WARP + by < THREADS_WARP ? t + by : t;
   if (from < t - t % THREADS_WARP) abort();
-  uint64_t *const all = threads_now.bits[threads_now.turn[t] ^= 1];
+  uint64_t *const all = threads_now.at_hand->bits[threads_now.at_hand->turn[t] ^= 1];
   all[t] = bits;
   threads_meet(1);
   return all[from]; /* the next shuffle writes elsewhere; before the one after it all have read */
@@ -122,28 +145,28 @@ static THREADS_PLAIN void threads_main(void) {
   for (;;) {
     threads_now.run(threads_now.parameters);
     const int t = threads_now.place.thread;
-    threads_now.at[t] = THREADS_DONE;
-    fiber_switch(&threads_now.there[t], threads_now.scheduler);
+    threads_now.at_hand->at[t] = THREADS_DONE;
+    fiber_switch(&threads_now.at_hand->there[t], threads_now.scheduler);
   }
 }
 
 static inline int threads_count(int from, int n, int at) {
   int found = 0;
-  for (int t = from; t < from + n; t++) found += (int)threads_now.at[t] == at;
+  for (int t = from; t < from + n; t++) found += (int)threads_now.at_hand->at[t] == at;
   return found;
 }
 
 static inline void threads_release(int from, int n, int at) {
   for (int t = from; t < from + n; t++)
-    if ((int)threads_now.at[t] == at) threads_now.at[t] = THREADS_RUNS;
+    if ((int)threads_now.at_hand->at[t] == at) threads_now.at_hand->at[t] = THREADS_RUNS;
 }
 
 static THREADS_PLAIN void threads_resume(int t) {
   threads_now.place.thread = t;
-  fiber_switch(&threads_now.scheduler, threads_now.there[t]);
+  fiber_switch(&threads_now.scheduler, threads_now.at_hand->there[t]);
 }
 
-/* A warp as far as it comes without the others. */
+/* A warp as far as it comes without the others, or up to where it meets, at times. */
 static inline void threads_warp(int from) {
   const int first = (int)(threads_now.seed >> 40) & (THREADS_WARP - 1);
   do {
@@ -151,18 +174,21 @@ static inline void threads_warp(int from) {
       threads_release(from, THREADS_WARP, THREADS_WARPS);
     for (int i = 0; i < THREADS_WARP; i++) {
       const int t = from + (i + first) % THREADS_WARP;
-      if (threads_now.at[t] == THREADS_RUNS) threads_resume(t);
+      if (threads_now.at_hand->at[t] == THREADS_RUNS) threads_resume(t);
     }
-  } while (threads_count(from, THREADS_WARP, THREADS_WARPS) == THREADS_WARP);
+  } while (threads_count(from, THREADS_WARP, THREADS_WARPS) == THREADS_WARP &&
+           threads_next() % THREADS_OFTEN != 0);
 }
 
-/* All warps up to the block's next barrier, or to their end; false: all have ended. Threads that wait for
+/* All warps up to the block's next barrier, or less, or to their end; false: all have ended. Threads that wait for
  * ones that have ended, or at different barriers, never go on: that aborts. */
 static inline bool threads_step(void) {
   const int n = threads_now.place.threads;
   const int first = (int)threads_next() & (THREADS_BLOCK - THREADS_WARP);
   for (int w = 0; w < n; w += THREADS_WARP) threads_warp((w + first) % n);
   if (threads_count(0, n, THREADS_DONE) == n) return false;
+  for (int w = 0; w < n; w += THREADS_WARP)
+    if (threads_count(w, THREADS_WARP, THREADS_WARPS) == THREADS_WARP) return true;
   if (threads_count(0, n, THREADS_NAPS) > 0) {
     threads_release(0, n, THREADS_NAPS);
     return true;
@@ -173,31 +199,73 @@ static inline bool threads_step(void) {
 }
 
 static inline void threads_begin(int t) {
-  threads_now.at[t] = THREADS_RUNS;
-  if (threads_now.stack[t]) return;
-  threads_now.stack[t] = aligned_alloc(64, THREADS_STACK);
-  if (!threads_now.stack[t]) abort();
-  threads_now.there[t] = fiber_begin(threads_now.stack[t] + THREADS_STACK, threads_main);
+  threads_now.at_hand->at[t] = THREADS_RUNS;
+  if (threads_now.at_hand->stack[t]) return;
+  threads_now.at_hand->stack[t] = aligned_alloc(64, THREADS_STACK);
+  if (!threads_now.at_hand->stack[t]) abort();
+  threads_now.at_hand->there[t] =
+      fiber_begin(threads_now.at_hand->stack[t] + THREADS_STACK, threads_main);
 }
 
-static inline void threads_block(void) {
-  for (int t = 0; t < threads_now.place.threads; t++) threads_begin(t);
-  while (threads_step()) {
+/* What is shared is that of block b, or as a new block finds it. */
+static inline void threads_take(threads_block *b, int fresh) {
+  const size_t n = threads_now.bytes;
+  if (n > 0 && threads_now.at_hand && threads_now.at_hand != b)
+    memcpy(threads_now.at_hand->shared, threads_now.shared, n);
+  if (n > 0 && fresh)
+    memset(threads_now.shared, 0xa5, n);
+  else if (n > 0 && threads_now.at_hand != b)
+    memcpy(threads_now.shared, b->shared, n);
+  threads_now.at_hand = b;
+  threads_now.place.block = b->number;
+}
+
+/* Some steps of a block that is resident; false: it has ended. */
+static inline bool threads_go_on(threads_block *b) {
+  threads_take(b, 0);
+  for (int steps = 1 + (int)(threads_next() % 4); steps > 0; steps--) {
+    if (threads_step()) continue;
+    threads_now.at_hand = NULL;
+    return false;
   }
+  return true;
+}
+
+static inline void threads_enter(threads_block *b, int number) {
+  b->number = number;
+  threads_take(b, 1);
+  for (int t = 0; t < threads_now.place.threads; t++) threads_begin(t);
 }
 
 /* A launch of `blocks` blocks of `threads`, whole warps and at most THREADS_BLOCK. */
 static inline void threads_launch(struct threads_hooks *hooks, void (*run)(const void *),
                                   const void *parameters, int blocks, int threads) {
-  *hooks = (struct threads_hooks){&threads_now.place, threads_meet, threads_may_nap, threads_down};
+  threads_block *at[THREADS_RESIDENT];
+  hooks->place = &threads_now.place;
+  hooks->meet = threads_meet;
+  hooks->may_nap = threads_may_nap;
+  hooks->down = threads_down;
   threads_now.run = run;
   threads_now.parameters = parameters;
   threads_now.place = (struct threads_place){.threads = threads, .blocks = blocks};
+  threads_now.at_hand = NULL;
+  threads_now.shared = hooks->shared;
+  threads_now.bytes = (size_t)(hooks->shared_end - hooks->shared);
   const int first = (int)(threads_now.seed >> 20 & 0xffff) % blocks;
-  for (int b = 0; b < blocks; b++) {
-    threads_now.place.block = (b + first) % blocks;
-    threads_block();
+  const int most = 1 + (int)(threads_next() % THREADS_RESIDENT);
+  for (int i = 0; i < THREADS_RESIDENT; i++) {
+    at[i] = &threads_now.resident[i];
+    at[i]->shared = threads_now.bytes > 0 ? malloc(threads_now.bytes) : NULL;
   }
+  for (int next = 0, there = 0; there > 0 || next < blocks;) {
+    if (there < most && next < blocks) threads_enter(at[there++], (next++ + first) % blocks);
+    const int i = (int)(threads_next() % (unsigned)there);
+    threads_block *const b = at[i];
+    if (threads_go_on(b)) continue;
+    at[i] = at[--there];
+    at[there] = b;
+  }
+  for (int i = 0; i < THREADS_RESIDENT; i++) free(at[i]->shared);
 }
 
 #endif

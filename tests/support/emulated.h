@@ -24,6 +24,10 @@ typedef struct emulated_sum {
   CUdeviceptr x, partial, out, counter;
   int64_t n;
 } emulated_sum;
+typedef struct emulated_crowd {
+  CUdeviceptr inside, most, wrong;
+  uint32_t await;
+} emulated_crowd;
 
 static const char emulated_text[] =
     "struct vectors { double *out; const double *a, *b; int64_t n; };\n"
@@ -89,7 +93,18 @@ static const char emulated_text[] =
     "RPG_KERNEL(beyond, out) { if (!RPG_THREAD) a.out[1] = 1; }\n"
     "RPG_KERNEL(far, out) { if (!RPG_THREAD) a.out[32] = 1; }\n"
     "RPG_KERNEL(before, out) { if (!RPG_THREAD) a.out[-1] = 1; }\n"
-    "RPG_KERNEL(reads, out) { *a.out += 1; }\n";
+    "RPG_KERNEL(reads, out) { *a.out += 1; }\n"
+    "RPG_KERNEL(fixed, out) { *a.out = RPG_LDG(a.out) + 1; }\n"
+    "struct crowd { unsigned *inside, *most, *wrong, await; };\n"
+    "RPG_KERNEL(crowd, crowd) {\n"
+    "  RPG_SHARED int mine;\n"
+    "  if (RPG_THREAD == 0) mine = RPG_BLOCK;\n"
+    "  if (RPG_THREAD == 0 && RPG_ADD(a.inside, 1) >= *a.most) *a.most = *a.inside;\n"
+    "  while (RPG_THREAD == 0 && *(volatile unsigned *)a.inside < a.await) RPG_NAP();\n"
+    "  for (int i = 0; i < 8; i++) RPG_SYNC();\n"
+    "  if (mine != RPG_BLOCK) (void)RPG_ADD(a.wrong, 1);\n"
+    "  if (RPG_THREAD == 0 && !a.await) (void)RPG_ADD(a.inside, -1);\n"
+    "}\n";
 
 typedef struct emulated {
   CUcontext context;

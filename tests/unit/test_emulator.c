@@ -107,10 +107,31 @@ static void test_shuffle(void **state) {
   emulated_put(e, p);
 }
 
+/* Some blocks are there at once, but not all, and each has what is shared for itself. */
+static void test_crowd(void **state) {
+  const emulated *e = *state;
+  enum { BLOCKS = 9 };
+  const uint32_t zeros[3] = {0};
+  uint32_t got[3], most = 0, least = BLOCKS;
+  for (int k = 0; k < 20; k++) {
+    const CUdeviceptr p = emulated_from(e, zeros, sizeof zeros);
+    const emulated_crowd c = {p, p + 4, p + 8, 0};
+    emulated_launch(e, "crowd", BLOCKS, 64, &c, sizeof c);
+    emulated_to(e, got, p, sizeof got);
+    assert_int_equal(got[0], 0);
+    assert_int_equal(got[2], 0);
+    most = got[1] > most ? got[1] : most;
+    least = got[1] < least ? got[1] : least;
+    emulated_put(e, p);
+  }
+  assert_int_equal(least, 1);
+  assert_in_range(most, 2, BLOCKS - 1);
+}
+
 static void test_compiler(void **state) {
   (void)state;
   size_t n;
-  char log[4000];
+  char log[8000];
   nvrtcProgram p;
   const char *options[] = {"--gpu-architecture=sm_90", "--fmad=false", "--ptxas-options=-v"};
   const char *unknown[] = {"--gpu-architecture=sm_12"};
@@ -477,6 +498,7 @@ int main(void) {
       TEST(test_sum),
       TEST(test_race),
       TEST(test_shuffle),
+      TEST(test_crowd),
       TEST(test_compiler),
       TEST(test_late),
       TEST(test_events),

@@ -199,6 +199,20 @@ static void run(const char *name, unsigned block, size_t bytes) {
 static void leaves(void) { run("leaves", 64, 8); }
 static void parts(void) { run("parts", 64, 8); }
 static void diverges(void) { run("diverges", 64, 8); }
+/* Blocks that wait for all others, of which not all are there at once. */
+static void awaits(void) {
+  const CUdeviceptr p = emulated_get(&e, 16);
+  const emulated_crowd c = {p, p + 4, p + 8, 8};
+  cu_fill(p, 0, 16, e.stream);
+  emulated_launch(&e, "crowd", 8, 32, &c, sizeof c);
+  cu_stream_wait(e.stream);
+}
+static void writes_fixed(void) {
+  const CUdeviceptr p = emulated_get(&e, 8);
+  cu_fill(p, 0, 8, e.stream);
+  emulated_launch(&e, "fixed", 1, 1, &p, sizeof p);
+  cu_stream_wait(e.stream);
+}
 static void half_a_warp(void) { run("shuffles", 48, 8); }
 static void beyond(void) { run("beyond", 32, 8); }
 static void before(void) { run("before", 32, 8); }
@@ -329,6 +343,8 @@ static const struct misuse {
     {leaves, "kernel leaves, block 0: thread 0 waits at the barrier of line"},
     {parts, "kernel parts, block 0: thread 0 waits at the barrier of line"},
     {diverges, "kernel diverges, block 0: thread 0 waits at the shuffle of line"},
+    {awaits, "of 8: threads nap, and nobody does anything else"},
+    {writes_fixed, "kernel fixed writes what it has read as something that nobody writes"},
     {half_a_warp, "a shuffle in a warp of 16 threads"},
     {beyond, "beyond wrote behind the block of 8 bytes"},
     {before, "before wrote before the block of 8 bytes"},
