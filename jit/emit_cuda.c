@@ -80,7 +80,8 @@ static void emit_operators(rpi_emit *e) {
 static int32_t small_loads(const rpi_emit *e) {
   const rpi_ir *ir = e->ir;
   int32_t loads = 0;
-  if (ir->n_red > 0 || e->teams || e->wide || ir->n_operand > SMALL_OPERANDS) return 0;
+  if (ir->n_red > 0 || e->teams || ir->n_operand > SMALL_OPERANDS) return 0;
+  if (e->wide && e->lanes > 2) return 0; /* indices take twice as many */
   for (int32_t i = ir->n_pro; i < ir->n_body; i++) {
     const rpi_ir_ins *ins = &ir->ins[i];
     if (rpi_ir_op_class((rpi_irop)ins->op) == 'M' || ins->op == RPI_IR_GATHER) return 0;
@@ -96,7 +97,8 @@ static void emit_at_once(rpi_emit *e) {
   const int32_t live = e->lanes * rpi_opt_live(e->ir) + (e->teams ? TEAM : 0);
   const int32_t loads = small_loads(e);
   int32_t blocks = live <= LIVE ? 4 : 2;
-  if (blocks == 4 && loads > 0) blocks = loads <= LEAST_LOADS && live <= LEAST_LIVE ? 8 : 5;
+  if (blocks == 4 && loads > 0)
+    blocks = !e->wide && loads <= LEAST_LOADS && live <= LEAST_LIVE ? 8 : 5;
   rpi_emit_line(e, "#undef RPG_AT_ONCE");
   rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }
