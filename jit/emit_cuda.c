@@ -27,6 +27,7 @@ enum {
   SMALL_BODY = 40
 }; /* registers of what a point reads, operands, instructions: of a body for which 48 registers do */
 enum { LEAST_LOADS = 10, LEAST_LIVE = 8 }; /* the same, and values at once: for which 32 do */
+enum { WIDE_OPERANDS = 13 }; /* of more, wide places and what is read of them want 80 */
 /* rpi_emit.folds: bit of an operator's RPG_FINISH, then of its RPG_FOLD, then of its RPG_COLLECT */
 enum { FOLD = 16, COLLECT = 32 };
 
@@ -99,6 +100,7 @@ static void emit_at_once(rpi_emit *e) {
   int32_t blocks = live <= LIVE ? 4 : 2;
   if (blocks == 4 && loads > 0)
     blocks = !e->wide && loads <= LEAST_LOADS && live <= LEAST_LIVE ? 8 : 5;
+  if (blocks == 4 && e->wide && e->ir->n_operand > WIDE_OPERANDS) blocks = 3;
   rpi_emit_line(e, "#undef RPG_AT_ONCE");
   rpi_emit_line(e, "#define RPG_AT_ONCE %d", blocks);
 }

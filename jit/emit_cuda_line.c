@@ -16,9 +16,9 @@
 #include "core/model/dtype.h"
 #include "jit/emit_cuda_impl.h"
 
-enum {
-  FIRST_LOADS = 16
-}; /* loads of neighbours at the head of a point: more would only hold registers */
+/* Loads of neighbours at the head of a point, and registers for what they bring, beside wide indices and others: more would
+ * not be held, but go to memory and back. */
+enum { FIRST_LOADS = 16, FIRST_WIDE = 28, FIRST_NARROW = 36 };
 
 static int32_t last_class(const rpi_emit *e, int32_t o) {
   return e->ir->operand[o].sclass[e->ir->rank - 1];
@@ -138,6 +138,10 @@ static void emit_ragged_load(rpi_emit *e, int32_t i) {
 /* The loads in `list`, whole if all lanes are there. */
 static void emit_loads(rpi_emit *e, const int32_t *list, int32_t n) {
   for (int32_t k = 0; k < n; k++) emit_vector(e, list[k]);
+  if (n == 1 && !is_whole(e, list[0])) { /* no two forms are worth a branch */
+    emit_ragged_load(e, list[0]);
+    return;
+  }
   rpi_emit_open(e, "if (whole) {");
   for (int32_t k = 0; k < n; k++) emit_whole_load(e, list[k]);
   e->indent--;
@@ -205,10 +209,14 @@ static void emit_reduce(rpi_emit *e, int32_t i) {
 /* ---- a point */
 
 static int32_t first_loads(const rpi_emit *e, int32_t *list) {
-  int32_t n = 0;
+  int32_t n = 0, left = e->wide ? FIRST_WIDE : FIRST_NARROW;
   for (int32_t i = e->ir->n_pro; i < e->ir->n_body && n < FIRST_LOADS; i++) {
-    if (e->ir->ins[i].op == RPI_IR_STORE) break;
-    if (e->ir->ins[i].op == RPI_IR_LOAD && is_near(e, i)) list[n++] = i;
+    const rpi_ir_ins *ins = &e->ir->ins[i];
+    if (ins->op == RPI_IR_STORE) break;
+    if (ins->op != RPI_IR_LOAD || !is_near(e, i)) continue;
+    left -= e->lanes * (rpi_dtype_size(ins->dtype) > 4 ? 2 : 1);
+    if (left < 0) break;
+    list[n++] = i;
   }
   return n;
 }

@@ -92,6 +92,47 @@ static void test_benchmarks(void **state) {
   for (int32_t k = 0; k < RPI_COUNT(kernels); k++) rpi_ir_deinit(&ir[k]);
 }
 
+/* The sum of n arrays, each read where it is added. */
+static void parse_sum(int32_t n, rpi_ir *out) {
+  rpi_strbuf text;
+  rpi_strbuf_init(&text);
+  rpi_strbuf_add(&text, "kernel rank 2\n");
+  for (int32_t o = 0; o < n; o++)
+    rpi_strbuf_addf(&text, "operand @%d: f64 affine [any unit] read\n", o);
+  rpi_strbuf_addf(&text, "operand @%d: f64 affine [any unit] write\nbody:\n", n);
+  rpi_strbuf_add(&text, "  %0 = load.f64 @0\n");
+  for (int32_t o = 1; o < n; o++)
+    rpi_strbuf_addf(&text, "  %%%d = load.f64 @%d\n  %%%d = add.f64 %%%d, %%%d\n", 2 * o - 1, o,
+                    2 * o, 2 * o - 2, 2 * o - 1);
+  rpi_strbuf_addf(&text, "  store.f64 @%d, %%%d\n", n, 2 * n - 2);
+  if (rpi_ir_parse(rpi_strbuf_str(&text), out) != RP_OK || rpi_ir_check(out) != RP_OK)
+    fail_msg("%s", rpi_status_message());
+  rpi_strbuf_deinit(&text);
+}
+
+/* Stencils of many points: no more is read at once than registers hold. */
+static void test_many(void **state) {
+  (void)state;
+  static const int32_t points[] = {16};
+  rpi_ir ir[RPI_COUNT(points)];
+  sheet s = {.n = 0};
+  if (!nvrtc || !rpi_nvrtc_knows(nvrtc, 90)) skip();
+  for (int32_t k = 0; k < RPI_COUNT(points); k++) {
+    parse_sum(points[k], &ir[k]);
+    for (int32_t i = 0; i < 4;
+         i++) /* all aligned, or where it is written and half of what is read */
+      add(&s, "sum", &ir[k],
+          (rpi_cuda_shape){.wide = i & 1,
+                           .aligned = i & 2 ? UINT64_MAX : UINT64_C(1) << points[k] | 0xaaaaaaaau});
+  }
+  compile(&s, 90);
+  for (int32_t i = 0; i < s.n; i++)
+    if (s.usage[i].spill_stores + s.usage[i].spill_loads > 0)
+      fail_msg("%d points, form %d: %d registers, %d and %d bytes of spills", points[i / 4], i % 4,
+               s.usage[i].registers, s.usage[i].spill_stores, s.usage[i].spill_loads);
+  for (int32_t k = 0; k < RPI_COUNT(points); k++) rpi_ir_deinit(&ir[k]);
+}
+
 /* Random kernels, with all that the emitter has a form for. */
 static void test_random(void **state) {
   (void)state;
@@ -137,7 +178,7 @@ static void test_loop(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_benchmarks),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_benchmarks), cmocka_unit_test(test_many),
                                      cmocka_unit_test(test_random), cmocka_unit_test(test_loop)};
   return cmocka_run_group_tests(tests, open_nvrtc, NULL);
 }
