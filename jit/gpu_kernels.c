@@ -12,7 +12,7 @@
 #include "jit/gpu_check.h"
 #include "jit/gpu_interp.h"
 
-enum { EMIT_CUDA_ABI = 10 }; /* changes with the text the emitter writes, or with its parameters */
+enum { EMIT_CUDA_ABI = 11 }; /* changes with the text the emitter writes, or with its parameters */
 enum { WAVES = 8 };          /* blocks for each place that the GPU has for one */
 
 extern const char rpi_cuda_head_text[], rpi_cuda_frame_text[], rpi_cuda_board_text[];
