@@ -34,11 +34,13 @@ static int64_t align64(int64_t n) { return (n + 63) & ~(int64_t)63; }
 
 /* ---- sizes ---- */
 
-static void count_group(const rpi_group *g, rpi_plan *p) {
+static void count_group(const lowerer *l, const rpi_group *g, rpi_plan *p) {
   if (g->opaque) {
+    const int32_t scalars = l->ts->task[g->task[0]].op->n_scalars;
     p->n_call++;
-    p->n_words += g->n_operand;
+    p->n_words += g->n_operand + scalars;
     p->n_pointer += g->n_operand;
+    p->n_scalar += scalars;
     return;
   }
   if (!g->kernel) return;
@@ -54,7 +56,7 @@ static bool allocate(lowerer *l) {
   const rpi_analysis *an = l->an;
   int32_t operands = 0;
   for (int32_t i = 0; i < an->n_group; i++) {
-    count_group(&an->group[i], &n);
+    count_group(l, &an->group[i], &n);
     n.n_step += 1 + an->group[i].n_patch;
     n.n_box += 2 * RP_MAX_DIM * an->group[i].n_patch;
     if (an->group[i].n_operand > operands) operands = an->group[i].n_operand;
@@ -212,6 +214,12 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
                                  .units = body ? rpi_ir_units(ir, extent) : 0};
 }
 
+/* On the GPU: a graph has its launch, or ends. */
+static void note_graphs(lowerer *l, const rpi_plan_call *c) {
+  if (l->ctx->config.graphs && !rpi_opaque_gpu_is_launch(c))
+    rpi_context_reason(l->ctx, RPI_REASON_GPU_FUNCTION);
+}
+
 static void lower_call(lowerer *l, const rpi_group *g) {
   rpi_plan *p = &l->b->plan;
   const rpi_task *t = &l->ts->task[g->task[0]];
@@ -222,8 +230,12 @@ static void lower_call(lowerer *l, const rpi_group *g) {
   l->b->call_group[p->n_call] = (int32_t)(g - l->an->group);
   rpi_lower_call(l->ctx, &l->b->arena, t, gpu, &p->call[p->n_call]);
   p->call[p->n_call].word = p->n_words;
+  if (gpu) note_graphs(l, &p->call[p->n_call]);
   p->step[p->n_step++] = (rpi_step){.kind = RPI_STEP_OPAQUE, .gpu = gpu, .call = p->n_call++};
   p->n_words += t->n_store;
+  for (int32_t i = 0; i < t->op->n_scalars; i++)
+    p->scalar[p->n_scalar++] =
+        (rpi_plan_scalar){.word = p->n_words++, .scalar = t->first_scalar + i};
 }
 
 /* Remembers after how many steps the symbols this group writes are done. */

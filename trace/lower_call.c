@@ -90,8 +90,7 @@ static void describe_stores(rpi_arena *a, const rpi_task *t, rpi_plan_call *c) {
 void rpi_lower_call(const rp_context *ctx, rpi_arena *a, const rpi_task *t, bool gpu,
                     rpi_plan_call *c) {
   rpi_geom *geom = rpi_arena_get(a, sizeof *geom * (size_t)(t->n_store + 1));
-  *c = (rpi_plan_call){
-      .opaque = t->op->opaque, .geom = geom, .n = t->n_store, .scalar = t->first_scalar};
+  *c = (rpi_plan_call){.opaque = t->op->opaque, .geom = geom, .n = t->n_store};
   if (!geom) return;
   for (int32_t i = 0; i < t->n_store; i++) geom[i] = t->view[i]->geom;
   if (gpu)

@@ -6,6 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/exec/graph_nodes.h"
+#include "core/exec/opaque_gpu.h"
 
 enum { WARM = 2, FORMS = 4, LEAST = 3 /* launches that make a graph pay */ };
 
@@ -31,14 +32,21 @@ struct rpi_graphs {
   run *first;
 };
 
-int32_t rpi_graph_end(const rpi_plan *plan, int32_t first, int32_t end, const bool *needs_patch) {
-  for (int32_t i = first; i < end; i++) {
-    const rpi_step *s = &plan->step[i];
-    const bool skipped = s->kind == RPI_STEP_PATCH && !needs_patch[s->dst];
-    const bool alone = s->list_room == 0 && !s->exchange; /* ranks meet in the middle of it */
-    if (!s->gpu || !((s->kind == RPI_STEP_LAUNCH && alone) || skipped)) return i;
+/* The step is launches, or nothing, and its parameters are what the words say. */
+static bool fits(const rpi_plan *plan, const rpi_step *s, const bool *needs_patch) {
+  if (!s->gpu) return false;
+  switch (s->kind) {
+    case RPI_STEP_LAUNCH: return s->list_room == 0 && !s->exchange; /* else ranks meet in it */
+    case RPI_STEP_OPAQUE: return rpi_opaque_gpu_is_launch(&plan->call[s->call]);
+    case RPI_STEP_PATCH: return !needs_patch[s->dst];
+    default: return false;
   }
-  return end;
+}
+
+int32_t rpi_graph_end(const rpi_plan *plan, int32_t first, int32_t end, const bool *needs_patch) {
+  int32_t i = first;
+  while (i < end && fits(plan, &plan->step[i], needs_patch)) i++;
+  return i;
 }
 
 /* ---- forms ---- */
@@ -141,8 +149,9 @@ bool rpi_graph_run(rpi_plan *plan, rpi_device *d, int32_t first, int32_t end, rp
   *st = RP_OK;
   if (!r || r->refused || r->runs++ < WARM) return false;
   if (r->now.n > 0 && !rpi_graph_nodes_current(plan, first, end, &r->now)) drop_forms(d, r);
-  if (r->now.n == 0 && (!rpi_graph_nodes_reserve(plan, first, end, &r->now) ||
-                        r->now.n == 0)) { /* no memory; or patches alone, which are left out */
+  if (r->now.n == 0 &&
+      (!rpi_graph_nodes_reserve(plan, first, end, &r->now) ||
+       r->now.n == 0)) { /* no memory; or nothing but patches and calls without elements */
     drop_forms(d, r);
     r->refused = true;
     return false;

@@ -3,54 +3,72 @@
 #include "core/exec/graph_nodes.h"
 
 #include "core/base/alloc.h"
+#include "core/exec/opaque_gpu.h"
 
 static int64_t padded(int64_t n) { return (n + 15) & ~(int64_t)15; }
 
 typedef struct walk {
+  const rpi_plan *plan;
   const rpi_word *words;
   rpi_graph_nodes *to; /* NULL: launches are only counted */
   int32_t n, sub;
+  int32_t before, n_before; /* the launches of the step before */
   int64_t bytes;
 } walk;
 
-/* The launches of one kernel, behind those of the step before. */
-static void add_sub(walk *w, const rpi_sub *s, int32_t first_before, int32_t n_before) {
+/* Where the next parameters go; `room` takes those that are only counted. */
+static char *parameters_of(const walk *w, char room[RPI_KERNEL_PARAMETERS]) {
+  return w->to ? w->to->parameters + w->bytes : room;
+}
+
+/* Launches one after another, behind those of the step before, all with the parameters that are there. */
+static void add(walk *w, const rpi_kernel_launch *l, int32_t n, int32_t bytes) {
+  for (int32_t i = 0; i < n && w->to; i++)
+    w->to->node[w->n + i] = (rpi_device_node){.function = l[i].function,
+                                              .grid = l[i].grid,
+                                              .block = l[i].block,
+                                              .first_after = i > 0 ? w->n + i - 1 : w->before,
+                                              .n_after = i > 0 ? 1 : w->n_before,
+                                              .parameters = w->to->parameters + w->bytes,
+                                              .bytes = bytes};
+  w->n += n;
+  w->bytes += padded(bytes);
+}
+
+static void add_sub(walk *w, const rpi_sub *s) {
+  char room[RPI_KERNEL_PARAMETERS];
   rpi_kernel_launch l[RPI_KERNEL_LAUNCHES];
   const rpi_kernel_gpu_code *code = s->gpu->code;
   const rpi_word *words = &w->words[s->word];
   const int64_t end = s->first + s->units;
   const int32_t n = code->launches(code, words, s->first, end, RPI_KERNEL_ALL, l);
-  char room[RPI_KERNEL_PARAMETERS];
-  char *to = w->to ? w->to->parameters + w->bytes : room;
-  const int32_t bytes = code->pack(code, words, s->first, end, RPI_KERNEL_ALL, to);
-  for (int32_t i = 0; i < n && w->to; i++)
-    w->to->node[w->n + i] = (rpi_device_node){.function = l[i].function,
-                                              .grid = l[i].grid,
-                                              .block = l[i].block,
-                                              .first_after = i > 0 ? w->n + i - 1 : first_before,
-                                              .n_after = i > 0 ? 1 : n_before,
-                                              .parameters = to,
-                                              .bytes = bytes};
+  add(w, l, n, code->pack(code, words, s->first, end, RPI_KERNEL_ALL, parameters_of(w, room)));
   if (w->to) w->to->code[w->sub] = code;
   w->sub++;
-  w->n += n;
-  w->bytes += padded(bytes);
+}
+
+static void add_call(walk *w, const rpi_plan_call *c) {
+  char room[RPI_KERNEL_PARAMETERS];
+  rpi_kernel_launch l;
+  const int32_t n = rpi_opaque_gpu_launches(c, &l);
+  if (n > 0) add(w, &l, n, rpi_opaque_gpu_pack(c, w->words, parameters_of(w, room)));
+}
+
+static void add_step(walk *w, const rpi_step *s) {
+  const int32_t here = w->n;
+  for (int32_t k = 0; s->kind == RPI_STEP_LAUNCH && k < s->n_sub; k++)
+    add_sub(w, &w->plan->sub[s->first_sub + k]);
+  if (s->kind == RPI_STEP_OPAQUE) add_call(w, &w->plan->call[s->call]);
+  if (w->n == here) return;
+  w->before = here;
+  w->n_before = w->n - here;
 }
 
 /* A step's kernels begin when those of the step before have ended. */
 static walk walk_steps(const rpi_plan *plan, const rpi_word *words, int32_t first, int32_t end,
                        rpi_graph_nodes *to) {
-  walk w = {.words = words, .to = to};
-  int32_t before = 0, n_before = 0;
-  for (int32_t i = first; i < end; i++) {
-    const rpi_step *s = &plan->step[i];
-    const int32_t here = w.n;
-    for (int32_t k = 0; s->kind == RPI_STEP_LAUNCH && k < s->n_sub; k++)
-      add_sub(&w, &plan->sub[s->first_sub + k], before, n_before);
-    if (w.n == here) continue;
-    before = here;
-    n_before = w.n - here;
-  }
+  walk w = {.plan = plan, .words = words, .to = to};
+  for (int32_t i = first; i < end; i++) add_step(&w, &plan->step[i]);
   return w;
 }
 

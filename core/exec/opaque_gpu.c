@@ -37,6 +37,7 @@ typedef struct rpi_opaque_kept {
 enum { BLOCKS = 16 };                                   /* of memory that a call may get */
 enum { BLOCK = 256, ALL_AXES = (1 << RP_MAX_DIM) - 1 }; /* what 0 means */
 enum { WORD = 8 };                                      /* bytes of pointers and integers */
+_Static_assert(RPI_OPAQUE_ARGS *WORD <= RPI_KERNEL_PARAMETERS, "a kernel takes an op's arguments");
 
 /* A call that is under way: what is behind `runtime`. */
 typedef struct running {
@@ -163,14 +164,53 @@ rp_status rpi_opaque_gpu_install(rpi_opaque_gpu *v, const rpi_device_function *k
   return RP_OK;
 }
 
+/* ---- launches of texts ---- */
+
+/* How many blocks; 0: there is nothing to do. */
+static int64_t grid_of(const rpi_plan_call *c) {
+  const rp_gpu_variant *v = &rpi_opaque_on_gpu(c->opaque)->is;
+  const rpi_geom *g = &c->geom[v->store];
+  const int64_t each = v->per_thread * v->block;
+  int64_t n = 1;
+  for (int32_t d = 0; d < g->ndim; d++)
+    if (v->axes >> d & 1) n *= g->shape[d];
+  return n / each + (n % each > 0);
+}
+
+bool rpi_opaque_gpu_is_launch(const rpi_plan_call *c) {
+  return !rpi_opaque_on_gpu(c->opaque)->is.function && grid_of(c) <= INT32_MAX;
+}
+
+int32_t rpi_opaque_gpu_launches(const rpi_plan_call *c, rpi_kernel_launch *out) {
+  const rpi_opaque_gpu *v = rpi_opaque_on_gpu(c->opaque);
+  *out = (rpi_kernel_launch){v->kernel, (int32_t)grid_of(c), v->is.block};
+  return out->grid > 0;
+}
+
+int32_t rpi_opaque_gpu_pack(const rpi_plan_call *c, const rpi_word *words, void *out) {
+  const rpi_opaque_gpu *v = rpi_opaque_on_gpu(c->opaque);
+  const rpi_opaque_block all = {.units = -1};
+  void *ptr[RPI_OP_MAX_STORES];
+  for (int32_t i = 0; i < c->n; i++) ptr[i] = (void *)(uintptr_t)words[c->word + i].u;
+  memset(out, 0, (size_t)v->bytes);
+  for (int32_t i = 0; i < v->is.n_args; i++) {
+    const uint64_t bits = rpi_opaque_value(c->opaque, &v->is.args[i], ptr, c->geom,
+                                           rpi_plan_call_scalars(c, words), &all);
+    memcpy((char *)out + v->parameter[i].at, &bits, (size_t)v->parameter[i].bytes);
+  }
+  return v->bytes;
+}
+
 /* ---- calls ---- */
 
 static rp_status call_function(const rpi_opaque_gpu *v, const rpi_plan_call *c,
-                               const uint64_t *scalars, rpi_opaque_device *d, rp_status *said) {
+                               const rpi_word *words, rpi_opaque_device *d, rp_status *said) {
   const rpi_device_facts *facts = rpi_device_facts_get(d->device);
+  const uint64_t *scalars = rpi_plan_call_scalars(c, words);
   const void *value[RPI_OP_MAX_SCALARS];
   running r = {.device = d};
   const int32_t n_scalars = rpi_opaque_n_scalars(c->opaque);
+  for (int32_t i = 0; i < c->n; i++) c->gpu[i].address = words[c->word + i].u;
   for (int32_t i = 0; i < n_scalars; i++) value[i] = &scalars[i]; /* low bytes first */
   const rp_gpu_call call = {.stream = rpi_device_stream(d->device),
                             .device = facts->ordinal,
@@ -187,34 +227,18 @@ static rp_status call_function(const rpi_opaque_gpu *v, const rpi_plan_call *c,
   return st;
 }
 
-/* How many blocks; 0: there is nothing to do. */
-static int64_t grid_of(const rp_gpu_variant *v, const rpi_geom *g) {
-  const int64_t each = v->per_thread * v->block;
-  int64_t n = 1;
-  for (int32_t d = 0; d < g->ndim; d++)
-    if (v->axes >> d & 1) n *= g->shape[d];
-  return n / each + (n % each > 0);
-}
-
 static rp_status launch_kernel(const rpi_opaque_gpu *v, const rpi_plan_call *c,
-                               const uint64_t *scalars, rpi_device *d, rp_status *said) {
-  _Alignas(16) char parameters[RPI_OPAQUE_ARGS * WORD];
-  void *ptr[RPI_OP_MAX_STORES];
-  const rpi_opaque_block all = {.units = -1};
-  const int64_t grid = grid_of(&v->is, &c->geom[v->is.store]);
-  if (grid == 0) return RP_OK;
-  if (grid > INT32_MAX) {
+                               const rpi_word *words, rpi_device *d, rp_status *said) {
+  _Alignas(16) char parameters[RPI_KERNEL_PARAMETERS];
+  rpi_kernel_launch l;
+  if (!rpi_opaque_gpu_is_launch(c)) {
     *said = rpi_status_fail(RP_ERR_SHAPE, "%s would run in %lld blocks of %d threads", v->is.entry,
-                            (long long)grid, v->is.block);
+                            (long long)grid_of(c), v->is.block);
     return RP_OK;
   }
-  for (int32_t i = 0; i < c->n; i++) ptr[i] = (void *)(uintptr_t)c->gpu[i].address;
-  memset(parameters, 0, (size_t)v->bytes);
-  for (int32_t i = 0; i < v->is.n_args; i++) {
-    const uint64_t bits = rpi_opaque_value(c->opaque, &v->is.args[i], ptr, c->geom, scalars, &all);
-    memcpy(parameters + v->parameter[i].at, &bits, (size_t)v->parameter[i].bytes);
-  }
-  return rpi_device_launch(d, v->kernel, (int32_t)grid, v->is.block, parameters, v->bytes);
+  if (rpi_opaque_gpu_launches(c, &l) == 0) return RP_OK;
+  const int32_t bytes = rpi_opaque_gpu_pack(c, words, parameters);
+  return rpi_device_launch(d, l.function, l.grid, l.block, parameters, bytes);
 }
 
 static void fail(rpi_plan_call *c, rp_status said, bool in_words) {
@@ -225,17 +249,14 @@ static void fail(rpi_plan_call *c, rp_status said, bool in_words) {
   c->why = rpi_alloc_string(in_words ? rpi_status_message() : number);
 }
 
-rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
-                              rpi_opaque_device *d) {
+rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, rpi_opaque_device *d) {
   const rpi_opaque_gpu *v = rpi_opaque_on_gpu(c->opaque);
   const uint64_t sentences = rpi_status_count();
   rp_status said = RP_OK;
-  for (int32_t i = 0; i < c->n; i++) c->gpu[i].address = plan->words[c->word + i].u;
-  scalars += c->scalar;
   if (v->is.function)
-    RPI_TRY(call_function(v, c, scalars, d, &said));
+    RPI_TRY(call_function(v, c, plan->words, d, &said));
   else
-    RPI_TRY(launch_kernel(v, c, scalars, d->device, &said));
+    RPI_TRY(launch_kernel(v, c, plan->words, d->device, &said));
   if (said != RP_OK) fail(c, said, rpi_status_count() != sentences);
   return RP_OK;
 }

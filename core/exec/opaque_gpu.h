@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/opaque_gpu.h -- an opaque op's variant for the GPU.
  *
- * Lives here: the checked variant, one call of it, what its function asks for in the meantime: memory, and data that
- *             libraries keep with a context's GPU.
- * Not here:   which launches run there (trace/lower.c), the variant for the host (opaque.h).
+ * Lives here: the checked variant, one call of it, the launch that a call of a text is, what a function asks for in the
+ *             meantime: memory, and data that libraries keep with a context's GPU.
+ * Not here:   which launches run there (trace/lower.c), graphs of them (graph.h), the variant for the host (opaque.h).
  * How:        a call is given the addresses that the plan is bound to. Memory of a call goes back to the GPU's free blocks
  *             when the function returns, since whoever gets it next uses it in the same stream, later.
  * Invariant:  a function that reports failure poisons what its launch writes; a GPU that failed ends the plan. */
@@ -31,9 +31,16 @@ const char *rpi_opaque_gpu_text(const rpi_opaque_gpu *v, const char **entry);
 /* Such a variant's kernel, before its first call; RP_ERR_ARGUMENT if its blocks are too large for it. */
 rp_status rpi_opaque_gpu_install(rpi_opaque_gpu *v, const rpi_device_function *kernel);
 
-/* Queues call `c` of `plan`. If the function fails c->failed is set; else only the GPU does. */
-rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
-                              rpi_opaque_device *d);
+/* The call is of a text, and can be launched: launches and their parameters are said as those of a kernel are
+ * (rpi_kernel_gpu_code), with the plan's words or others as long. */
+bool rpi_opaque_gpu_is_launch(const rpi_plan_call *c);
+/* One, or 0 where there are no elements. Depends on extents alone. */
+int32_t rpi_opaque_gpu_launches(const rpi_plan_call *c, rpi_kernel_launch *out);
+int32_t rpi_opaque_gpu_pack(const rpi_plan_call *c, const rpi_word *words, void *out);
+
+/* Queues call `c` of `plan`. If the function fails, or a text would take too many blocks, c->failed is set; else only the GPU
+ * fails. */
+rp_status rpi_opaque_gpu_call(const rpi_plan *plan, rpi_plan_call *c, rpi_opaque_device *d);
 /* The call has not failed any more. */
 void rpi_opaque_gpu_forgive(rpi_plan_call *c);
 

@@ -92,7 +92,7 @@ typedef struct rpi_step {
   int32_t call;  /* OPAQUE: index into calls */
 } rpi_step;
 
-/* An opaque call: `n` pointer words from `word`, geometry of each store, first scalar; with threads > 1
+/* An opaque call: `n` pointer words from `word` and behind them its scalars, geometry of each store; with threads > 1
  * blocks of units (constraint.h), of unit_bytes[i] from one to the next in store i (0: it is not cut). */
 typedef struct rpi_plan_call {
   const rpi_opaque *opaque;
@@ -107,13 +107,18 @@ typedef struct rpi_plan_call {
       n_unbound; /* stores whose size the call decides; as many last pointers are for rpi_pieces_made */
   int64_t *counts; /* rows that each thread's block made of each */
   int32_t threads;
-  int32_t word, n, scalar;
+  int32_t word, n;
   rp_gpu_store *
       gpu; /* of a call on the GPU: what its function is told of each store, the runner the addresses; */
   const rp_gpu_store **gpu_stores; /* and where that is */
   bool failed;                     /* set by the runner: the function reported failure, */
   char *why;                       /* in these words; NULL: it said nothing */
 } rpi_plan_call;
+
+/* Each in the low bytes. */
+static inline const uint64_t *rpi_plan_call_scalars(const rpi_plan_call *c, const rpi_word *words) {
+  return &words[c->word + c->n].u;
+}
 
 /* words[word] = pointer of the symbol, on the host or the GPU, + offset bytes. */
 typedef struct rpi_plan_pointer {

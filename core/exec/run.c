@@ -215,11 +215,11 @@ static void one_block(void *arg, int32_t worker, int32_t n, void *scratch) {
   if (worker > 0) fesetenv(&mine);
 }
 
-static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
-                     rpi_workers *workers) {
+static void run_call(rpi_plan *plan, rpi_plan_call *c, rpi_workers *workers) {
   const rpi_word *words = &plan->words[c->word];
+  const uint64_t *scalars = rpi_plan_call_scalars(c, plan->words);
   if (c->threads > 1) {
-    blocks b = {.call = c, .ptr = words, .scalars = scalars + c->scalar};
+    blocks b = {.call = c, .ptr = words, .scalars = scalars};
     fegetenv(&b.mode);
     rpi_workers_run(workers, c->threads, one_block, &b);
     c->failed = b.failed;
@@ -233,7 +233,7 @@ static void run_call(rpi_plan *plan, rpi_plan_call *c, const uint64_t *scalars,
   void *ptr[RPI_OP_MAX_STORES];
   for (int32_t i = 0; i < c->n; i++) ptr[i] = words[i].p;
   const rpi_opaque_block mine = {c->first, c->part ? c->units : -1, counts_of(c, 0)};
-  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars + c->scalar, &mine);
+  c->failed = !rpi_opaque_call(c->opaque, ptr, c->geom, scalars, &mine);
   if (c->n_unbound > 0) rpi_pieces_pack(c, words, 1);
 }
 
@@ -299,8 +299,7 @@ static rp_status run_exchange(const rpi_step *s, const rpi_run_host *host,
 }
 
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
-                       void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
-                       const uint64_t *scalars) {
+                       void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes) {
   const rpi_exchange_memory at = {pointers, host->device, host->addresses, host->nccl};
   rp_status st = RP_OK;
   unsigned mode = _mm_getcsr();
@@ -308,8 +307,8 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
   for (int32_t i = first; i < end && st == RP_OK; i++) {
     const rpi_step *s = &plan->step[i];
     if (s->gpu) {
-      const rpi_run_gpu gpu = {host->device, pointers, host->addresses, needs_patch,
-                               patch_bytes,  scalars,  host->opaque,    host->held};
+      const rpi_run_gpu gpu = {host->device, pointers,     host->addresses, needs_patch,
+                               patch_bytes,  host->opaque, host->held};
       const int32_t next = host->graphs ? rpi_graph_end(plan, i, end, needs_patch) : i;
       if (next > i && rpi_graph_run(plan, host->device, i, next, &st)) {
         i = next - 1;
@@ -332,7 +331,7 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
       case RPI_STEP_LAUNCH: st = run_launch(plan, s, host, &at); break;
       case RPI_STEP_OPAQUE:
         _mm_setcsr(mode);
-        run_call(plan, &plan->call[s->call], scalars, host->workers);
+        run_call(plan, &plan->call[s->call], host->workers);
         _mm_setcsr(MODE);
         break;
       case RPI_STEP_PATCH:

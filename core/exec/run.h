@@ -35,7 +35,6 @@ typedef struct rpi_run_host {
 /* Runs the steps first..end-1; fails only where a message between ranks, or the GPU, does. needs_patch[symbol] says
  * whether a PATCH into that symbol must copy, and patch_bytes[symbol] how much. */
 rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run_host *host,
-                       void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes,
-                       const uint64_t *scalars);
+                       void *const *pointers, const bool *needs_patch, const int64_t *patch_bytes);
 
 #endif

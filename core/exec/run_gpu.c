@@ -114,8 +114,7 @@ rp_status rpi_run_gpu_step(const rpi_plan *plan, const rpi_step *s, const rpi_ru
       for (int32_t i = 0; i < s->n_sub; i++)
         RPI_TRY(rpi_run_gpu_sub(plan, &plan->sub[s->first_sub + i], RPI_KERNEL_ALL, g->device));
       return RP_OK;
-    case RPI_STEP_OPAQUE:
-      return rpi_opaque_gpu_call(plan, &plan->call[s->call], g->scalars, g->opaque);
+    case RPI_STEP_OPAQUE: return rpi_opaque_gpu_call(plan, &plan->call[s->call], g->opaque);
     case RPI_STEP_PATCH: return patch(plan, s, g);
     case RPI_STEP_UPLOAD:
     case RPI_STEP_DOWNLOAD: return move(s, g);

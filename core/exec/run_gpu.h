@@ -16,7 +16,6 @@ typedef struct rpi_run_gpu {
   const CUdeviceptr *addresses;
   const bool *needs_patch;
   const int64_t *patch_bytes;
-  const uint64_t *scalars;
   rpi_opaque_device *opaque;
   const rpi_hull *held;
 } rpi_run_gpu;

@@ -489,7 +489,9 @@ typedef struct rp_gpu_variant {
    *     extern "C" __global__ void ENTRY(...)
    * It is compiled when the op is registered, or found on the disk; a context without a GPU does not look at it. It
    * includes nothing, and is compiled as generated kernels are: without contraction (fma is a function). What does not
-   * compile, or has no such entry, is RP_ERR_BODY. */
+   * compile, or has no such entry, is RP_ERR_BODY.
+   * Its launches are as theirs: they may be in CUDA graphs, also in those of passes that repeat themselves
+   * (rp_trace_repeat). A graph ends at what a function queues. */
   const char *source;
   const char *entry;
   const rp_opaque_arg *
@@ -613,8 +615,8 @@ RP_API rp_status rp_trace_end(rp_context *ctx, int64_t id);
  *       rp_trace_repeat(ctx, 1, go, 999, &passes);
  *     }
  *
- * A GPU decides by itself whether it goes on, where the pass is kernels alone and the driver has conditional nodes (CUDA 12.4):
- * the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
+ * A GPU decides by itself whether it goes on, where the pass is kernels alone (those of bodies, and texts of opaque ops) and
+ * the driver has conditional nodes (CUDA 12.4): the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
  * all call it alike.
  * Errors: RP_ERR_STATE: trace `id` is not open; its pass has no launch, was cut before its end (by a read, a task with an
  * effect outside, or the knobs max_tasks and nonfinite), has an op with an unbound output, or writes what gives the subscripts of a scatter in it.

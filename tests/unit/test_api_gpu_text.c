@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_gpu_text.c -- opaque ops with the text of a kernel for the GPU, which here is the emulated one: its
- * parameters and launches, where it is kept, how it is refused; that the real compiler takes it. */
+ * parameters and launches, alone and in graphs, where it is kept, how it is refused; that the real compiler takes it. */
 #include "tests/support/gpu_context.h"
 
 #include "jit/nvrtc.h"
 
 #define COUNT(a) ((int32_t)(sizeof(a) / sizeof(a)[0]))
 
-enum { PASSES = 6 };
+enum { PASSES = 12, FIRST = 2 /* that are not graphs */, FORMS = 4 /* of a graph */, MOST = 9 };
 
 /* ---- kernels' texts --------------------------------------------------------------------------------------- */
 
@@ -125,6 +125,11 @@ static void test_text(void **state) {
     const struct emu_counts after = counts();
     assert_int_equal(after.uploads - before.uploads, 1);
     assert_int_equal(after.downloads - before.downloads, 2);
+    assert_int_equal(after.launches - before.launches, 3 * FIRST);
+    assert_int_equal(after.kernels - before.kernels, 3 * PASSES);
+    assert_int_equal(after.graph_launches - before.graph_launches, PASSES - FIRST);
+    assert_int_equal(after.graph_instantiations - before.graph_instantiations, FORMS);
+    assert_int_equal(after.nodes_updated - before.nodes_updated, PASSES - FIRST - FORMS);
     assert_int_equal(geometry[0], 4);
     assert_int_equal(geometry[1], THREADS);
     check_explains(c, "on the GPU\n", "GPU_OPAQUE");
@@ -155,6 +160,126 @@ static void test_text_geometry(void **state) {
   assert_int_equal(counts().kernels - before.kernels, 0);
   rp_store *const all[] = {x, y, g, none};
   for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
+  end(c);
+}
+
+/* ---- in graphs ---- */
+
+/* Kernels and texts on `most` vectors in turn, which come out in `out`. */
+static void turns(rp_context *c, rp_op *op, int32_t most, int64_t n, double *out) {
+  rp_store *v[MOST], *g, *s;
+  for (int32_t i = 0; i < most; i++) v[i] = check_vector(c, n, NULL);
+  OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
+  OK(rp_store_create(c, RP_F64, 0, NULL, &s));
+  for (int32_t i = 0; i < 2 * PASSES; i++) {
+    rp_store *a = v[i % most], *b = v[(i + 1) % most];
+    OK(rp_trace_begin(c, 1));
+    OK(EVAL(c, "a", "a = a + index(0)", a));
+    scale(op, b, a, g, 1, 0.5, false);
+    OK(EVAL(c, "s, b", "s += b", s, b));
+    OK(EVAL(c, "a, s", "a = a - 0.001*s", a, s));
+    scale(op, b, a, g, 3, 0.25, true);
+    OK(rp_trace_end(c, 1));
+  }
+  for (int32_t i = 0; i < most; i++) OK(rp_store_read(v[i], out + i * n, (size_t)n * sizeof *out));
+  for (int32_t i = 0; i < most; i++) OK(rp_store_release(v[i]));
+  OK(rp_store_release(g));
+  OK(rp_store_release(s));
+}
+
+/* Few sets of addresses have a graph each; of more of them the nodes change. */
+static void test_graph_memory(void **state) {
+  (void)state;
+  enum { N = 700, LAUNCHES = 5 };
+  static double want[MOST * N], got[MOST * N];
+  const rp_opaque_desc d = scale_desc("scale", &by_text);
+  for (int32_t most = 2; most <= MOST; most += MOST - 2) {
+    rp_context *host = check_context(""), *c = gpu_context("");
+    turns(host, make(host, &d), most, N, want);
+    rp_op *op = make(c, &d);
+    const struct emu_counts before = counts();
+    turns(c, op, most, N, got);
+    const struct emu_counts after = counts();
+    const int64_t graphs = after.graph_launches - before.graph_launches;
+    assert_memory_equal(got, want, sizeof *got * (size_t)(most * N));
+    assert_int_equal(after.kernels - before.kernels, 2 * PASSES * LAUNCHES);
+    assert_int_equal(after.launches - before.launches, (2 * PASSES - graphs) * LAUNCHES);
+    assert_in_range(graphs, 2 * PASSES - 2 * FIRST, 2 * PASSES);
+    assert_in_range(after.graph_instantiations - before.graph_instantiations, 1, FORMS);
+    assert_int_equal(after.nodes_updated > before.nodes_updated, most > FORMS);
+    OK(rp_context_destroy(host));
+    end(c);
+  }
+}
+
+static rp_status queue_nothing(const rp_gpu_call *call) {
+  (void)call;
+  return RP_OK;
+}
+
+/* An op among four kernels; from the third pass on so many kernels are launched alone, and so many by one graph. */
+static void among(rp_context *c, rp_op *op, rp_store *from, int64_t alone, int64_t in_graph) {
+  rp_store *x = check_vector(c, 300, NULL), *y = check_vector(c, 300, NULL), *g, *s;
+  struct emu_counts before = counts();
+  OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
+  OK(rp_store_create(c, RP_F64, 0, NULL, &s));
+  for (int32_t i = 0; i < PASSES; i++) {
+    if (i == FIRST) before = counts();
+    OK(rp_trace_begin(c, 1));
+    OK(EVAL(c, "x", "x = x + 1", x));
+    scale(op, y, from ? from : x, g, 1, 2, false);
+    for (int32_t k = 0; k < 3; k++) {
+      OK(EVAL(c, "s, x", "s += x", s, x));
+      OK(EVAL(c, "x, s", "x = x - s/1000", x, s));
+    }
+    OK(rp_trace_end(c, 1));
+  }
+  const double sum = check_scalar(s);
+  const struct emu_counts after = counts();
+  assert_true(sum != 0);
+  assert_int_equal(after.launches - before.launches, alone * (PASSES - FIRST));
+  assert_int_equal(after.kernels - before.kernels, (alone + in_graph) * (PASSES - FIRST));
+  assert_int_equal(after.graph_launches - before.graph_launches, PASSES - FIRST);
+  rp_store *const all[] = {x, y, g, s};
+  for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
+}
+
+/* A text without elements is no launch, and no end of the graph. */
+static void test_graph_of_nothing(void **state) {
+  (void)state;
+  rp_context *c = gpu_context("--late off");
+  const rp_opaque_desc d = scale_desc("scale", &by_text);
+  rp_op *op = make(c, &d);
+  rp_store *x = check_vector(c, 5, NULL), *none;
+  OK(rp_store_slice(x, 0, 3, 3, 1, &none));
+  among(c, op, none, 0, 4);
+  among(c, op, NULL, 0, 5);
+  check_explains(c, "on the GPU\n", "GPU_FUNCTION");
+  OK(rp_store_release(x));
+  OK(rp_store_release(none));
+  end(c);
+}
+
+/* What functions queue is in no graph, and neither is what cannot be launched: the kernels behind it make one. */
+static void test_graph_ends(void **state) {
+  (void)state;
+  const rp_gpu_variant function = {.struct_size = sizeof function, .function = queue_nothing};
+  rp_gpu_variant v = by_text;
+  rp_context *c = gpu_context("--late off --log quiet");
+  rp_opaque_desc d = scale_desc("function", &function);
+  among(c, make(c, &d), NULL, 1, 3);
+  check_explains(c, "GPU_FUNCTION", NULL);
+  end(c);
+  c = gpu_context("--late off --log quiet");
+  rp_store *one = check_vector(c, 1, NULL), *much;
+  OK(rp_store_broadcast(one, 1, (int64_t[]){INT64_C(1) << 31}, &much));
+  d = scale_desc("much", &v);
+  v.block = v.per_thread = 1;
+  among(c, make(c, &d), much, 1, 3);
+  FAILS(RP_ERR_DATA, "scale would run in 2147483648 blocks of 1 threads", rp_wait(c));
+  check_explains(c, "GPU_FUNCTION", NULL);
+  OK(rp_store_release(one));
+  OK(rp_store_release(much));
   end(c);
 }
 
@@ -218,28 +343,35 @@ static void test_real_compiler(void **state) {
 
 /* ---- failures of the driver, at each of its calls */
 
+static rp_status one_pass(rp_context *c, rp_op *op, rp_store *const s[3], int32_t k) {
+  const double a = 2;
+  const bool up = true;
+  rp_status st = rp_trace_begin(c, 1);
+  if (st == RP_OK) st = EVAL(c, "x", "x = x + 1", s[1]);
+  if (st == RP_OK) st = rp_launch(op, s, 3, (const void *const[]){&k, &a, &up}, 3);
+  if (st == RP_OK) st = EVAL(c, "y", "y = y + 1", s[0]);
+  return st == RP_OK ? rp_trace_end(c, 1) : st;
+}
+
+/* A text alone, in a graph for each of its scalars, and in one that is changed. */
 static rp_status whole_life(void) {
   rp_context *c = NULL;
   rp_library *lib = NULL;
   rp_op *op = NULL;
   rp_store *x = NULL, *y = NULL, *g = NULL;
   const int64_t n = 100, two = 2;
-  const int32_t k = 3;
-  const double a = 2;
-  const bool up = true;
+  const int32_t passes = FIRST + FORMS + 1;
   double v[100] = {0};
   const rp_opaque_desc d = scale_desc("scale", &by_text);
-  rp_status st = gpu_context_try("--log quiet", &c);
+  rp_status st = gpu_context_try("--late off --log quiet", &c);
   if (st == RP_OK) st = rp_library_create(c, "lib", &lib);
   if (st == RP_OK) st = rp_op_create_opaque(lib, &d, &op);
   if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, &n, &x);
   if (st == RP_OK) st = rp_store_create(c, RP_F64, 1, &n, &y);
   if (st == RP_OK) st = rp_store_create(c, RP_I64, 1, &two, &g);
-  if (st == RP_OK) st = EVAL(c, "x", "x = 7", x);
-  if (st == RP_OK) st = rp_launch(op, STORES(y, x, g), 3, (const void *const[]){&k, &a, &up}, 3);
-  if (st == RP_OK) st = EVAL(c, "y", "y = y + 1", y);
+  for (int32_t i = 1; i <= passes && st == RP_OK; i++) st = one_pass(c, op, STORES(y, x, g), i);
   if (st == RP_OK) st = rp_store_read(y, v, sizeof v);
-  if (st == RP_OK && v[99] != 1043) st = RP_ERR_INTERNAL;
+  if (st == RP_OK && v[99] != 2 * passes * passes + 1001) st = RP_ERR_INTERNAL;
   rp_store_release(x);
   rp_store_release(y);
   rp_store_release(g);
@@ -249,17 +381,21 @@ static rp_status whole_life(void) {
 
 static void test_each_call_fails(void **state) {
   (void)state;
+  const struct emu_counts before = counts();
+  OK(whole_life());
+  const struct emu_counts after = counts();
+  assert_int_equal(after.graph_launches - before.graph_launches, FORMS + 1);
+  assert_int_equal(after.nodes_updated - before.nodes_updated, 1);
   gpu_each_call_fails(whole_life, RP_OK);
 }
 
 int main(void) {
   if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_text),
-      cmocka_unit_test(test_text_geometry),
-      cmocka_unit_test(test_bad_texts),
-      cmocka_unit_test(test_real_compiler),
-      cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_text),          cmocka_unit_test(test_text_geometry),
+      cmocka_unit_test(test_graph_memory),  cmocka_unit_test(test_graph_of_nothing),
+      cmocka_unit_test(test_graph_ends),    cmocka_unit_test(test_bad_texts),
+      cmocka_unit_test(test_real_compiler), cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

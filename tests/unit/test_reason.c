@@ -77,7 +77,7 @@ static void cut_wait(rp_context *c) {
 
 static void note(const double *x) { (void)x; }
 
-static rp_op *opaque_op(rp_context *c, int32_t flags) {
+static rp_op *opaque_op_on(rp_context *c, int32_t flags, const rp_gpu_variant *gpu) {
   static const int32_t privilege[] = {RP_PRIV_READ_WRITE};
   static const rp_opaque_arg arg[] = {{.kind = RP_ARG_PTR}};
   const rp_opaque_desc d = {.struct_size = sizeof d,
@@ -87,9 +87,12 @@ static rp_op *opaque_op(rp_context *c, int32_t flags) {
                             .function = (void (*)(void))note,
                             .args = arg,
                             .n_args = 1,
-                            .flags = flags};
+                            .flags = flags,
+                            .gpu = gpu};
   return check_opaque(c, &d);
 }
+
+static rp_op *opaque_op(rp_context *c, int32_t flags) { return opaque_op_on(c, flags, NULL); }
 
 static void cut_side_effect(rp_context *c) {
   rp_store *x = zeros(c, N);
@@ -507,6 +510,19 @@ static void gpu_opaque(rp_context *c) {
   drop(x);
 }
 
+static rp_status queue_nothing(const rp_gpu_call *call) {
+  (void)call;
+  return RP_OK;
+}
+
+static void gpu_function(rp_context *c) {
+  const rp_gpu_variant gpu = {.struct_size = sizeof gpu, .function = queue_nothing};
+  rp_store *x = zeros(c, N);
+  OK(rp_launch(opaque_op_on(c, 0, &gpu), STORES(x), 1, NULL, 0));
+  OK(rp_wait(c));
+  drop(x);
+}
+
 static void gpu_host(rp_context *c) { /* in one plan, behind a kernel */
   rp_store *x = zeros(c, N);
   increment(c, x);
@@ -690,6 +706,7 @@ static const row table[] = {
     {"RANKS_ROWS", TWO "--tile 0", ranks_rows, 1},
     {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
     {"GPU_OPAQUE", GPU, gpu_opaque, 1},
+    {"GPU_FUNCTION", GPU, gpu_function, 1},
     {"GPU_KERNEL", GPU, gpu_kernel, 1},
     {"GPU_HOST", GPU, gpu_host, 1},
     {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},

@@ -67,9 +67,8 @@ static void launch(seen *s, rpi_workers *workers, int32_t threads, int64_t units
                    .piece = piece};
   rpi_plan plan = {.words = words, .step = &step, .sub = sub, .n_step = 1, .n_sub = KERNELS};
   s->caller = rpi_workers_scratch(workers);
-  assert_int_equal(
-      rpi_run_plan(&plan, 0, 1, &(rpi_run_host){.workers = workers}, NULL, NULL, NULL, NULL),
-      RP_OK);
+  assert_int_equal(rpi_run_plan(&plan, 0, 1, &(rpi_run_host){.workers = workers}, NULL, NULL, NULL),
+                   RP_OK);
   for (int32_t k = 0; k < KERNELS; k++) {
     for (int64_t u = 0; u < UNITS; u++) assert_int_equal(s->times[k][u], u < units);
   }
