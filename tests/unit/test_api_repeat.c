@@ -4,6 +4,8 @@
  * Not here: what goes wrong and what is refused (test_api_repeat_ends.c). */
 #include "tests/support/gpu_context.h"
 
+#include "tests/support/blend.h"
+
 #include "tests/support/members.h"
 
 enum { MOST_STORES = 12, N = 600 };
@@ -59,6 +61,23 @@ static void jacobi_pass(rp_context *c, rp_store **s) {
   OK(EVAL(c, "r, d", "r max= abs(d)", s[2], change));
   OK(EVAL(c, "go, r", "go = where(r > 0.004, 1, 0)", s[0], s[2]));
   OK(rp_store_release(change));
+}
+
+/* ---- what it leaves is taken up by the text of a kernel, wherever it is, and by one more in place */
+
+static void text_first(rp_context *c, rp_store **s) {
+  jacobi_first(c, s);
+  OK(rp_store_release(s[3]));
+  s[3] = make(c, RP_F64, N);
+}
+
+static void text_pass(rp_context *c, rp_store **s) {
+  OK(EVAL(c, "m, a, b", "m = 0.25*(a + b) + 0.5*m", s[5], s[4], s[6]));
+  OK(blend(c, s[3], s[1], 0.25));
+  OK(EVAL(c, "r", "r = 0", s[2]));
+  OK(EVAL(c, "r, y", "r += y", s[2], s[3]));
+  OK(EVAL(c, "go, r", "go = where(r < 81.8, 1, 0)", s[0], s[2]));
+  OK(blend(c, s[3], s[3], 0.4375));
 }
 
 /* ---- the same with a new sum in each pass, which begins at 0 */
@@ -141,9 +160,10 @@ static void copy_pass(rp_context *c, rp_store **s) {
 }
 
 static const program programs[] = {
-    {"halve", halve_first, halve_pass, 4},       {"jacobi", jacobi_first, jacobi_pass, 3},
-    {"sum", jacobi_first, sum_pass, 4},          {"cg", cg_first, cg_pass, 5},
-    {"scatter", scatter_first, scatter_pass, 5}, {"copy", copy_first, copy_pass, 5}};
+    {"halve", halve_first, halve_pass, 4}, {"jacobi", jacobi_first, jacobi_pass, 3},
+    {"text", text_first, text_pass, 4},    {"sum", jacobi_first, sum_pass, 4},
+    {"cg", cg_first, cg_pass, 5},          {"scatter", scatter_first, scatter_pass, 5},
+    {"copy", copy_first, copy_pass, 5}};
 enum { N_PROGRAMS = sizeof programs / sizeof *programs };
 
 /* ---- running them */
@@ -289,6 +309,7 @@ static void random_launch(rp_context *c, rp_store **scalar, rp_store **vector, i
     case 3: OK(EVAL(c, "a, b", "a = 0.5*a + 0.125*b", a, b)); break;
     case 4: OK(EVAL(c, "x, a", "x = x/(2 + a*a)", x, a)); break;
     case 5: OK(EVAL(c, "y", "y = 0.001*(index(0) % 5)", y)); break;
+    case 6: OK(blend(c, x, y, 0.125)); break;
     default: shifted(c, x, y); break;
   }
 }
@@ -385,10 +406,12 @@ static void test_driver_refuses(void **state) {
 
 /* ---- a subscript that leaves its array after some passes ---- */
 
-/* y = x[i]: from the 15th pass on i is beyond x, or in that one alone: the next one makes y sound. */
+/* y = x[i]: from the 15th pass on i is beyond x, or in that one alone: the next one makes y sound, but not z, which has taken
+ * up y. */
 static void poison_pass(rp_context *c, rp_store **s, bool once) {
   OK(EVAL(c, "i, n", once ? "i = where(n == 15, 99, 3)" : "i = where(n < 15, n, 99)", s[3], s[4]));
   OK(EVAL(c, "y, x, i", "y[k] = x[i[k]]", s[2], s[1], s[3]));
+  OK(blend(c, s[5], s[2], 1));
   OK(EVAL(c, "n", "n = n + 1", s[4]));
   OK(EVAL(c, "go, n", "go = n < 30", s[0], s[4]));
 }
@@ -399,6 +422,7 @@ static void poison_first(rp_context *c, rp_store **s) {
   s[2] = make(c, RP_F64, 1);
   s[3] = make(c, RP_I64, 1);
   s[4] = make(c, RP_I64, 0);
+  s[5] = make(c, RP_F64, 1);
   OK(EVAL(c, "x", "x = index(0)", s[1]));
 }
 
@@ -422,6 +446,7 @@ static void test_poison(void **state) {
     else
       FAILS(RP_ERR_DATA, "out of range", rp_store_read(s[2], &y, sizeof y));
     if (once) assert_true(y == 3);
+    FAILS(RP_ERR_DATA, "out of range", rp_store_read(s[5], &y, sizeof y));
     if (gpu) assert_in_range(check_stat(c, "loops"), 1, 20);
     for (int32_t i = 0; i < MOST_STORES; i++) OK(rp_store_release(s[i]));
     if (gpu)

@@ -3,6 +3,7 @@
  * refused. Not here: bits (test_api_repeat.c), what each reason says (test_reason.c). */
 #include "tests/support/gpu_context.h"
 
+#include "tests/support/blend.h"
 #include "tests/support/odd_ones.h"
 
 static rp_store *make(rp_context *c, rp_dtype dtype, int64_t n) {
@@ -48,6 +49,7 @@ static rp_status lose(void) {
   for (int32_t k = 0; k < 3 && st == RP_OK; k++) st = rp_store_slice(u, 0, k, n - 2 + k, 1, &m[k]);
   if (st == RP_OK) st = rp_trace_begin(c, 1);
   if (st == RP_OK) st = EVAL(c, "m, a, b", "m = 0.5*(a + b) + 1", m[1], m[0], m[2]);
+  if (st == RP_OK) st = blend(c, u, u, 0.5);
   if (st == RP_OK) st = EVAL(c, "x", "x = x + 1", x);
   if (st == RP_OK) st = EVAL(c, "go, x", "go = x < 9", go, x);
   if (st == RP_OK) st = rp_trace_repeat(c, 1, go, 100, &passes);
