@@ -195,17 +195,34 @@ static const rp_opaque_arg two_args[] = {
 static const rp_opaque_arg one_args[] = {
     {RP_ARG_PTR, 0, 0, 0, 0}, {RP_ARG_EXTENT, 0, 0, 0, 0}, {RP_ARG_STRIDE, 0, 0, 0, 0}};
 
+/* The text of a GPU's kernel that does as bump does; an emulated one takes its parameters together. */
+static const char bump_text[] =
+    "#ifdef RPG_HOST\n"
+    "struct bump { double *y; long long n, stride; };\n"
+    "RPG_KERNEL(bump, bump) {\n"
+    "  double *const y = a.y; const long long n = a.n, stride = a.stride;\n"
+    "  const long long i = (long long)RPG_BLOCK * RPG_THREADS + RPG_THREAD;\n"
+    "#else\n"
+    "extern \"C\" __global__ void bump(double *y, long long n, long long stride) {\n"
+    "  const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;\n"
+    "#endif\n"
+    "  if (i < n) y[i * stride] = y[i * stride] * 0.5 + 1;\n"
+    "}\n";
+static const rp_gpu_variant bump_gpu = {
+    .struct_size = sizeof bump_gpu, .source = bump_text, .entry = "bump", .block = 64};
+
 typedef struct function {
   const char *name;
   void (*f)(void);
   int32_t n_store, flags;
+  const rp_gpu_variant *gpu; /* NULL: the host's alone */
 } function;
 
 static const function functions[] = {
-    {"mirror", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE},
-    {"mirror_now", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE | RP_OPAQUE_SIDE_EFFECT},
-    {"bump", (void (*)(void))bump, 1, 0},
-    {"guarded", (void (*)(void))guarded, 2, RP_OPAQUE_DENSE | RP_OPAQUE_STATUS}};
+    {"mirror", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE, NULL},
+    {"mirror_now", (void (*)(void))mirror, 2, RP_OPAQUE_DENSE | RP_OPAQUE_SIDE_EFFECT, NULL},
+    {"bump", (void (*)(void))bump, 1, 0, &bump_gpu},
+    {"guarded", (void (*)(void))guarded, 2, RP_OPAQUE_DENSE | RP_OPAQUE_STATUS, NULL}};
 
 /* The op, registered once in each context. */
 static rp_status function_op(rp_context *ctx, const function *f, rp_op **out) {
@@ -217,7 +234,8 @@ static rp_status function_op(rp_context *ctx, const function *f, rp_op **out) {
                             .function = f->f,
                             .args = two ? two_args : one_args,
                             .n_args = 3,
-                            .flags = f->flags};
+                            .flags = f->flags,
+                            .gpu = f->gpu};
   rp_library *lib;
   *out = rp_context_data(ctx, f);
   if (*out) return RP_OK;
