@@ -170,11 +170,11 @@ rp_status rpi_opaque_gpu_install(rpi_opaque_gpu *v, const rpi_device_function *k
 static int64_t grid_of(const rpi_plan_call *c) {
   const rp_gpu_variant *v = &rpi_opaque_on_gpu(c->opaque)->is;
   const rpi_geom *g = &c->geom[v->store];
-  const int64_t each = v->per_thread * v->block;
   int64_t n = 1;
   for (int32_t d = 0; d < g->ndim; d++)
     if (v->axes >> d & 1) n *= g->shape[d];
-  return n / each + (n % each > 0);
+  n = n / v->per_thread + (n % v->per_thread > 0); /* threads */
+  return n / v->block + (n % v->block > 0);
 }
 
 bool rpi_opaque_gpu_is_launch(const rpi_plan_call *c) {

@@ -2,12 +2,13 @@
  * tests/unit/test_api_gpu_text.c -- opaque ops with the text of a kernel for the GPU, which here is the emulated one: its
  * parameters and launches, alone and in graphs, where it is kept, how it is refused; that the real compiler takes it. */
 #include "tests/support/gpu_context.h"
+#include "tests/support/gpu_members.h"
 
 #include "jit/nvrtc.h"
 
 #define COUNT(a) ((int32_t)(sizeof(a) / sizeof(a)[0]))
 
-enum { PASSES = 12, FIRST = 2 /* that are not graphs */, FORMS = 4 /* of a graph */, MOST = 9 };
+enum { PASSES = 12, FIRST = 2 /* that are not graphs */, FORMS = 4 /* of a graph */ };
 
 /* ---- kernels' texts --------------------------------------------------------------------------------------- */
 
@@ -76,8 +77,9 @@ static rp_opaque_desc scale_desc(const char *name, const rp_gpu_variant *gpu) {
                           .gpu = gpu};
 }
 
-static void scale(rp_op *op, rp_store *y, rp_store *x, rp_store *g, int32_t k, double a, bool up) {
-  OK(rp_launch(op, STORES(y, x, g), 3, (const void *const[]){&k, &a, &up}, 3));
+static rp_status scale(rp_op *op, rp_store *y, rp_store *x, rp_store *g, int32_t k, double a,
+                       bool up) {
+  return rp_launch(op, STORES(y, x, g), 3, (const void *const[]){&k, &a, &up}, 3);
 }
 
 /* A loop with kernels around the op, on every other element backwards; the sum of all, and the geometry. */
@@ -93,7 +95,7 @@ static double scale_loop(rp_context *c, rp_op *op, int64_t n, int64_t geometry[2
   for (int32_t i = 0; i < PASSES; i++) {
     OK(rp_trace_begin(c, 1));
     OK(EVAL(c, "x", "x = x + 1", x));
-    scale(op, y, x, g, i - 2, 0.25, i % 2);
+    OK(scale(op, y, x, g, i - 2, 0.25, i % 2));
     OK(EVAL(c, "s, w", "s += w", s, w));
     OK(rp_trace_end(c, 1));
   }
@@ -151,11 +153,17 @@ static void test_text_geometry(void **state) {
   int64_t geometry[2];
   OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
   OK(rp_store_slice(x, 1, 0, 0, 1, &none));
-  scale(op, y, x, g, 1, 1, false);
+  OK(scale(op, y, x, g, 1, 1, false));
   OK(rp_store_read(g, geometry, sizeof geometry));
   assert_int_equal(geometry[0], 3);
+  v.axes = 0;
+  v.per_thread = INT64_MAX; /* more than there can be: a thread for all */
+  d.name = "all";
+  OK(scale(make(c, &d), y, x, g, 1, 1, false));
+  OK(rp_store_read(g, geometry, sizeof geometry));
+  assert_int_equal(geometry[0], 1);
   const struct emu_counts before = counts();
-  scale(op, y, none, g, 1, 1, false);
+  OK(scale(op, y, none, g, 1, 1, false));
   OK(rp_wait(c));
   assert_int_equal(counts().kernels - before.kernels, 0);
   rp_store *const all[] = {x, y, g, none};
@@ -166,25 +174,25 @@ static void test_text_geometry(void **state) {
 /* ---- in graphs ---- */
 
 /* Kernels and texts on `most` vectors in turn, which come out in `out`. */
-static void turns(rp_context *c, rp_op *op, int32_t most, int64_t n, double *out) {
+static rp_status turns(rp_context *c, rp_op *op, int32_t most, int64_t n, double *out) {
   rp_store *v[MOST], *g, *s;
-  for (int32_t i = 0; i < most; i++) v[i] = check_vector(c, n, NULL);
-  OK(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
-  OK(rp_store_create(c, RP_F64, 0, NULL, &s));
+  for (int32_t i = 0; i < most; i++) TRY(rp_store_create(c, RP_F64, 1, &n, &v[i]));
+  TRY(rp_store_create(c, RP_I64, 1, (int64_t[]){2}, &g));
+  TRY(rp_store_create(c, RP_F64, 0, NULL, &s));
   for (int32_t i = 0; i < 2 * PASSES; i++) {
     rp_store *a = v[i % most], *b = v[(i + 1) % most];
-    OK(rp_trace_begin(c, 1));
-    OK(EVAL(c, "a", "a = a + index(0)", a));
-    scale(op, b, a, g, 1, 0.5, false);
-    OK(EVAL(c, "s, b", "s += b", s, b));
-    OK(EVAL(c, "a, s", "a = a - 0.001*s", a, s));
-    scale(op, b, a, g, 3, 0.25, true);
-    OK(rp_trace_end(c, 1));
+    TRY(rp_trace_begin(c, 1));
+    TRY(EVAL(c, "a", "a = a + index(0)", a));
+    TRY(scale(op, b, a, g, 1, 0.5, false));
+    TRY(EVAL(c, "s, b", "s += b", s, b));
+    TRY(EVAL(c, "a, s", "a = a - 0.001*s", a, s));
+    TRY(scale(op, b, a, g, 3, 0.25, true));
+    TRY(rp_trace_end(c, 1));
   }
-  for (int32_t i = 0; i < most; i++) OK(rp_store_read(v[i], out + i * n, (size_t)n * sizeof *out));
-  for (int32_t i = 0; i < most; i++) OK(rp_store_release(v[i]));
-  OK(rp_store_release(g));
-  OK(rp_store_release(s));
+  for (int32_t i = 0; i < most; i++) TRY(rp_store_read(v[i], out + i * n, (size_t)n * sizeof *out));
+  for (int32_t i = 0; i < most; i++) TRY(rp_store_release(v[i]));
+  TRY(rp_store_release(g));
+  return rp_store_release(s);
 }
 
 /* Few sets of addresses have a graph each; of more of them the nodes change. */
@@ -195,10 +203,10 @@ static void test_graph_memory(void **state) {
   const rp_opaque_desc d = scale_desc("scale", &by_text);
   for (int32_t most = 2; most <= MOST; most += MOST - 2) {
     rp_context *host = check_context(""), *c = gpu_context("");
-    turns(host, make(host, &d), most, N, want);
+    OK(turns(host, make(host, &d), most, N, want));
     rp_op *op = make(c, &d);
     const struct emu_counts before = counts();
-    turns(c, op, most, N, got);
+    OK(turns(c, op, most, N, got));
     const struct emu_counts after = counts();
     const int64_t graphs = after.graph_launches - before.graph_launches;
     assert_memory_equal(got, want, sizeof *got * (size_t)(most * N));
@@ -210,6 +218,39 @@ static void test_graph_memory(void **state) {
     OK(rp_context_destroy(host));
     end(c);
   }
+}
+
+enum { LENGTH = 4000, TWO = 2 };
+
+static rp_status turns_of_rank(member *m) {
+  const rp_opaque_desc d = scale_desc("scale", &by_text);
+  rp_library *lib;
+  rp_op *op;
+  TRY(rp_library_create(m->ctx, "lib", &lib));
+  TRY(rp_op_create_opaque(lib, &d, &op));
+  TRY(turns(m->ctx, op, TWO, LENGTH, m->out));
+  TRY(rp_stat(m->ctx, "gpu_graphs", &m->stat[0]));
+  return rp_stat(m->ctx, "kernels_shared", &m->stat[1]);
+}
+
+/* Each rank launches it on all elements: in a graph where kernels do, too, and behind what others have of them. */
+static void test_graph_on_ranks(void **state) {
+  (void)state;
+  member alone, all[MOST];
+  run(&alone, 1, "--threads 1 --gpus 0", turns_of_rank, TWO * LENGTH);
+  all_fine(&alone, 1);
+  for (int32_t shared = 0; shared < 2; shared++) {
+    members_on_gpus(all, 2, "--tier 1", shared ? "" : "--tile 1000000", turns_of_rank,
+                    TWO * LENGTH);
+    same_as(&alone, all, 2);
+    for (int32_t r = 0; r < 2; r++) {
+      assert_int_equal(all[r].stat[1] > 0, shared);
+      if (!shared) assert_in_range(all[r].stat[0], 2 * PASSES - 2 * FIRST, 2 * PASSES);
+    }
+    forget(all, 2);
+    emu_check_empty();
+  }
+  forget(&alone, 1);
 }
 
 static rp_status queue_nothing(const rp_gpu_call *call) {
@@ -227,7 +268,7 @@ static void among(rp_context *c, rp_op *op, rp_store *from, int64_t alone, int64
     if (i == FIRST) before = counts();
     OK(rp_trace_begin(c, 1));
     OK(EVAL(c, "x", "x = x + 1", x));
-    scale(op, y, from ? from : x, g, 1, 2, false);
+    OK(scale(op, y, from ? from : x, g, 1, 2, false));
     for (int32_t k = 0; k < 3; k++) {
       OK(EVAL(c, "s, x", "s += x", s, x));
       OK(EVAL(c, "x, s", "x = x - s/1000", x, s));
@@ -392,10 +433,15 @@ static void test_each_call_fails(void **state) {
 int main(void) {
   if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_text),          cmocka_unit_test(test_text_geometry),
-      cmocka_unit_test(test_graph_memory),  cmocka_unit_test(test_graph_of_nothing),
-      cmocka_unit_test(test_graph_ends),    cmocka_unit_test(test_bad_texts),
-      cmocka_unit_test(test_real_compiler), cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_text),
+      cmocka_unit_test(test_text_geometry),
+      cmocka_unit_test(test_graph_memory),
+      cmocka_unit_test(test_graph_on_ranks),
+      cmocka_unit_test(test_graph_of_nothing),
+      cmocka_unit_test(test_graph_ends),
+      cmocka_unit_test(test_bad_texts),
+      cmocka_unit_test(test_real_compiler),
+      cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
