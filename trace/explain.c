@@ -229,7 +229,9 @@ static void explain_group(const rp_context *ctx, const rpi_template *t, const rp
   explain_copies(t, b->an, i, out);
   rpi_strbuf_addf(out, "    %s %d", g->opaque ? "opaque call, group" : "group", i);
   for (int32_t c = 0; c < b->plan.n_call; c++)
-    if (b->call_group[c] == i && b->plan.call[c].gpu) rpi_strbuf_add(out, ", on the GPU");
+    if (b->call_group[c] == i && b->plan.call[c].gpu)
+      rpi_strbuf_add(out, rpi_opaque_gpu_is_launch(&b->plan.call[c]) ? ", on the GPU"
+                                                                     : ", on the GPU, in no graph");
   if (g->beside) rpi_strbuf_addf(out, ", in one launch with group %d", i - 1);
   if (g->kernel) {
     const char *refusal = rpi_jit_refusal(g->kernel);

@@ -309,6 +309,7 @@ static void test_graph_ends(void **state) {
   rp_context *c = gpu_context("--late off --log quiet");
   rp_opaque_desc d = scale_desc("function", &function);
   among(c, make(c, &d), NULL, 1, 3);
+  check_explains(c, "on the GPU, in no graph\n", NULL);
   check_explains(c, "GPU_FUNCTION", NULL);
   end(c);
   c = gpu_context("--late off --log quiet");
@@ -318,6 +319,7 @@ static void test_graph_ends(void **state) {
   v.block = v.per_thread = 1;
   among(c, make(c, &d), much, 1, 3);
   FAILS(RP_ERR_DATA, "scale would run in 2147483648 blocks of 1 threads", rp_wait(c));
+  check_explains(c, "on the GPU, in no graph\n", NULL);
   check_explains(c, "GPU_FUNCTION", NULL);
   OK(rp_store_release(one));
   OK(rp_store_release(much));
