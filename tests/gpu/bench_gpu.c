@@ -47,6 +47,8 @@ const gpu_row gpu_rows[] = {
     {TIMES(GPU_LOOPS, "tiny_ahead", gpu_chain_f64), .size = 1000, .small = 1000, .dimensions = 1},
     {TIMES(GPU_LOOPS, "tiny_own", gpu_tiny_own), .size = 1000, .small = 1000, .check = 1000,
      .dimensions = 1},
+    {TIMES(GPU_LOOPS, "tiny_text", gpu_tiny_text), .size = 1000, .small = 1000, .check = 1000,
+     .dimensions = 1},
     HOST("host_ten", gpu_chain_f64, 1000),
     HOST("host_hundred", gpu_hundred, 1000),
     {TIMES(GPU_SUMS, "spmv_short", gpu_spmv_short), .size = 1 << 23, .small = 1 << 10,

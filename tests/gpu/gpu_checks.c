@@ -84,16 +84,18 @@ static bool libraries(const gpu_row *r, const char *text) {
                        good ? "the work is done on the GPU" : "on the host: is the library there?");
 }
 
-/* A loop that is to go on by itself does, or the first reason of those why not. */
+/* A pass that repeats itself does so on the GPU, or the first reason of those why not. */
 static bool repeats(const gpu_row *r, rp_context *ctx, const char *text) {
-  char note[160] = "passes go on from one to the next on the GPU";
-  if (gpu_gpus == 0 || strcmp(r->name, "tiny_own") != 0) return true;
+  char name[64], note[160] = "passes go on from one to the next on the GPU";
+  if (gpu_gpus == 0 || !strstr(text, "CUT_REPEAT")) return true;
   const bool good = bench_stat(ctx, "loops") > 0;
-  const char *why = strstr(text, "REPEAT_");
+  const char *why = strstr(text, "REPEAT_"), *cut = strstr(text, "CUT_REPEAT");
+  if (why == cut + 4) why = strstr(why + 1, "REPEAT_"); /* that is why the segment ended */
   if (!good)
     snprintf(note, sizeof note, "%.*s", why ? (int)strcspn(why, "\n\"") : 9,
              why ? why : "no reason");
-  return gpu_print_yes("repeats_tiny_own", good, note);
+  snprintf(name, sizeof name, "repeats_%s", r->name);
+  return gpu_print_yes(name, good, note);
 }
 
 static double times(bench_prog *p) {

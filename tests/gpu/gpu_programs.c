@@ -40,6 +40,7 @@ typedef struct chain {
   rp_store *a, *b, *t; /* t: each pass begins with what the last one left, or it would not run */
   rp_store *n,
       *go; /* of one that repeats itself: passes that are left, and whether there are; else NULL */
+  rp_op *text;  /* that ends a pass; NULL: none */
   int rounds;   /* of three operations, behind the first one */
   bool waiting; /* for each pass */
 } chain;
@@ -51,6 +52,7 @@ static void chain_pass(chain *c) {
     RP_CHECK(rp_array_subtract_to(c->t, c->b, c->t));
     RP_CHECK(rp_array_add_to(c->t, c->a, c->t));
   }
+  if (c->text) RP_CHECK(rp_launch(c->text, (rp_store *const[]){c->t, c->a}, 2, NULL, 0));
 }
 
 /* The program makes the first pass, the GPU the others. */
@@ -130,6 +132,48 @@ bench_prog gpu_tiny_own(const char *config, int64_t n) {
   RP_CHECK(rp_store_create(c->ctx, RP_I64, 0, NULL, &c->n));
   RP_CHECK(rp_store_create(c->ctx, RP_BOOL, 0, NULL, &c->go));
   p.run = chain_own;
+  return p;
+}
+
+/* t = t/2 + a. An emulated GPU takes the parameters together. */
+static const char halve_text[] =
+    "#ifdef RPG_HOST\n"
+    "struct halve { double *t; const double *a; long long n; };\n"
+    "RPG_KERNEL(halve, halve) {\n"
+    "  double *const t = a.t; const long long n = a.n;\n"
+    "  const double *const add = a.a;\n"
+    "  const long long i = (long long)RPG_BLOCK * RPG_THREADS + RPG_THREAD;\n"
+    "#else\n"
+    "extern \"C\" __global__ void halve(double *t, const double *add, long long n) {\n"
+    "  const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;\n"
+    "#endif\n"
+    "  if (i < n) t[i] = 0.5 * t[i] + add[i];\n"
+    "}\n";
+
+static void halve(double *t, const double *a, int64_t n) {
+  for (int64_t i = 0; i < n; i++) t[i] = 0.5 * t[i] + a[i];
+}
+
+bench_prog gpu_tiny_text(const char *config, int64_t n) {
+  static const int32_t privileges[] = {RP_PRIV_READ_WRITE, RP_PRIV_READ};
+  static const rp_opaque_arg args[] = {
+      {.kind = RP_ARG_PTR, .a = 0}, {.kind = RP_ARG_PTR, .a = 1}, {.kind = RP_ARG_SIZE, .a = 0}};
+  static const rp_gpu_variant gpu = {
+      .struct_size = sizeof gpu, .source = halve_text, .entry = "halve"};
+  static const rp_opaque_desc d = {.struct_size = sizeof d,
+                                   .name = "halve",
+                                   .params = "t, a",
+                                   .privileges = privileges,
+                                   .function = (void (*)(void))halve,
+                                   .args = args,
+                                   .n_args = 3,
+                                   .flags = RP_OPAQUE_DENSE,
+                                   .gpu = &gpu};
+  bench_prog p = gpu_tiny_own(config, n);
+  chain *c = p.self;
+  rp_library *lib;
+  RP_CHECK(rp_library_create(c->ctx, "bench", &lib));
+  RP_CHECK(rp_op_create_opaque(lib, &d, &c->text));
   return p;
 }
 

@@ -18,6 +18,8 @@ bench_prog gpu_hundred(const char *config, int64_t n);
 bench_prog gpu_tiny(const char *config, int64_t n);
 /* As gpu_chain_f64, but the pass repeats itself, which ends with a count and a look at it. */
 bench_prog gpu_tiny_own(const char *config, int64_t n);
+/* The same with the text of a kernel at the end of each pass. */
+bench_prog gpu_tiny_text(const char *config, int64_t n);
 
 /* ---- gpu_sums.c: x = A x with matrices of n rows of 1/length in CSR; baselines.py has the same ones */
 
