@@ -350,6 +350,8 @@ static void run_steps(rp_context *ctx, rpi_bound *b, const rpi_segment *s, int32
   rp_status st = RP_OK;
   if (RPI_LIKELY(!ctx->repeat || first > 0) || !rpi_converge_run(ctx, b, s, &st))
     st = rpi_run_plan(&b->plan, first, end, &host, ctx->pointers, ctx->patch, ctx->patch_bytes);
+  for (; RPI_UNLIKELY(b->n_loose < b->plan.n_loose); b->n_loose++)
+    rpi_context_reason(ctx, RPI_REASON_GPU_RECORD);
   const bool owes =
       RPI_UNLIKELY(ctx->repeat) && ctx->repeat->owed; /* the flags are of a later pass */
   if (st == RP_OK && ctx->device && !owes) st = rpi_gpu_bind_flags(ctx, b);

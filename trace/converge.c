@@ -120,18 +120,21 @@ static bool find_zeros(const rpi_segment *s, const rpi_repeat *r, rpi_loop_desc 
   return loop->zero != NULL;
 }
 
+/* A function that turns out not to be recordable ends that. */
+static bool is_launches(const rp_context *ctx, const rpi_bound *b) {
+  const int32_t n = b->plan.n_step;
+  return n > 0 && rpi_graph_end(&b->plan, 0, n, ctx->patch) == n;
+}
+
 /* Why the host decides about the next pass; RPI_N_REASON: it need not. Fills in what the loop is. */
 static rpi_reason refusal(rp_context *ctx, const rpi_bound *b, const rpi_segment *s,
                           rpi_loop_desc *out) {
   const rpi_repeat *r = ctx->repeat;
   const rpi_buffer *go = r->go->buf;
-  const int32_t n_step = b->plan.n_step;
   bool never;
   if (ctx->comm) return RPI_REASON_REPEAT_RANKS;
   if (!ctx->config.graphs || !rpi_device_loops(ctx->device)) return RPI_REASON_REPEAT_DRIVER;
-  if (n_step == 0 || rpi_graph_end(&b->plan, 0, n_step, ctx->patch) < n_step ||
-      go->stamp != s->number)
-    return RPI_REASON_REPEAT_STEPS;
+  if (!is_launches(ctx, b) || go->stamp != s->number) return RPI_REASON_REPEAT_STEPS;
   if (!is_compiled(ctx, &b->plan)) return RPI_REASON_REPEAT_COMPILE;
   out->check = rpi_jit_gpu_check(ctx->jit, &never);
   if (!out->check) return never ? RPI_REASON_REPEAT_REFUSED : RPI_REASON_REPEAT_COMPILE;
@@ -170,7 +173,7 @@ static rp_status run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rpi_lo
   rpi_repeat *r = ctx->repeat;
   *ran = 0;
   const rp_status st =
-      find_zeros(s, r, loop) ? rpi_loop_run(&b->plan, ctx->device, loop, ran) : RP_OK;
+      find_zeros(s, r, loop) ? rpi_loop_run(&b->plan, &ctx->opaque_device, loop, ran) : RP_OK;
   rpi_alloc_free(loop->zero);
   if (st != RP_OK || *ran == 0) return st;
   r->owed = loop->n == 2 && *ran % 2 == 0;
@@ -198,7 +201,7 @@ bool rpi_converge_run(rp_context *ctx, rpi_bound *b, const rpi_segment *s, rp_st
   if (why == RPI_N_REASON) {
     *st = run(ctx, b, s, &loop, &ran);
     if (*st != RP_OK || ran > 0) return true;
-    why = RPI_REASON_REPEAT_REFUSED;
+    why = is_launches(ctx, b) ? RPI_REASON_REPEAT_REFUSED : RPI_REASON_REPEAT_STEPS;
   }
   rpi_context_reason(ctx, why);
   return false;

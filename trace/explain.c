@@ -230,7 +230,7 @@ static void explain_group(const rp_context *ctx, const rpi_template *t, const rp
   rpi_strbuf_addf(out, "    %s %d", g->opaque ? "opaque call, group" : "group", i);
   for (int32_t c = 0; c < b->plan.n_call; c++)
     if (b->call_group[c] == i && b->plan.call[c].gpu)
-      rpi_strbuf_add(out, rpi_opaque_gpu_is_launch(&b->plan.call[c]) ? ", on the GPU"
+      rpi_strbuf_add(out, rpi_opaque_gpu_in_graphs(&b->plan.call[c]) ? ", on the GPU"
                                                                      : ", on the GPU, in no graph");
   if (g->beside) rpi_strbuf_addf(out, ", in one launch with group %d", i - 1);
   if (g->kernel) {

@@ -216,7 +216,7 @@ static void lower_kernel(lowerer *l, const rpi_group *g, int64_t *partials) {
 
 /* On the GPU: a graph has its launch, or ends. */
 static void note_graphs(lowerer *l, const rpi_plan_call *c) {
-  if (l->ctx->config.graphs && !rpi_opaque_gpu_is_launch(c))
+  if (l->ctx->config.graphs && !rpi_opaque_gpu_in_graphs(c))
     rpi_context_reason(l->ctx, RPI_REASON_GPU_FUNCTION);
 }
 

@@ -21,8 +21,9 @@ typedef struct rpi_bound {
   int64_t scratch_bytes, partials; /* of all; what lies from there on is for partials */
   uint64_t
       scratch_in; /* of several ranks with GPUs: all it touches has memory in the context's scratch of that number */
-  bool board;     /* some kernel uses it */
-  int32_t n_flag; /* one per kernel of the plan */
+  bool board;      /* some kernel uses it */
+  int32_t n_flag;  /* one per kernel of the plan */
+  int32_t n_loose; /* of the plan's, those that have been counted */
   int32_t *flag_group;
   const struct rpi_grid *
       *grid;           /* one per kernel, among ranks: the boxes it is shared out by, or NULL */

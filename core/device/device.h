@@ -149,16 +149,21 @@ rp_status rpi_device_launch(rpi_device *d, CUfunction f, int32_t grid, int32_t b
 
 /* ---- graphs: launches with an order among them, queued by one call */
 typedef struct rpi_device_node {
-  CUfunction function;
+  CUfunction function; /* NULL: */
+  CUgraph child;       /* what was recorded, a copy of it */
   int32_t grid, block;
   int32_t first_after, n_after; /* the nodes before it that must have ended, a range of them */
   const void *parameters;       /* as for rpi_device_launch */
   int64_t bytes;
 } rpi_device_node;
 typedef struct rpi_device_graph rpi_device_graph;
+/* What `queue` puts into the stream is not done, but becomes a graph. The error of `queue`, or of the driver, which does not
+ * record everything. Memory must not be asked for meanwhile. */
+rp_status rpi_device_record(rpi_device *d, rp_status (*queue)(void *arg), void *arg, CUgraph *out);
+void rpi_device_forget(rpi_device *d, CUgraph recorded); /* NULL is allowed */
 rp_status rpi_device_graph_create(rpi_device *d, const rpi_device_node *nodes, int32_t n,
                                   rpi_device_graph **out);
-/* Node i has these parameters in launches from now on. */
+/* Node i, of a function, has these parameters in launches from now on. */
 rp_status rpi_device_graph_set(rpi_device *d, rpi_device_graph *g, int32_t i,
                                const rpi_device_node *node);
 rp_status rpi_device_graph_launch(rpi_device *d, rpi_device_graph *g);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/device/device_graph.c -- launches as a CUDA graph.
- * Lives here: building, changing, launching; loops. Not here: which launches, and when a graph pays (core/exec/graph.h).
+ * Lives here: building, changing, launching; loops; recording what others queue. Not here: which launches, and when a graph
+ *             pays (core/exec/graph.h).
  * How: nodes are added one by one (no capture), so each has a handle by which its parameters are changed in the
  *      instantiated graph. The driver copies parameters; a change does not touch launches under way.
  *      A loop is a WHILE node. Its graph has the first phase and, behind the kernel that decides, an IF node with the
@@ -49,10 +50,12 @@ static CUresult add_kernels(rpi_device *d, CUgraph graph, const CUgraphNode *roo
     const rpi_device_node *k = &nodes[i];
     rpi_assert(k->first_after >= 0 && k->first_after + k->n_after <= i);
     const bool first = k->n_after == 0 && root;
-    *name = "cuGraphAddKernelNode";
+    const CUgraphNode *after = first ? root : &made[k->first_after];
+    const size_t n_after = first ? 1 : (size_t)k->n_after;
+    *name = k->child ? "cuGraphAddChildGraphNode" : "cuGraphAddKernelNode";
     call_of(k, &c);
-    e = d->cu->graph_add_kernel(&made[i], graph, first ? root : &made[k->first_after],
-                                first ? 1 : (size_t)k->n_after, &c.parameters);
+    e = k->child ? d->cu->graph_add_child(&made[i], graph, after, n_after, k->child)
+                 : d->cu->graph_add_kernel(&made[i], graph, after, n_after, &c.parameters);
   }
   return e;
 }
@@ -123,6 +126,31 @@ void rpi_device_graph_free(rpi_device *d, rpi_device_graph *g) {
   }
   rpi_alloc_free(g->node);
   rpi_alloc_free(g);
+}
+
+/* ---- what others queue ---- */
+
+rp_status rpi_device_record(rpi_device *d, rp_status (*queue)(void *arg), void *arg, CUgraph *out) {
+  const rpi_cuda *cu = d->cu;
+  *out = NULL;
+  if (!cu->stream_record || !cu->stream_recorded || !cu->graph_add_child)
+    return rpi_status_fail(RP_ERR_DEVICE, "the driver records no streams");
+  RPI_TRY(rpi_device_enter(d));
+  CUresult e = cu->stream_record(d->stream, CU_STREAM_CAPTURE_MODE_RELAXED);
+  if (e != CUDA_SUCCESS) return rpi_device_leave(d, e, "cuStreamBeginCapture", "%s", "");
+  const rp_status said = queue(arg);
+  e = cu->stream_recorded(d->stream, out);
+  if (e != CUDA_SUCCESS) *out = NULL;
+  const rp_status st = rpi_device_leave(d, e, "cuStreamEndCapture", "%s", "");
+  if (st == RP_OK && said == RP_OK) return RP_OK;
+  rpi_device_forget(d, *out);
+  *out = NULL;
+  return st != RP_OK ? st : said;
+}
+
+void rpi_device_forget(rpi_device *d, CUgraph recorded) {
+  if (recorded && rpi_device_enter(d) == RP_OK)
+    (void)rpi_device_leave(d, d->cu->graph_destroy(recorded), "cuGraphDestroy", "%s", "");
 }
 
 /* ---- loops ---- */

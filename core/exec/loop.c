@@ -101,12 +101,22 @@ static bool describe(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *des
   return true;
 }
 
-/* Without a graph afterwards: there is no memory, or the driver takes none. */
-static void make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
+/* What functions queue in each phase. */
+static rp_status record(rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc,
+                        rpi_opaque_device *d) {
+  for (int32_t i = 0; i < l->n; i++)
+    RPI_TRY(rpi_graph_nodes_record(plan, desc->phase[i].words, d, &l->nodes[i]));
+  return RP_OK;
+}
+
+/* Without a graph afterwards: there is no memory, a function cannot be recorded, or the driver takes none. */
+static void make(rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc, rpi_opaque_device *d) {
   static bool said;
   rpi_device_phase phase[RPI_DEVICE_PHASES];
   drop(l);
-  if (!describe(plan, l, desc)) {
+  const bool described = describe(plan, l, desc);
+  if (!described || record(plan, l, desc, d) != RP_OK) {
+    for (int32_t i = 0; described && i < l->n; i++) rpi_graph_nodes_forget(d, &l->nodes[i]);
     drop(l);
     return;
   }
@@ -121,18 +131,22 @@ static void make(const rpi_plan *plan, rpi_loop *l, const rpi_loop_desc *desc) {
                                            .block = 1,
                                            .parameters = &l->check[i],
                                            .bytes = sizeof l->check[i]}};
-  if (rpi_device_loop_create(l->device, phase, l->n, &l->graph) == RP_OK) return;
+  const rp_status st = rpi_device_loop_create(l->device, phase, l->n, &l->graph);
+  for (int32_t i = 0; i < l->n; i++) rpi_graph_nodes_forget(d, &l->nodes[i]);
+  if (st == RP_OK) return;
   rpi_log_once(&said, "loops do not stay on the GPU: %s", rpi_status_message());
   drop(l);
   l->refused = true;
 }
 
-rp_status rpi_loop_run(rpi_plan *plan, rpi_device *d, const rpi_loop_desc *desc, int64_t *ran) {
+rp_status rpi_loop_run(rpi_plan *plan, rpi_opaque_device *o, const rpi_loop_desc *desc,
+                       int64_t *ran) {
+  rpi_device *d = o->device;
   int64_t left = desc->most;
   *ran = 0;
   rpi_loop *l = loop_of(plan, d);
   if (!l || l->refused) return rpi_device_status(d);
-  if (!is_same(plan, l, desc)) make(plan, l, desc);
+  if (!is_same(plan, l, desc)) make(plan, l, desc, o);
   if (!l->graph) return rpi_device_status(d);
   RPI_TRY(rpi_device_upload(d, l->left, &left, sizeof left));
   RPI_TRY(rpi_device_graph_launch(d, l->graph));

@@ -11,8 +11,7 @@
 #ifndef RPI_LOOP_H
 #define RPI_LOOP_H
 
-#include "core/device/device.h"
-#include "core/exec/plan.h"
+#include "core/exec/opaque_gpu.h"
 
 typedef struct rpi_loop rpi_loop;
 
@@ -42,7 +41,8 @@ typedef struct rpi_loop_desc {
 
 /* All steps of the plan are launches on the GPU (rpi_graph_end). Waits until the loop has ended, after *ran passes. *ran 0 and
  * RP_OK: it cannot be one, and nothing has happened. */
-rp_status rpi_loop_run(rpi_plan *plan, rpi_device *d, const rpi_loop_desc *desc, int64_t *ran);
+rp_status rpi_loop_run(rpi_plan *plan, rpi_opaque_device *d, const rpi_loop_desc *desc,
+                       int64_t *ran);
 void rpi_loop_free(rpi_loop *l); /* NULL is allowed; before the device is closed */
 
 #endif

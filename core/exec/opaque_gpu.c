@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/log.h"
 #include "core/model/op.h"
 #include "core/model/residence.h"
 
@@ -31,10 +32,12 @@ typedef struct rpi_opaque_datum {
 typedef struct rpi_opaque_kept {
   CUdeviceptr block;
   int64_t bytes;
+  bool recorded; /* workspace of recorded calls */
   struct rpi_opaque_kept *next;
 } kept;
 
-enum { BLOCKS = 16 };                                   /* of memory that a call may get */
+enum { BLOCKS = 16 };              /* of memory that a call may get */
+enum { RECORDED_MOST = 64 << 20 }; /* bytes of one that is kept for recorded calls */
 enum { BLOCK = 256, ALL_AXES = (1 << RP_MAX_DIM) - 1 }; /* what 0 means */
 enum { WORD = 8 };                                      /* bytes of pointers and integers */
 _Static_assert(RPI_OPAQUE_ARGS *WORD <= RPI_KERNEL_PARAMETERS, "a kernel takes an op's arguments");
@@ -45,6 +48,9 @@ typedef struct running {
   int32_t n; /* blocks of memory that it has got */
   CUdeviceptr block[BLOCKS];
   int64_t bytes[BLOCKS];
+  bool records;   /* it is recorded: */
+  int64_t misses; /* bytes that it asked for and that are not kept; 0: none */
+  bool forbidden; /* it did what cannot be recorded */
 } running;
 
 /* ---- the variant ---- */
@@ -70,12 +76,19 @@ static rp_status check_text(const rp_opaque_desc *d, const rp_gpu_variant *v, in
   return st == RP_OK ? RP_OK : rpi_status_context(st, "gpu");
 }
 
+static rp_status check_flags(const rp_opaque_desc *d, const rp_gpu_variant *v) {
+  if ((v->flags & ~(int64_t)RP_GPU_QUEUES) == 0 && (v->flags == 0 || v->function)) return RP_OK;
+  return rpi_status_fail(RP_ERR_ARGUMENT, "op %s: gpu->flags is %lld%s", d->name,
+                         (long long)v->flags, v->function ? "" : ", of a text");
+}
+
 static rp_status check(const rp_opaque_desc *d, const rp_gpu_variant *v, int32_t n_stores,
                        int32_t n_scalars) {
   if (!v->function == !v->source)
     return rpi_status_fail(RP_ERR_ARGUMENT,
                            "op %s: one of gpu->function and gpu->source is given, not %s", d->name,
                            v->function ? "both" : "none");
+  RPI_TRY(check_flags(d, v));
   if (v->source) RPI_TRY(check_text(d, v, n_stores, n_scalars));
   for (int32_t i = 0; i < n_stores; i++)
     if (d->privileges[i] == RP_PRIV_UNBOUND)
@@ -203,25 +216,32 @@ int32_t rpi_opaque_gpu_pack(const rpi_plan_call *c, const rpi_word *words, void 
 
 /* ---- calls ---- */
 
-static rp_status call_function(const rpi_opaque_gpu *v, const rpi_plan_call *c,
-                               const rpi_word *words, rpi_opaque_device *d, rp_status *said) {
-  const rpi_device_facts *facts = rpi_device_facts_get(d->device);
+/* The GPU's context is current. */
+static rp_status invoke(const rpi_opaque_gpu *v, const rpi_plan_call *c, const rpi_word *words,
+                        running *r) {
+  rpi_device *d = r->device->device;
+  const rpi_device_facts *facts = rpi_device_facts_get(d);
   const uint64_t *scalars = rpi_plan_call_scalars(c, words);
   const void *value[RPI_OP_MAX_SCALARS];
-  running r = {.device = d};
   const int32_t n_scalars = rpi_opaque_n_scalars(c->opaque);
   for (int32_t i = 0; i < c->n; i++) c->gpu[i].address = words[c->word + i].u;
   for (int32_t i = 0; i < n_scalars; i++) value[i] = &scalars[i]; /* low bytes first */
-  const rp_gpu_call call = {.stream = rpi_device_stream(d->device),
+  const rp_gpu_call call = {.stream = rpi_device_stream(d),
                             .device = facts->ordinal,
                             .arch = facts->arch,
                             .n_stores = c->n,
                             .n_scalars = n_scalars,
                             .stores = c->gpu_stores,
                             .scalars = value,
-                            .runtime = &r};
+                            .runtime = r};
+  return v->is.function(&call);
+}
+
+static rp_status call_function(const rpi_opaque_gpu *v, const rpi_plan_call *c,
+                               const rpi_word *words, rpi_opaque_device *d, rp_status *said) {
+  running r = {.device = d};
   RPI_TRY(rpi_device_lend(d->device));
-  *said = v->is.function(&call);
+  *said = invoke(v, c, words, &r);
   const rp_status st = rpi_device_regain(d->device);
   for (int32_t i = 0; i < r.n; i++) rpi_device_put(d->device, r.block[i], r.bytes[i]);
   return st;
@@ -267,6 +287,88 @@ void rpi_opaque_gpu_forgive(rpi_plan_call *c) {
   c->why = NULL;
 }
 
+/* ---- recorded calls ---- */
+
+bool rpi_opaque_gpu_in_graphs(const rpi_plan_call *c) {
+  const rpi_opaque_gpu *v = rpi_opaque_on_gpu(c->opaque);
+  return rpi_opaque_gpu_is_launch(c) || (v->is.flags & RP_GPU_QUEUES && !c->loose);
+}
+
+void rpi_opaque_gpu_loosen(rpi_plan *plan, rpi_plan_call *c) {
+  plan->n_loose += !c->loose;
+  c->loose = true;
+}
+
+typedef struct recording {
+  const rpi_plan_call *call;
+  const rpi_word *words;
+  running running;
+} recording;
+
+static rp_status invoke_recorded(void *arg) {
+  recording *r = arg;
+  const rp_status said = invoke(rpi_opaque_on_gpu(r->call->opaque), r->call, r->words, &r->running);
+  if (!r->running.forbidden && r->running.misses == 0) return said;
+  return rpi_status_fail(RP_ERR_STATE, "it asked for what cannot be recorded");
+}
+
+static rp_status keep_block(rpi_opaque_device *d, int64_t bytes, kept **out) {
+  kept *k = rpi_alloc_zero(sizeof *k);
+  if (!k) return rpi_status_nomem("memory that is kept");
+  const rp_status st = rpi_residence_get(d->pool, bytes, &k->block);
+  if (st != RP_OK) {
+    rpi_alloc_free(k);
+    return st;
+  }
+  k->bytes = bytes;
+  k->next = d->kept;
+  *out = d->kept = k;
+  return RP_OK;
+}
+
+/* Memory cannot be had while a stream is recorded: what a call misses is kept, and the call is made once more. */
+rp_status rpi_opaque_gpu_record(rpi_plan *plan, rpi_plan_call *c, const rpi_word *words,
+                                rpi_opaque_device *d, CUgraph *out) {
+  rp_status st = RP_ERR_STATE;
+  int64_t misses = 1;
+  for (int32_t tries = 0; tries <= BLOCKS && misses > 0; tries++) {
+    recording r = {.call = c, .words = words, .running = {.device = d, .records = true}};
+    kept *k = NULL;
+    st = rpi_device_record(d->device, invoke_recorded, &r, out);
+    misses = st != RP_OK && !r.running.forbidden ? r.running.misses : 0;
+    if (misses > RECORDED_MOST) misses = 0;
+    if (misses == 0) break;
+    st = keep_block(d, misses, &k);
+    if (st != RP_OK) break;
+    k->recorded = true;
+  }
+  if (st == RP_OK) return RP_OK;
+  rpi_log(RPI_LOG_INFO, "what a function queues is not recorded: %s", rpi_status_message());
+  rpi_opaque_gpu_loosen(plan, c);
+  return st;
+}
+
+/* Of the memory that is kept for recorded calls a block that this one does not have yet. */
+static rp_status recorded_workspace(running *r, int64_t bytes, uint64_t *out) {
+  for (const kept *k = r->device->kept; k; k = k->next) {
+    bool taken = false;
+    for (int32_t i = 0; i < r->n; i++) taken = taken || r->block[i] == k->block;
+    if (!k->recorded || k->bytes < bytes || taken) continue;
+    r->block[r->n++] = *out = k->block;
+    return RP_OK;
+  }
+  if (r->misses == 0) r->misses = bytes;
+  return rpi_status_fail(RP_ERR_MEMORY, "rp_gpu_workspace: not while the call is recorded");
+}
+
+/* What changes what later calls find is not for a call that will not be made again. */
+static rp_status check_recorded(const rp_gpu_call *call, const char *name) {
+  running *r = call->runtime;
+  if (!r->records) return RP_OK;
+  r->forbidden = true;
+  return rpi_status_fail(RP_ERR_STATE, "%s: the call is being recorded (RP_GPU_QUEUES)", name);
+}
+
 /* ---- what functions ask for ---- */
 
 rp_status rpi_opaque_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out) {
@@ -278,6 +380,7 @@ rp_status rpi_opaque_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint6
   if (r->n == BLOCKS)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_workspace: called more than %d times", BLOCKS);
   if (bytes == 0) return RP_OK;
+  if (r->records) return recorded_workspace(r, bytes, out);
   const rp_status st = rpi_residence_get(r->device->pool, bytes, &p);
   if (st != RP_OK) return rpi_status_context(st, "rp_gpu_workspace");
   r->block[r->n] = p;
@@ -290,16 +393,10 @@ rp_status rpi_opaque_gpu_keep(const rp_gpu_call *call, int64_t bytes, uint64_t *
   rpi_opaque_device *d = ((const running *)call->runtime)->device;
   if (bytes <= 0)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_keep: %lld bytes", (long long)bytes);
-  kept *k = rpi_alloc_zero(sizeof *k);
-  if (!k) return rpi_status_nomem("rp_gpu_keep");
-  const rp_status st = rpi_residence_get(d->pool, bytes, &k->block);
-  if (st != RP_OK) {
-    rpi_alloc_free(k);
-    return rpi_status_context(st, "rp_gpu_keep");
-  }
-  k->bytes = bytes;
-  k->next = d->kept;
-  d->kept = k;
+  kept *k = NULL;
+  RPI_TRY(check_recorded(call, "rp_gpu_keep"));
+  const rp_status st = keep_block(d, bytes, &k);
+  if (st != RP_OK) return rpi_status_context(st, "rp_gpu_keep");
   *out = k->block;
   return RP_OK;
 }
@@ -314,7 +411,8 @@ static void drop(rpi_opaque_device *d, kept **at) {
 rp_status rpi_opaque_gpu_drop(const rp_gpu_call *call, uint64_t address) {
   rpi_opaque_device *d = ((const running *)call->runtime)->device;
   kept **at = &d->kept;
-  while (*at && (*at)->block != address) at = &(*at)->next;
+  RPI_TRY(check_recorded(call, "rp_gpu_drop"));
+  while (*at && ((*at)->block != address || (*at)->recorded)) at = &(*at)->next;
   if (!*at)
     return rpi_status_fail(RP_ERR_ARGUMENT, "rp_gpu_drop: 0x%llx is nothing that was kept",
                            (unsigned long long)address);
@@ -332,6 +430,7 @@ rp_status rpi_opaque_gpu_set_data(const rp_gpu_call *call, const void *key, void
                                   void (*free_data)(void *data)) {
   rpi_opaque_device *d = ((const running *)call->runtime)->device;
   datum *x = find(d, key);
+  RPI_TRY(check_recorded(call, "rp_gpu_set_data"));
   if (x && x->free_data) x->free_data(x->data);
   if (!x) {
     x = rpi_alloc_zero(sizeof *x);

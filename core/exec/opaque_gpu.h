@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/opaque_gpu.h -- an opaque op's variant for the GPU.
  *
- * Lives here: the checked variant, one call of it, the launch that a call of a text is, what a function asks for in the
- *             meantime: memory, and data that libraries keep with a context's GPU.
+ * Lives here: the checked variant, one call of it, the launch that a call of a text is, what a function queues, recorded,
+ *             what it asks for in the meantime: memory, and data that libraries keep with a context's GPU.
  * Not here:   which launches run there (trace/lower.c), graphs of them (graph.h), the variant for the host (opaque.h).
  * How:        a call is given the addresses that the plan is bound to. Memory of a call goes back to the GPU's free blocks
- *             when the function returns, since whoever gets it next uses it in the same stream, later.
+ *             when the function returns, since whoever gets it next uses it in the same stream, later. What is recorded
+ *             uses it whenever a graph is launched, so that memory stays, and is that of all recorded calls: their work
+ *             is in the order of the stream, too.
  * Invariant:  a function that reports failure poisons what its launch writes; a GPU that failed ends the plan. */
 #ifndef RPI_OPAQUE_GPU_H
 #define RPI_OPAQUE_GPU_H
@@ -37,6 +39,12 @@ bool rpi_opaque_gpu_is_launch(const rpi_plan_call *c);
 /* One, or 0 where there are no elements. Depends on extents alone. */
 int32_t rpi_opaque_gpu_launches(const rpi_plan_call *c, rpi_kernel_launch *out);
 int32_t rpi_opaque_gpu_pack(const rpi_plan_call *c, const rpi_word *words, void *out);
+/* Graphs may have it: such a call, or a function's that can be recorded as far as is known. */
+bool rpi_opaque_gpu_in_graphs(const rpi_plan_call *c);
+/* What its function queues with these words, for rpi_device_forget. If it cannot be recorded it is loose from now on. */
+rp_status rpi_opaque_gpu_record(rpi_plan *plan, rpi_plan_call *c, const rpi_word *words,
+                                rpi_opaque_device *d, CUgraph *out);
+void rpi_opaque_gpu_loosen(rpi_plan *plan, rpi_plan_call *c);
 
 /* Queues call `c` of `plan`. If the function fails, or a text would take too many blocks, c->failed is set; else only the GPU
  * fails. */

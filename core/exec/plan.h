@@ -111,6 +111,7 @@ typedef struct rpi_plan_call {
   rp_gpu_store *
       gpu; /* of a call on the GPU: what its function is told of each store, the runner the addresses; */
   const rp_gpu_store **gpu_stores; /* and where that is */
+  bool loose;                      /* its function cannot be recorded: no graph has it */
   bool failed;                     /* set by the runner: the function reported failure, */
   char *why;                       /* in these words; NULL: it said nothing */
 } rpi_plan_call;
@@ -149,6 +150,7 @@ typedef struct rpi_plan {
   struct rpi_graphs *graphs; /* graph.h; NULL: none yet */
   struct rpi_joint *joint;   /* joint.h; NULL: none yet */
   struct rpi_loop *loop;     /* loop.h; NULL: none yet */
+  int32_t n_loose;           /* calls that are loose */
 } rpi_plan;
 
 #endif

@@ -482,6 +482,15 @@ typedef struct rp_gpu_call {
  * It returns RP_OK, or a status that poisons all that the launch writes, with the sentence of rp_error_set. What it
  * reports is what it sees at once: if work that it has queued fails later, the GPU has failed (RP_ERR_DEVICE of a later
  * call), as with any kernel. */
+enum {
+  /* Of a function: all that it does is to queue work on the stream that it is given, the same whenever addresses and scalars
+   * are the same; it looks at nothing else, and streams of its own join that one. Then its work may be recorded (stream
+   * capture), and queued again without a call, in CUDA graphs and in passes that repeat themselves. A call that is recorded
+   * comes behind others that were not, or is made again if what it asks for cannot be: rp_gpu_keep, rp_gpu_drop and
+   * rp_gpu_set_data are RP_ERR_STATE there, which it returns. Memory of rp_gpu_workspace may be another call's. */
+  RP_GPU_QUEUES = 1
+};
+
 typedef struct rp_gpu_variant {
   size_t struct_size; /* sizeof(rp_gpu_variant) */
   rp_status (*function)(const rp_gpu_call *call);
@@ -491,7 +500,7 @@ typedef struct rp_gpu_variant {
    * includes nothing, and is compiled as generated kernels are: without contraction (fma is a function). What does not
    * compile, or has no such entry, is RP_ERR_BODY.
    * Its launches are as theirs: they may be in CUDA graphs, also in those of passes that repeat themselves
-   * (rp_trace_repeat). A graph ends at what a function queues. */
+   * (rp_trace_repeat). A graph ends at what a function queues, unless `flags` say otherwise. */
   const char *source;
   const char *entry;
   const rp_opaque_arg *
@@ -504,6 +513,7 @@ typedef struct rp_gpu_variant {
   int32_t store;
   int32_t axes;
   int64_t per_thread;
+  int64_t flags; /* RP_GPU_ bits */
 } rp_gpu_variant;
 
 typedef struct rp_opaque_desc {
@@ -554,7 +564,8 @@ RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc
 /* The following are for functions of rp_gpu_variant, with the `call` they were given, before they return. */
 
 /* `bytes` of the GPU's memory, aligned to 256 bytes, for what this call queues on its stream; at most 16 times in a call. It
- * is given back when the function returns: what is queued by then may use it, nothing else. RP_ERR_MEMORY as for stores:
+ * is given back when the function returns: what is queued by then may use it, nothing else (RP_GPU_QUEUES: and what is queued
+ * again of it; up to 64 MiB then stay with the context for all such calls). RP_ERR_MEMORY as for stores:
  * arrays that are not in use have left the GPU before. */
 RP_API rp_status rp_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
 
@@ -615,8 +626,8 @@ RP_API rp_status rp_trace_end(rp_context *ctx, int64_t id);
  *       rp_trace_repeat(ctx, 1, go, 999, &passes);
  *     }
  *
- * A GPU decides by itself whether it goes on, where the pass is kernels alone (those of bodies, and texts of opaque ops) and
- * the driver has conditional nodes (CUDA 12.4): the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
+ * A GPU decides by itself whether it goes on, where the pass is kernels alone (those of bodies, texts of opaque ops, and what
+ * functions with RP_GPU_QUEUES queue) and the driver has conditional nodes (CUDA 12.4): the host waits once, at the end. Elsewhere the host reads `go` between two passes; rp_explain counts why. With several ranks
  * all call it alike.
  * Errors: RP_ERR_STATE: trace `id` is not open; its pass has no launch, was cut before its end (by a read, a task with an
  * effect outside, or the knobs max_tasks and nonfinite), has an op with an unbound output, or writes what gives the subscripts of a scatter in it.

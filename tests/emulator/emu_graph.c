@@ -154,9 +154,21 @@ CUresult cu_graph_add_empty(CUgraphNode *node, CUgraph graph, const CUgraphNode 
   return CUDA_SUCCESS;
 }
 
-/* ---- executable graphs */
-
 static emu_snapshot *snapshot_of(CUgraph graph);
+
+/* A copy of what the graph is now. */
+CUresult cu_graph_add_child(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
+                            size_t n_after, CUgraph child) {
+  EMU_ENTER(graph_add_child, EMU_CURRENT);
+  emu_graph_after(graph, after, n_after);
+  emu_handle_check(child, EMU_GRAPH);
+  if (child->conditions || child->root) emu_die("the graph has conditions, or is such a node's");
+  *node = emu_graph_add(graph, after, n_after,
+                        &(emu_work){.kind = EMU_WORK_GRAPH, .u.graph = snapshot_of(child)});
+  return CUDA_SUCCESS;
+}
+
+/* ---- executable graphs */
 
 /* What a conditional node runs is copied with it. */
 static void step_copy(emu_step *to, const emu_work *work, const int32_t *after, int32_t n_after) {

@@ -248,6 +248,9 @@ struct CUstream_st {
   emu_work *first, **last;
   int64_t queued, done; /* pieces of work ever */
   bool running;
+  CUgraph recorded;   /* NULL: work is done; else it becomes nodes, the last one is */
+  CUgraphNode record; /* NULL: none yet */
+  bool broken;        /* something was done that cannot be recorded */
 };
 /* NULL unless it is the current context's. */
 CUstream emu_stream_check(CUstream stream);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/emulator/emu_stream.c -- streams and events: in which order work runs, and when.
  *
- * Lives here: queues, waiting, events, work that waits for another stream.
+ * Lives here: queues, waiting, events, work that waits for another stream, work that is recorded instead: of one stream,
+ *             without events or memory.
  * Not here:   the work (emu_work.c).
  * How:        work waits in its stream until somebody waits for it, or another stream does whose turn it is, or QUEUE_MOST
  *             pieces wait. An event is a place in a stream's queue: how many pieces must have run. A query
@@ -55,7 +56,49 @@ static bool is_idle(void) {
   return idle;
 }
 
+/* Work becomes a node behind the last one, unless it is of a kind that a graph of the emulator does not have. */
+static CUresult record(CUstream s, const emu_work *work) {
+  emu_work w = *work;
+  const bool pageable = w.kind == EMU_WORK_COPY && w.u.copy.kept;
+  const bool good = w.kind == EMU_WORK_KERNEL || w.kind == EMU_WORK_COPY || w.kind == EMU_WORK_FILL;
+  if (!good || pageable) {
+    s->broken = true;
+    emu_work_deinit(&w);
+    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  }
+  s->record = emu_graph_add(s->recorded, &s->record, s->record != NULL, &w);
+  return CUDA_SUCCESS;
+}
+
+/* Nobody may wait for what is only recorded. */
+static bool waits(CUstream s) {
+  s->broken = s->broken || s->recorded;
+  return s->recorded == NULL;
+}
+
+CUresult cu_stream_record(CUstream stream, CUstreamCaptureMode mode) {
+  EMU_ENTER(stream_record, EMU_CURRENT);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (mode != CU_STREAM_CAPTURE_MODE_RELAXED || stream->recorded) return CUDA_ERROR_INVALID_VALUE;
+  stream->recorded = emu_graph_make(NULL);
+  stream->record = NULL;
+  stream->broken = false;
+  return CUDA_SUCCESS;
+}
+
+CUresult cu_stream_recorded(CUstream stream, CUgraph *graph) {
+  EMU_ENTER(stream_recorded, EMU_CURRENT | EMU_RELEASES);
+  if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!stream->recorded) return CUDA_ERROR_INVALID_VALUE;
+  const bool lost = stream->broken || late;
+  *graph = lost ? NULL : stream->recorded;
+  if (lost) emu_graph_end(stream->recorded);
+  stream->recorded = NULL;
+  return late ? late : lost ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
+}
+
 CUresult emu_stream_add(CUstream s, const emu_work *work) {
+  if (s->recorded) return record(s, work);
   if (is_idle() && (work->kind == EMU_WORK_KERNEL || work->kind == EMU_WORK_GRAPH)) {
     emu_work w = *work;
     emu_work_count(&w);
@@ -109,6 +152,7 @@ CUresult cu_stream_destroy(CUstream stream) {
 CUresult cu_stream_wait(CUstream stream) {
   EMU_ENTER(stream_wait, EMU_CURRENT);
   if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!waits(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   emu_counted.waits++;
   finish(stream, stream->queued);
   return stream->handle.device->sticky;
@@ -117,6 +161,7 @@ CUresult cu_stream_wait(CUstream stream) {
 CUresult cu_stream_query(CUstream stream) {
   EMU_ENTER(stream_query, EMU_CURRENT);
   if (!emu_stream_check(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!waits(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   if (stream->done == stream->queued) return stream->handle.device->sticky;
   emu_stream_run(stream, stream->done + 1);
   return stream->handle.device->sticky ? stream->handle.device->sticky : CUDA_ERROR_NOT_READY;

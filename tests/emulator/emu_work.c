@@ -75,6 +75,7 @@ void emu_work_copy(emu_work *to, const emu_work *from) {
   *to = *from;
   if (from->kind == EMU_WORK_CONDITION && from->u.condition.body)
     emu_graph_hold(from->u.condition.body);
+  if (from->kind == EMU_WORK_GRAPH) emu_graph_hold(from->u.graph);
   if (from->kind != EMU_WORK_KERNEL) return;
   const size_t bytes = from->u.kernel.function->fact->bytes;
   to->u.kernel.parameters = emu_get(bytes);

@@ -562,6 +562,18 @@ static void by_function(rp_context *c, rp_store *x) {
 }
 static void repeat_function(rp_context *c) { twice(c, by_function); }
 
+static rp_status set_data(const rp_gpu_call *call) {
+  static int key;
+  return rp_gpu_set_data(call, &key, &key, NULL);
+}
+
+static void by_record(rp_context *c, rp_store *x) {
+  const rp_gpu_variant gpu = {
+      .struct_size = sizeof gpu, .function = set_data, .flags = RP_GPU_QUEUES};
+  OK(rp_launch(opaque_op_on(c, 0, &gpu), STORES(x), 1, NULL, 0));
+}
+static void gpu_record(rp_context *c) { twice(c, by_record); }
+
 static void by_stencil(rp_context *c, rp_store *x) {
   rp_store *l = part(x, 0, N - 2), *m = part(x, 1, N - 1), *r = part(x, 2, N);
   OK(EVAL(c, "m, l, r", "m = l + r", m, l, r));
@@ -707,6 +719,7 @@ static const row table[] = {
     {"RANKS_GATHER", TWO "--tile 0", ranks_gather, 1},
     {"GPU_OPAQUE", GPU, gpu_opaque, 1},
     {"GPU_FUNCTION", GPU, gpu_function, 1},
+    {"GPU_RECORD", GPU, gpu_record, 1},
     {"GPU_KERNEL", GPU, gpu_kernel, 1},
     {"GPU_HOST", GPU, gpu_host, 1},
     {"GPU_FULL", GPU " --gpu_mb 1", gpu_full, 1},
