@@ -47,7 +47,8 @@ static rp_status make_op(rp_context *ctx, const table *t, int wide, int flipped,
                          rp_op **out) {
   static const char *const names[2][2][2] = {{{"smul", "sgemm"}, {"smul_t", "sgemm_t"}},
                                              {{"dmul", "dgemm"}, {"dmul_t", "dgemm_t"}}};
-  static const rp_gpu_variant gpu = {.struct_size = sizeof gpu, .function = multiply_on_gpu};
+  static const rp_gpu_variant gpu = {
+      .struct_size = sizeof gpu, .function = multiply_on_gpu, .flags = RP_GPU_QUEUES};
   const int32_t privileges[] = {updated ? RP_PRIV_READ_WRITE : RP_PRIV_WRITE, RP_PRIV_READ,
                                 RP_PRIV_READ};
   const rp_opaque_arg args[] = {{.kind = RP_ARG_PTR, .a = C},

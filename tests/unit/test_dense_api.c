@@ -155,28 +155,34 @@ static void test_gpu(void **state) {
   assert_int_equal(fake_cublas.handles, 0);
 }
 
-/* A loop around a product: nothing is copied. */
+/* A loop around a product: nothing is copied, and in the end nothing is called. */
 static void test_loop(void **state) {
   (void)state;
-  enum { N = 20, PASSES = 6 };
-  rp_context *c = gpu_context("");
+  enum { N = 20, PASSES = 6, RECORDED = 2 /* once when its memory is not there yet */ };
+  rp_context *c = gpu_context("--late off");
   rp_store *a = matrix(c, RP_F64, N, N, 1), *x = matrix(c, RP_F64, N, 3, 2);
   rp_store *y = matrix(c, RP_F64, N, 3, 3);
   double v;
   const struct emu_counts before = counts();
+  fake_cublas.products = 0;
   for (int i = 0; i < PASSES; i++) {
     OK(rp_trace_begin(c, 1));
-    OK(rp_dense_gemm(0, 0.5, a, x, 0, y));
-    OK(EVAL(c, "x, y", "x = min(max(x + y, -8), 8)", x, y));
+    for (int k = 0; k < 2; k++) {
+      OK(rp_dense_gemm(0, 0.5, a, x, 0, y));
+      OK(EVAL(c, "x, y", "x = min(max(x + y, -8), 8)", x, y));
+    }
     OK(rp_trace_end(c, 1));
   }
   OK(rp_store_read_part(x, (int64_t[]){0, 0}, (int64_t[]){1, 1}, &v, sizeof v));
   assert_int_equal(counts().uploads - before.uploads, 2);
   assert_int_equal(counts().downloads - before.downloads, 1);
+  assert_int_equal(counts().kernels - before.kernels, 4 * PASSES);
+  assert_int_equal(counts().graph_launches - before.graph_launches, PASSES - 2);
+  assert_int_equal(fake_cublas.products, 2 * 2 + RECORDED);
   fake_cublas.fail = 13;
   OK(rp_dense_gemm(0, 0.5, a, x, 0, y));
   FAILS(RP_ERR_DATA,
-        "dense.dmul, launch 13 of the context, reported failure: cublasDgemm: status 13",
+        "dense.dmul, launch 25 of the context, reported failure: cublasDgemm: status 13",
         rp_store_read_part(y, (int64_t[]){0, 0}, (int64_t[]){1, 1}, &v, sizeof v));
   fake_cublas.fail = 0;
   rp_store *const all[] = {a, x, y};
@@ -184,11 +190,43 @@ static void test_loop(void **state) {
   end(c);
 }
 
+/* A pass with a product repeats itself on the GPU. */
+static void test_repeat(void **state) {
+  (void)state;
+  enum { N = 20 };
+  double got[2][N];
+  for (int gpu = 0; gpu < 2; gpu++) {
+    rp_context *c = gpu ? gpu_context("") : check_context("");
+    rp_store *a = matrix(c, RP_F64, N, N, 1), *x = matrix(c, RP_F64, N, 1, 2);
+    rp_store *y = matrix(c, RP_F64, N, 1, 3), *n, *go;
+    int64_t passes;
+    OK(rp_store_create(c, RP_I64, 0, NULL, &n));
+    OK(rp_store_create(c, RP_BOOL, 0, NULL, &go));
+    OK(rp_trace_begin(c, 1));
+    OK(rp_dense_gemm(0, 0.5, a, x, 0, y));
+    OK(EVAL(c, "x, y", "x = min(max(x + y, -8), 8)", x, y));
+    OK(EVAL(c, "n", "n = n + 1", n));
+    OK(EVAL(c, "go, n", "go = n < 15", go, n));
+    OK(rp_trace_repeat(c, 1, go, 100, &passes));
+    assert_int_equal(passes, 14);
+    if (gpu) assert_int_equal(check_stat(c, "loops"), 1);
+    OK(rp_store_read(x, got[gpu], sizeof got[gpu]));
+    rp_store *const all[] = {a, x, y, n, go};
+    for (int i = 0; i < COUNT(all); i++) OK(rp_store_release(all[i]));
+    if (gpu)
+      end(c);
+    else
+      OK(rp_context_destroy(c));
+  }
+  assert_memory_equal(got[0], got[1], sizeof got[0]);
+}
+
 int main(void) {
   if (gpu_missing()) return 77;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_host),   cmocka_unit_test(test_bits), cmocka_unit_test(test_views),
       cmocka_unit_test(test_errors), cmocka_unit_test(test_gpu),  cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_repeat),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
