@@ -565,7 +565,7 @@ RP_API rp_status rp_op_create_opaque(rp_library *lib, const rp_opaque_desc *desc
 
 /* `bytes` of the GPU's memory, aligned to 256 bytes, for what this call queues on its stream; at most 16 times in a call. It
  * is given back when the function returns: what is queued by then may use it, nothing else (RP_GPU_QUEUES: and what is queued
- * again of it; up to 64 MiB then stay with the context for all such calls). RP_ERR_MEMORY as for stores:
+ * again of it; blocks of up to 64 MiB then stay with the context, for all such calls). RP_ERR_MEMORY as for stores:
  * arrays that are not in use have left the GPU before. */
 RP_API rp_status rp_gpu_workspace(const rp_gpu_call *call, int64_t bytes, uint64_t *out);
 

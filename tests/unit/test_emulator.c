@@ -414,6 +414,45 @@ static void test_graph(void **state) {
 
 /* ---- faults and counts */
 
+/* What a stream is given while it is recorded becomes a graph, which is a node of another one. */
+static void test_recorded(void **state) {
+  const emulated *e = *state;
+  enum { N = 100 };
+  double a[N], out[N];
+  for (int i = 0; i < N; i++) a[i] = i;
+  CUgraph graph = NULL, child;
+  CUgraphExec exec;
+  CUgraphNode node[2];
+  const emulated_vectors v = {emulated_from(e, a, sizeof a), emulated_from(e, a, sizeof a),
+                              emulated_from(e, a, sizeof a), N};
+  const emulated_vectors w = {v.a, v.out, v.b, N};
+  CUDA_OK(cu_stream_record(e->stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+  emulated_launch(e, "add", 2, 64, &v, sizeof v);
+  emulated_launch(e, "add", 2, 64, &w, sizeof w);
+  CUDA_OK(cu_stream_recorded(e->stream, &child));
+  emulated_to(e, out, v.a, sizeof out);
+  assert_memory_equal(out, a, sizeof a);
+  CUDA_OK(cu_graph_create(&graph, 0));
+  CUDA_OK(cu_graph_add_child(&node[0], graph, NULL, 0, child));
+  CUDA_OK(cu_graph_add_child(&node[1], graph, &node[0], 1, child));
+  CUDA_OK(cu_graph_destroy(child));
+  CUDA_OK(cu_graph_instantiate(&exec, graph, 0));
+  CUDA_OK(cu_graph_launch(exec, e->stream));
+  emulated_to(e, out, v.a, sizeof out);
+  for (int i = 0; i < N; i++) assert_true(out[i] == 5 * a[i]);
+  CUDA_OK(cu_graph_exec_destroy(exec));
+  CUDA_OK(cu_graph_destroy(graph));
+  /* Who waits meanwhile has broken it. */
+  CUDA_OK(cu_stream_record(e->stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+  assert_int_equal(cu_stream_wait(e->stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+  assert_int_equal(cu_stream_recorded(e->stream, &child), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+  assert_null(child);
+  CUDA_OK(cu_stream_wait(e->stream));
+  emulated_put(e, v.out);
+  emulated_put(e, v.a);
+  emulated_put(e, v.b);
+}
+
 static void test_faults(void **state) {
   const emulated *e = *state;
   CUdeviceptr p = emulated_get(e, 8);
@@ -507,6 +546,7 @@ int main(void) {
       TEST(test_memory),
       TEST(test_contexts),
       TEST(test_graph),
+      TEST(test_recorded),
       TEST(test_faults),
       TEST(test_sticky),
       TEST(test_counts),
