@@ -159,7 +159,7 @@ static void test_text_geometry(void **state) {
   v.axes = 0;
   v.per_thread = INT64_MAX; /* more than there can be: a thread for all */
   d.name = "all";
-  OK(scale(make(c, &d), y, x, g, 1, 1, false));
+  OK(scale(check_opaque(c, &d), y, x, g, 1, 1, false));
   OK(rp_store_read(g, geometry, sizeof geometry));
   assert_int_equal(geometry[0], 1);
   const struct emu_counts before = counts();
@@ -203,8 +203,8 @@ static void test_graph_memory(void **state) {
   const rp_opaque_desc d = scale_desc("scale", &by_text);
   for (int32_t most = 2; most <= MOST; most += MOST - 2) {
     rp_context *host = check_context(""), *c = gpu_context("");
-    OK(turns(host, make(host, &d), most, N, want));
-    rp_op *op = make(c, &d);
+    OK(turns(host, check_opaque(host, &d), most, N, want));
+    rp_op *op = check_opaque(c, &d);
     const struct emu_counts before = counts();
     OK(turns(c, op, most, N, got));
     const struct emu_counts after = counts();
@@ -290,7 +290,7 @@ static void test_graph_of_nothing(void **state) {
   (void)state;
   rp_context *c = gpu_context("--late off");
   const rp_opaque_desc d = scale_desc("scale", &by_text);
-  rp_op *op = make(c, &d);
+  rp_op *op = check_opaque(c, &d);
   rp_store *x = check_vector(c, 5, NULL), *none;
   OK(rp_store_slice(x, 0, 3, 3, 1, &none));
   among(c, op, none, 0, 4);
@@ -308,7 +308,7 @@ static void test_graph_ends(void **state) {
   rp_gpu_variant v = by_text;
   rp_context *c = gpu_context("--late off --log quiet");
   rp_opaque_desc d = scale_desc("function", &function);
-  among(c, make(c, &d), NULL, 1, 3);
+  among(c, check_opaque(c, &d), NULL, 1, 3);
   check_explains(c, "on the GPU, in no graph\n", NULL);
   check_explains(c, "GPU_FUNCTION", NULL);
   end(c);
@@ -317,7 +317,7 @@ static void test_graph_ends(void **state) {
   OK(rp_store_broadcast(one, 1, (int64_t[]){INT64_C(1) << 31}, &much));
   d = scale_desc("much", &v);
   v.block = v.per_thread = 1;
-  among(c, make(c, &d), much, 1, 3);
+  among(c, check_opaque(c, &d), much, 1, 3);
   FAILS(RP_ERR_DATA, "scale would run in 2147483648 blocks of 1 threads", rp_wait(c));
   check_explains(c, "on the GPU, in no graph\n", NULL);
   check_explains(c, "GPU_FUNCTION", NULL);
