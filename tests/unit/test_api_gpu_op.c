@@ -2,7 +2,7 @@
  * tests/unit/test_api_gpu_op.c -- opaque ops with a function for the GPU, which here is the emulated one: that they run
  * there between kernels without copies, what they are told, what they may ask for, how they fail. Texts of kernels:
  * test_api_gpu_text.c. */
-#include "tests/support/gpu_context.h"
+#include "tests/support/gpu_module.h"
 
 #define COUNT(a) ((int32_t)(sizeof(a) / sizeof(a)[0]))
 
@@ -41,40 +41,19 @@ static struct blend {
   rp_context *enters;   /* a call of the library is tried on it */
 } blend;
 
-typedef struct module {
-  CUmodule module;
-  CUfunction function;
-} module;
-
 static void module_free(void *data) {
-  module *m = data;
+  gpu_module *m = data;
   if (cu_module_unload(m->module) == CUDA_SUCCESS) blend.freed++;
   free(m);
 }
 
-static CUresult module_load(module *m) {
-  static const char *const options[] = {"--gpu-architecture=sm_90"};
-  static char *image;
-  nvrtcProgram p;
-  size_t n;
-  if (!image) {
-    assert_int_equal(nvrtcCreateProgram(&p, blend_text, "blend", 0, NULL, NULL), 0);
-    assert_int_equal(nvrtcCompileProgram(p, 1, options), 0);
-    assert_int_equal(nvrtcGetCUBINSize(p, &n), 0);
-    image = malloc(n);
-    assert_int_equal(nvrtcGetCUBIN(p, image), 0);
-    nvrtcDestroyProgram(&p);
-  }
-  const CUresult e = cu_module_load(&m->module, image);
-  return e == CUDA_SUCCESS ? cu_function_get(&m->function, m->module, "blend") : e;
-}
-
 /* Made at the first call in a context, then found. */
-static module *module_of(const rp_gpu_call *call) {
-  module *m = rp_gpu_data(call, &blend.key);
+static gpu_module *module_of(const rp_gpu_call *call) {
+  gpu_module *m = rp_gpu_data(call, &blend.key);
   if (m) return m;
   m = calloc(1, sizeof *m);
-  if (!m || module_load(m) != CUDA_SUCCESS || rp_gpu_set_data(call, &blend.key, m, module_free)) {
+  if (!m || gpu_module_load(blend_text, "blend", m) != CUDA_SUCCESS ||
+      rp_gpu_set_data(call, &blend.key, m, module_free)) {
     if (m && m->module) cu_module_unload(m->module);
     free(m);
     return NULL;
@@ -83,7 +62,7 @@ static module *module_of(const rp_gpu_call *call) {
   return m;
 }
 
-static bool launch(const rp_gpu_call *call, const module *m, const blend_parameters *p) {
+static bool launch(const rp_gpu_call *call, const gpu_module *m, const blend_parameters *p) {
   size_t bytes = sizeof *p;
   void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)p,
                    CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
@@ -108,7 +87,7 @@ static rp_status blend_gpu(const rp_gpu_call *call) {
   assert_int_equal(call->device, 0);
   assert_int_equal(x->dtype, RP_F64);
   assert_int_equal(x->ndim, 2);
-  const module *m = module_of(call);
+  const gpu_module *m = module_of(call);
   if (!m) return rp_error_set(RP_ERR_DEVICE, "there is no kernel");
   const rp_status st =
       rp_gpu_workspace(call, blend.workspace ? blend.workspace : rows * cols * 8, &aside);

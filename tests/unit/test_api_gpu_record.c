@@ -2,7 +2,7 @@
  * tests/unit/test_api_gpu_record.c -- functions for the (emulated) GPU whose work is recorded, and queued again without a call:
  * in graphs and in passes that repeat themselves, with memory of their own, until it cannot be. Functions that are called
  * each time: test_api_gpu_op.c. */
-#include "tests/support/gpu_context.h"
+#include "tests/support/gpu_module.h"
 
 enum {
   N = 40,
@@ -36,46 +36,25 @@ typedef enum habit { GOOD, WAITS, SETS, LARGE } habit;
 static habit now; /* what the function does beside its work */
 static int32_t called;
 
-typedef struct module {
-  CUmodule module;
-  CUfunction function;
-} module;
-
 static void module_free(void *data) {
-  cu_module_unload(((module *)data)->module);
+  cu_module_unload(((gpu_module *)data)->module);
   free(data);
 }
 
-static CUresult module_load(module *m) {
-  static const char *const options[] = {"--gpu-architecture=sm_90"};
-  static char *image;
-  nvrtcProgram p;
-  size_t n;
-  if (!image) {
-    assert_int_equal(nvrtcCreateProgram(&p, blend_text, "blend", 0, NULL, NULL), 0);
-    assert_int_equal(nvrtcCompileProgram(p, 1, options), 0);
-    assert_int_equal(nvrtcGetCUBINSize(p, &n), 0);
-    image = malloc(n);
-    assert_int_equal(nvrtcGetCUBIN(p, image), 0);
-    nvrtcDestroyProgram(&p);
-  }
-  const CUresult e = cu_module_load(&m->module, image);
-  return e == CUDA_SUCCESS ? cu_function_get(&m->function, m->module, "blend") : e;
-}
-
-static module *module_of(const rp_gpu_call *call) {
+static gpu_module *module_of(const rp_gpu_call *call) {
   static int key;
-  module *m = rp_gpu_data(call, &key);
+  gpu_module *m = rp_gpu_data(call, &key);
   if (m) return m;
   m = calloc(1, sizeof *m);
-  if (m && module_load(m) == CUDA_SUCCESS && rp_gpu_set_data(call, &key, m, module_free) == RP_OK)
+  if (m && gpu_module_load(blend_text, "blend", m) == CUDA_SUCCESS &&
+      rp_gpu_set_data(call, &key, m, module_free) == RP_OK)
     return m;
   if (m && m->module) cu_module_unload(m->module);
   free(m);
   return NULL;
 }
 
-static rp_status launch(const rp_gpu_call *call, const module *m, const parameters *p) {
+static rp_status launch(const rp_gpu_call *call, const gpu_module *m, const parameters *p) {
   size_t bytes = sizeof *p;
   void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)p,
                    CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
@@ -95,7 +74,7 @@ static rp_status blend_gpu(const rp_gpu_call *call) {
   called++;
   if (now == WAITS && cu_stream_wait(call->stream) != CUDA_SUCCESS) return RP_ERR_DEVICE;
   if (now == SETS && rp_gpu_set_data(call, &other, &other, NULL) != RP_OK) return RP_ERR_STATE;
-  const module *m = module_of(call);
+  const gpu_module *m = module_of(call);
   if (!m) return rp_error_set(RP_ERR_DEVICE, "there is no kernel");
   rp_status st = rp_gpu_workspace(call, now == LARGE ? large : 8 * n, &aside);
   if (st == RP_OK) st = rp_gpu_workspace(call, 16, &more);
