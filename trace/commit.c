@@ -200,7 +200,7 @@ static rp_status bind_each(rp_context *ctx, const rpi_segment *s, rpi_bound *bou
         ctx->stats.patched += ctx->patch[i] && k->old >= 0;
         break;
       case RPI_SYMBOL_SCRATCH:
-        ctx->pointers[i] = (char *)ctx->scratch + bound->scratch[i];
+        ctx->pointers[i] = ctx->scratch ? (char *)ctx->scratch + bound->scratch[i] : NULL;
         ctx->patch_bytes[i] = b ? rpi_store_bytes(b) : 0;
         break;
     }
