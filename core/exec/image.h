@@ -12,7 +12,7 @@
  *             promised to be in order; where validators run, they are held to it. Owners follow from the cuts; they
  *             learn of it through core/comm/route.h. Index data must be at hand: they are the rank's own, or came by
  *             an image before. If the rank that reaches most reaches half of the table, it is gathered instead:
- *             log2(ranks) messages, not one for each other rank.
+ *             log2(ranks) messages, not one for each other rank; or all of them in one group, where they go from GPU to GPU.
  * Invariants: whether a rank looks again depends on the versions of index data, which all ranks know. Subscripts out of
  *             range are clamped, as kernels do; what cannot be evaluated reaches everything.
  * Cost:       when index data have changed: a look at the rank's share of them, log2(ranks) rounds of messages. Afterwards:
@@ -91,7 +91,7 @@ typedef struct rpi_image {
 rp_status rpi_image_look(rpi_comm *comm, rpi_image *image, void *const *pointers,
                          const uint64_t *version, rpi_exchange_count *count);
 /* Where `all`: every rank gets all of the table, unless it has this version, on the sides of the exchange; pointers has room
- * for it. Collective. */
+ * for it. What is direct is left to the exchange, whose messages are all tiles then. Collective. */
 rp_status rpi_image_gather(rpi_comm *comm, rpi_image *image, const rpi_exchange_memory *at,
                            const uint64_t *version);
 
