@@ -14,9 +14,13 @@
 
 /* ---- errors ----------------------------------------------------------------------------------------- */
 
-/* After these no call on the context succeeds any more. All but the first two are what a kernel did. */
+/* After these no call on the context succeeds any more. All but the first GONE are what a kernel did. */
+enum { GONE = 5 };
 static const CUresult spoils[] = {CUDA_ERROR_DEINITIALIZED,
                                   CUDA_ERROR_INVALID_CONTEXT,
+                                  CUDA_ERROR_CONTEXT_IS_DESTROYED,
+                                  CUDA_ERROR_ECC_UNCORRECTABLE,
+                                  CUDA_ERROR_NVLINK_UNCORRECTABLE,
                                   CUDA_ERROR_ILLEGAL_ADDRESS,
                                   CUDA_ERROR_LAUNCH_TIMEOUT,
                                   CUDA_ERROR_ASSERT,
@@ -32,9 +36,10 @@ static const CUresult spoils[] = {CUDA_ERROR_DEINITIALIZED,
 static const char *aftermath(CUresult error) {
   for (int32_t i = 0; i < RPI_COUNT(spoils); i++)
     if (spoils[i] == error)
-      return i < 2 ? "; the GPU's context is gone, and the GPU cannot be used any more"
-                   : "; it is an earlier launch that has failed so, and the GPU cannot be used any "
-                     "more";
+      return i < GONE
+                 ? "; the GPU's context is gone, and the GPU cannot be used any more"
+                 : "; it is an earlier launch that has failed so, and the GPU cannot be used any "
+                   "more";
   return NULL;
 }
 
