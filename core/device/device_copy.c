@@ -100,6 +100,20 @@ static CUresult stage(rpi_device *d, int64_t bytes, char **out, const char **cal
 
 /* ---- host and GPU --------------------------------------------------------------------------------------- */
 
+/* Before the driver copies pageable memory, in a call that returns when it is done: nobody is asked meanwhile whether it ever
+ * will be. */
+static CUresult come_to_it(rpi_device *d, const char **call) {
+  *call = "cuStreamQuery";
+  return d->poll ? rpi_device_ask_until(d, NULL) : CUDA_SUCCESS;
+}
+
+/* Behind it: whatever the first wait says, the caller's memory is not touched any more. */
+static CUresult until_copied(rpi_device *d) {
+  const CUresult e = rpi_device_drain(d);
+  if (e != CUDA_SUCCESS) (void)d->cu->stream_wait(d->stream);
+  return e;
+}
+
 static CUresult upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes,
                        const char **call) {
   char *staged = NULL;
@@ -108,12 +122,14 @@ static CUresult upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t 
     e = stage(d, bytes, &staged, call);
     if (e != CUDA_SUCCESS) return e;
     memcpy(staged, from, (size_t)bytes);
+  } else if ((e = come_to_it(d, call)) != CUDA_SUCCESS) {
+    return e;
   }
   *call = "cuMemcpyHtoDAsync";
   e = d->cu->upload(to, staged ? staged : from, (size_t)bytes, d->stream);
   if (e != CUDA_SUCCESS || staged) return e;
   *call = "cuStreamSynchronize after cuMemcpyHtoDAsync";
-  return rpi_device_drain(d);
+  return until_copied(d);
 }
 
 rp_status rpi_device_upload(rpi_device *d, CUdeviceptr to, const void *from, int64_t bytes) {
@@ -134,12 +150,14 @@ static CUresult download(rpi_device *d, void *to, CUdeviceptr from, int64_t byte
   if (bytes <= RPI_DEVICE_SEGMENT) {
     e = stage(d, bytes, &staged, call);
     if (e != CUDA_SUCCESS) return e;
+  } else if ((e = come_to_it(d, call)) != CUDA_SUCCESS) {
+    return e;
   }
   *call = "cuMemcpyDtoHAsync";
   e = d->cu->download(staged ? staged : to, from, (size_t)bytes, d->stream);
   if (e != CUDA_SUCCESS) return e;
   *call = "cuStreamSynchronize after cuMemcpyDtoHAsync";
-  e = rpi_device_drain(d);
+  e = staged ? rpi_device_drain(d) : until_copied(d);
   if (e == CUDA_SUCCESS && staged) memcpy(to, staged, (size_t)bytes);
   return e;
 }

@@ -211,6 +211,28 @@ static void test_out_of_memory(void **state) {
   close_device(d);
 }
 
+/* A download that fails, in whatever call, has not left a copy behind that fills the caller's memory later. */
+static void test_failed_download(void **state) {
+  (void)state;
+  enum { BYTES = 200 * KIB };
+  if (!emulator.fail_call) skip();
+  rpi_device *d = open_device(0);
+  const CUdeviceptr p = get(d, BYTES);
+  fill(d, p, BYTES, 3);
+  rp_status st = RP_ERR_MEMORY;
+  for (int64_t n = 1; st != RP_OK; n++) {
+    emulator.fail_call(n, CUDA_ERROR_OUT_OF_MEMORY);
+    st = rpi_device_download(d, to, p, BYTES);
+    emulator.fail_call(0, CUDA_SUCCESS);
+    if (st != RP_OK) assert_int_equal(st, RP_ERR_MEMORY);
+    memset(to, 0x22, BYTES);
+    is_ok(rpi_device_wait(d));
+    for (int32_t i = 0; i < BYTES; i++) assert_int_equal(to[i], 0x22);
+  }
+  holds(d, p, BYTES, 3);
+  close_device(d);
+}
+
 /* The driver is asked once more, and a list that cannot grow does without. */
 static void test_memory_faults(void **state) {
   (void)state;
@@ -626,25 +648,16 @@ int main(void) {
   find(emulator.so, "emu_fail_memory", &emulator.fail_memory);
   find(emulator.so, "emu_check_empty", &emulator.check_empty);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_facts),
-      cmocka_unit_test(test_traffic),
-      cmocka_unit_test(test_reuse),
-      cmocka_unit_test(test_limit),
-      cmocka_unit_test(test_out_of_memory),
-      cmocka_unit_test(test_memory_faults),
-      cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_many_small),
-      cmocka_unit_test(test_pinned),
-      cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_pitched),
-      cmocka_unit_test(test_overlapping),
-      cmocka_unit_test(test_long_row),
-      cmocka_unit_test(test_far_apart),
-      cmocka_unit_test(test_idle),
-      cmocka_unit_test(test_launch),
-      cmocka_unit_test(test_bad_image),
-      cmocka_unit_test(test_error_stays),
-      cmocka_unit_test(test_each_call_fails),
+      cmocka_unit_test(test_facts),         cmocka_unit_test(test_traffic),
+      cmocka_unit_test(test_reuse),         cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_failed_download),
+      cmocka_unit_test(test_memory_faults), cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_many_small),    cmocka_unit_test(test_pinned),
+      cmocka_unit_test(test_rows),          cmocka_unit_test(test_pitched),
+      cmocka_unit_test(test_overlapping),   cmocka_unit_test(test_long_row),
+      cmocka_unit_test(test_far_apart),     cmocka_unit_test(test_idle),
+      cmocka_unit_test(test_launch),        cmocka_unit_test(test_bad_image),
+      cmocka_unit_test(test_error_stays),   cmocka_unit_test(test_each_call_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
