@@ -298,7 +298,7 @@ if wanted tests; then
     # Those whose contexts take the GPU; several share it. Not those that have other libraries in the place of NVIDIA's, none
     # that know class M's bits of the CPU, and none of what only contexts without a GPU do.
     on_gpu='^(test_api_|test_array_|test_csr_|test_solve_|test_semantics_|test_fusion|test_index_data|test_stat|test_cuda|test_gpu|test_nvrtc|test_lanes_nvrtc|test_explain)'
-    not_there='^(test_api_systems|test_api_triangle|test_api_gpu.*|test_api_exchange.*|test_api_several.*|test_api_repeat.*|test_api_boxes|test_semantics_math)$'
+    not_there='^(test_api_systems|test_api_triangle|test_api_gpu.*|test_api_exchange.*|test_api_several.*|test_api_repeat.*|test_api_boxes|test_api_mm_write|test_semantics_math)$'
     tests "tests on the GPU" 100 0 "$gpus" 6 -L 'unit|golden' -R "$on_gpu" -E "$not_there"
   fi
 fi
