@@ -135,7 +135,7 @@ static void finish_rows(const job *j, uint32_t reduced, int64_t *index, void *ou
 
 static void finish_leaf_mode(const job *j, uint32_t kept) {
   const uint32_t outer = (1u << (j->rank - 1)) - 1, reduced = outer & ~kept;
-  const int64_t leaves = (j->extent[j->rank - 1].i + RPI_LEAF - 1) / RPI_LEAF, rows = product(j, outer);
+  const int64_t leaves = rpi_ir_leaves(j->extent[j->rank - 1].i), rows = product(j, outer);
   const rp_dtype t = j->ir->operand[j->red->operand].dtype;
   for (int64_t r = 0; r < rows; r++) {
     if (leaves > 1) rpi_finish_tree(j->red->op, t, j->partial + r * leaves * j->size, leaves);
@@ -151,7 +151,7 @@ static void finish_leaf_mode(const job *j, uint32_t kept) {
 
 /* Rank 1, the form of every dot product: no rows, no indices. */
 static void finish_line(const job *j, rp_dtype t) {
-  const int64_t leaves = (j->extent[0].i + RPI_LEAF - 1) / RPI_LEAF;
+  const int64_t leaves = rpi_ir_leaves(j->extent[0].i);
   if (leaves > 1) rpi_finish_tree(j->red->op, t, j->partial, leaves);
   if (j->red->join) j->combine(j->to, j->partial, j->to, 1, 1);
   else if (j->size == 8) memcpy(j->to, j->partial, 8);

@@ -226,7 +226,7 @@ static void interp_body(const void *self, const rpi_word *w, int64_t u0, int64_t
                         void *scratch) {
   const rpi_interp *p = self;
   const int64_t columns = w[p->layout.extent + p->ir.rank - 1].i;
-  const int64_t leaves = (columns + RPI_LEAF - 1) / RPI_LEAF;
+  const int64_t leaves = rpi_ir_leaves(columns);
   if (u0 >= u1) return;
   const rpi_run r = begin(p, RPI_SECTION_BODY, w, scratch);
   const bool rows = rpi_ir_row_mode(&p->ir);

@@ -187,6 +187,7 @@ int32_t rpi_ir_layout_stride(const rpi_ir *ir, const rpi_ir_layout *l, int32_t o
  *   the columns of leaf l of row f * Mk + kr. partial[red][(fl * Mk + kr) * N + column].
  * Partials are elements of the accumulator's dtype. An empty space has no units. */
 enum { RPI_LEAF = 1024, RPI_ACCUMULATORS = 64, RPI_ROW_LEAF = 256, RPI_SEGMENT_LEAF = 32 };
+static inline int64_t rpi_ir_leaves(int64_t columns) { return (columns + RPI_LEAF - 1) / RPI_LEAF; }
 bool rpi_ir_row_mode(const rpi_ir *ir);
 int64_t rpi_ir_units(const rpi_ir *ir, const int64_t *extent);
 /* Number of elements in the partial array of a reduction. */

@@ -81,8 +81,6 @@ static node *begin_last(chain *c, int64_t level, int64_t index) {
 
 /* ---- from partials of a range of rows ---- */
 
-static int64_t leaves_of(int64_t columns) { return (columns + RPI_LEAF - 1) / RPI_LEAF; }
-
 /* A reduction over some axes, the first among them. */
 typedef struct tree {
   const rpi_ir *ir;
@@ -98,7 +96,7 @@ static tree tree_of(const rpi_ir *ir, const int64_t *extent, const rpi_ir_red *r
   tree t = {.ir = ir, .extent = extent, .width = 1, .each = 1};
   const int32_t last = ir->rank - 1;
   t.kept = ((1u << ir->rank) - 1) & ~(uint32_t)red->mask;
-  t.leaves = leaves_of(extent[last]);
+  t.leaves = rpi_ir_leaves(extent[last]);
   for (int32_t d = 0; d < ir->rank; d++) {
     if (t.kept >> d & 1)
       t.width *= extent[d];
@@ -186,7 +184,7 @@ static int32_t level_at(const chain *c, int64_t at, int64_t end) {
 
 static void put_box(chain *c, const box *b, char *partial, int64_t units) {
   const int64_t size = rpi_dtype_size(c->dtype), first = b->origin[b->rank - 1] / RPI_LEAF;
-  const int64_t each = leaves_of(b->extent[b->rank - 1]), end = first + each;
+  const int64_t each = rpi_ir_leaves(b->extent[b->rank - 1]), end = first + each;
   rpi_assert(units == 0 || (b->origin[b->rank - 1] % RPI_LEAF == 0 && end <= c->leaves));
   for (int64_t n = 0; n * each < units; n++) {
     const int64_t row = row_of_box(b, n);
@@ -215,9 +213,10 @@ static int64_t nodes_of_boxes(int32_t rank, const int64_t *extent, const int64_t
     if (most[d] < extent[d]) cut = d;
     if (d < last) rows *= extent[d];
   }
-  const int64_t all = rows * leaves_of(extent[last]);
+  const int64_t all = rows * rpi_ir_leaves(extent[last]);
   for (int32_t d = 0; d <= cut; d++) {
-    const int64_t levels = d < last ? 2 * levels_of(rows) + 1 : levels_of(leaves_of(extent[last]));
+    const int64_t levels =
+        d < last ? 2 * levels_of(rows) + 1 : levels_of(rpi_ir_leaves(extent[last]));
     nodes += (2 * runs + 2) * levels;
     if (d < last && extent[d] > 0) rows /= extent[d];
     runs *= most[d];

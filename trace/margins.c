@@ -176,37 +176,10 @@ static int by_number(const void *a, const void *b) {
 
 /* ---- messages ---- */
 
-/* The runs of a box: those of the last axis, as many as the one before has, for each index of the others. */
-static bool add_box(rpi_plan_exchange *out, const rpi_tiling *t, int32_t symbol, int32_t peer,
-                    bool send, const box *x, int32_t elem) {
-  const int32_t last = t->ndim - 1;
-  int64_t at[RP_MAX_DIM];
-  for (int32_t d = 0; d < t->ndim; d++) at[d] = x->lo[d];
-  for (;;) {
-    int64_t begin = 0;
-    for (int32_t d = 0; d <= last; d++) begin = begin * t->axis[d].n + at[d];
-    rpi_plan_run run = {
-        .at = begin * elem, .bytes = (x->hi[last] - x->lo[last]) * elem, .count = 1};
-    if (last > 0) {
-      run.count = x->hi[last - 1] - x->lo[last - 1];
-      run.step = t->axis[last].n * elem;
-    }
-    if (run.bytes == run.step) { /* whole rows are one block */
-      run.bytes *= run.count;
-      run.count = 1;
-    }
-    if (!rpi_messages_add(out, symbol, peer, send, &run)) return false;
-    int32_t d = last - 2;
-    while (d >= 0 && ++at[d] == x->hi[d]) {
-      at[d] = x->lo[d];
-      d--;
-    }
-    if (d < 0) return true;
-  }
-}
-
 static bool add_messages(rpi_margins *m, int32_t symbol, int32_t rank, bool send,
                          const rpi_tiling *t, int32_t elem, rpi_plan_exchange *out) {
+  rpi_plan_array array = {.ndim = t->ndim, .elem = elem};
+  for (int32_t d = 0; d < t->ndim; d++) array.shape[d] = t->axis[d].n;
   if (m->n_peer > 1) qsort(m->peer, (size_t)m->n_peer, sizeof *m->peer, by_number);
   for (int32_t i = 0; i < m->n_peer; i++) {
     const int32_t peer = m->peer[i];
@@ -214,7 +187,7 @@ static bool add_messages(rpi_margins *m, int32_t symbol, int32_t rank, bool send
     if (peer == rank || (i > 0 && peer == m->peer[i - 1]) ||
         !piece(m, symbol, send ? rank : peer, send ? peer : rank, &x))
       continue;
-    if (!add_box(out, t, symbol, peer, send, &x, elem)) return false;
+    if (!rpi_messages_box(out, symbol, peer, send, &array, x.lo, x.hi)) return false;
   }
   m->n_peer = 0;
   return true;

@@ -2,6 +2,8 @@
  * trace/partials.c -- see partials.h. */
 #include "trace/partials.h"
 
+#include <string.h>
+
 #include "core/model/dtype.h"
 
 enum {
@@ -67,34 +69,16 @@ static void add_ranges(launch *l, const rpi_sub *s, const rpi_share *p, int32_t 
 
 /* ---- boxes ---- */
 
-static int64_t leaves_of(int64_t columns) { return (columns + RPI_LEAF - 1) / RPI_LEAF; }
-
-/* Where leaves of a box are among those of the whole space: rows lo..hi-1 of axis `axis`, of row `row` of the axes before. */
-static void add_rows(launch *l, const rpi_sub *s, int32_t peer, const int64_t *lo,
-                     const int64_t *hi, int32_t axis, int64_t row, rpi_plan_run run) {
-  const int32_t last = rpi_jit_ir(s->kernel)->rank - 1;
-  const int64_t step = run.step;
-  if (axis < last - 1) {
-    for (int64_t i = lo[axis]; i < hi[axis]; i++)
-      add_rows(l, s, peer, lo, hi, axis + 1, (row + i) * s->space[axis + 1], run);
-    return;
-  }
-  const int64_t first = last > 0 ? lo[axis] : 0, rows = last > 0 ? hi[axis] - first : 1;
-  const bool one = rows == 1 || run.bytes == step;
-  run.at += (row + first) * step;
-  run.count = one ? 1 : rows;
-  run.bytes *= one ? rows : 1;
-  run.step = one ? 0 : step;
-  add(l, peer, false, run);
-}
-
-/* Reduction r of a kernel over all axes. A rank tells itself, too: its leaves are among the others'. */
+/* Reduction r of a kernel over all axes: an array of its leaves, row by row, from `whole` on. A rank tells itself, too: its
+ * leaves are among the others'. */
 static void add_boxes(launch *l, const rpi_sub *s, const rpi_share *p, int32_t r, int64_t whole) {
   const rpi_ir *ir = rpi_jit_ir(s->kernel);
-  const int32_t last = ir->rank - 1;
-  const int64_t size = size_of(ir, r);
+  const int32_t last = ir->rank - 1, scratch = l->w->b->an->n_symbol;
+  rpi_plan_array leaves = {.ndim = ir->rank, .elem = (int32_t)size_of(ir, r), .at = whole};
   int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM];
   rpi_kernel_partials mine;
+  memcpy(leaves.shape, s->space, sizeof leaves.shape);
+  leaves.shape[last] = rpi_ir_leaves(s->space[last]);
   s->kernel->partials(s->kernel, &l->w->b->plan.words[s->word], s->space, r, 0, s->own_units,
                       &mine);
   const rpi_plan_run out = {
@@ -102,10 +86,9 @@ static void add_boxes(launch *l, const rpi_sub *s, const rpi_share *p, int32_t r
   for (int32_t peer = 0; peer < l->w->ranks; peer++) {
     const int32_t before = l->e->n_run;
     if (rpi_grid_box(&p->grid, peer, lo, hi)) {
-      const rpi_plan_run leaves = {.at = whole + lo[last] / RPI_LEAF * size,
-                                   .bytes = leaves_of(hi[last] - lo[last]) * size,
-                                   .step = leaves_of(s->space[last]) * size};
-      add_rows(l, s, peer, lo, hi, 0, 0, leaves);
+      lo[last] /= RPI_LEAF;
+      hi[last] = rpi_ir_leaves(hi[last]);
+      if (!rpi_messages_box(l->e, scratch, peer, false, &leaves, lo, hi)) l->failed = true;
     }
     l->pieces += l->e->n_run - before;
     add(l, peer, true, out);
@@ -148,12 +131,6 @@ static bool are_few(const rpi_walker *w, const rpi_step *s) {
   return w->ranks <= RANKS && bytes <= w->ctx->config.gpu_partials;
 }
 
-/* Lists, then: they are as long as trees are high. */
-static void give_up(const rpi_walker *w, const rpi_step *s) {
-  for (int32_t i = 0; i < s->n_sub; i++) w->b->plan.sub[s->first_sub + i].whole = NULL;
-  rpi_distribute_reason(w, RPI_REASON_GPU_LISTS);
-}
-
 /* All that kernels of the launch share; false: there is no memory. */
 static bool add_all(launch *l, const rpi_step *s) {
   bool boxes = false;
@@ -173,7 +150,7 @@ void rpi_partials_send(rpi_walker *w, rpi_step *s) {
   launch l = {.w = w};
   if (!w->ctx->nccl || !s->gpu || w->trial || s->list_room == 0) return;
   if (!are_few(w, s)) {
-    give_up(w, s);
+    rpi_distribute_reason(w, RPI_REASON_GPU_LISTS);
     return;
   }
   l.e = rpi_distribute_exchange(w);
@@ -186,7 +163,7 @@ void rpi_partials_send(rpi_walker *w, rpi_step *s) {
   }
   if (l.pieces > PIECES * (int64_t)w->ranks) {
     rpi_messages_clear(l.e);
-    give_up(w, s);
+    rpi_distribute_reason(w, RPI_REASON_GPU_LISTS);
     return;
   }
   w->b->scratch_bytes += l.whole;

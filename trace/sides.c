@@ -161,7 +161,8 @@ static void image(walk *w, const rpi_step *s, int32_t at) {
   m->exchange->direct = goes_direct(w, m->exchange, m->symbol);
   if (!m->exchange->direct) need_later(w, m->symbol, at);
   m->exchange->sides = w->s->valid[m->symbol];
-  w->s->room[m->symbol] |= RPI_AT_HOST; /* all of it may be gathered there */
+  if (!m->exchange->direct)
+    w->s->room[m->symbol] |= RPI_AT_HOST; /* all of it may be gathered there */
   w->s->grown[m->symbol] = true;
   add(w, s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/exec/graph_nodes.h -- the launches of consecutive steps on a GPU, as nodes of a graph.
  *
- * Lives here: which kernels, behind which, with which parameters; what functions of opaque ops queue, recorded. Not here: which steps are launches (rpi_graph_end), graphs
- *             that are replayed (graph.h), loops (loop.h).
+ * Lives here: which kernels, behind which, with which parameters; what functions of opaque ops queue, recorded.
+ * Not here:   which steps are launches (rpi_graph_end), graphs that are replayed (graph.h), loops (loop.h).
  * Invariant:  how many nodes there are, and of which functions, depends on the kernels' codes and extents alone; the words give
  *             parameters, those of opaque ops' texts as well, whose function stays the same. */
 #ifndef RPI_GRAPH_NODES_H

@@ -11,7 +11,7 @@ typedef struct rpi_joint {
   rpi_device *device;
   char *partials; /* pinned */
   int64_t room;
-  rpi_word *words; /* a kernel's, with partials on the host */
+  rpi_word *words; /* a kernel's, with partials elsewhere */
   int32_t cap_words;
 } rpi_joint;
 
@@ -53,28 +53,20 @@ static void own_partials(const rpi_plan *plan, const rpi_sub *s, int32_t r,
                       out);
 }
 
+/* Room for the words of any kernel of the step, which runs with partials elsewhere, and for partials that come to the host. */
 static rp_status reserve_all(rpi_plan *plan, const rpi_step *step, rpi_device *d) {
-  int64_t bytes = 64;
+  int64_t bytes = step->partials ? 0 : 64;
   int32_t words = 0;
   for (int32_t i = 0; i < step->n_sub; i++) {
     const rpi_sub *s = sub_of(plan, step, i);
     if (s->kernel->n_words > words) words = s->kernel->n_words;
-    for (int32_t r = 0; s->shared && r < s->kernel->n_red; r++) {
+    for (int32_t r = 0; !step->partials && s->shared && r < s->kernel->n_red; r++) {
       rpi_kernel_partials p;
       own_partials(plan, s, r, &p);
       bytes += p.bytes + 8;
     }
   }
   return reserve(plan, d, bytes, words);
-}
-
-/* Room for the words of any kernel of the step, on which it runs with partials elsewhere. */
-static rp_status reserve_words(rpi_plan *plan, const rpi_step *step, rpi_device *d) {
-  int32_t words = 0;
-  for (int32_t i = 0; i < step->n_sub; i++)
-    if (sub_of(plan, step, i)->kernel->n_words > words)
-      words = sub_of(plan, step, i)->kernel->n_words;
-  return reserve(plan, d, 0, words);
 }
 
 /* ---- units and ends ---- */
@@ -162,7 +154,7 @@ static rp_status join(const rpi_plan *plan, const rpi_sub *s, const rpi_exchange
 static rp_status run_by_partials(rpi_plan *plan, const rpi_step *step,
                                  const rpi_exchange_memory *at, const uint64_t *version,
                                  rpi_exchange_count *count) {
-  RPI_TRY(reserve_words(plan, step, at->device));
+  RPI_TRY(reserve_all(plan, step, at->device));
   RPI_TRY(run_units(plan, step, at->device));
   RPI_TRY(rpi_exchange_pack(step->partials, at, version, false, count));
   rpi_assert(step->partials->n > 0 && step->partials->n_post == 0); /* all are direct */

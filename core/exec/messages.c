@@ -57,38 +57,49 @@ bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool s
   return true;
 }
 
-/* ---- tiles ---- */
+/* ---- boxes and tiles ---- */
 
-/* A box of elements from element `at` on. Rows of the last axis are consecutive; those of the axis before it are one run. */
-static bool add_box(rpi_plan_exchange *e, const rpi_plan_message *m, const rpi_geom *g,
-                    int32_t axis, int64_t at, int32_t elem) {
-  const int32_t last = g->ndim - 1;
-  if (axis < last - 1) {
-    bool ok = true;
-    for (int64_t i = 0; i < g->shape[axis] && ok; i++)
-      ok = add_box(e, m, g, axis + 1, at + i * g->stride[axis], elem);
-    return ok;
+bool rpi_messages_box(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
+                      const rpi_plan_array *array, const int64_t *lo, const int64_t *hi) {
+  const int32_t last = array->ndim - 1;
+  const int64_t elem = array->elem;
+  int64_t at[RP_MAX_DIM];
+  for (int32_t d = 0; d <= last; d++) at[d] = lo[d];
+  for (;;) {
+    int64_t begin = 0;
+    for (int32_t d = 0; d <= last; d++) begin = begin * array->shape[d] + at[d];
+    rpi_plan_run run = {
+        .at = array->at + begin * elem, .bytes = (hi[last] - lo[last]) * elem, .count = 1};
+    if (last > 0) {
+      run.count = hi[last - 1] - lo[last - 1];
+      run.step = array->shape[last] * elem;
+    }
+    if (run.bytes == run.step) { /* whole rows */
+      run.bytes *= run.count;
+      run.count = 1;
+    }
+    if (!rpi_messages_add(e, symbol, peer, send, &run)) return false;
+    int32_t d = last - 2;
+    while (d >= 0 && ++at[d] == hi[d]) {
+      at[d] = lo[d];
+      d--;
+    }
+    if (d < 0) return true;
   }
-  const int64_t rows = axis < last ? g->shape[axis] : 1;
-  const bool one = rows == 1 || g->stride[axis] == g->shape[last];
-  const rpi_plan_run run = {.at = at * elem,
-                            .bytes = g->shape[last] * (one ? rows : 1) * elem,
-                            .count = one ? 1 : rows,
-                            .step = one ? 0 : g->stride[axis] * elem};
-  return rpi_messages_add(e, m->symbol, m->peer, m->send, &run);
 }
 
 bool rpi_messages_tiles(rpi_plan_exchange *e, int32_t symbol, const rpi_tiling *tiling,
                         int32_t elem, int32_t rank) {
-  rpi_geom mine, theirs;
-  const bool any = rpi_tiling_box(tiling, rank, &mine);
+  rpi_plan_array array = {.ndim = tiling->ndim, .elem = elem};
+  int64_t lo[RP_MAX_DIM], hi[RP_MAX_DIM], from[RP_MAX_DIM], to[RP_MAX_DIM];
+  const bool any = rpi_tiling_tile(tiling, rank, lo, hi);
+  for (int32_t d = 0; d < tiling->ndim; d++) array.shape[d] = tiling->axis[d].n;
   for (int32_t peer = 0; peer < tiling->ranks; peer++) {
-    const rpi_plan_message in = {.symbol = symbol, .peer = peer};
-    const rpi_plan_message out = {.symbol = symbol, .peer = peer, .send = true};
     if (peer == rank) continue;
-    if (rpi_tiling_box(tiling, peer, &theirs) && !add_box(e, &in, &theirs, 0, theirs.offset, elem))
+    if (rpi_tiling_tile(tiling, peer, from, to) &&
+        !rpi_messages_box(e, symbol, peer, false, &array, from, to))
       return false;
-    if (any && !add_box(e, &out, &mine, 0, mine.offset, elem)) return false;
+    if (any && !rpi_messages_box(e, symbol, peer, true, &array, lo, hi)) return false;
   }
   return true;
 }

@@ -60,6 +60,16 @@ typedef struct rpi_plan_exchange {
  * memory. */
 bool rpi_messages_add(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
                       const rpi_plan_run *run);
+/* A dense array in C order, from byte `at` of its symbol on. */
+typedef struct rpi_plan_array {
+  int32_t ndim, elem;
+  int64_t at, shape[RP_MAX_DIM];
+} rpi_plan_array;
+
+/* The box lo <= index < hi of an array, which is not empty, as runs: rows of the last axis, those of the axis before it
+ * together; whole rows are one block. False without memory. */
+bool rpi_messages_box(rpi_plan_exchange *e, int32_t symbol, int32_t peer, bool send,
+                      const rpi_plan_array *array, const int64_t *lo, const int64_t *hi);
 /* All tiles of an array of `elem`-byte elements become all ranks': this rank's goes to the others, theirs come. False without
  * memory. */
 bool rpi_messages_tiles(rpi_plan_exchange *e, int32_t symbol, const rpi_tiling *tiling,

@@ -49,7 +49,7 @@ typedef struct rpi_sub {
    * long as the plan. NULL: the words have those of the whole space. */
   const int64_t *space, *origin;
   const int64_t *
-      whole; /* of a box on the GPU, by reduction: where in scratch the partials of the whole space meet */
+      whole; /* of a box on the GPU, by reduction: where in scratch the partials of the whole space meet, if they are sent */
   /* A launch that begins while an exchange is under way: */
   int64_t inner, inner_units;    /* need nothing of it, */
   int64_t row, rows;             /* the units are these rows of the space, */

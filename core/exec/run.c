@@ -310,12 +310,14 @@ rp_status rpi_run_plan(rpi_plan *plan, int32_t first, int32_t end, const rpi_run
       const rpi_run_gpu gpu = {host->device, pointers,     host->addresses, needs_patch,
                                patch_bytes,  host->opaque, host->held};
       const int32_t next = host->graphs ? rpi_graph_end(plan, i, end, needs_patch) : i;
-      _mm_setcsr(mode); /* functions may be called to be recorded */
-      const bool queued = next > i && rpi_graph_run(plan, host->opaque, i, next, &st);
-      _mm_setcsr(MODE);
-      if (queued) {
-        i = next - 1;
-        continue;
+      if (next > i) {
+        _mm_setcsr(mode); /* functions may be called to be recorded */
+        const bool queued = rpi_graph_run(plan, host->opaque, i, next, &st);
+        _mm_setcsr(MODE);
+        if (queued) {
+          i = next - 1;
+          continue;
+        }
       }
       if (s->kind == RPI_STEP_LAUNCH && s->list_room > 0) {
         st = rpi_joint_run(plan, s, host->comm, &at, host->version, host->count);
