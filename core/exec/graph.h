@@ -4,8 +4,8 @@
  * Lives here: which steps make a graph, graphs of one run for several sets of parameters, changing them in place.
  * Not here:   the driver's graphs (core/device/device_graph.c), launches one by one (run_gpu.h).
  * How:        a run is as many launches of a plan as follow each other with no copy between them: kernels made here, those
- *             that opaque ops have as texts, and what their functions queue if that can be recorded. When a run has been launched
- *             WARM times one by one it becomes a graph. Programs swap buffers, so a run keeps a graph for each of its last
+ *             that opaque ops have as texts, and what their functions queue if that can be recorded. When a run has been
+ *             launched WARM times one by one it becomes a graph. Programs swap buffers, so a run keeps a graph for each of its last
  *             FORMS sets of parameters: a swap finds its own, unchanged. Beyond these the one that differs in fewest
  *             launches is changed, launch by launch, which costs about a microsecond for each. What was recorded does not
  *             change: such a graph is made anew, and after REMADE times of that no graph has the function any more.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_api_repeat_ends.c -- rp_trace_repeat: what the GPU leaves to the host, calls of the driver that fail, what is
- * refused. Not here: bits (test_api_repeat.c), what each reason says (test_reason.c). */
+ * refused. Not here: bits (test_api_repeat.c), what each reason says (test_reason_gpu.c). */
 #include "tests/support/gpu_context.h"
 
 #include "tests/support/blend.h"
